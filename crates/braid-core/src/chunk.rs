@@ -1,0 +1,108 @@
+//! Chunks: the unit that is indexed, ranked and cited.
+
+use crate::document::Metadata;
+use crate::hash::ContentHash;
+use crate::id::{ChunkId, DocumentId, Sequence, Slot};
+
+/// A half-open range of characters (Unicode scalar values) in a document's extracted text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Span {
+    /// First character.
+    pub start: u32,
+    /// One past the last character.
+    pub end: u32,
+}
+
+/// One chunk as the chunker makes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// Position in the document, from 0.
+    pub ordinal: u32,
+    /// Where `text` stands in the extracted text: the characters there are exactly `text`.
+    pub span: Span,
+    /// 1-based page, where the format has pages.
+    pub page: Option<u32>,
+    /// Titles of the headings above, outermost first.
+    pub heading_path: Vec<String>,
+    /// The chunk's text.
+    pub text: String,
+}
+
+/// A chunk as the ledger keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChunkRecord {
+    /// The index entry's key.
+    pub slot: Slot,
+    /// The caller-visible name.
+    pub id: ChunkId,
+    /// The document it is part of.
+    pub document: DocumentId,
+    /// The operation that staged it.
+    pub sequence: Sequence,
+    /// The document's title at that version.
+    pub title: Option<String>,
+    /// What the chunker made.
+    pub chunk: Chunk,
+    /// Hash of [`ChunkRecord::embedded_text`]: the key of its embedding.
+    pub embedding_key: ContentHash,
+}
+
+impl ChunkRecord {
+    /// The text the dense leg sees: title, heading path and body.
+    pub fn embedded_text(&self) -> String {
+        embedded_text(
+            self.title.as_deref(),
+            &self.chunk.heading_path,
+            &self.chunk.text,
+        )
+    }
+}
+
+/// The text that is embedded for a chunk: title and heading path on the lines above the body, so
+/// that a chunk is found by what it is about and not only by what it says.
+pub fn embedded_text(title: Option<&str>, heading_path: &[String], body: &str) -> String {
+    let header = context_header(title, heading_path);
+    if header.is_empty() {
+        body.to_owned()
+    } else {
+        format!("{header}\n{body}")
+    }
+}
+
+/// Title and heading path as one line, `Title > Heading > Subheading`. A first heading equal to
+/// the title is said once.
+pub fn context_header(title: Option<&str>, heading_path: &[String]) -> String {
+    let title = title.map(str::trim).filter(|title| !title.is_empty());
+    let headings = heading_path.iter().map(|heading| heading.trim());
+    let mut parts: Vec<&str> = title.into_iter().collect();
+    for heading in headings.filter(|heading| !heading.is_empty()) {
+        if parts.last() != Some(&heading) {
+            parts.push(heading);
+        }
+    }
+    parts.join(" > ")
+}
+
+/// A published chunk with everything a response says of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Passage {
+    /// The stored chunk.
+    pub record: ChunkRecord,
+    /// The document's source.
+    pub uri: Option<String>,
+    /// The document's metadata.
+    pub metadata: Metadata,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn header_says_each_part_once() {
+        let path = ["Guide".to_owned(), "Install".to_owned()];
+        assert_eq!(context_header(Some("Guide"), &path), "Guide > Install");
+        assert_eq!(context_header(None, &[]), "");
+        assert_eq!(embedded_text(Some(" "), &[], "body"), "body");
+    }
+}

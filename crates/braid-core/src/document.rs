@@ -1,0 +1,239 @@
+//! Documents: what callers put in and get back.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use crate::error::{Error, Result};
+use crate::hash::ContentHash;
+use crate::id::{DocumentId, Sequence};
+use crate::limits::{
+    MAX_DOCUMENT_BYTES, MAX_METADATA_ARRAY, MAX_METADATA_FIELDS, MAX_METADATA_KEY_BYTES,
+    MAX_METADATA_VALUE_BYTES, MAX_TITLE_BYTES,
+};
+
+/// How a document's text is to be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Format {
+    /// Plain text: paragraphs and sentences, no headings.
+    #[default]
+    Text,
+    /// CommonMark: ATX and setext headings give the heading path.
+    Markdown,
+    /// HTML: the main content, headings kept.
+    Html,
+}
+
+impl Format {
+    /// The format's name in the API, CLI and ledger.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Markdown => "markdown",
+            Self::Html => "html",
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Format {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        match name {
+            "text" => Ok(Self::Text),
+            "markdown" => Ok(Self::Markdown),
+            "html" => Ok(Self::Html),
+            other => Err(Error::invalid(format!(
+                "unknown format {other:?}: use text, markdown or html"
+            ))),
+        }
+    }
+}
+
+/// One metadata value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum MetadataValue {
+    /// Text.
+    String(String),
+    /// A finite number.
+    Number(f64),
+    /// True or false.
+    Bool(bool),
+    /// Several strings; a filter matches when any of them does.
+    Strings(Vec<String>),
+}
+
+/// Metadata fields by key, in key order. Valid by construction: see [`Metadata::new`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Metadata(BTreeMap<String, MetadataValue>);
+
+impl Metadata {
+    /// Checks and wraps fields.
+    ///
+    /// # Errors
+    /// [`InvalidRequest`](crate::ErrorCode::InvalidRequest) with the JSON pointer of the first bad
+    /// field, relative to the metadata object.
+    pub fn new(fields: BTreeMap<String, MetadataValue>) -> Result<Self> {
+        if fields.len() > MAX_METADATA_FIELDS {
+            return Err(Error::invalid_field(
+                "",
+                format!(
+                    "{} metadata fields, the limit is {MAX_METADATA_FIELDS}",
+                    fields.len()
+                ),
+            ));
+        }
+        for (key, value) in &fields {
+            check_field(key, value)
+                .map_err(|detail| Error::invalid_field(format!("/{}", escape(key)), detail))?;
+        }
+        Ok(Self(fields))
+    }
+
+    /// The value under `key`.
+    pub fn get(&self, key: &str) -> Option<&MetadataValue> {
+        self.0.get(key)
+    }
+
+    /// All fields, in key order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &MetadataValue)> {
+        self.0.iter().map(|(key, value)| (key.as_str(), value))
+    }
+
+    /// Whether there are no fields.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The fields themselves.
+    pub fn into_fields(self) -> BTreeMap<String, MetadataValue> {
+        self.0
+    }
+}
+
+fn check_field(key: &str, value: &MetadataValue) -> Result<(), String> {
+    if key.is_empty() || key.len() > MAX_METADATA_KEY_BYTES || key.chars().any(char::is_control) {
+        return Err(format!(
+            "a metadata key must have 1 to {MAX_METADATA_KEY_BYTES} bytes and no control characters"
+        ));
+    }
+    let check_string = |text: &str| {
+        (text.len() <= MAX_METADATA_VALUE_BYTES)
+            .then_some(())
+            .ok_or_else(|| format!("a metadata string may have {MAX_METADATA_VALUE_BYTES} bytes"))
+    };
+    match value {
+        MetadataValue::String(text) => check_string(text),
+        MetadataValue::Number(number) if !number.is_finite() => {
+            Err("a metadata number must be finite".to_owned())
+        }
+        MetadataValue::Strings(texts) if texts.len() > MAX_METADATA_ARRAY => Err(format!(
+            "a metadata array may have {MAX_METADATA_ARRAY} strings"
+        )),
+        MetadataValue::Strings(texts) => texts.iter().try_for_each(|text| check_string(text)),
+        MetadataValue::Number(_) | MetadataValue::Bool(_) => Ok(()),
+    }
+}
+
+/// Escapes one JSON pointer token (RFC 6901).
+fn escape(token: &str) -> String {
+    token.replace('~', "~0").replace('/', "~1")
+}
+
+/// A document as the caller hands it in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewDocument {
+    /// The caller's id.
+    pub id: DocumentId,
+    /// The raw text, in `format`.
+    pub text: String,
+    /// Title; where absent, the reader may find one in the text.
+    pub title: Option<String>,
+    /// Where the document came from; cited in results.
+    pub uri: Option<String>,
+    /// How to read `text`.
+    pub format: Format,
+    /// Filterable fields.
+    pub metadata: Metadata,
+}
+
+impl NewDocument {
+    /// Checks the sizes that types do not already prove.
+    ///
+    /// # Errors
+    /// [`TooLarge`](crate::ErrorCode::TooLarge) for the text, [`InvalidRequest`](crate::ErrorCode::InvalidRequest) for title or uri.
+    pub fn check(&self) -> Result<()> {
+        if self.text.len() > MAX_DOCUMENT_BYTES {
+            return Err(Error::new(
+                crate::ErrorCode::TooLarge,
+                format!(
+                    "text has {} bytes, the limit is {MAX_DOCUMENT_BYTES}",
+                    self.text.len()
+                ),
+            ));
+        }
+        for (pointer, value) in [("/title", &self.title), ("/uri", &self.uri)] {
+            if value
+                .as_ref()
+                .is_some_and(|text| text.len() > MAX_TITLE_BYTES)
+            {
+                return Err(Error::invalid_field(
+                    pointer,
+                    format!("may have {MAX_TITLE_BYTES} bytes"),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where a document stands between being acknowledged and being retrievable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DocumentStatus {
+    /// The newest version is retrievable.
+    Published,
+    /// The newest version is staged; an older one, if any, is still retrievable.
+    Pending,
+    /// The newest version could not be indexed, for this reason.
+    Failed(String),
+}
+
+/// A document without its text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DocumentSummary {
+    /// The caller's id.
+    pub id: DocumentId,
+    /// Title, given or found.
+    pub title: Option<String>,
+    /// Source.
+    pub uri: Option<String>,
+    /// Format of the text handed in.
+    pub format: Format,
+    /// Filterable fields.
+    pub metadata: Metadata,
+    /// Hash of the content that was handed in.
+    pub content_hash: ContentHash,
+    /// Number of chunks of the newest version.
+    pub chunks: usize,
+    /// The newest version's operation.
+    pub sequence: Sequence,
+    /// Where the newest version stands.
+    pub status: DocumentStatus,
+    /// When the newest version was acknowledged, Unix milliseconds.
+    pub updated_at_ms: i64,
+}
+
+/// A document with the text that was handed in (its newest version).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Document {
+    /// Everything but the text.
+    pub summary: DocumentSummary,
+    /// The text as handed in.
+    pub text: String,
+}

@@ -1,0 +1,43 @@
+//! Vocabulary and ports of Braid.
+//!
+//! This crate holds the words every other crate speaks (documents, chunks, slots, filters, ranked
+//! lists) and the traits behind which engines hide ([`Ledger`], [`LexicalIndex`], [`VectorStore`],
+//! [`Embedder`], [`Reranker`], [`Reader`], [`TokenCounter`]). It does no I/O and knows no engine.
+//! Its types are not `Serialize`: wire DTOs and stored rows belong to the crate that speaks them.
+//!
+//! Start at [`ports`] for what an adapter must promise, and at [`document`] for the data model.
+
+pub mod chunk;
+pub mod collection;
+pub mod document;
+pub mod error;
+pub mod filter;
+pub mod hash;
+pub mod id;
+pub mod limits;
+pub mod operation;
+pub mod ports;
+pub mod ranking;
+
+pub use chunk::{Chunk, ChunkRecord, Passage, Span};
+pub use collection::{
+    ChunkingSettings, ChunkingStrategy, Collection, CollectionSettings, Language, NewCollection,
+    PipelineFingerprint,
+};
+pub use document::{
+    Document, DocumentStatus, DocumentSummary, Format, Metadata, MetadataValue, NewDocument,
+};
+pub use error::{Error, ErrorCode, FieldError, Result};
+pub use filter::{Condition, Filter, Predicate, Range};
+pub use hash::{ContentHash, Fingerprint};
+pub use id::{
+    ChunkId, CollectionId, CollectionName, DocumentId, Generation, IndexKey, JobId, Sequence, Slot,
+    SlotSet,
+};
+pub use operation::{Operation, OperationKind};
+pub use ports::{
+    Embedder, Embedding, ExtractedText, IndexBatch, IndexProvider, Ledger, LedgerPin, LexicalEntry,
+    LexicalIndex, LexicalView, Markup, Reader, Reranker, TokenCounter, VectorEntry, VectorStore,
+    VectorView,
+};
+pub use ranking::{Candidate, Hit, Leg, RankedList, Selection};

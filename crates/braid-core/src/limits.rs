@@ -1,0 +1,32 @@
+//! Limits on external input. Each is enforced where the value is constructed, so a value of the
+//! type is proof that it is within them.
+
+/// Longest document id, in bytes. Keeps the ledger's `(collection, document)` key within LMDB's
+/// default key limit of 511 bytes.
+pub const MAX_DOCUMENT_ID_BYTES: usize = 480;
+/// Longest collection name, in bytes.
+pub const MAX_COLLECTION_NAME_BYTES: usize = 64;
+/// Longest query, in bytes.
+pub const MAX_QUERY_BYTES: usize = 8 * 1024;
+/// Largest `top_k` a request may ask for.
+pub const MAX_TOP_K: usize = 1000;
+/// Largest number of candidates a request may ask of one leg.
+pub const MAX_CANDIDATES: usize = 2000;
+/// Largest text of one document, in bytes (64 MiB).
+pub const MAX_DOCUMENT_BYTES: usize = 64 * 1024 * 1024;
+/// Most metadata fields on one document.
+pub const MAX_METADATA_FIELDS: usize = 64;
+/// Longest metadata key, in bytes.
+pub const MAX_METADATA_KEY_BYTES: usize = 128;
+/// Longest metadata string value, in bytes. Longer values cannot be filtered on.
+pub const MAX_METADATA_VALUE_BYTES: usize = 2048;
+/// Most strings in one array-valued metadata field.
+pub const MAX_METADATA_ARRAY: usize = 256;
+/// Longest title or URI, in bytes.
+pub const MAX_TITLE_BYTES: usize = 4096;
+/// Most conditions in one filter.
+pub const MAX_FILTER_CONDITIONS: usize = 64;
+/// Most documents in one bulk request.
+pub const MAX_BULK_DOCUMENTS: usize = 10_000;
+/// Longest idempotency key, in bytes.
+pub const MAX_IDEMPOTENCY_KEY_BYTES: usize = 255;

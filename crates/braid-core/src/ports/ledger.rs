@@ -1,0 +1,327 @@
+//! Ledger port: the durable truth.
+//!
+//! Invariants every ledger keeps:
+//! - A call that returns `Ok` is durable; one that returns `Err` left no trace.
+//! - Publishing is compare-and-set: a version becomes retrievable only while it is its document's
+//!   newest, so a late publish never resurrects what was deleted or replaced.
+//! - A pin sees one state: for every document the old version or the new one, never both.
+//! - Slots retired by a publish or a delete stay in the indexes until every pin that could see them
+//!   is gone ([`Ledger::stage_purge`]).
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::chunk::{ChunkRecord, Passage};
+use crate::collection::{Collection, CollectionSettings, NewCollection};
+use crate::document::{Document, DocumentSummary};
+use crate::error::Result;
+use crate::filter::Filter;
+use crate::hash::{ContentHash, Fingerprint};
+use crate::id::{
+    ChunkId, CollectionId, CollectionName, DocumentId, Generation, JobId, Sequence, Slot, SlotSet,
+};
+use crate::operation::{
+    Change, ChangeOutcome, CollectionStats, IndexableChunk, Operation, PublishReceipt, StagedChunk,
+};
+use crate::ports::Embedding;
+use crate::ranking::Selection;
+
+/// Identifies one idempotent request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    /// The caller's key, scoped by the caller of this port (method and path are part of `request`).
+    pub key: String,
+    /// Hash of method, path and body: the same key with another hash is a conflict.
+    pub request: ContentHash,
+    /// Until when the answer is kept, Unix milliseconds.
+    pub expires_at_ms: i64,
+}
+
+/// The answer to an idempotent request, as it was first given. Opaque to the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredResponse {
+    /// HTTP status.
+    pub status: u16,
+    /// Body.
+    pub body: Vec<u8>,
+}
+
+/// Makes a mutation idempotent: the answer is written in the mutation's own transaction.
+pub struct WriteGuard<R> {
+    /// The request.
+    pub key: IdempotencyKey,
+    /// Renders the answer from what the mutation did.
+    pub respond: Box<dyn FnOnce(&R) -> StoredResponse + Send>,
+}
+
+impl<R> std::fmt::Debug for WriteGuard<R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WriteGuard")
+            .field("key", &self.key)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A mutation's result: done now, or the recorded answer of an earlier identical request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recorded<R> {
+    /// The mutation was done by this call.
+    Done(R),
+    /// It was done before; nothing was written.
+    Replayed(StoredResponse),
+}
+
+/// A durable bulk job to be recorded with the changes it stages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewJob {
+    /// Its id.
+    pub id: JobId,
+    /// Documents refused before staging, with the reason.
+    pub rejected: Vec<(String, String)>,
+}
+
+/// A bulk job: one item per document, in request order (rejected ones last).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    /// Its id.
+    pub id: JobId,
+    /// The collection it writes.
+    pub collection: CollectionName,
+    /// When it was acknowledged, Unix milliseconds.
+    pub created_at_ms: i64,
+    /// What became of each document.
+    pub items: Vec<JobItem>,
+}
+
+/// One document of a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobItem {
+    /// The id as handed in (it may not be a valid [`DocumentId`] when rejected).
+    pub document: String,
+    /// Where it stands now.
+    pub status: JobItemStatus,
+}
+
+/// Where one document of a job stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JobItemStatus {
+    /// Staged, not yet indexed.
+    Pending,
+    /// Indexed (or replaced since by a newer write).
+    Indexed,
+    /// Nothing to do: unchanged, or deleting what was not there.
+    Skipped,
+    /// Refused before staging.
+    Rejected(String),
+    /// Staged, but could not be indexed.
+    Failed(String),
+}
+
+/// Changes to be staged together, in order, in one transaction.
+#[derive(Debug)]
+pub struct StageRequest {
+    /// The changes. Two puts of one document: the later wins.
+    pub changes: Vec<Change>,
+    /// The job to record with them, if any.
+    pub job: Option<NewJob>,
+    /// Idempotency, if asked for.
+    pub guard: Option<WriteGuard<StageReceipt>>,
+}
+
+/// What staging did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StageReceipt {
+    /// One outcome per change, in order.
+    pub outcomes: Vec<ChangeOutcome>,
+    /// The collection's newest operation afterwards.
+    pub newest: Sequence,
+}
+
+/// Result of [`Ledger::stage`].
+pub type StageOutcome = Recorded<StageReceipt>;
+
+/// One page of a listing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// Where the next page starts, if there is one.
+    pub next: Option<String>,
+}
+
+/// The last step of a rebuild. All in one transaction.
+#[derive(Clone, Debug)]
+pub struct SwitchGeneration {
+    /// The generation to serve from now on.
+    pub generation: Generation,
+    /// Its fingerprints and settings.
+    pub fingerprint: crate::collection::PipelineFingerprint,
+    /// Its settings.
+    pub settings: CollectionSettings,
+    /// Its dimension.
+    pub dimension: usize,
+    /// Documents that were chunked anew: their published version now has these slots. Documents
+    /// not listed keep their slots.
+    pub rechunked: Vec<(DocumentId, Vec<Slot>)>,
+}
+
+/// The durable truth. See the module documentation for the invariants.
+#[async_trait]
+pub trait Ledger: Send + Sync + std::fmt::Debug {
+    // --- collections ---
+
+    /// Makes a collection. An existing one with the same settings and fingerprint is returned as it is.
+    ///
+    /// # Errors
+    /// [`CollectionExists`](crate::ErrorCode::CollectionExists) when settings differ.
+    async fn create_collection(
+        &self,
+        new: NewCollection,
+        guard: Option<WriteGuard<Collection>>,
+    ) -> Result<Recorded<Collection>>;
+    /// The collection of that name.
+    async fn collection(&self, name: &CollectionName) -> Result<Option<Collection>>;
+    /// Every collection, by name.
+    async fn collections(&self) -> Result<Vec<Collection>>;
+    /// Deletes a collection and everything in it; `Done(false)` when there was none. The caller
+    /// removes its indexes afterwards; its id is never reused.
+    async fn delete_collection(
+        &self,
+        name: &CollectionName,
+        guard: Option<WriteGuard<bool>>,
+    ) -> Result<Recorded<bool>>;
+    /// Counters and watermarks.
+    async fn stats(&self, collection: CollectionId) -> Result<CollectionStats>;
+
+    // --- writes ---
+
+    /// Stages changes: durable when this returns. A put whose content hash and pipeline equal the
+    /// document's newest, not failed version is `Unchanged` and writes nothing. A delete hides the
+    /// document in this transaction and retires its slots.
+    ///
+    /// # Errors
+    /// [`IdempotencyConflict`](crate::ErrorCode::IdempotencyConflict), [`StorageFull`](crate::ErrorCode::StorageFull).
+    async fn stage(&self, collection: CollectionId, request: StageRequest) -> Result<StageOutcome>;
+    /// Up to `limit` operations after `after`, in order.
+    async fn operations(
+        &self,
+        collection: CollectionId,
+        after: Sequence,
+        limit: usize,
+    ) -> Result<Vec<Operation>>;
+    /// The stored chunks of these slots, with their documents' metadata, in order. Slots whose
+    /// chunk is gone are left out.
+    async fn chunks(&self, collection: CollectionId, slots: &[Slot])
+    -> Result<Vec<IndexableChunk>>;
+    /// Records an operation as failed: it becomes a no-op, its slots are discarded, and the
+    /// document's older version, if any, stays retrievable. A no-op if it is already published.
+    async fn fail_operation(
+        &self,
+        collection: CollectionId,
+        sequence: Sequence,
+        reason: &str,
+    ) -> Result<()>;
+    /// Publishes every operation up to `through`, in order, each by compare-and-set; both indexes
+    /// must hold them. Replaced and discarded versions' slots are retired; purged slots' chunks are
+    /// dropped. Publishing what is published is a no-op.
+    async fn publish(&self, collection: CollectionId, through: Sequence) -> Result<PublishReceipt>;
+    /// Logs a purge of the retired slots that no pin can see any more; `None` when there are none.
+    async fn stage_purge(&self, collection: CollectionId) -> Result<Option<Operation>>;
+
+    // --- embeddings ---
+
+    /// The stored embeddings under these keys, in order.
+    async fn embeddings(
+        &self,
+        embedder: &Fingerprint,
+        keys: &[ContentHash],
+    ) -> Result<Vec<Option<Embedding>>>;
+    /// Stores embeddings; ones that are there are kept.
+    async fn put_embeddings(
+        &self,
+        embedder: &Fingerprint,
+        embeddings: Vec<(ContentHash, Embedding)>,
+    ) -> Result<()>;
+
+    // --- reading ---
+
+    /// Pins one consistent state for a query.
+    async fn pin(&self, collection: &CollectionName) -> Result<Arc<dyn LedgerPin>>;
+    /// A document's newest version, with its text. Deleted documents are `None`.
+    async fn document(&self, collection: CollectionId, id: &DocumentId)
+    -> Result<Option<Document>>;
+    /// Documents in id order, from `cursor` (as a page gave it).
+    async fn documents(
+        &self,
+        collection: CollectionId,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<DocumentSummary>>;
+    /// Ids of the documents whose newest version passes `filter`, in id order.
+    async fn find_documents(
+        &self,
+        collection: CollectionId,
+        filter: &Filter,
+    ) -> Result<Vec<DocumentId>>;
+
+    // --- jobs and idempotency ---
+
+    /// A job with each item's present status.
+    async fn job(&self, id: JobId) -> Result<Option<Job>>;
+    /// The recorded answer under this key, if it has not expired.
+    ///
+    /// # Errors
+    /// [`IdempotencyConflict`](crate::ErrorCode::IdempotencyConflict) when the recorded request differs.
+    async fn recorded_response(&self, key: &IdempotencyKey) -> Result<Option<StoredResponse>>;
+
+    // --- verify and rebuild ---
+
+    /// Slots the indexes must hold once every operation is applied: live ones and retired ones
+    /// not yet purged.
+    async fn expected_slots(&self, collection: CollectionId) -> Result<SlotSet>;
+    /// Live slots alone.
+    async fn live_slots(&self, collection: CollectionId) -> Result<SlotSet>;
+    /// Describes every inconsistency within the ledger itself (a live slot without a chunk, a
+    /// document whose slots are not live, an embedding that is missing, ...); empty when sound.
+    async fn check(&self, collection: CollectionId) -> Result<Vec<String>>;
+    /// Allocates slots and stores chunks of a document for a rebuild with another chunker; they
+    /// are not live until [`Ledger::switch_generation`] names them.
+    async fn stage_rechunked(
+        &self,
+        collection: CollectionId,
+        document: &DocumentId,
+        title: Option<&str>,
+        chunks: Vec<StagedChunk>,
+    ) -> Result<Vec<Slot>>;
+    /// Serves another generation from now on. Every operation must be published first.
+    async fn switch_generation(
+        &self,
+        collection: CollectionId,
+        switch: SwitchGeneration,
+    ) -> Result<Collection>;
+    /// Drops what nothing refers to any more: embeddings, chunks left by an interrupted rebuild,
+    /// expired idempotency records and jobs. Returns how many rows went.
+    async fn sweep(&self) -> Result<u64>;
+}
+
+/// One consistent state of a collection's published data. Dropping it lets purges proceed.
+#[async_trait]
+pub trait LedgerPin: Send + Sync {
+    /// The collection, with the generation that is served in this state.
+    fn collection(&self) -> &Collection;
+    /// Counters of this state.
+    fn stats(&self) -> &CollectionStats;
+    /// What the legs may return: live slots, and those matching `filter` if there is one.
+    async fn select(&self, filter: Option<Arc<Filter>>) -> Result<Selection>;
+    /// Chunk ids of live slots, in order; `None` for a slot that is not live in this state.
+    async fn chunk_ids(&self, slots: &[Slot]) -> Result<Vec<Option<ChunkId>>>;
+    /// Passages of live slots, in order; slots that are not live in this state are left out.
+    async fn hydrate(&self, slots: &[Slot]) -> Result<Vec<Passage>>;
+    /// Live chunks of one document whose ordinal is within `ordinals`, in ordinal order.
+    async fn document_chunks(
+        &self,
+        document: &DocumentId,
+        ordinals: std::ops::RangeInclusive<u32>,
+    ) -> Result<Vec<ChunkRecord>>;
+}
