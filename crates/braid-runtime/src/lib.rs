@@ -1,1 +1,13 @@
-//! braid-runtime.
+//! The runtime under Braid's pipelines: a CPU pool beside the async threads, shutdown, tracing and
+//! metrics set-up.
+//!
+//! Async threads must not block (for more than about half a millisecond): searches, chunking and
+//! hashing run on a [`CpuPool`]; file and ledger I/O runs in `tokio::task::spawn_blocking`.
+//! This crate knows nothing of documents or indexes. Start at [`pool`].
+
+pub mod pool;
+pub mod shutdown;
+pub mod telemetry;
+
+pub use pool::CpuPool;
+pub use shutdown::Shutdown;
