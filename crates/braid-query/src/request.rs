@@ -1,0 +1,248 @@
+//! What a caller asks for.
+
+use std::sync::Arc;
+
+use braid_core::limits::{MAX_CANDIDATES, MAX_QUERY_BYTES, MAX_TOP_K};
+use braid_core::{CollectionName, Error, FieldError, Filter, Result};
+
+/// Which legs are searched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// BM25 alone.
+    Lexical,
+    /// Embeddings alone.
+    Dense,
+    /// Both, fused.
+    #[default]
+    Hybrid,
+}
+
+impl Mode {
+    /// The public name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Lexical => "lexical",
+            Self::Dense => "dense",
+            Self::Hybrid => "hybrid",
+        }
+    }
+}
+
+/// Candidates asked of each leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CandidateDepths {
+    /// Depth of the lexical leg.
+    pub lexical: usize,
+    /// Depth of the dense leg.
+    pub dense: usize,
+}
+
+impl Default for CandidateDepths {
+    fn default() -> Self {
+        Self {
+            lexical: 50,
+            dense: 50,
+        }
+    }
+}
+
+/// Weight of each leg in fusion; 0 silences a leg's votes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LegWeights {
+    /// Weight of the lexical leg.
+    pub lexical: f64,
+    /// Weight of the dense leg.
+    pub dense: f64,
+}
+
+impl Default for LegWeights {
+    fn default() -> Self {
+        Self {
+            lexical: 1.0,
+            dense: 1.0,
+        }
+    }
+}
+
+/// Reciprocal Rank Fusion (Cormack, Clarke and Büttcher, SIGIR 2009).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FusionOptions {
+    /// The constant added to each 1-based rank.
+    pub k: f64,
+    /// Weight of each leg.
+    pub weights: LegWeights,
+}
+
+impl Default for FusionOptions {
+    fn default() -> Self {
+        Self {
+            k: 60.0,
+            weights: LegWeights::default(),
+        }
+    }
+}
+
+/// How the fused list's head is re-ranked.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RerankOptions {
+    /// Whether it is.
+    pub enabled: bool,
+    /// How many fused hits are scored.
+    pub candidates: usize,
+    /// Weight of the re-ranker in the final score, 0..=1; `None` takes the model's own.
+    pub blend: Option<f64>,
+    /// Time for the stage, queueing included; `None` waits until all are scored.
+    pub deadline_ms: Option<u64>,
+}
+
+impl Default for RerankOptions {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            candidates: 30,
+            blend: None,
+            deadline_ms: Some(150),
+        }
+    }
+}
+
+/// Which text around a hit goes into the context with it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ContextExpansion {
+    /// The chunk alone.
+    #[default]
+    None,
+    /// The chunks before and after it in its document.
+    Neighbors,
+    /// Every chunk under the same heading path.
+    Section,
+}
+
+/// How the context is assembled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ContextOptions {
+    /// Most tokens of context text, counted by the embedder's tokenizer; 0 assembles none.
+    pub max_tokens: usize,
+    /// What goes in with each hit.
+    pub expand: ContextExpansion,
+}
+
+impl Default for ContextOptions {
+    fn default() -> Self {
+        Self {
+            max_tokens: 2000,
+            expand: ContextExpansion::None,
+        }
+    }
+}
+
+/// One retrieval.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RetrieveRequest {
+    /// What to look for.
+    pub query: String,
+    /// Where.
+    pub collection: CollectionName,
+    /// How many hits to return.
+    pub top_k: usize,
+    /// Which legs.
+    pub mode: Mode,
+    /// Leg depths.
+    pub candidates: CandidateDepths,
+    /// Fusion.
+    pub fusion: FusionOptions,
+    /// Re-ranking.
+    pub rerank: RerankOptions,
+    /// Metadata filter, applied inside both legs.
+    pub filter: Option<Arc<Filter>>,
+    /// Context assembly.
+    pub context: ContextOptions,
+    /// Whether hits carry rank and score at every stage.
+    pub explain: bool,
+}
+
+impl RetrieveRequest {
+    /// A request for `query` with every default.
+    pub fn new(query: impl Into<String>, collection: CollectionName) -> Self {
+        Self {
+            query: query.into(),
+            collection,
+            top_k: 8,
+            mode: Mode::default(),
+            candidates: CandidateDepths::default(),
+            fusion: FusionOptions::default(),
+            rerank: RerankOptions::default(),
+            filter: None,
+            context: ContextOptions::default(),
+            explain: false,
+        }
+    }
+
+    /// Checks every limit, all at once.
+    ///
+    /// # Errors
+    /// `InvalidRequest` with one [`FieldError`] per bad field (`TooLarge` is not used: a query over
+    /// the limit is a bad field).
+    pub fn check(&self) -> Result<()> {
+        let mut fields = Vec::new();
+        let mut refuse = |pointer: &str, detail: String| {
+            fields.push(FieldError::new(pointer, detail));
+        };
+        if self.query.trim().is_empty() {
+            refuse("/query", "must not be empty".to_owned());
+        }
+        if self.query.len() > MAX_QUERY_BYTES {
+            let length = self.query.len();
+            refuse(
+                "/query",
+                format!("has {length} bytes, the limit is {MAX_QUERY_BYTES}"),
+            );
+        }
+        let counts = [
+            ("/top_k", self.top_k, MAX_TOP_K),
+            (
+                "/candidates/lexical",
+                self.candidates.lexical,
+                MAX_CANDIDATES,
+            ),
+            ("/candidates/dense", self.candidates.dense, MAX_CANDIDATES),
+            ("/rerank/candidates", self.rerank.candidates, MAX_CANDIDATES),
+        ];
+        for (pointer, value, most) in counts {
+            if value == 0 || value > most {
+                refuse(pointer, format!("must be from 1 to {most}, not {value}"));
+            }
+        }
+        if !(self.fusion.k.is_finite() && self.fusion.k >= 0.0) {
+            refuse("/fusion/k", "must be a finite number, 0 or more".to_owned());
+        }
+        let weights = self.fusion.weights;
+        for (pointer, weight) in [
+            ("/fusion/weights/lexical", weights.lexical),
+            ("/fusion/weights/dense", weights.dense),
+        ] {
+            if !(weight.is_finite() && weight >= 0.0) {
+                refuse(pointer, "must be a finite number, 0 or more".to_owned());
+            }
+        }
+        if self
+            .rerank
+            .blend
+            .is_some_and(|blend| !(0.0..=1.0).contains(&blend))
+        {
+            refuse("/rerank/blend", "must be from 0 to 1".to_owned());
+        }
+        if let Some(Err(error)) = self.filter.as_deref().map(Filter::check) {
+            for field in error.fields() {
+                refuse(&format!("/filter{}", field.pointer), field.detail.clone());
+            }
+        }
+        match fields.first() {
+            None => Ok(()),
+            Some(first) => {
+                let message = format!("{}: {}", first.pointer, first.detail);
+                Err(Error::invalid(message).with_fields(fields))
+            }
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! What a retrieval gives.
+
+use braid_core::{ChunkId, DocumentId, Leg, Passage, Span};
+
+/// A stage's view of one hit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StageScore {
+    /// 1-based rank at that stage.
+    pub rank: usize,
+    /// The stage's score; comparable within the stage and the query only.
+    pub score: f64,
+}
+
+/// A hit at every stage that saw it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct StageScores {
+    /// BM25.
+    pub lexical: Option<StageScore>,
+    /// Cosine similarity.
+    pub dense: Option<StageScore>,
+    /// RRF; absent when one leg alone was asked for.
+    pub fused: Option<StageScore>,
+    /// Raw re-ranker score, with the rank by the blended final score.
+    pub rerank: Option<StageScore>,
+}
+
+/// The stage whose score ordered a hit last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ScoreStage {
+    /// BM25 (lexical mode, not re-ranked).
+    Lexical,
+    /// Cosine (dense mode, not re-ranked).
+    Dense,
+    /// RRF.
+    Fused,
+    /// Blend of re-ranker and fused score.
+    Rerank,
+}
+
+impl ScoreStage {
+    /// The public name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Lexical => "lexical",
+            Self::Dense => "dense",
+            Self::Fused => "fused",
+            Self::Rerank => "rerank",
+        }
+    }
+}
+
+/// One hit of a response.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RetrievedHit {
+    /// 1-based rank.
+    pub rank: usize,
+    /// Score of `score_stage`; not comparable across queries.
+    pub score: f64,
+    /// The stage that ordered this hit.
+    pub score_stage: ScoreStage,
+    /// The chunk with its source.
+    pub passage: Passage,
+    /// Ranks and scores at every stage. Always filled; shown when `explain` is set.
+    pub scores: StageScores,
+}
+
+/// Where a piece of the context came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Citation {
+    /// The marker in the context text, `[1]`.
+    pub marker: String,
+    /// The cited chunk.
+    pub chunk: ChunkId,
+    /// Its document.
+    pub document: DocumentId,
+    /// Characters of the document's extracted text that stand in the context.
+    pub span: Span,
+}
+
+/// Context for a language model, with its citations.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AssembledContext {
+    /// The text, each piece preceded by its marker.
+    pub text: String,
+    /// Tokens of `text` by the embedder's tokenizer; at most `max_tokens`.
+    pub tokens: usize,
+    /// One per marker, in order.
+    pub citations: Vec<Citation>,
+}
+
+/// Milliseconds spent in each stage. Legs run in parallel, so stages do not add up to the total.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Timings {
+    /// Embedding the query.
+    pub embed: f64,
+    /// The lexical leg.
+    pub lexical: f64,
+    /// The dense leg, without embedding.
+    pub dense: f64,
+    /// Fusing.
+    pub fuse: f64,
+    /// Reading passages from the ledger.
+    pub hydrate: f64,
+    /// Re-ranking, queueing included.
+    pub rerank: f64,
+    /// Assembling the context.
+    pub assemble: f64,
+    /// Everything, from validation to the finished response.
+    pub total: f64,
+}
+
+/// How much of the window the re-ranker scored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RerankSummary {
+    /// Hits scored before the deadline.
+    pub scored: usize,
+    /// Hits in the window.
+    pub of: usize,
+}
+
+/// A stage that did not do its full work, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Degradation {
+    /// `lexical`, `dense` or `rerank`.
+    pub stage: &'static str,
+    /// What happened, for a person.
+    pub reason: String,
+}
+
+impl Degradation {
+    /// A leg that failed.
+    pub fn leg(leg: Leg, reason: impl Into<String>) -> Self {
+        Self {
+            stage: leg.as_str(),
+            reason: reason.into(),
+        }
+    }
+}
+
+/// The answer to a [`RetrieveRequest`](crate::RetrieveRequest).
+#[derive(Clone, Debug, PartialEq)]
+pub struct RetrieveResponse {
+    /// Best first.
+    pub hits: Vec<RetrievedHit>,
+    /// Assembled from the hits.
+    pub context: AssembledContext,
+    /// Time per stage.
+    pub timings: Timings,
+    /// What the re-ranker did; `None` when it was not asked.
+    pub rerank: Option<RerankSummary>,
+    /// Acknowledged operations that this answer does not reflect yet.
+    pub lag: u64,
+    /// Distinct terms of the query in the lexical leg; empty means that nothing could match there.
+    pub terms: Vec<String>,
+    /// Stages that did not do their full work.
+    pub degraded: Vec<Degradation>,
+}
