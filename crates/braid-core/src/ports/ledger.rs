@@ -161,6 +161,10 @@ pub struct SwitchGeneration {
     pub settings: CollectionSettings,
     /// Its dimension.
     pub dimension: usize,
+    /// What [`StagedDocument::pipeline`](crate::operation::StagedDocument::pipeline) is under the
+    /// new generation: recorded for every published version, so that putting an unchanged document
+    /// again stays [`ChangeOutcome::Unchanged`].
+    pub pipeline: Fingerprint,
     /// Documents that were chunked anew: their published version now has these slots. Documents
     /// not listed keep their slots.
     pub rechunked: Vec<(DocumentId, Vec<Slot>)>,
@@ -277,8 +281,10 @@ pub trait Ledger: Send + Sync + std::fmt::Debug {
 
     // --- verify and rebuild ---
 
-    /// Slots the indexes must hold once every operation is applied: live ones and retired ones
-    /// not yet purged.
+    /// Slots the indexes may hold once every operation is applied: live ones and retired ones not
+    /// yet purged. Slots of superseded or failed operations are among the retired, applied or not,
+    /// so an index entry outside this set is wrong, and so is a [live](Ledger::live_slots) slot
+    /// without one.
     async fn expected_slots(&self, collection: CollectionId) -> Result<SlotSet>;
     /// Live slots alone.
     async fn live_slots(&self, collection: CollectionId) -> Result<SlotSet>;
@@ -286,7 +292,11 @@ pub trait Ledger: Send + Sync + std::fmt::Debug {
     /// document whose slots are not live, an embedding that is missing, ...); empty when sound.
     async fn check(&self, collection: CollectionId) -> Result<Vec<String>>;
     /// Allocates slots and stores chunks of a document for a rebuild with another chunker; they
-    /// are not live until [`Ledger::switch_generation`] names them.
+    /// are not live until [`Ledger::switch_generation`] names them. The document's newest version
+    /// must be the published one.
+    ///
+    /// # Errors
+    /// [`InvalidRequest`](crate::ErrorCode::InvalidRequest) where it is not.
     async fn stage_rechunked(
         &self,
         collection: CollectionId,
@@ -294,7 +304,11 @@ pub trait Ledger: Send + Sync + std::fmt::Debug {
         title: Option<&str>,
         chunks: Vec<StagedChunk>,
     ) -> Result<Vec<Slot>>;
-    /// Serves another generation from now on. Every operation must be published first.
+    /// Serves another generation from now on. Every operation must be published first, and no
+    /// document that was chunked anew may have changed since.
+    ///
+    /// # Errors
+    /// [`InvalidRequest`](crate::ErrorCode::InvalidRequest) where that does not hold.
     async fn switch_generation(
         &self,
         collection: CollectionId,
