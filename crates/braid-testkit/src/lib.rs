@@ -1,1 +1,19 @@
-//! braid-testkit.
+//! Conformance suites, in-memory doubles and fault injection for Braid's ports.
+//!
+//! A dev-dependency only: it imports braid-core and never an adapter. Suites (`*_suite`) state what
+//! every adapter of a port must do and take a closure that makes a fresh instance; doubles (`Ram*`,
+//! [`HashEmbedder`], [`OverlapReranker`]) are the smallest implementations that pass them.
+//! [`Faulty`] wraps any port and fails or holds scripted calls, so that crashes and interleavings
+//! are tested without sleeps. Everything is deterministic.
+
+pub mod hash_embedder;
+pub mod overlap_reranker;
+pub mod ram_vector;
+
+pub use hash_embedder::{HashEmbedder, WhitespaceTokens};
+pub use overlap_reranker::OverlapReranker;
+pub use ram_vector::RamVectorStore;
+
+pub mod ram_lexical;
+
+pub use ram_lexical::RamLexicalIndex;
