@@ -6,14 +6,14 @@
 //! [`Faulty`] wraps any port and fails or holds scripted calls, so that crashes and interleavings
 //! are tested without sleeps. Everything is deterministic.
 
+pub mod faulty;
 pub mod hash_embedder;
 pub mod overlap_reranker;
+pub mod ram_lexical;
 pub mod ram_vector;
 
+pub use faulty::{Call, Fault, Faulty, Gate};
 pub use hash_embedder::{HashEmbedder, WhitespaceTokens};
 pub use overlap_reranker::OverlapReranker;
-pub use ram_vector::RamVectorStore;
-
-pub mod ram_lexical;
-
 pub use ram_lexical::RamLexicalIndex;
+pub use ram_vector::RamVectorStore;
