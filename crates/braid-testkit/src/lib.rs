@@ -9,11 +9,13 @@
 pub mod faulty;
 pub mod hash_embedder;
 pub mod overlap_reranker;
+pub mod ram_ledger;
 pub mod ram_lexical;
 pub mod ram_vector;
 
 pub use faulty::{Call, Fault, Faulty, Gate};
 pub use hash_embedder::{HashEmbedder, WhitespaceTokens};
 pub use overlap_reranker::OverlapReranker;
+pub use ram_ledger::RamLedger;
 pub use ram_lexical::RamLexicalIndex;
 pub use ram_vector::RamVectorStore;

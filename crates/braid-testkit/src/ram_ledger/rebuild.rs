@@ -1,0 +1,88 @@
+//! Rebuilding a generation in memory.
+
+use braid_core::operation::StagedChunk;
+use braid_core::ports::SwitchGeneration;
+use braid_core::{Collection, DocumentId, Error, Result, Sequence, Slot, SlotSet};
+
+use super::state::Data;
+
+impl Data {
+    pub(super) fn stage_rechunked(
+        &mut self,
+        document: &DocumentId,
+        title: Option<&str>,
+        chunks: Vec<StagedChunk>,
+    ) -> Result<Vec<Slot>> {
+        let row = self.documents.get(document);
+        let live = row.filter(|row| row.live == Some(row.newest));
+        let Some(sequence) = live.map(|row| row.newest) else {
+            return Err(Error::invalid(format!(
+                "the newest version of document {document} is not published"
+            )));
+        };
+        self.check_slots_left(chunks.len())?;
+        let slots = self.store_chunks((document, sequence, title), chunks);
+        self.rechunking.extend(slots.iter().map(|slot| slot.0));
+        Ok(slots)
+    }
+
+    pub(super) fn switch_generation(
+        &mut self,
+        epoch: u64,
+        switch: SwitchGeneration,
+    ) -> Result<Collection> {
+        if self.published != self.newest {
+            return Err(Error::invalid(format!(
+                "{} operations are not published yet",
+                self.stats().lag()
+            )));
+        }
+        let rechunked: Vec<_> = switch
+            .rechunked
+            .into_iter()
+            .map(|(document, slots)| Ok((self.rechunked_version(&document, &slots)?, slots)))
+            .collect::<Result<_>>()?;
+        for (sequence, slots) in rechunked {
+            self.exchange_slots(epoch, sequence, slots);
+        }
+        let live = self.documents.values().filter_map(|row| row.live);
+        for sequence in live {
+            if let Some(version) = self.versions.get_mut(&sequence) {
+                version.pipeline = switch.pipeline.clone();
+            }
+        }
+        self.rechunking.clear();
+        self.collection.generation = switch.generation;
+        self.collection.fingerprint = switch.fingerprint;
+        self.collection.settings = switch.settings;
+        self.collection.dimension = switch.dimension;
+        Ok(self.collection.clone())
+    }
+
+    /// The live version these slots were chunked from.
+    fn rechunked_version(&self, document: &DocumentId, slots: &[Slot]) -> Result<Sequence> {
+        let live = self.documents.get(document).and_then(|row| row.live);
+        let of_live = |slot: &Slot| {
+            let chunk = self.chunks.get(slot);
+            chunk.is_some_and(|chunk| chunk.document == *document && Some(chunk.sequence) == live)
+        };
+        live.filter(|_| slots.iter().all(of_live)).ok_or_else(|| {
+            Error::invalid(format!(
+                "document {document} has changed since it was chunked anew"
+            ))
+        })
+    }
+
+    fn exchange_slots(&mut self, epoch: u64, sequence: Sequence, slots: Vec<Slot>) {
+        let Some(version) = self.versions.get_mut(&sequence) else {
+            return;
+        };
+        let new: SlotSet = slots.iter().map(|slot| slot.0).collect();
+        let old: SlotSet = version.slots.iter().map(|slot| slot.0).collect();
+        version.slots = slots;
+        let old = old - &new;
+        self.live -= &old;
+        self.live |= &new;
+        self.retire(epoch, &old);
+    }
+}

@@ -1,0 +1,345 @@
+//! Staging, failing, publishing and purging in memory.
+
+use std::sync::Arc;
+
+use braid_core::operation::{
+    Change, ChangeOutcome, OperationKind, PublishReceipt, StagedChunk, StagedDocument,
+};
+use braid_core::ports::{NewJob, StageReceipt};
+use braid_core::{
+    ChunkRecord, CollectionId, DocumentId, Error, ErrorCode, Operation, Result, Sequence, Slot,
+    SlotSet,
+};
+
+use super::state::{Data, DocumentRow, JobOutcome, JobRow, State, Version};
+
+impl State {
+    pub(super) fn stage(
+        &mut self,
+        id: CollectionId,
+        changes: Vec<Change>,
+        job: Option<NewJob>,
+    ) -> Result<StageReceipt> {
+        let now_ms = self.now_ms;
+        let names: Vec<String> = changes.iter().map(changed_document).collect();
+        let receipt = self.change(id, |data, epoch| {
+            let chunks = changes.iter().map(|change| match change {
+                Change::Put(staged) => staged.chunks.len(),
+                Change::Delete(_) => 0,
+            });
+            data.check_slots_left(chunks.sum())?;
+            let stage = |change| data.stage_change(epoch, now_ms, change);
+            let outcomes = changes.into_iter().map(stage).collect();
+            Ok(StageReceipt {
+                outcomes,
+                newest: data.newest,
+            })
+        })?;
+        if let Some(job) = job {
+            let row = JobRow::new(id, now_ms, names, &receipt.outcomes, job.rejected);
+            self.jobs.insert(job.id, row);
+        }
+        Ok(receipt)
+    }
+}
+
+fn changed_document(change: &Change) -> String {
+    match change {
+        Change::Put(staged) => staged.document.id.to_string(),
+        Change::Delete(id) => id.to_string(),
+    }
+}
+
+impl JobRow {
+    fn new(
+        collection: CollectionId,
+        created_at_ms: i64,
+        names: Vec<String>,
+        outcomes: &[ChangeOutcome],
+        rejected: Vec<(String, String)>,
+    ) -> Self {
+        let outcomes = outcomes.iter().map(|outcome| match outcome {
+            ChangeOutcome::Staged { sequence, .. } | ChangeOutcome::Deleted { sequence } => {
+                JobOutcome::Staged(*sequence)
+            }
+            ChangeOutcome::Unchanged { .. } | ChangeOutcome::Absent => JobOutcome::Skipped,
+        });
+        let rejected = rejected
+            .into_iter()
+            .map(|(name, reason)| (name, JobOutcome::Rejected(reason)));
+        Self {
+            collection,
+            created_at_ms,
+            items: names.into_iter().zip(outcomes).chain(rejected).collect(),
+        }
+    }
+}
+
+impl Data {
+    pub(super) fn check_slots_left(&self, wanted: usize) -> Result<()> {
+        let left = u32::MAX - self.next_slot;
+        if wanted > left as usize {
+            return Err(Error::new(
+                ErrorCode::StorageFull,
+                format!("{wanted} slots are needed, {left} are left in the collection"),
+            ));
+        }
+        Ok(())
+    }
+
+    fn log(&mut self, kind: OperationKind) -> Sequence {
+        self.newest = self.newest.next();
+        self.operations.insert(self.newest, kind);
+        self.newest
+    }
+
+    fn stage_change(&mut self, epoch: u64, now_ms: i64, change: Change) -> ChangeOutcome {
+        match change {
+            Change::Put(staged) => self.stage_put(now_ms, *staged),
+            Change::Delete(id) => self.stage_delete(epoch, id),
+        }
+    }
+
+    fn stage_put(&mut self, now_ms: i64, staged: StagedDocument) -> ChangeOutcome {
+        let row = self.documents.get(&staged.document.id).copied();
+        if let Some(sequence) = row.and_then(|row| row.current.filter(|_| row.newest_is_current()))
+            && let Some(version) = self.versions.get(&sequence)
+            && version.content_hash == staged.content_hash
+            && version.pipeline == staged.pipeline
+        {
+            return ChangeOutcome::Unchanged { sequence };
+        }
+        let document = staged.document;
+        let sequence = self.newest.next();
+        let slots = self.store_chunks(
+            (&document.id, sequence, document.title.as_deref()),
+            staged.chunks,
+        );
+        self.log(OperationKind::Put {
+            document: document.id.clone(),
+            slots: slots.clone(),
+        });
+        let version = Version {
+            document: document.id.clone(),
+            text: document.text.into(),
+            title: document.title,
+            uri: document.uri,
+            format: document.format,
+            metadata: Arc::new(document.metadata),
+            content_hash: staged.content_hash,
+            pipeline: staged.pipeline,
+            slots,
+            updated_at_ms: now_ms,
+        };
+        self.versions.insert(sequence, version);
+        let after = DocumentRow {
+            newest: sequence,
+            current: Some(sequence),
+            live: row.and_then(|row| row.live),
+        };
+        self.documents.insert(document.id, after);
+        self.drop_unused_version(row.map(|row| row.newest));
+        ChangeOutcome::Staged {
+            sequence,
+            replaced: row.is_some(),
+        }
+    }
+
+    pub(super) fn store_chunks(
+        &mut self,
+        (document, sequence, title): (&DocumentId, Sequence, Option<&str>),
+        chunks: Vec<StagedChunk>,
+    ) -> Vec<Slot> {
+        let mut slots = Vec::with_capacity(chunks.len());
+        for staged in chunks {
+            let slot = Slot(self.next_slot);
+            self.next_slot += 1;
+            let record = ChunkRecord {
+                slot,
+                id: staged.id,
+                document: document.clone(),
+                sequence,
+                title: title.map(str::to_owned),
+                chunk: staged.chunk,
+                embedding_key: staged.embedding_key,
+            };
+            self.chunks.insert(slot, record);
+            slots.push(slot);
+        }
+        slots
+    }
+
+    fn stage_delete(&mut self, epoch: u64, id: DocumentId) -> ChangeOutcome {
+        let Some(row) = self.documents.remove(&id) else {
+            return ChangeOutcome::Absent;
+        };
+        self.retire_live(epoch, row.live);
+        self.drop_unused_version(Some(row.newest));
+        let sequence = self.log(OperationKind::Delete { document: id });
+        ChangeOutcome::Deleted { sequence }
+    }
+
+    /// Hides a version and retires its slots.
+    fn retire_live(&mut self, epoch: u64, version: Option<Sequence>) {
+        let Some(sequence) = version else { return };
+        if let Some(version) = self.versions.get(&sequence) {
+            let slots: SlotSet = version.slots.iter().map(|slot| slot.0).collect();
+            self.live -= &slots;
+            self.retire(epoch, &slots);
+        }
+        self.drop_unused_version(Some(sequence));
+    }
+
+    pub(super) fn retire(&mut self, epoch: u64, slots: &SlotSet) {
+        if !slots.is_empty() {
+            *self.retired.entry(epoch).or_default() |= slots;
+        }
+    }
+
+    /// Forgets a version that its document does not name and no operation will publish.
+    fn drop_unused_version(&mut self, version: Option<Sequence>) {
+        let Some(sequence) = version else { return };
+        let Some(version) = self.versions.get(&sequence) else {
+            return;
+        };
+        let row = self.documents.get(&version.document);
+        let named = row.is_some_and(|row| row.names(sequence));
+        let pending = matches!(
+            self.operations.get(&sequence),
+            Some(OperationKind::Put { .. })
+        );
+        if !named && !pending {
+            self.versions.remove(&sequence);
+        }
+    }
+
+    pub(super) fn fail_operation(&mut self, epoch: u64, sequence: Sequence, reason: &str) {
+        let Some(kind) = self.operations.get_mut(&sequence) else {
+            return;
+        };
+        if matches!(kind, OperationKind::Failed { .. }) {
+            return;
+        }
+        let failed = OperationKind::Failed {
+            reason: reason.to_owned(),
+        };
+        let kind = std::mem::replace(kind, failed);
+        self.failures.insert(sequence, reason.to_owned());
+        match kind {
+            OperationKind::Put { document, slots } => {
+                self.retire(epoch, &slots.iter().map(|slot| slot.0).collect());
+                self.forget_failed(&document, sequence);
+                self.drop_unused_version(Some(sequence));
+            }
+            OperationKind::Purge { slots } => {
+                self.retire(0, &slots.iter().map(|slot| slot.0).collect());
+            }
+            OperationKind::Delete { .. } | OperationKind::Failed { .. } => {}
+        }
+    }
+
+    /// Finds the version a publish must be of, now that `failed` is out.
+    fn forget_failed(&mut self, document: &DocumentId, failed: Sequence) {
+        let Some(row) = self.documents.get(document).copied() else {
+            return;
+        };
+        if row.current != Some(failed) {
+            return;
+        }
+        let mut current = row.live;
+        for (sequence, kind) in &self.operations {
+            match kind {
+                OperationKind::Put { document: put, .. } if put == document => {
+                    current = Some(*sequence);
+                }
+                OperationKind::Delete { document: deleted } if deleted == document => {
+                    current = None;
+                }
+                OperationKind::Put { .. }
+                | OperationKind::Delete { .. }
+                | OperationKind::Purge { .. }
+                | OperationKind::Failed { .. } => {}
+            }
+        }
+        self.documents
+            .insert(document.clone(), DocumentRow { current, ..row });
+    }
+
+    pub(super) fn publish(&mut self, epoch: u64, through: Sequence) -> PublishReceipt {
+        let mut receipt = PublishReceipt::default();
+        let pending: Vec<_> = self
+            .operations
+            .range(..=through)
+            .map(|(key, _)| *key)
+            .collect();
+        for sequence in pending {
+            let Some(kind) = self.operations.remove(&sequence) else {
+                continue;
+            };
+            match kind {
+                OperationKind::Put { document, slots } => {
+                    let slots = slots.iter().map(|slot| slot.0).collect();
+                    if self.publish_put(epoch, sequence, &document, &slots) {
+                        receipt.published += 1;
+                    } else {
+                        receipt.superseded += 1;
+                    }
+                }
+                OperationKind::Purge { slots } => {
+                    self.chunks.retain(|slot, _| !slots.contains(slot));
+                }
+                OperationKind::Delete { .. } | OperationKind::Failed { .. } => {}
+            }
+            self.published = sequence;
+        }
+        receipt.watermark = self.published;
+        receipt
+    }
+
+    fn publish_put(
+        &mut self,
+        epoch: u64,
+        sequence: Sequence,
+        document: &DocumentId,
+        slots: &SlotSet,
+    ) -> bool {
+        let row = self.documents.get_mut(document);
+        let Some(row) = row.filter(|row| row.current == Some(sequence)) else {
+            self.retire(epoch, slots);
+            self.drop_unused_version(Some(sequence));
+            return false;
+        };
+        let replaced = row.live.replace(sequence);
+        self.retire_live(epoch, replaced);
+        self.live |= slots;
+        true
+    }
+
+    /// Logs the purge of what was retired no later than `oldest_pin`.
+    pub(super) fn stage_purge(&mut self, oldest_pin: Option<u64>) -> Option<Operation> {
+        let unseen = |epoch: &u64| oldest_pin.is_none_or(|pin| *epoch <= pin);
+        let (free, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.retired)
+            .into_iter()
+            .partition(|(epoch, _)| unseen(epoch));
+        self.retired = kept.into_iter().collect();
+        let slots: SlotSet = free.into_iter().flat_map(|(_, slots)| slots).collect();
+        if slots.is_empty() {
+            return None;
+        }
+        let kind = OperationKind::Purge {
+            slots: slots.iter().map(Slot).collect(),
+        };
+        let sequence = self.log(kind.clone());
+        Some(Operation { sequence, kind })
+    }
+}
+
+impl DocumentRow {
+    fn newest_is_current(&self) -> bool {
+        self.current == Some(self.newest)
+    }
+
+    fn names(&self, sequence: Sequence) -> bool {
+        self.newest == sequence || self.current == Some(sequence) || self.live == Some(sequence)
+    }
+}
