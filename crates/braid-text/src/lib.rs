@@ -1,1 +1,8 @@
 //! braid-text.
+
+pub mod analysis;
+pub mod chunking;
+pub mod hashing;
+
+pub use analysis::{Analyzer, Term, TermKind, TermRef};
+pub use chunking::Chunker;

@@ -1,0 +1,128 @@
+//! Word forms: lower-casing, stop words, stemming, in the order the language needs.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use braid_core::Language;
+use frostem::{Algorithm, Stemmer};
+use rustc_hash::FxHashSet;
+
+use super::normal::fold_into;
+use super::stop_words::stop_words;
+
+/// How a language makes terms of words.
+#[derive(Clone)]
+pub(super) struct WordForm {
+    stemmer: Option<Stemmer>,
+    stop_words: FxHashSet<&'static str>,
+    /// Snowball stemmers of other languages know their diacritics and must see them.
+    folds_before_stemming: bool,
+    has_dotless_i: bool,
+}
+
+impl WordForm {
+    pub(super) fn new(language: Language) -> Self {
+        Self {
+            stemmer: algorithm(language).map(Stemmer::new),
+            stop_words: stop_words(language).iter().copied().collect(),
+            folds_before_stemming: matches!(language, Language::None | Language::English),
+            has_dotless_i: language == Language::Turkish,
+        }
+    }
+
+    /// Puts `raw` into `lowered`, lower-cased, and folded where stemming wants it so.
+    pub(super) fn lower_into(&self, raw: &str, lowered: &mut String) {
+        lowered.clear();
+        if raw.is_ascii() && !self.has_dotless_i {
+            lowered.push_str(raw);
+            lowered.make_ascii_lowercase();
+            return;
+        }
+        let fold = self.folds_before_stemming;
+        let mut push = |c: char| {
+            if fold {
+                fold_into(c, lowered)
+            } else {
+                lowered.push(c)
+            }
+        };
+        for c in raw.chars() {
+            match c {
+                'I' if self.has_dotless_i => push('ı'),
+                'İ' => push('i'),
+                c => c.to_lowercase().for_each(&mut push),
+            }
+        }
+    }
+
+    /// Whether this lower-cased word is a stop word.
+    pub(super) fn is_stop_word(&self, lowered: &str) -> bool {
+        self.stop_words.contains(lowered)
+    }
+
+    /// The term of a lower-cased word.
+    pub(super) fn term<'w>(&self, lowered: &'w str) -> Cow<'w, str> {
+        let stem = match self.stemmer {
+            Some(stemmer) if is_stemmable(lowered) => stemmer.stem(lowered),
+            _ => Cow::Borrowed(lowered),
+        };
+        if stem.is_ascii() || self.folds_before_stemming {
+            return stem;
+        }
+        Cow::Owned(fold(&stem))
+    }
+
+    /// The unstemmed term of a lower-cased word.
+    pub(super) fn plain<'w>(&self, lowered: &'w str) -> Cow<'w, str> {
+        if lowered.is_ascii() || self.folds_before_stemming {
+            return Cow::Borrowed(lowered);
+        }
+        Cow::Owned(fold(lowered))
+    }
+}
+
+impl fmt::Debug for WordForm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let algorithm = self.stemmer.map(Stemmer::algorithm);
+        f.debug_struct("WordForm")
+            .field("algorithm", &algorithm)
+            .field("stop_words", &self.stop_words.len())
+            .finish_non_exhaustive()
+    }
+}
+
+fn fold(word: &str) -> String {
+    let mut folded = String::with_capacity(word.len());
+    word.chars().for_each(|c| fold_into(c, &mut folded));
+    folded
+}
+
+/// Words with digits are names, and very long runs are not words.
+fn is_stemmable(word: &str) -> bool {
+    const MAX_WORD_BYTES: usize = 64;
+    word.len() <= MAX_WORD_BYTES && !word.bytes().any(|byte| byte.is_ascii_digit())
+}
+
+fn algorithm(language: Language) -> Option<Algorithm> {
+    Some(match language {
+        Language::None => return None,
+        Language::Arabic => Algorithm::Arabic,
+        Language::Danish => Algorithm::Danish,
+        Language::Dutch => Algorithm::Dutch,
+        Language::English => Algorithm::English,
+        Language::Finnish => Algorithm::Finnish,
+        Language::French => Algorithm::French,
+        Language::German => Algorithm::German,
+        Language::Greek => Algorithm::Greek,
+        Language::Hungarian => Algorithm::Hungarian,
+        Language::Italian => Algorithm::Italian,
+        Language::Norwegian => Algorithm::Norwegian,
+        Language::Portuguese => Algorithm::Portuguese,
+        Language::Romanian => Algorithm::Romanian,
+        Language::Russian => Algorithm::Russian,
+        Language::Spanish => Algorithm::Spanish,
+        Language::Swedish => Algorithm::Swedish,
+        Language::Tamil => Algorithm::Tamil,
+        Language::Turkish => Algorithm::Turkish,
+    })
+}
