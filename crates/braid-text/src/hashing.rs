@@ -1,0 +1,269 @@
+//! Names and hashes of content: BLAKE3 over length-prefixed fields, so that no two different
+//! contents share a hash input. Stored data depends on every byte of these inputs: changing one
+//! makes every document look changed.
+
+use braid_core::{
+    Chunk, ChunkId, CollectionName, ContentHash, DocumentId, Metadata, MetadataValue, NewDocument,
+};
+use uuid::Uuid;
+
+/// Namespace of chunk ids.
+const CHUNK_NAMESPACE: Uuid = Uuid::from_u128(0x6f2c_9d5e_41b7_4c0a_9a3d_7e5b_1f08_c2d4);
+
+/// Hash of everything handed in but the id: text, title, uri, format and metadata in key order.
+pub fn content_hash(document: &NewDocument) -> ContentHash {
+    let mut hash = FieldHasher::new(b"braid document 1");
+    hash.text(&document.text);
+    hash.optional(document.title.as_deref());
+    hash.optional(document.uri.as_deref());
+    hash.text(document.format.as_str());
+    hash_metadata(&mut hash, &document.metadata);
+    hash.finish()
+}
+
+/// Key of the embedding of `text`, which is what the embedder sees
+/// ([`embedded_text`](braid_core::chunk::embedded_text)).
+pub fn embedding_key(text: &str) -> ContentHash {
+    let mut hash = FieldHasher::new(b"braid embedding 1");
+    hash.text(text);
+    hash.finish()
+}
+
+/// The caller-visible name of a chunk: UUIDv5 of collection, document, ordinal and a hash of body,
+/// title and heading path. The same content in the same place has the same name in every version.
+pub fn chunk_id(
+    collection: &CollectionName,
+    document: &DocumentId,
+    chunk: &Chunk,
+    title: Option<&str>,
+) -> ChunkId {
+    let mut content = FieldHasher::new(b"braid chunk 1");
+    content.text(&chunk.text);
+    content.optional(title);
+    content.count(chunk.heading_path.len());
+    for heading in &chunk.heading_path {
+        content.text(heading);
+    }
+    let mut name = Vec::with_capacity(128);
+    for part in [collection.as_str(), document.as_str()] {
+        name.extend_from_slice(&(part.len() as u64).to_le_bytes());
+        name.extend_from_slice(part.as_bytes());
+    }
+    name.extend_from_slice(&chunk.ordinal.to_le_bytes());
+    name.extend_from_slice(&content.finish().0);
+    ChunkId(Uuid::new_v5(&CHUNK_NAMESPACE, &name))
+}
+
+fn hash_metadata(hash: &mut FieldHasher, metadata: &Metadata) {
+    hash.count(metadata.iter().count());
+    for (key, value) in metadata.iter() {
+        hash.text(key);
+        match value {
+            MetadataValue::String(text) => {
+                hash.text("string");
+                hash.text(text);
+            }
+            MetadataValue::Number(number) => {
+                hash.text("number");
+                // Zero has two forms that are one value.
+                hash.bytes(&(number + 0.0).to_bits().to_le_bytes());
+            }
+            MetadataValue::Bool(value) => {
+                hash.text("bool");
+                hash.bytes(&[u8::from(*value)]);
+            }
+            MetadataValue::Strings(texts) => {
+                hash.text("strings");
+                hash.count(texts.len());
+                for text in texts {
+                    hash.text(text);
+                }
+            }
+        }
+    }
+}
+
+/// Hashes fields, each after its length.
+struct FieldHasher(blake3::Hasher);
+
+impl FieldHasher {
+    fn new(domain: &[u8]) -> Self {
+        let mut hasher = Self(blake3::Hasher::new());
+        hasher.bytes(domain);
+        hasher
+    }
+
+    fn bytes(&mut self, field: &[u8]) {
+        self.count(field.len());
+        self.0.update(field);
+    }
+
+    fn text(&mut self, field: &str) {
+        self.bytes(field.as_bytes());
+    }
+
+    /// Absent differs from empty.
+    fn optional(&mut self, field: Option<&str>) {
+        self.count(usize::from(field.is_some()));
+        if let Some(field) = field {
+            self.text(field);
+        }
+    }
+
+    fn count(&mut self, count: usize) {
+        self.0.update(&(count as u64).to_le_bytes());
+    }
+
+    fn finish(&self) -> ContentHash {
+        ContentHash(*self.0.finalize().as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use braid_core::{Format, Span};
+
+    use super::*;
+
+    fn document() -> NewDocument {
+        NewDocument {
+            id: DocumentId::new("a").unwrap(),
+            text: "text".to_owned(),
+            title: None,
+            uri: None,
+            format: Format::Text,
+            metadata: Metadata::default(),
+        }
+    }
+
+    fn with_metadata(value: MetadataValue) -> NewDocument {
+        let fields = BTreeMap::from([("key".to_owned(), value)]);
+        NewDocument {
+            metadata: Metadata::new(fields).unwrap(),
+            ..document()
+        }
+    }
+
+    #[test]
+    fn every_field_but_the_id_changes_the_content_hash() {
+        let strings = |texts: &[&str]| {
+            MetadataValue::Strings(texts.iter().map(|text| (*text).to_owned()).collect())
+        };
+        let some = |text: &str| Some(text.to_owned());
+        let variants = [
+            document(),
+            NewDocument {
+                text: "text2".to_owned(),
+                ..document()
+            },
+            NewDocument {
+                title: some(""),
+                ..document()
+            },
+            NewDocument {
+                title: some("x"),
+                ..document()
+            },
+            NewDocument {
+                uri: some("x"),
+                ..document()
+            },
+            NewDocument {
+                format: Format::Html,
+                ..document()
+            },
+            with_metadata(MetadataValue::String("1".to_owned())),
+            with_metadata(MetadataValue::Number(1.0)),
+            with_metadata(MetadataValue::Bool(true)),
+            with_metadata(strings(&["a", "b"])),
+            with_metadata(strings(&["ab"])),
+        ];
+        let hashes: BTreeSet<ContentHash> = variants.iter().map(content_hash).collect();
+        assert_eq!(hashes.len(), variants.len());
+
+        let renamed = NewDocument {
+            id: DocumentId::new("b").unwrap(),
+            ..document()
+        };
+        assert_eq!(content_hash(&renamed), content_hash(&document()));
+        let zero = content_hash(&with_metadata(MetadataValue::Number(0.0)));
+        assert_eq!(
+            zero,
+            content_hash(&with_metadata(MetadataValue::Number(-0.0)))
+        );
+    }
+
+    #[test]
+    fn chunk_ids_name_place_and_content() {
+        let chunk = Chunk {
+            ordinal: 0,
+            span: Span { start: 0, end: 4 },
+            page: None,
+            heading_path: vec!["A".to_owned()],
+            text: "body".to_owned(),
+        };
+        let name = |collection: &str, document: &str, chunk: &Chunk, title: Option<&str>| {
+            chunk_id(
+                &CollectionName::new(collection).unwrap(),
+                &DocumentId::new(document).unwrap(),
+                chunk,
+                title,
+            )
+        };
+        let ids = BTreeSet::from([
+            name("c", "d", &chunk, None),
+            name("c1", "d", &chunk, None),
+            name("c", "d1", &chunk, None),
+            name("c", "d", &chunk, Some("A")),
+            name(
+                "c",
+                "d",
+                &Chunk {
+                    ordinal: 1,
+                    ..chunk.clone()
+                },
+                None,
+            ),
+            name(
+                "c",
+                "d",
+                &Chunk {
+                    text: "b".to_owned(),
+                    ..chunk.clone()
+                },
+                None,
+            ),
+            name(
+                "c",
+                "d",
+                &Chunk {
+                    heading_path: vec![],
+                    ..chunk.clone()
+                },
+                None,
+            ),
+        ]);
+        assert_eq!(ids.len(), 7);
+        // The span moves when something before the chunk changes; the name does not.
+        let moved = Chunk {
+            span: Span { start: 9, end: 13 },
+            ..chunk.clone()
+        };
+        assert_eq!(name("c", "d", &moved, None), name("c", "d", &chunk, None));
+    }
+
+    /// Names and hashes are stored and given to callers: these values may never change.
+    #[test]
+    fn hash_inputs_are_stable() {
+        assert_eq!(
+            content_hash(&document()).to_string(),
+            "8d3d7a1fd0c232a64969c0493e8d0ef621de29d7b840a2f8d245d3a686e5e895"
+        );
+        assert_eq!(
+            embedding_key("text").to_string(),
+            "dce48f9a849c83b8666f73437d0b24a07424c58a776a373c71225b5ff13ebf04"
+        );
+    }
+}
