@@ -1,1 +1,20 @@
-//! braid-engine.
+//! Settings in, a working Braid out: the only crate that names adapters.
+//!
+//! [`Engine::open`] takes a data directory's lock, opens the ledger, loads the models, wires the
+//! ingest and retrieve pipelines over the embedded adapters and starts background replay. The
+//! server, the CLI and the eval harness all talk to the one [`Engine`]; none of them sees an
+//! adapter. This crate has no ranking, chunking or storage logic of its own.
+
+mod collections;
+mod documents;
+mod engine;
+mod lock;
+mod maintenance;
+mod models;
+mod provider;
+mod wiring;
+
+pub use braid_indexing::{IngestOutcome, Progress, RebuildProgress, VerifyReport};
+pub use braid_query as query;
+pub use collections::CollectionInfo;
+pub use engine::{Engine, LoadModels, OpenOptions, Readiness};

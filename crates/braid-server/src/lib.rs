@@ -1,1 +1,20 @@
-//! braid-server.
+//! Braid over HTTP: axum routes, wire DTOs, OpenAPI, errors as problem documents.
+//!
+//! This crate turns bytes into engine calls and answers into bytes, with a limit on everything that
+//! comes in. It never ranks, stores or retries. Every mutation takes an `Idempotency-Key` whose
+//! answer the engine's ledger records in the mutation's own transaction. Start at [`app`] for the
+//! router and its layers, at [`serve`] for listening and shutting down, at [`dto`] for the contract.
+
+mod admission;
+pub mod app;
+pub mod dto;
+mod error;
+mod extract;
+mod idempotency;
+mod playground;
+mod request_id;
+mod routes;
+pub mod serve;
+
+pub use app::{App, ServerOptions, openapi};
+pub use serve::serve;

@@ -1,0 +1,123 @@
+//! Collections: making, listing, deleting.
+
+use braid_core::operation::CollectionStats;
+use braid_core::ports::{Recorded, WriteGuard};
+use braid_core::{
+    Collection, CollectionName, CollectionSettings, Error, ErrorCode, NewCollection, Result,
+};
+
+use crate::engine::Engine;
+
+/// A collection with its counters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CollectionInfo {
+    /// The collection.
+    pub collection: Collection,
+    /// Its counters, from one consistent view.
+    pub stats: CollectionStats,
+}
+
+impl Engine {
+    /// The settings a collection gets when its creator names none.
+    pub fn default_collection_settings(&self) -> CollectionSettings {
+        self.inner.default_settings
+    }
+
+    /// Makes a collection; one that exists with the same settings is returned as it is.
+    ///
+    /// # Errors
+    /// [`CollectionExists`](ErrorCode::CollectionExists) when its settings differ.
+    pub async fn create_collection(
+        &self,
+        name: CollectionName,
+        settings: CollectionSettings,
+        guard: Option<WriteGuard<Collection>>,
+    ) -> Result<Recorded<Collection>> {
+        let inner = &self.inner;
+        let new = NewCollection {
+            name,
+            settings,
+            fingerprint: inner.indexer.pipeline_fingerprint(&settings),
+            dimension: inner.embedder.dimension(),
+        };
+        let recorded = inner.ledger.create_collection(new, guard).await?;
+        if let Recorded::Done(collection) = &recorded {
+            inner.indexer.start(collection).await?;
+        }
+        Ok(recorded)
+    }
+
+    /// The collection of that name, made with default settings if there is none.
+    ///
+    /// # Errors
+    /// What the ledger reports.
+    pub async fn ensure_collection(&self, name: &CollectionName) -> Result<Collection> {
+        if let Some(collection) = self.inner.ledger.collection(name).await? {
+            return Ok(collection);
+        }
+        let settings = self.default_collection_settings();
+        match self.create_collection(name.clone(), settings, None).await? {
+            Recorded::Done(collection) => Ok(collection),
+            Recorded::Replayed(_) => Err(Error::internal("an unguarded write was replayed")),
+        }
+    }
+
+    /// The collection of that name.
+    ///
+    /// # Errors
+    /// [`CollectionNotFound`](ErrorCode::CollectionNotFound).
+    pub async fn collection(&self, name: &CollectionName) -> Result<Collection> {
+        self.inner.ledger.collection(name).await?.ok_or_else(|| not_found(name))
+    }
+
+    /// A collection with its counters.
+    ///
+    /// # Errors
+    /// [`CollectionNotFound`](ErrorCode::CollectionNotFound).
+    pub async fn collection_info(&self, name: &CollectionName) -> Result<CollectionInfo> {
+        let collection = self.collection(name).await?;
+        let stats = self.inner.ledger.stats(collection.id).await?;
+        Ok(CollectionInfo { collection, stats })
+    }
+
+    /// Every collection with its counters, by name.
+    ///
+    /// # Errors
+    /// What the ledger reports.
+    pub async fn collections(&self) -> Result<Vec<CollectionInfo>> {
+        let mut infos = Vec::new();
+        for collection in self.inner.ledger.collections().await? {
+            let stats = self.inner.ledger.stats(collection.id).await?;
+            infos.push(CollectionInfo { collection, stats });
+        }
+        Ok(infos)
+    }
+
+    /// Deletes a collection with everything in it; `Done(false)` when there was none.
+    ///
+    /// # Errors
+    /// What the ledger reports.
+    pub async fn delete_collection(
+        &self,
+        name: &CollectionName,
+        guard: Option<WriteGuard<bool>>,
+    ) -> Result<Recorded<bool>> {
+        let inner = &self.inner;
+        let existing = inner.ledger.collection(name).await?;
+        if let Some(collection) = &existing {
+            inner.indexer.stop(collection.id).await;
+        }
+        let deleted = inner.ledger.delete_collection(name, guard).await;
+        match (&existing, &deleted) {
+            (Some(collection), Ok(_)) => inner.indexes.remove(collection.index_key()).await?,
+            (Some(collection), Err(_)) => inner.indexer.start(collection).await?,
+            (None, _) => {}
+        }
+        deleted
+    }
+}
+
+pub(crate) fn not_found(name: &CollectionName) -> Error {
+    Error::new(ErrorCode::CollectionNotFound, format!("no collection named {name:?}", name = name.as_str()))
+        .with_help(format!("create it with `braid collection create {name}` or PUT /v1/collections/{name}"))
+}

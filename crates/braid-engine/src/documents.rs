@@ -1,0 +1,147 @@
+//! Documents: writing, waiting, reading; jobs and idempotency; retrieval.
+
+use braid_core::ports::{
+    IdempotencyKey, Job, NewJob, Page, StageOutcome, StageReceipt, StoredResponse, WriteGuard,
+};
+use braid_core::{
+    CollectionName, Document, DocumentId, DocumentSummary, Error, ErrorCode, Filter, JobId,
+    Result, Sequence,
+};
+use braid_indexing::{IngestOutcome, IngestRequest, Progress};
+use braid_query::{RankRequest, RetrieveRequest, RetrieveResponse, StageRankings};
+use tokio::sync::watch;
+
+use crate::engine::Engine;
+
+impl Engine {
+    /// Adds or replaces documents: acknowledged (durable) when this returns. Documents that cannot
+    /// be read are refused one by one in the outcome.
+    ///
+    /// # Errors
+    /// [`CollectionNotFound`](ErrorCode::CollectionNotFound), [`FingerprintMismatch`](ErrorCode::FingerprintMismatch),
+    /// [`IdempotencyConflict`](ErrorCode::IdempotencyConflict), [`StorageFull`](ErrorCode::StorageFull).
+    pub async fn ingest(
+        &self,
+        collection: &CollectionName,
+        request: IngestRequest,
+    ) -> Result<IngestOutcome> {
+        let collection = self.collection(collection).await?;
+        self.inner.indexer.ingest(&collection, request).await
+    }
+
+    /// Deletes documents: hidden and durable when this returns.
+    ///
+    /// # Errors
+    /// As [`Engine::ingest`].
+    pub async fn delete_documents(
+        &self,
+        collection: &CollectionName,
+        ids: Vec<DocumentId>,
+        job: Option<NewJob>,
+        guard: Option<WriteGuard<StageReceipt>>,
+    ) -> Result<StageOutcome> {
+        let collection = self.collection(collection).await?;
+        self.inner.indexer.delete(&collection, ids, job, guard).await
+    }
+
+    /// Resolves when every operation up to `through` is retrievable (or recorded as failed).
+    ///
+    /// # Errors
+    /// [`CollectionNotFound`](ErrorCode::CollectionNotFound), [`ShuttingDown`](ErrorCode::ShuttingDown).
+    pub async fn wait_published(
+        &self,
+        collection: &CollectionName,
+        through: Sequence,
+    ) -> Result<()> {
+        let collection = self.collection(collection).await?;
+        self.inner.indexer.wait_published(collection.id, through).await
+    }
+
+    /// Follows a collection's applier.
+    ///
+    /// # Errors
+    /// [`CollectionNotFound`](ErrorCode::CollectionNotFound).
+    pub async fn progress(&self, collection: &CollectionName) -> Result<watch::Receiver<Progress>> {
+        let collection = self.collection(collection).await?;
+        Ok(self.inner.indexer.progress(collection.id))
+    }
+
+    /// A document's newest version, with its text.
+    ///
+    /// # Errors
+    /// [`CollectionNotFound`](ErrorCode::CollectionNotFound), [`DocumentNotFound`](ErrorCode::DocumentNotFound).
+    pub async fn document(&self, collection: &CollectionName, id: &DocumentId) -> Result<Document> {
+        let collection = self.collection(collection).await?;
+        self.inner.ledger.document(collection.id, id).await?.ok_or_else(|| {
+            Error::new(
+                ErrorCode::DocumentNotFound,
+                format!("no document {:?} in collection {}", id.as_str(), collection.name),
+            )
+        })
+    }
+
+    /// Documents in id order.
+    ///
+    /// # Errors
+    /// [`CollectionNotFound`](ErrorCode::CollectionNotFound), [`InvalidRequest`](ErrorCode::InvalidRequest) for a bad cursor.
+    pub async fn documents(
+        &self,
+        collection: &CollectionName,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<DocumentSummary>> {
+        let collection = self.collection(collection).await?;
+        self.inner.ledger.documents(collection.id, cursor, limit).await
+    }
+
+    /// Ids of the documents that pass `filter`.
+    ///
+    /// # Errors
+    /// [`CollectionNotFound`](ErrorCode::CollectionNotFound), [`InvalidRequest`](ErrorCode::InvalidRequest) for a bad filter.
+    pub async fn find_documents(
+        &self,
+        collection: &CollectionName,
+        filter: &Filter,
+    ) -> Result<Vec<DocumentId>> {
+        filter.check()?;
+        let collection = self.collection(collection).await?;
+        self.inner.ledger.find_documents(collection.id, filter).await
+    }
+
+    /// A bulk job.
+    ///
+    /// # Errors
+    /// [`JobNotFound`](ErrorCode::JobNotFound).
+    pub async fn job(&self, id: JobId) -> Result<Job> {
+        self.inner
+            .ledger
+            .job(id)
+            .await?
+            .ok_or_else(|| Error::new(ErrorCode::JobNotFound, format!("no job {id}")))
+    }
+
+    /// The recorded answer to an earlier request under this key.
+    ///
+    /// # Errors
+    /// [`IdempotencyConflict`](ErrorCode::IdempotencyConflict) when that request was another one.
+    pub async fn recorded_response(&self, key: &IdempotencyKey) -> Result<Option<StoredResponse>> {
+        self.inner.ledger.recorded_response(key).await
+    }
+
+    /// Answers one retrieval.
+    ///
+    /// # Errors
+    /// [`InvalidRequest`](ErrorCode::InvalidRequest), [`CollectionNotFound`](ErrorCode::CollectionNotFound), or the error of
+    /// the legs when none could answer.
+    pub async fn retrieve(&self, request: RetrieveRequest) -> Result<RetrieveResponse> {
+        self.inner.retriever.retrieve(request).await
+    }
+
+    /// Ranks documents per stage for evaluation, through the same pipeline.
+    ///
+    /// # Errors
+    /// As [`Engine::retrieve`].
+    pub async fn rank(&self, request: RankRequest) -> Result<StageRankings> {
+        self.inner.retriever.rank(request).await
+    }
+}

@@ -1,0 +1,180 @@
+//! Opening and closing.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use braid_config::Settings;
+use braid_core::{
+    CollectionName, CollectionSettings, Embedder, IndexKey, IndexProvider, Ledger, Reranker, Result,
+};
+use braid_indexing::{Breakpoint, Indexer, IndexerParts};
+use braid_ledger::LmdbLedger;
+use braid_query::{Retriever, RetrieverParts};
+use braid_readers::FormatReader;
+use braid_runtime::{CpuPool, Shutdown};
+
+use crate::lock::DirectoryLock;
+use crate::models;
+use crate::provider::EmbeddedIndexes;
+use crate::wiring;
+
+/// Which models [`Engine::open`] loads. What is not loaded answers `ModelUnavailable` when used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LoadModels {
+    /// Embedder and re-ranker.
+    #[default]
+    All,
+    /// The embedder alone: ingesting.
+    Embedder,
+    /// None: listing, deleting, verifying.
+    None,
+}
+
+/// How an engine is opened.
+#[derive(Clone, Default)]
+pub struct OpenOptions {
+    /// Which models are loaded.
+    pub models: LoadModels,
+    /// Called at named points of the write path; for crash tests.
+    pub breakpoints: Option<Arc<dyn Fn(Breakpoint) + Send + Sync>>,
+}
+
+impl std::fmt::Debug for OpenOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OpenOptions").field("models", &self.models).finish_non_exhaustive()
+    }
+}
+
+/// Whether every acknowledged write is retrievable.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Readiness {
+    /// Acknowledged operations not yet published, by collection; collections without lag left out.
+    pub lag: Vec<(CollectionName, u64)>,
+    /// Collections whose applier cannot go on, with the reason.
+    pub stalled: Vec<(CollectionName, String)>,
+}
+
+/// A data directory in use. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    pub(crate) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) default_settings: CollectionSettings,
+    pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) indexes: Arc<dyn IndexProvider>,
+    pub(crate) embedder: Arc<dyn Embedder>,
+    pub(crate) indexer: Indexer,
+    pub(crate) retriever: Retriever,
+    pub(crate) shutdown: Shutdown,
+    // Last, so that it is released after everything that uses the directory is gone.
+    _lock: DirectoryLock,
+}
+
+impl Engine {
+    /// Opens the data directory of `settings` (made if needed), serves its published state at once
+    /// and starts replaying what is acknowledged but not yet published.
+    ///
+    /// # Errors
+    /// `DataDirLocked`, `UnsupportedVersion`, `ModelUnavailable`, `Corrupt`, each with what to do.
+    pub async fn open(settings: &Settings, options: OpenOptions) -> Result<Self> {
+        let directory = settings.storage.data_dir.clone();
+        let (lock, ledger) = open_storage(&directory, settings).await?;
+        let pool = CpuPool::with_available_cores()?;
+        let models = models::load(settings, options.models).await?;
+        let indexes: Arc<dyn IndexProvider> = Arc::new(EmbeddedIndexes::new(
+            directory.join("indexes"),
+            wiring::index_options(settings),
+            Arc::clone(&pool),
+        ));
+        let shutdown = Shutdown::new();
+        let indexer = Indexer::new(IndexerParts {
+            ledger: Arc::clone(&ledger),
+            indexes: Arc::clone(&indexes),
+            embedder: Arc::clone(&models.embedder),
+            reader: Arc::new(FormatReader::new()),
+            pool: Arc::clone(&pool),
+            shutdown: shutdown.clone(),
+            options: wiring::indexing_options(settings, options.breakpoints),
+        });
+        let retriever = Retriever::new(RetrieverParts {
+            ledger: Arc::clone(&ledger),
+            indexes: Arc::clone(&indexes),
+            embedder: Arc::clone(&models.embedder),
+            reranker: models.reranker,
+            pool,
+        });
+        let inner = Inner {
+            default_settings: wiring::collection_settings(settings)?,
+            ledger,
+            indexes,
+            embedder: models.embedder,
+            indexer,
+            retriever,
+            shutdown,
+            _lock: lock,
+        };
+        let engine = Self { inner: Arc::new(inner) };
+        engine.start_collections().await?;
+        Ok(engine)
+    }
+
+    /// Removes what a crash left over and starts every collection's applier.
+    async fn start_collections(&self) -> Result<()> {
+        let inner = &self.inner;
+        let collections = inner.ledger.collections().await?;
+        let keep: Vec<IndexKey> = collections.iter().map(|c| c.index_key()).collect();
+        inner.indexes.retain(&keep).await?;
+        for collection in &collections {
+            inner.indexer.start(collection).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether every acknowledged write is retrievable, and what is not.
+    ///
+    /// # Errors
+    /// What the ledger reports.
+    pub async fn readiness(&self) -> Result<Readiness> {
+        let mut readiness = Readiness::default();
+        for info in self.collections().await? {
+            let name = info.collection.name;
+            if info.stats.lag() > 0 {
+                readiness.lag.push((name.clone(), info.stats.lag()));
+            }
+            if let Some(reason) = self.inner.indexer.stalled(info.collection.id) {
+                readiness.stalled.push((name, reason));
+            }
+        }
+        Ok(readiness)
+    }
+
+    /// The re-ranker in use, if any, and the embedder.
+    pub fn models(&self) -> (&Arc<dyn Embedder>, Option<&Arc<dyn Reranker>>) {
+        (&self.inner.embedder, self.inner.retriever.reranker())
+    }
+
+    /// Stops background work between two steps and waits for it. What was acknowledged and not yet
+    /// published is replayed at the next start.
+    pub async fn close(&self) {
+        self.inner.shutdown.finish().await;
+    }
+}
+
+async fn open_storage(
+    directory: &Path,
+    settings: &Settings,
+) -> Result<(DirectoryLock, Arc<dyn Ledger>)> {
+    let directory = directory.to_owned();
+    let options = wiring::ledger_options(settings);
+    let opened = tokio::task::spawn_blocking(move || {
+        let lock = DirectoryLock::acquire(&directory)?;
+        let ledger: Arc<dyn Ledger> = Arc::new(LmdbLedger::open(&directory.join("ledger"), options)?);
+        Ok((lock, ledger))
+    });
+    opened
+        .await
+        .map_err(|error| braid_core::Error::internal("opener stopped").with_source(error))?
+}

@@ -1,0 +1,200 @@
+//! The router: routes, layers and shared state.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::extract::DefaultBodyLimit;
+use axum::response::{IntoResponse, Response};
+use axum::{Router, middleware};
+use braid_core::{Error, ErrorCode};
+use braid_engine::Engine;
+use braid_engine::query::RetrieveRequest;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_swagger_ui::SwaggerUi;
+
+use crate::admission::{self, Admission};
+use crate::error::ApiError;
+use crate::{playground, request_id, routes};
+
+/// Limits of the server.
+#[derive(Clone, Copy, Debug)]
+pub struct ServerOptions {
+    /// Largest request body, in bytes.
+    pub max_body_bytes: usize,
+    /// Longest time for one request, waiting in line included.
+    pub request_timeout: Duration,
+    /// Requests that run at once.
+    pub max_concurrent_requests: usize,
+    /// Requests that may wait in line; more are answered 429.
+    pub max_waiting_requests: usize,
+    /// How long shutdown waits for requests in flight.
+    pub shutdown_grace: Duration,
+}
+
+/// What every handler sees. Clones share it.
+#[derive(Clone, Debug)]
+pub struct App {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    engine: Engine,
+    options: ServerOptions,
+    defaults: RetrieveRequest,
+    metrics: Option<PrometheusHandle>,
+    admission: Admission,
+    draining: AtomicBool,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inner")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl App {
+    /// An application over `engine`; `defaults` fill what retrieval requests leave open, and
+    /// `metrics` is what `/metrics` renders.
+    pub fn new(
+        engine: Engine,
+        options: ServerOptions,
+        defaults: RetrieveRequest,
+        metrics: Option<PrometheusHandle>,
+    ) -> Self {
+        let admission = Admission::new(
+            options.max_concurrent_requests,
+            options.max_waiting_requests,
+        );
+        let draining = AtomicBool::new(false);
+        let inner = Inner {
+            engine,
+            options,
+            defaults,
+            metrics,
+            admission,
+            draining,
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.inner.engine
+    }
+
+    pub(crate) fn options(&self) -> &ServerOptions {
+        &self.inner.options
+    }
+
+    pub(crate) fn defaults(&self) -> &RetrieveRequest {
+        &self.inner.defaults
+    }
+
+    pub(crate) fn metrics(&self) -> Option<&PrometheusHandle> {
+        self.inner.metrics.as_ref()
+    }
+
+    pub(crate) fn admission(&self) -> &Admission {
+        &self.inner.admission
+    }
+
+    /// Refuses every request from now on with `SHUTTING_DOWN`; those in flight go on.
+    pub fn drain(&self) {
+        self.inner.draining.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.inner.draining.load(Ordering::Acquire)
+    }
+
+    /// The router with every route and layer.
+    pub fn router(&self) -> Router {
+        let (api, mut document) = api().split_for_parts();
+        let (probes, probe_paths) = probes().split_for_parts();
+        document.merge(probe_paths);
+        let admitted = api.layer(middleware::from_fn_with_state(
+            self.clone(),
+            admission::layer,
+        ));
+        admitted
+            .merge(probes)
+            .merge(SwaggerUi::new("/docs").url("/openapi.json", document))
+            .merge(playground::router())
+            .fallback(|| async { refuse(ErrorCode::RouteNotFound, "no such route; see /docs") })
+            .method_not_allowed_fallback(|| async {
+                refuse(
+                    ErrorCode::MethodNotAllowed,
+                    "this route does not take this method; see /docs",
+                )
+            })
+            .layer(DefaultBodyLimit::max(self.options().max_body_bytes))
+            .layer(CatchPanicLayer::custom(panicked))
+            .layer(middleware::from_fn(routes::record))
+            .layer(middleware::from_fn(request_id::layer))
+            .with_state(self.clone())
+    }
+}
+
+/// The OpenAPI document of everything that is served.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    let (_, mut document) = api().split_for_parts();
+    let (_, probes) = probes().split_for_parts();
+    document.merge(probes);
+    document
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Braid",
+        description = "Hybrid-search retrieval for RAG. Every error is a problem document (RFC 9457) with a stable `error_code`. Every mutation takes an `Idempotency-Key`.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    tags(
+        (name = "retrieve", description = "Search, fuse, re-rank, cite."),
+        (name = "collections", description = "Named sets of documents."),
+        (name = "documents", description = "What is searched."),
+        (name = "jobs", description = "Bulk writes."),
+        (name = "operations", description = "Health and metrics.")
+    )
+)]
+struct Document;
+
+/// Routes behind admission control.
+fn api() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .merge(routes::retrieve::router())
+        .merge(routes::collections::router())
+        .merge(routes::documents::router())
+        .merge(routes::jobs::router())
+}
+
+/// Routes that answer even when the server is full.
+fn probes() -> OpenApiRouter<App> {
+    routes::operations::router()
+}
+
+fn refuse(code: ErrorCode, message: &str) -> Response {
+    ApiError(Error::new(code, message)).into_response()
+}
+
+fn panicked(panic: Box<dyn std::any::Any + Send>) -> Response {
+    let message = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message");
+    tracing::error!(panic = message, "a request handler panicked");
+    refuse(
+        ErrorCode::Internal,
+        "a defect in Braid stopped this request",
+    )
+}

@@ -1,0 +1,10 @@
+//! Wire forms: everything that crosses HTTP, with its OpenAPI schema. Requests refuse unknown
+//! fields; conversions to core types check every limit.
+
+pub mod collections;
+pub mod documents;
+pub mod filter;
+pub mod jobs;
+pub mod metadata;
+pub mod problem;
+pub mod retrieve;

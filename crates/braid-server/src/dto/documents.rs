@@ -1,0 +1,260 @@
+//! Documents on the wire.
+
+use braid_core::{
+    Document, DocumentId, DocumentStatus, DocumentSummary, Error, FieldError, Format, NewDocument,
+    Result,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::filter::FilterBody;
+use super::metadata::{MetadataBody, metadata, metadata_body};
+
+/// A document to be stored under the id in the path.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PutDocumentBody {
+    /// The caller's id; where given it must equal the one in the path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The text, in `format`.
+    pub text: String,
+    /// Title; where absent, one found in the text is used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Where the document came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uri: Option<String>,
+    /// `text` (default), `markdown` or `html`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<FormatName>,
+    /// Filterable fields.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<MetadataBody>,
+}
+
+/// How a document's text is read.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FormatName {
+    /// Plain text.
+    Text,
+    /// CommonMark.
+    Markdown,
+    /// HTML; its main content.
+    Html,
+}
+
+/// A document of a bulk request.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DocumentBody {
+    /// The caller's id: 1 to 480 bytes without control characters.
+    #[schema(min_length = 1, max_length = 480)]
+    pub id: String,
+    /// The text, in `format`.
+    pub text: String,
+    /// Title; where absent, one found in the text is used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Where the document came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uri: Option<String>,
+    /// `text` (default), `markdown` or `html`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<FormatName>,
+    /// Filterable fields.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<MetadataBody>,
+}
+
+/// Several documents.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BulkBody {
+    /// The documents: 1 to 10,000, no id twice.
+    pub documents: Vec<DocumentBody>,
+}
+
+/// Which documents to delete: exactly one of `ids` and `filter`.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeleteDocumentsBody {
+    /// These documents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ids: Option<Vec<String>>,
+    /// Documents whose metadata passes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<FilterBody>,
+}
+
+impl From<FormatName> for Format {
+    fn from(name: FormatName) -> Self {
+        match name {
+            FormatName::Text => Self::Text,
+            FormatName::Markdown => Self::Markdown,
+            FormatName::Html => Self::Html,
+        }
+    }
+}
+
+impl PutDocumentBody {
+    /// The document under the id of the path.
+    ///
+    /// # Errors
+    /// `InvalidRequest` naming every bad field, `TooLarge` for the text.
+    pub fn into_document(self, id: DocumentId) -> Result<NewDocument> {
+        if self.id.as_deref().is_some_and(|given| given != id.as_str()) {
+            return Err(Error::invalid_field(
+                "/id",
+                "differs from the id in the path",
+            ));
+        }
+        let Self {
+            id: _,
+            text,
+            title,
+            uri,
+            format,
+            metadata,
+        } = self;
+        let id = id.as_str().to_owned();
+        DocumentBody {
+            id,
+            text,
+            title,
+            uri,
+            format,
+            metadata,
+        }
+        .into_document("")
+    }
+}
+
+impl DocumentBody {
+    /// The checked document; `pointer` is where this body stands in the request.
+    ///
+    /// # Errors
+    /// `InvalidRequest` naming the bad field, `TooLarge` for the text.
+    pub fn into_document(self, pointer: &str) -> Result<NewDocument> {
+        let id = DocumentId::new(self.id)
+            .map_err(|error| Error::invalid_field(format!("{pointer}/id"), error.message()))?;
+        let metadata = metadata(self.metadata.unwrap_or_default())
+            .map_err(|error| moved(error, &format!("{pointer}/metadata")))?;
+        let document = NewDocument {
+            id,
+            text: self.text,
+            title: self.title,
+            uri: self.uri,
+            format: self.format.map_or_else(Format::default, Format::from),
+            metadata,
+        };
+        document.check().map_err(|error| moved(error, pointer))?;
+        Ok(document)
+    }
+}
+
+/// `error` with its fields' pointers moved below `pointer`.
+fn moved(error: Error, pointer: &str) -> Error {
+    let fields: Vec<FieldError> = error
+        .fields()
+        .iter()
+        .map(|field| FieldError::new(format!("{pointer}{}", field.pointer), field.detail.clone()))
+        .collect();
+    match fields.first() {
+        None => error,
+        Some(first) => {
+            let message = format!("{}: {}", first.pointer, first.detail);
+            Error::new(error.code(), message).with_fields(fields)
+        }
+    }
+}
+
+/// What a write of one document did.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct WriteAnswer {
+    /// The document.
+    pub id: String,
+    /// `created`, `replaced`, `unchanged`, `deleted` or `absent`.
+    pub result: String,
+    /// The write's place in the collection's log; `null` when nothing was written.
+    pub sequence: Option<u64>,
+}
+
+/// A document without its text.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct DocumentSummaryAnswer {
+    /// The caller's id.
+    pub id: String,
+    /// Title, given or found.
+    pub title: Option<String>,
+    /// Source.
+    pub uri: Option<String>,
+    /// Format of the text handed in.
+    pub format: String,
+    /// Filterable fields.
+    pub metadata: MetadataBody,
+    /// Hash of the content, hexadecimal.
+    pub content_hash: String,
+    /// Number of chunks.
+    pub chunks: usize,
+    /// The newest version's place in the log.
+    pub sequence: u64,
+    /// `published`, `pending` or `failed`.
+    pub status: String,
+    /// Why it failed.
+    pub failure: Option<String>,
+    /// When the newest version was acknowledged, Unix milliseconds.
+    pub updated_at_ms: i64,
+}
+
+/// A document with its text.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct DocumentAnswer {
+    /// Everything but the text.
+    #[serde(flatten)]
+    pub summary: DocumentSummaryAnswer,
+    /// The text as handed in.
+    pub text: String,
+}
+
+/// One page of documents.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct DocumentsAnswer {
+    /// In id order.
+    pub documents: Vec<DocumentSummaryAnswer>,
+    /// The next page's `cursor`; `null` on the last.
+    pub next_cursor: Option<String>,
+}
+
+impl From<DocumentSummary> for DocumentSummaryAnswer {
+    fn from(summary: DocumentSummary) -> Self {
+        let (status, failure) = match summary.status {
+            DocumentStatus::Published => ("published", None),
+            DocumentStatus::Pending => ("pending", None),
+            DocumentStatus::Failed(reason) => ("failed", Some(reason)),
+        };
+        Self {
+            id: summary.id.as_str().to_owned(),
+            title: summary.title,
+            uri: summary.uri,
+            format: summary.format.as_str().to_owned(),
+            metadata: metadata_body(summary.metadata),
+            content_hash: summary.content_hash.to_string(),
+            chunks: summary.chunks,
+            sequence: summary.sequence.0,
+            status: status.to_owned(),
+            failure,
+            updated_at_ms: summary.updated_at_ms,
+        }
+    }
+}
+
+impl From<Document> for DocumentAnswer {
+    fn from(document: Document) -> Self {
+        Self {
+            summary: document.summary.into(),
+            text: document.text,
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Errors to HTTP: one exhaustive table from code to status, one response form.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use braid_core::{Error, ErrorCode};
+
+use crate::dto::problem::Problem;
+use crate::request_id;
+
+/// What a client is told to wait before it repeats a retryable request.
+pub const RETRY_AFTER_SECONDS: u64 = 1;
+
+/// Media type of problem documents.
+const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+/// The status each code is answered with.
+pub fn status_of(code: ErrorCode) -> StatusCode {
+    match code {
+        ErrorCode::InvalidRequest | ErrorCode::MalformedJson => StatusCode::BAD_REQUEST,
+        ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        ErrorCode::UnreadableDocument => StatusCode::UNPROCESSABLE_ENTITY,
+        ErrorCode::CollectionNotFound
+        | ErrorCode::DocumentNotFound
+        | ErrorCode::JobNotFound
+        | ErrorCode::RouteNotFound => StatusCode::NOT_FOUND,
+        ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        ErrorCode::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        ErrorCode::CollectionExists
+        | ErrorCode::IdempotencyConflict
+        | ErrorCode::FingerprintMismatch => StatusCode::CONFLICT,
+        ErrorCode::Overloaded => StatusCode::TOO_MANY_REQUESTS,
+        ErrorCode::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
+        ErrorCode::Timeout => StatusCode::GATEWAY_TIMEOUT,
+        ErrorCode::ShuttingDown | ErrorCode::Unavailable | ErrorCode::ModelUnavailable => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+        ErrorCode::DataDirLocked
+        | ErrorCode::UnsupportedVersion
+        | ErrorCode::Corrupt
+        | ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// An [`Error`] on its way to a client. It is logged once, here.
+#[derive(Debug)]
+pub struct ApiError(pub Error);
+
+impl From<Error> for ApiError {
+    fn from(error: Error) -> Self {
+        Self(error)
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let status = status_of(self.0.code());
+        let request_id = request_id::current();
+        if status.is_server_error() {
+            tracing::error!(%request_id, code = %self.0.code(), error = self.0.chain(), "request failed");
+        } else {
+            tracing::debug!(%request_id, code = %self.0.code(), error = self.0.chain(), "request refused");
+        }
+        metrics::counter!("braid_http_errors_total", "code" => self.0.code().as_str()).increment(1);
+        let problem = Problem::new(&self.0, status, request_id);
+        let retry_after = problem.retry_after_seconds;
+        let mut response = (status, Json(problem)).into_response();
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, PROBLEM_JSON);
+        if let Some(seconds) = retry_after {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_an_error_status() {
+        for code in ErrorCode::ALL {
+            let status = status_of(code);
+            assert!(
+                status.is_client_error() || status.is_server_error(),
+                "{code}: {status}"
+            );
+            let transient = [
+                StatusCode::TOO_MANY_REQUESTS,
+                StatusCode::SERVICE_UNAVAILABLE,
+                StatusCode::GATEWAY_TIMEOUT,
+            ];
+            assert!(
+                !code.is_retryable() || transient.contains(&status),
+                "{code}: {status}"
+            );
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Documents: one at a time and in bulk.
+
+mod bulk;
+mod single;
+
+use axum::http::StatusCode;
+use braid_core::operation::ChangeOutcome;
+use braid_core::ports::StageReceipt;
+use braid_core::{CollectionName, Result, Sequence};
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::app::App;
+
+pub(crate) fn router() -> OpenApiRouter<App> {
+    single::router().merge(bulk::router())
+}
+
+/// When a write is answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Wait {
+    /// When it is durable.
+    #[default]
+    None,
+    /// When it is retrievable.
+    Indexed,
+}
+
+/// Parameters of a write.
+#[derive(Clone, Copy, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct WriteParameters {
+    /// `none` answers when the write is durable, `indexed` when it is retrievable.
+    #[serde(default)]
+    #[param(inline)]
+    wait: Wait,
+}
+
+impl Wait {
+    /// The status of a write's answer: 202 says that it is durable and will be retrievable.
+    fn status(self) -> StatusCode {
+        match self {
+            Self::None => StatusCode::ACCEPTED,
+            Self::Indexed => StatusCode::OK,
+        }
+    }
+
+    /// Waits until `sequence` is retrievable, where that was asked for.
+    async fn settle(
+        self,
+        app: &App,
+        collection: &CollectionName,
+        sequence: Option<u64>,
+    ) -> Result<()> {
+        match (self, sequence) {
+            (Self::Indexed, Some(sequence)) => {
+                app.engine()
+                    .wait_published(collection, Sequence(sequence))
+                    .await
+            }
+            (Self::Indexed | Self::None, _) => Ok(()),
+        }
+    }
+}
+
+/// What a change did, in words, and its place in the log.
+fn describe(outcome: &ChangeOutcome) -> (&'static str, Option<u64>) {
+    match outcome {
+        ChangeOutcome::Staged {
+            sequence,
+            replaced: false,
+        } => ("created", Some(sequence.0)),
+        ChangeOutcome::Staged {
+            sequence,
+            replaced: true,
+        } => ("replaced", Some(sequence.0)),
+        ChangeOutcome::Unchanged { sequence } => ("unchanged", Some(sequence.0)),
+        ChangeOutcome::Deleted { sequence } => ("deleted", Some(sequence.0)),
+        ChangeOutcome::Absent => ("absent", None),
+    }
+}
+
+/// The newest operation among a request's changes.
+fn newest(receipt: &StageReceipt) -> Option<u64> {
+    receipt
+        .outcomes
+        .iter()
+        .filter_map(|outcome| describe(outcome).1)
+        .max()
+}

@@ -1,0 +1,223 @@
+//! Bulk writes: acknowledged as a durable job.
+
+use std::collections::HashSet;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use braid_core::limits::MAX_BULK_DOCUMENTS;
+use braid_core::ports::{NewJob, Recorded, StageReceipt};
+use braid_core::{CollectionName, DocumentId, Error, Filter, JobId, NewDocument, Result};
+use braid_engine::IngestRequest;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use super::{Wait, WriteParameters, newest};
+use crate::app::App;
+use crate::dto::documents::{BulkBody, DeleteDocumentsBody};
+use crate::dto::jobs::JobAccepted;
+use crate::dto::problem::Problem;
+use crate::error::ApiError;
+use crate::extract::{CollectionPath, QueryParameters};
+use crate::idempotency::{Mutation, replay, stored};
+
+pub(super) fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(put))
+        .routes(routes!(delete))
+}
+
+/// Adds or replaces several documents. All that are accepted are durable when this answers; a
+/// document that is refused does not stop the others.
+#[utoipa::path(
+    post,
+    path = "/v1/collections/{collection}/documents",
+    operation_id = "put_documents",
+    tag = "documents",
+    params(
+        ("collection" = String, Path, description = "The collection's name"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat"),
+        WriteParameters,
+    ),
+    request_body = BulkBody,
+    responses(
+        (status = 202, description = "Durable as a job", body = JobAccepted),
+        (status = "4XX", description = "The request is refused", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "The request failed", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn put(
+    State(app): State<App>,
+    CollectionPath(name): CollectionPath,
+    QueryParameters(WriteParameters { wait }): QueryParameters<WriteParameters>,
+    mutation: Mutation,
+) -> Result<Response, ApiError> {
+    if let Some(recorded) = mutation.recorded(&app).await? {
+        return Ok(replay(recorded));
+    }
+    let body: BulkBody = mutation.json()?;
+    let (documents, rejected) = check_documents(body)?;
+    let handed_in = documents.len() + rejected.len();
+    let job = NewJob {
+        id: new_job_id(),
+        rejected,
+    };
+    let accepted = Accepted {
+        job: job.id,
+        handed_in,
+    };
+    let guard = mutation.guard(move |receipt: &StageReceipt| {
+        stored(StatusCode::ACCEPTED, &accepted.answer(receipt))
+    });
+    let request = IngestRequest {
+        documents,
+        job: Some(job),
+        guard,
+    };
+    let outcome = app.engine().ingest(&name, request).await?;
+    answer(&app, &name, wait, (outcome.staged, accepted)).await
+}
+
+/// Deletes several documents, by id or by filter.
+#[utoipa::path(
+    post,
+    path = "/v1/collections/{collection}/documents/delete",
+    operation_id = "delete_documents",
+    tag = "documents",
+    params(
+        ("collection" = String, Path, description = "The collection's name"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat"),
+        WriteParameters,
+    ),
+    request_body = DeleteDocumentsBody,
+    responses(
+        (status = 202, description = "Deleted and hidden; the job says when their index entries are gone", body = JobAccepted),
+        (status = "4XX", description = "The request is refused", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "The request failed", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn delete(
+    State(app): State<App>,
+    CollectionPath(name): CollectionPath,
+    QueryParameters(WriteParameters { wait }): QueryParameters<WriteParameters>,
+    mutation: Mutation,
+) -> Result<Response, ApiError> {
+    if let Some(recorded) = mutation.recorded(&app).await? {
+        return Ok(replay(recorded));
+    }
+    let body: DeleteDocumentsBody = mutation.json()?;
+    let ids = ids_to_delete(&app, &name, body).await?;
+    let job = NewJob {
+        id: new_job_id(),
+        rejected: Vec::new(),
+    };
+    let accepted = Accepted {
+        job: job.id,
+        handed_in: ids.len(),
+    };
+    let guard = mutation.guard(move |receipt: &StageReceipt| {
+        stored(StatusCode::ACCEPTED, &accepted.answer(receipt))
+    });
+    let staged = app
+        .engine()
+        .delete_documents(&name, ids, Some(job), guard)
+        .await?;
+    answer(&app, &name, wait, (staged, accepted)).await
+}
+
+async fn answer(
+    app: &App,
+    collection: &CollectionName,
+    wait: Wait,
+    (staged, accepted): (Recorded<StageReceipt>, Accepted),
+) -> Result<Response, ApiError> {
+    match staged {
+        Recorded::Replayed(recorded) => Ok(replay(recorded)),
+        Recorded::Done(receipt) => {
+            wait.settle(app, collection, newest(&receipt)).await?;
+            Ok((StatusCode::ACCEPTED, Json(accepted.answer(&receipt))).into_response())
+        }
+    }
+}
+
+/// Splits a bulk body into documents to store and refusals. The body as a whole is refused when it
+/// is empty or too long.
+fn check_documents(body: BulkBody) -> Result<(Vec<NewDocument>, Vec<(String, String)>)> {
+    check_count("/documents", body.documents.len())?;
+    let mut seen = HashSet::new();
+    let (mut documents, mut rejected) = (Vec::new(), Vec::new());
+    for (index, document) in body.documents.into_iter().enumerate() {
+        let id = document.id.clone();
+        let checked = document.into_document(&format!("/documents/{index}"));
+        match checked {
+            Ok(_) if !seen.insert(id.clone()) => {
+                rejected.push((id, "the id occurs earlier in this request".to_owned()));
+            }
+            Ok(document) => documents.push(document),
+            Err(error) => rejected.push((id, error.message().to_owned())),
+        }
+    }
+    Ok((documents, rejected))
+}
+
+async fn ids_to_delete(
+    app: &App,
+    collection: &CollectionName,
+    body: DeleteDocumentsBody,
+) -> Result<Vec<DocumentId>> {
+    match (body.ids, body.filter) {
+        (Some(ids), None) => {
+            check_count("/ids", ids.len())?;
+            let parse = |(index, id): (usize, String)| {
+                DocumentId::new(id)
+                    .map_err(|error| Error::invalid_field(format!("/ids/{index}"), error.message()))
+            };
+            ids.into_iter().enumerate().map(parse).collect()
+        }
+        (None, Some(filter)) => {
+            let filter = Filter::from(filter);
+            if filter.is_empty() {
+                let detail = "an empty filter would delete every document; delete the collection";
+                return Err(Error::invalid_field("/filter", detail));
+            }
+            app.engine().find_documents(collection, &filter).await
+        }
+        (Some(_), Some(_)) | (None, None) => Err(Error::invalid_field(
+            "",
+            "give exactly one of ids and filter",
+        )),
+    }
+}
+
+fn check_count(pointer: &str, count: usize) -> Result<()> {
+    if count == 0 || count > MAX_BULK_DOCUMENTS {
+        let detail = format!("must have 1 to {MAX_BULK_DOCUMENTS} entries, not {count}");
+        return Err(Error::invalid_field(pointer, detail));
+    }
+    Ok(())
+}
+
+/// What a bulk write's answer is made of, besides the receipt.
+#[derive(Clone, Copy)]
+struct Accepted {
+    job: JobId,
+    handed_in: usize,
+}
+
+impl Accepted {
+    fn answer(self, receipt: &StageReceipt) -> JobAccepted {
+        let accepted = receipt.outcomes.len();
+        let rejected = self.handed_in.saturating_sub(accepted);
+        JobAccepted {
+            job_id: self.job.to_string(),
+            accepted,
+            rejected,
+        }
+    }
+}
+
+fn new_job_id() -> JobId {
+    JobId(Uuid::now_v7())
+}

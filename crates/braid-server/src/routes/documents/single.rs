@@ -1,0 +1,225 @@
+//! One document: put, get, delete; and the listing.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use braid_core::operation::ChangeOutcome;
+use braid_core::ports::{Recorded, StageReceipt, StoredResponse};
+use braid_core::{CollectionName, DocumentId, Error, ErrorCode, Result};
+use braid_engine::IngestRequest;
+use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::{Wait, WriteParameters, describe};
+use crate::app::App;
+use crate::dto::documents::{DocumentAnswer, DocumentsAnswer, PutDocumentBody, WriteAnswer};
+use crate::dto::problem::Problem;
+use crate::error::ApiError;
+use crate::extract::{CollectionPath, DocumentPath, QueryParameters};
+use crate::idempotency::{Mutation, replay, stored};
+
+/// Documents on a page when the request does not say.
+const DEFAULT_LIMIT: usize = 100;
+/// Most documents on a page.
+const MAX_LIMIT: usize = 1000;
+
+pub(super) fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(get, put, delete))
+        .routes(routes!(list))
+}
+
+/// Which page of documents.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct PageParameters {
+    /// Where the page starts: `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// Most documents on the page.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<usize>,
+}
+
+/// Documents in id order, a page at a time.
+#[utoipa::path(
+    get,
+    path = "/v1/collections/{collection}/documents",
+    operation_id = "list_documents",
+    tag = "documents",
+    params(("collection" = String, Path, description = "The collection's name"), PageParameters),
+    responses(
+        (status = 200, description = "One page", body = DocumentsAnswer),
+        (status = "4XX", description = "The request is refused", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "The request failed", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn list(
+    State(app): State<App>,
+    CollectionPath(name): CollectionPath,
+    QueryParameters(page): QueryParameters<PageParameters>,
+) -> Result<Json<DocumentsAnswer>, ApiError> {
+    let limit = page.limit.unwrap_or(DEFAULT_LIMIT);
+    if limit == 0 || limit > MAX_LIMIT {
+        let detail = format!("must be from 1 to {MAX_LIMIT}, not {limit}");
+        return Err(Error::invalid_field("/limit", detail).into());
+    }
+    let page = app
+        .engine()
+        .documents(&name, page.cursor.as_deref(), limit)
+        .await?;
+    Ok(Json(DocumentsAnswer {
+        documents: page.items.into_iter().map(Into::into).collect(),
+        next_cursor: page.next,
+    }))
+}
+
+/// A document with its text.
+#[utoipa::path(
+    get,
+    path = "/v1/collections/{collection}/documents/{id}",
+    operation_id = "get_document",
+    tag = "documents",
+    params(
+        ("collection" = String, Path, description = "The collection's name"),
+        ("id" = String, Path, description = "The document's id, percent-encoded (`%2F` for a slash)"),
+    ),
+    responses(
+        (status = 200, description = "The newest version", body = DocumentAnswer),
+        (status = "4XX", description = "There is no such document", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "The request failed", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn get(
+    State(app): State<App>,
+    DocumentPath(name, id): DocumentPath,
+) -> Result<Json<DocumentAnswer>, ApiError> {
+    Ok(Json(app.engine().document(&name, &id).await?.into()))
+}
+
+/// Adds or replaces a document. The old version stays retrievable until the new one is.
+#[utoipa::path(
+    put,
+    path = "/v1/collections/{collection}/documents/{id}",
+    operation_id = "put_document",
+    tag = "documents",
+    params(
+        ("collection" = String, Path, description = "The collection's name"),
+        ("id" = String, Path, description = "The document's id, percent-encoded (`%2F` for a slash)"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat"),
+        WriteParameters,
+    ),
+    request_body = PutDocumentBody,
+    responses(
+        (status = 200, description = "Retrievable (`wait=indexed`)", body = WriteAnswer),
+        (status = 202, description = "Durable; retrievable soon", body = WriteAnswer),
+        (status = "4XX", description = "The request is refused", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "The request failed", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn put(
+    State(app): State<App>,
+    DocumentPath(name, id): DocumentPath,
+    QueryParameters(WriteParameters { wait }): QueryParameters<WriteParameters>,
+    mutation: Mutation,
+) -> Result<Response, ApiError> {
+    if let Some(recorded) = mutation.recorded(&app).await? {
+        return settle_recorded(&app, &name, wait, recorded).await;
+    }
+    let body: PutDocumentBody = mutation.json()?;
+    let document = body.into_document(id.clone())?;
+    let request = IngestRequest {
+        documents: vec![document],
+        job: None,
+        guard: mutation.guard({
+            let id = id.clone();
+            move |receipt: &StageReceipt| stored(wait.status(), &answer(&id, receipt))
+        }),
+    };
+    let outcome = app.engine().ingest(&name, request).await?;
+    if let Some((_, error)) = outcome.rejected.into_iter().next() {
+        return Err(error.into());
+    }
+    match outcome.staged {
+        Recorded::Replayed(recorded) => settle_recorded(&app, &name, wait, recorded).await,
+        Recorded::Done(receipt) => {
+            let answer = answer(&id, &receipt);
+            wait.settle(&app, &name, answer.sequence).await?;
+            Ok((wait.status(), Json(answer)).into_response())
+        }
+    }
+}
+
+/// Deletes a document: hidden from every request that starts after the answer.
+#[utoipa::path(
+    delete,
+    path = "/v1/collections/{collection}/documents/{id}",
+    operation_id = "delete_document",
+    tag = "documents",
+    params(
+        ("collection" = String, Path, description = "The collection's name"),
+        ("id" = String, Path, description = "The document's id, percent-encoded (`%2F` for a slash)"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat"),
+        WriteParameters,
+    ),
+    responses(
+        (status = 200, description = "Deleted (`wait=indexed`)", body = WriteAnswer),
+        (status = 202, description = "Deleted and hidden; its index entries go soon", body = WriteAnswer),
+        (status = "4XX", description = "There is no such document", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "The request failed", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn delete(
+    State(app): State<App>,
+    DocumentPath(name, id): DocumentPath,
+    QueryParameters(WriteParameters { wait }): QueryParameters<WriteParameters>,
+    mutation: Mutation,
+) -> Result<Response, ApiError> {
+    if let Some(recorded) = mutation.recorded(&app).await? {
+        return settle_recorded(&app, &name, wait, recorded).await;
+    }
+    let guard = mutation.guard({
+        let id = id.clone();
+        move |receipt: &StageReceipt| stored(wait.status(), &answer(&id, receipt))
+    });
+    match app
+        .engine()
+        .delete_documents(&name, vec![id.clone()], None, guard)
+        .await?
+    {
+        Recorded::Replayed(recorded) => settle_recorded(&app, &name, wait, recorded).await,
+        Recorded::Done(receipt) if receipt.outcomes == [ChangeOutcome::Absent] => {
+            let message = format!("no document {:?} in collection {name}", id.as_str());
+            Err(Error::new(ErrorCode::DocumentNotFound, message).into())
+        }
+        Recorded::Done(receipt) => {
+            let answer = answer(&id, &receipt);
+            wait.settle(&app, &name, answer.sequence).await?;
+            Ok((wait.status(), Json(answer)).into_response())
+        }
+    }
+}
+
+fn answer(id: &DocumentId, receipt: &StageReceipt) -> WriteAnswer {
+    let (result, sequence) = receipt.outcomes.first().map_or(("absent", None), describe);
+    WriteAnswer {
+        id: id.as_str().to_owned(),
+        result: result.to_owned(),
+        sequence,
+    }
+}
+
+/// The recorded answer, once what it promised holds.
+async fn settle_recorded(
+    app: &App,
+    collection: &CollectionName,
+    wait: Wait,
+    recorded: StoredResponse,
+) -> Result<Response, ApiError> {
+    if let Ok(answer) = serde_json::from_slice::<WriteAnswer>(&recorded.body) {
+        wait.settle(app, collection, answer.sequence).await?;
+    }
+    Ok(replay(recorded))
+}

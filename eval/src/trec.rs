@@ -1,0 +1,143 @@
+//! TREC run files and qrels: `topic Q0 document rank score tag` lines, and BEIR's qrels TSV.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+
+use braid_core::{Error, ErrorCode, Result};
+
+use crate::metrics::Judgements;
+
+/// Judgements by topic id, in topic order.
+pub type Qrels = BTreeMap<String, Judgements>;
+/// Rankings (document ids, best first) by topic id.
+pub type Run = HashMap<String, Vec<String>>;
+
+/// Reads qrels: BEIR TSV (header `query-id corpus-id score`) or TREC (`topic 0 document grade`).
+///
+/// # Errors
+/// `InvalidRequest` naming the file and line that cannot be read.
+pub fn read_qrels(path: &Path) -> Result<Qrels> {
+    let mut qrels = Qrels::new();
+    for (number, line) in lines(path)? {
+        let fields: Vec<&str> =
+            if line.contains('\t') { line.split('\t').collect() } else { line.split(' ').collect() };
+        let (topic, document, grade) = match fields.as_slice() {
+            [topic, document, grade] => (topic, document, grade),
+            [topic, _, document, grade] => (topic, document, grade),
+            _ => return Err(bad_line(path, number, "expected 3 or 4 fields")),
+        };
+        match grade.trim().parse::<i32>() {
+            Ok(grade) => {
+                let judgements = qrels.entry((*topic).to_owned()).or_default();
+                judgements.insert((*document).to_owned(), grade);
+            }
+            Err(_) if number == 1 => {}
+            Err(_) => return Err(bad_line(path, number, "the grade is not a whole number")),
+        }
+    }
+    if qrels.is_empty() {
+        return Err(Error::invalid(format!("{} has no judgements", path.display())));
+    }
+    Ok(qrels)
+}
+
+/// Reads a run file. Documents are ordered as trec_eval orders them: by score, then by id, both
+/// falling; the rank column is ignored.
+///
+/// # Errors
+/// As [`read_qrels`].
+pub fn read_run(path: &Path) -> Result<Run> {
+    let mut scored: HashMap<String, Vec<(f32, String)>> = HashMap::new();
+    for (number, line) in lines(path)? {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let [topic, _, document, _, score, _] = fields.as_slice() else {
+            return Err(bad_line(path, number, "expected 6 fields"));
+        };
+        let score: f32 =
+            score.parse().map_err(|_| bad_line(path, number, "the score is not a number"))?;
+        scored.entry((*topic).to_owned()).or_default().push((score, (*document).to_owned()));
+    }
+    let ranked = scored.into_iter().map(|(topic, mut documents)| {
+        documents.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| b.1.cmp(&a.1)));
+        (topic, documents.into_iter().map(|(_, document)| document).collect())
+    });
+    Ok(ranked.collect())
+}
+
+/// Writes one topic's ranking. Scores are written as 32-bit floats, which trec_eval reads, and made
+/// strictly decreasing, so that its tie rule never reorders them.
+///
+/// # Errors
+/// What the writer reports.
+pub fn write_ranking(
+    out: &mut impl Write,
+    topic: &str,
+    ranking: &[(String, f64)],
+    tag: &str,
+) -> std::io::Result<()> {
+    let mut previous = f32::INFINITY;
+    for (index, (document, score)) in ranking.iter().enumerate() {
+        let score = (*score as f32).min(previous.next_down());
+        writeln!(out, "{topic} Q0 {document} {} {score} {tag}", index + 1)?;
+        previous = score;
+    }
+    Ok(())
+}
+
+/// Non-empty lines with their 1-based numbers.
+fn lines(path: &Path) -> Result<Vec<(usize, String)>> {
+    let unreadable = |error: std::io::Error| {
+        Error::new(ErrorCode::InvalidRequest, format!("cannot read {}: {error}", path.display()))
+            .with_source(error)
+    };
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let mut kept = Vec::new();
+    for (index, line) in BufReader::new(file).lines().enumerate() {
+        let line = line.map_err(unreadable)?;
+        if !line.trim().is_empty() {
+            kept.push((index + 1, line));
+        }
+    }
+    Ok(kept)
+}
+
+fn bad_line(path: &Path, number: usize, detail: &str) -> Error {
+    Error::invalid(format!("{}:{number}: {detail}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_written_ranking_reads_back_in_order_even_with_ties() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("run.trec");
+        let ranking: Vec<(String, f64)> =
+            ["a", "z", "b"].iter().map(|id| ((*id).to_owned(), 0.5)).collect();
+        let mut file = std::fs::File::create(&path).unwrap();
+        write_ranking(&mut file, "t1", &ranking, "braid").unwrap();
+        let run = read_run(&path).unwrap();
+        assert_eq!(run["t1"], ["a", "z", "b"]);
+        let scores: Vec<f32> = std::fs::read_to_string(&path)
+            .unwrap()
+            .lines()
+            .map(|line| line.split(' ').nth(4).unwrap().parse().unwrap())
+            .collect();
+        assert!(scores.windows(2).all(|pair| pair[0] > pair[1]), "{scores:?}");
+    }
+
+    #[test]
+    fn qrels_of_both_layouts_are_read_and_bad_lines_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("qrels");
+        std::fs::write(&path, "query-id\tcorpus-id\tscore\nq1\td 1\t2\n").unwrap();
+        assert_eq!(read_qrels(&path).unwrap()["q1"]["d 1"], 2);
+        std::fs::write(&path, "q1 0 d1 1\nq1 0 d2 0\n").unwrap();
+        assert_eq!(read_qrels(&path).unwrap()["q1"].len(), 2);
+        std::fs::write(&path, "q1 0 d1 1\nq1 0 d2 x\n").unwrap();
+        let error = read_qrels(&path).unwrap_err();
+        assert!(error.to_string().contains("qrels:2:"), "{error}");
+    }
+}

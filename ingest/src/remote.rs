@@ -1,0 +1,162 @@
+//! A small client of Braid's HTTP API, for commands that talk to a running server.
+
+use std::time::Duration;
+
+use braid_core::{Error, ErrorCode, Result};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
+
+/// Longest wait for one answer.
+const TIMEOUT: Duration = Duration::from_secs(120);
+/// Largest answer that is read.
+const MAX_ANSWER_BYTES: u64 = 256 * 1024 * 1024;
+/// Everything but RFC 3986's unreserved characters is encoded in a path segment.
+const SEGMENT: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// A running Braid server. Plain HTTP: put TLS in front of a server that is not on this machine.
+#[derive(Clone, Debug)]
+pub struct Remote {
+    base: String,
+    agent: ureq::Agent,
+}
+
+/// An answer: its status and its JSON.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// HTTP status, 2xx.
+    pub status: u16,
+    /// The body; `null` when empty.
+    pub body: Value,
+}
+
+impl Remote {
+    /// A client of the server at `url`, such as `http://127.0.0.1:8080`.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when `url` is not an `http://` URL.
+    pub fn new(url: &str) -> Result<Self> {
+        if !url.starts_with("http://") {
+            return Err(Error::invalid(format!(
+                "--server {url:?} is not supported: use http://HOST:PORT"
+            )));
+        }
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(TIMEOUT))
+            .build()
+            .new_agent();
+        Ok(Self { base: url.trim_end_matches('/').to_owned(), agent })
+    }
+
+    /// `GET path`.
+    ///
+    /// # Errors
+    /// The server's problem as an [`Error`], or `Unavailable` when it cannot be reached.
+    pub fn get(&self, path: &str) -> Result<Answer> {
+        self.read(self.agent.get(self.url(path)).call())
+    }
+
+    /// `DELETE path`.
+    ///
+    /// # Errors
+    /// As [`Remote::get`].
+    pub fn delete(&self, path: &str) -> Result<Answer> {
+        self.read(self.agent.delete(self.url(path)).call())
+    }
+
+    /// `POST path` with a JSON body; `key` makes it safe to repeat.
+    ///
+    /// # Errors
+    /// As [`Remote::get`].
+    pub fn post(&self, path: &str, body: &Value, key: Option<&str>) -> Result<Answer> {
+        let request = self.agent.post(self.url(path));
+        let request = match key {
+            Some(key) => request.header("Idempotency-Key", key),
+            None => request,
+        };
+        self.read(request.send_json(body))
+    }
+
+    /// `PUT path` with a JSON body.
+    ///
+    /// # Errors
+    /// As [`Remote::get`].
+    pub fn put(&self, path: &str, body: &Value) -> Result<Answer> {
+        self.read(self.agent.put(self.url(path)).send_json(body))
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    fn read(
+        &self,
+        answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> Result<Answer> {
+        let unreachable = |error: ureq::Error| {
+            Error::new(ErrorCode::Unavailable, format!("cannot reach {}: {error}", self.base))
+                .with_help("start it with `braid serve`, or use --data-dir without a server")
+                .with_source(error)
+        };
+        let mut answer = answer.map_err(unreachable)?;
+        let status = answer.status().as_u16();
+        let text = answer
+            .body_mut()
+            .with_config()
+            .limit(MAX_ANSWER_BYTES)
+            .read_to_string()
+            .map_err(unreachable)?;
+        let body = if text.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_str(&text).map_err(|error| {
+                let message = format!("{} did not answer JSON (status {status})", self.base);
+                Error::new(ErrorCode::Unavailable, message)
+                    .with_help("check that --server points to a Braid server")
+                    .with_source(error)
+            })?
+        };
+        if (200..300).contains(&status) { Ok(Answer { status, body }) } else { Err(problem(status, &body)) }
+    }
+}
+
+/// One path segment, percent-encoded.
+pub fn segment(text: &str) -> String {
+    utf8_percent_encode(text, SEGMENT).to_string()
+}
+
+/// The error a problem document (RFC 9457) describes.
+fn problem(status: u16, body: &Value) -> Error {
+    let text = |key: &str| body.get(key).and_then(Value::as_str);
+    let code = text("error_code")
+        .and_then(|name| ErrorCode::ALL.into_iter().find(|code| code.as_str() == name))
+        .unwrap_or(ErrorCode::Unavailable);
+    let detail = text("detail").or_else(|| text("title")).unwrap_or("no detail");
+    Error::new(code, format!("server answered {status} {code}: {detail}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_are_encoded_slashes_included() {
+        assert_eq!(segment("a b/c.md#x"), "a%20b%2Fc.md%23x");
+    }
+
+    #[test]
+    fn a_problem_keeps_its_code() {
+        let body = serde_json::json!({"error_code": "COLLECTION_NOT_FOUND", "detail": "no collection x"});
+        let error = problem(404, &body);
+        assert_eq!(error.code(), ErrorCode::CollectionNotFound);
+        assert!(error.message().contains("no collection x"));
+        assert_eq!(problem(500, &Value::Null).code(), ErrorCode::Unavailable);
+    }
+
+    #[test]
+    fn only_http_urls_are_taken() {
+        assert!(Remote::new("ftp://x").is_err());
+        assert!(Remote::new("http://127.0.0.1:1/").is_ok());
+    }
+}
