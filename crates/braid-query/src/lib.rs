@@ -1,13 +1,30 @@
 //! The retrieval pipeline over ports: plan, pin, search both legs, fuse, hydrate, re-rank, assemble
 //! context, explain.
 //!
-//! It sees [`braid_core`] ports only, never an engine. Fusion is Braid's own arithmetic, the same
-//! for every backend. [`request`] and [`response`] are what it takes and
-//! gives.
+//! It sees [`braid_core`] ports only, never an engine, and holds no state between requests. Fusion is
+//! Braid's own arithmetic ([`fusion`]), the same for every backend. A leg or a re-ranker that falls
+//! short is named in the response, never passed over in silence.
+//!
+//! Start at [`Retriever::retrieve`]; [`request`] and [`response`] are what it takes and gives.
+//! [`Retriever::rank`] ranks documents per stage for evaluation, through the same functions.
 
+mod blend;
+mod context;
+pub mod fusion;
+mod hydrate;
+mod legs;
+mod neighborhood;
+mod observe;
+pub mod rank;
+mod ranked;
 pub mod request;
+mod rerank;
 pub mod response;
+pub mod retriever;
+mod scoring;
+mod search;
 
+pub use rank::{RankRequest, RankedDocument, Stage, StageRankings};
 pub use request::{
     CandidateDepths, ContextExpansion, ContextOptions, FusionOptions, LegWeights, Mode,
     RerankOptions, RetrieveRequest,
@@ -16,3 +33,4 @@ pub use response::{
     AssembledContext, Citation, Degradation, RerankSummary, RetrieveResponse, RetrievedHit,
     ScoreStage, StageScore, StageScores, Timings,
 };
+pub use retriever::{Retriever, RetrieverParts};

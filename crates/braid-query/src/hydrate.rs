@@ -1,0 +1,53 @@
+//! From ranked slots to passages, while the pin lasts.
+
+use braid_core::{LedgerPin, Passage, Result, Slot};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::ranked::RankedChunks;
+use crate::response::RetrievedHit;
+
+/// Read beyond what is wanted, so that a few duplicates cost no second read.
+const SLACK: usize = 8;
+
+/// How much of a list is read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    /// Chunks to read whatever they say.
+    pub(crate) chunks: usize,
+    /// Distinct texts to end up with, as long as there are more chunks.
+    pub(crate) texts: usize,
+}
+
+/// Reads the head of `ranked`, in order.
+pub(crate) async fn hydrate(
+    pin: &dyn LedgerPin,
+    ranked: &RankedChunks,
+    wanted: Wanted,
+) -> Result<Vec<RetrievedHit>> {
+    let mut hits = Vec::new();
+    let mut read = 0;
+    let mut next = wanted.chunks.max(wanted.texts) + SLACK;
+    while read < ranked.chunks.len() && (read == 0 || distinct_texts(&hits) < wanted.texts) {
+        let end = (read + next).min(ranked.chunks.len());
+        let slots = ranked.chunks[read..end].iter().map(|chunk| chunk.slot);
+        let slots: Vec<Slot> = slots.collect();
+        let passages = pin.hydrate(&slots).await?;
+        let mut by_slot = passages_by_slot(passages);
+        hits.extend(ranked.hits(read..end, |slot| by_slot.remove(&slot)));
+        read = end;
+        next = wanted.texts + SLACK;
+    }
+    Ok(hits)
+}
+
+fn passages_by_slot(passages: Vec<Passage>) -> FxHashMap<Slot, Passage> {
+    let passages = passages.into_iter();
+    passages
+        .map(|passage| (passage.record.slot, passage))
+        .collect()
+}
+
+fn distinct_texts(hits: &[RetrievedHit]) -> usize {
+    let texts = hits.iter().map(|hit| &hit.passage.record.chunk.text);
+    texts.collect::<FxHashSet<_>>().len()
+}

@@ -1,0 +1,30 @@
+//! Metrics of a retrieval.
+
+use crate::response::{Degradation, Timings};
+
+/// Records the stages that ran and those that fell short.
+pub(crate) fn record(timings: &Timings, degraded: &[Degradation]) {
+    let stages = [
+        ("embed", timings.embed),
+        ("lexical", timings.lexical),
+        ("dense", timings.dense),
+        ("fuse", timings.fuse),
+        ("hydrate", timings.hydrate),
+        ("rerank", timings.rerank),
+        ("assemble", timings.assemble),
+        ("total", timings.total),
+    ];
+    for (stage, milliseconds) in stages.into_iter().filter(|(_, spent)| *spent > 0.0) {
+        metrics::histogram!("braid_retrieve_stage_seconds", "stage" => stage)
+            .record(milliseconds / 1e3);
+    }
+    for degradation in degraded {
+        metrics::counter!("braid_retrieve_degraded_total", "stage" => degradation.stage)
+            .increment(1);
+        tracing::warn!(
+            stage = degradation.stage,
+            reason = degradation.reason,
+            "retrieval is degraded"
+        );
+    }
+}

@@ -1,0 +1,110 @@
+//! One list out of what the legs found.
+
+use std::ops::Range;
+
+use braid_core::{ChunkId, Passage, Slot};
+use rustc_hash::FxHashMap;
+
+use crate::fusion::fuse;
+use crate::legs::{LegHit, Legs};
+use crate::request::{FusionOptions, Mode};
+use crate::response::{RetrievedHit, ScoreStage, StageScore, StageScores};
+
+/// A chunk in base order.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ranked {
+    pub(crate) slot: Slot,
+    pub(crate) id: ChunkId,
+    /// RRF score, or the single leg's own.
+    pub(crate) score: f64,
+    pub(crate) scores: StageScores,
+}
+
+/// Chunks in base order: as fused, or as the single leg has them.
+#[derive(Clone, Debug)]
+pub(crate) struct RankedChunks {
+    /// The stage whose order this is.
+    pub(crate) stage: ScoreStage,
+    /// Best first, ties by chunk id.
+    pub(crate) chunks: Vec<Ranked>,
+}
+
+impl RankedChunks {
+    /// The hits at these places; a chunk without a passage is left out.
+    pub(crate) fn hits(
+        &self,
+        places: Range<usize>,
+        mut passage_of: impl FnMut(Slot) -> Option<Passage>,
+    ) -> Vec<RetrievedHit> {
+        let numbered = self.chunks[places.clone()].iter().zip(places.start + 1..);
+        let hits = numbered.filter_map(|(chunk, rank)| {
+            Some(RetrievedHit {
+                rank,
+                score: chunk.score,
+                score_stage: self.stage,
+                passage: passage_of(chunk.slot)?,
+                scores: chunk.scores,
+            })
+        });
+        hits.collect()
+    }
+}
+
+/// Fuses the legs, or keeps the order of the one leg that was asked.
+pub(crate) fn rank_legs(legs: &Legs, mode: Mode, fusion: &FusionOptions) -> RankedChunks {
+    let (stage, chunks) = match mode {
+        Mode::Lexical => (ScoreStage::Lexical, rank_lexical(legs)),
+        Mode::Dense => (ScoreStage::Dense, rank_dense(legs)),
+        Mode::Hybrid => (ScoreStage::Fused, fuse_legs(legs, fusion)),
+    };
+    RankedChunks { stage, chunks }
+}
+
+fn rank_lexical(legs: &Legs) -> Vec<Ranked> {
+    keep(&legs.lexical.hits, |scores, own| scores.lexical = Some(own))
+}
+
+fn rank_dense(legs: &Legs) -> Vec<Ranked> {
+    keep(&legs.dense.hits, |scores, own| scores.dense = Some(own))
+}
+
+fn keep(hits: &[LegHit], note: fn(&mut StageScores, StageScore)) -> Vec<Ranked> {
+    let ranked = hits.iter().zip(1..);
+    ranked
+        .map(|(hit, rank)| {
+            let mut scores = StageScores::default();
+            note(&mut scores, hit.at_rank(rank));
+            Ranked {
+                slot: hit.slot,
+                id: hit.id,
+                score: f64::from(hit.score),
+                scores,
+            }
+        })
+        .collect()
+}
+
+fn fuse_legs(legs: &Legs, fusion: &FusionOptions) -> Vec<Ranked> {
+    let ids = |hits: &[LegHit]| -> Vec<ChunkId> { hits.iter().map(|hit| hit.id).collect() };
+    let weights = fusion.weights;
+    let fused = fuse(
+        &[
+            (weights.lexical, &ids(&legs.lexical.hits)),
+            (weights.dense, &ids(&legs.dense.hits)),
+        ],
+        fusion.k,
+    );
+    let mut by_id: FxHashMap<ChunkId, Ranked> = FxHashMap::default();
+    for ranked in rank_lexical(legs).into_iter().chain(rank_dense(legs)) {
+        let seen = by_id.entry(ranked.id).or_insert(ranked);
+        seen.scores.dense = seen.scores.dense.or(ranked.scores.dense);
+    }
+    let placed = fused.iter().zip(1..).filter_map(|(entry, rank)| {
+        let mut ranked = by_id.remove(&entry.key)?;
+        let score = entry.score;
+        ranked.score = score;
+        ranked.scores.fused = Some(StageScore { rank, score });
+        Some(ranked)
+    });
+    placed.collect()
+}

@@ -1,0 +1,91 @@
+//! The re-ranking stage: which hits are scored, how the scores order them, and what is said when
+//! the model falls short.
+
+use std::time::Duration;
+
+use braid_core::Reranker;
+
+use crate::blend::{Placed, blend_window};
+use crate::request::RerankOptions;
+use crate::response::{Degradation, RerankSummary, RetrievedHit, ScoreStage, StageScore};
+use crate::scoring::{Shortfall, WindowScores, passage_text, score_passages};
+
+/// What the stage did.
+#[derive(Debug)]
+pub(crate) struct Reranked {
+    /// Every hit, in final order, ranked anew.
+    pub(crate) hits: Vec<RetrievedHit>,
+    /// How much of the window was scored.
+    pub(crate) summary: RerankSummary,
+    /// Why not all of it, if so.
+    pub(crate) shortfall: Option<Shortfall>,
+}
+
+impl Reranked {
+    /// The shortfall as the response says it.
+    pub(crate) fn degradation(&self) -> Option<Degradation> {
+        let RerankSummary { scored, of } = self.summary;
+        let shortfall = self.shortfall.as_ref();
+        shortfall.map(|shortfall| Degradation {
+            stage: "rerank",
+            reason: shortfall.describe(scored, of),
+        })
+    }
+}
+
+/// Re-ranks the head of `hits`, which are in base order: the first `options.candidates` are scored
+/// and ordered by their blended score, the rest follows in base order. The deadline starts now.
+pub(crate) async fn rerank(
+    reranker: Option<&dyn Reranker>,
+    query: &str,
+    options: &RerankOptions,
+    mut hits: Vec<RetrievedHit>,
+) -> Reranked {
+    let rest = hits.split_off(options.candidates.min(hits.len()));
+    let of = hits.len();
+    let Some(reranker) = reranker else {
+        hits.extend(rest);
+        return Reranked {
+            hits,
+            summary: RerankSummary { scored: 0, of },
+            shortfall: Some(Shortfall::NotLoaded),
+        };
+    };
+    let texts = hits.iter().map(|hit| passage_text(&hit.passage.record));
+    let texts: Vec<String> = texts.collect();
+    let deadline = options.deadline_ms.map(Duration::from_millis);
+    let scores = score_passages(reranker, query, &texts, deadline).await;
+    let blend = options.blend.unwrap_or(reranker.recommended_blend());
+    let mut ordered = order(hits, &scores, blend);
+    ordered.extend(rest);
+    for (hit, rank) in ordered.iter_mut().zip(1..) {
+        hit.rank = rank;
+    }
+    let scored = scores.scored();
+    Reranked {
+        hits: ordered,
+        summary: RerankSummary { scored, of },
+        shortfall: scores.shortfall,
+    }
+}
+
+/// Puts the window in blended order and notes raw scores and final ranks.
+fn order(hits: Vec<RetrievedHit>, scores: &WindowScores, blend: f64) -> Vec<RetrievedHit> {
+    let base: Vec<f64> = hits.iter().map(|hit| hit.score).collect();
+    let placed = blend_window(&base, &scores.raw, blend);
+    let mut hits: Vec<Option<RetrievedHit>> = hits.into_iter().map(Some).collect();
+    let ordered = placed.iter().zip(1..).filter_map(|(placed, rank)| {
+        let mut hit = hits[placed.index].take()?;
+        note(&mut hit, placed, scores.raw[placed.index], rank);
+        Some(hit)
+    });
+    ordered.collect()
+}
+
+fn note(hit: &mut RetrievedHit, placed: &Placed, raw: Option<f64>, rank: usize) {
+    if let (Some(blended), Some(raw)) = (placed.blended, raw) {
+        hit.score = blended;
+        hit.score_stage = ScoreStage::Rerank;
+        hit.scores.rerank = Some(StageScore { rank, score: raw });
+    }
+}

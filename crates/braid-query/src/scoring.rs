@@ -1,0 +1,296 @@
+//! Scoring with the cross-encoder: windows in base order, a few in flight, until all are scored or
+//! the deadline passes.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use braid_core::chunk::embedded_text;
+use braid_core::{ChunkRecord, Error, Reranker, Result};
+use futures::stream::{self, Stream, StreamExt};
+use tokio::time::Instant;
+
+/// Pairs scored in one call. Small, so that a deadline loses little work.
+const WINDOW: usize = 8;
+
+/// What the re-ranker made of the head of a list.
+#[derive(Debug)]
+pub(crate) struct WindowScores {
+    /// The model's score per hit, in base order; `None` where it did not get to it.
+    pub(crate) raw: Vec<Option<f64>>,
+    /// Why some are missing, if any are.
+    pub(crate) shortfall: Option<Shortfall>,
+}
+
+/// Why a re-ranker did not score everything it was asked to.
+#[derive(Debug)]
+pub(crate) enum Shortfall {
+    /// There is none.
+    NotLoaded,
+    /// The deadline passed.
+    Deadline(Duration),
+    /// A call failed.
+    Failed(Error),
+}
+
+impl WindowScores {
+    /// How many hits were scored.
+    pub(crate) fn scored(&self) -> usize {
+        self.raw.iter().flatten().count()
+    }
+}
+
+impl Shortfall {
+    /// What happened, in words.
+    pub(crate) fn describe(&self, scored: usize, of: usize) -> String {
+        match self {
+            Self::NotLoaded => "no re-ranker is loaded".to_owned(),
+            Self::Deadline(limit) => format!(
+                "re-ranked {scored} of {of} before the deadline of {} ms",
+                limit.as_millis()
+            ),
+            Self::Failed(error) => format!("re-ranked {scored} of {of}: {}", error.chain()),
+        }
+    }
+}
+
+/// The text the cross-encoder sees for a chunk: title and heading path above the body, as the
+/// dense leg sees it. The one place where this is decided.
+pub(crate) fn passage_text(record: &ChunkRecord) -> String {
+    embedded_text(
+        record.title.as_deref(),
+        &record.chunk.heading_path,
+        &record.chunk.text,
+    )
+}
+
+/// Scores `passages`, which are in base order, against `query`. The deadline starts now. Windows
+/// that have not started when it passes, or when a call fails, never start; ones in flight are
+/// abandoned.
+///
+/// # Cancel safety
+/// Dropping the future abandons every window.
+pub(crate) async fn score_passages(
+    reranker: &dyn Reranker,
+    query: &str,
+    passages: &[String],
+    deadline: Option<Duration>,
+) -> WindowScores {
+    let mut raw = vec![None; passages.len()];
+    let windows = stream::iter(windows(passages.len()))
+        .map(|window| score_window(reranker, query, &passages[window.clone()], window))
+        .buffer_unordered(reranker.concurrency().max(1));
+    let collected = collect_windows(windows, &mut raw);
+    let shortfall = match deadline {
+        None => collected.await.err().map(Shortfall::Failed),
+        Some(limit) => match tokio::time::timeout_at(Instant::now() + limit, collected).await {
+            Ok(outcome) => outcome.err().map(Shortfall::Failed),
+            Err(_) => Some(Shortfall::Deadline(limit)),
+        },
+    };
+    WindowScores { raw, shortfall }
+}
+
+fn windows(count: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..count)
+        .step_by(WINDOW)
+        .map(move |start| start..(start + WINDOW).min(count))
+}
+
+/// Writes each window's scores as it is done, so that a deadline keeps what was scored before it.
+async fn collect_windows(
+    windows: impl Stream<Item = Result<(Range<usize>, Vec<f64>)>>,
+    raw: &mut [Option<f64>],
+) -> Result<()> {
+    let mut windows = std::pin::pin!(windows);
+    while let Some(done) = windows.next().await {
+        let (window, scores) = done?;
+        for (place, score) in raw[window].iter_mut().zip(scores) {
+            *place = Some(score);
+        }
+    }
+    Ok(())
+}
+
+/// Scores one window. Passages go in by rising length, so that an adapter which pads to the
+/// longest of a batch pads little; scores come back in the order given.
+async fn score_window(
+    reranker: &dyn Reranker,
+    query: &str,
+    passages: &[String],
+    window: Range<usize>,
+) -> Result<(Range<usize>, Vec<f64>)> {
+    let mut order: Vec<usize> = (0..passages.len()).collect();
+    order.sort_by_key(|index| passages[*index].len());
+    let sorted: Vec<String> = order.iter().map(|index| passages[*index].clone()).collect();
+    let scores = reranker.score(query, &sorted).await?;
+    check_scores(&scores, sorted.len())?;
+    let mut restored = vec![0.0; scores.len()];
+    for (index, score) in order.into_iter().zip(scores) {
+        restored[index] = f64::from(score);
+    }
+    Ok((window, restored))
+}
+
+fn check_scores(scores: &[f32], expected: usize) -> Result<()> {
+    if scores.len() != expected {
+        return Err(Error::internal(format!(
+            "the re-ranker gave {} scores for {expected} passages",
+            scores.len()
+        )));
+    }
+    match scores.iter().find(|score| !score.is_finite()) {
+        Some(score) => Err(Error::internal(format!(
+            "the re-ranker gave a score of {score}"
+        ))),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use async_trait::async_trait;
+    use braid_core::Fingerprint;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    /// Scores a passage by its length. Each call takes one permit of `gate`; the call that finds
+    /// `poison` in a passage answers with `poisoned`.
+    #[derive(Debug)]
+    struct GatedReranker {
+        fingerprint: Fingerprint,
+        gate: Semaphore,
+        concurrency: usize,
+        started: AtomicUsize,
+        poisoned: fn() -> Result<Vec<f32>>,
+    }
+
+    impl GatedReranker {
+        fn new(permits: usize, concurrency: usize) -> Self {
+            Self {
+                fingerprint: Fingerprint::new("gated"),
+                gate: Semaphore::new(permits),
+                concurrency,
+                started: AtomicUsize::new(0),
+                poisoned: || Err(Error::internal("boom")),
+            }
+        }
+    }
+
+    #[async_trait]
+    impl Reranker for GatedReranker {
+        fn fingerprint(&self) -> &Fingerprint {
+            &self.fingerprint
+        }
+
+        fn recommended_blend(&self) -> f64 {
+            0.5
+        }
+
+        fn concurrency(&self) -> usize {
+            self.concurrency
+        }
+
+        async fn score(&self, _query: &str, passages: &[String]) -> Result<Vec<f32>> {
+            self.started.fetch_add(1, Ordering::SeqCst);
+            let permit = self.gate.acquire().await;
+            permit.expect("the gate is never closed").forget();
+            assert!(passages.is_sorted_by_key(String::len), "sorted by length");
+            if passages.iter().any(|passage| passage == "poison") {
+                return (self.poisoned)();
+            }
+            let lengths = passages.iter().map(|passage| passage.len() as f32);
+            Ok(lengths.collect())
+        }
+    }
+
+    /// Passages of rising and falling length: their own length is their expected score.
+    fn passages(count: usize) -> Vec<String> {
+        let lengths = (0..count).map(|index| 1 + (index * 7) % 11);
+        lengths.map(|length| "x".repeat(length)).collect()
+    }
+
+    fn described(scores: &WindowScores) -> String {
+        let describe = |shortfall: &Shortfall| shortfall.describe(scores.scored(), scores.raw.len());
+        scores.shortfall.as_ref().map_or(String::new(), describe)
+    }
+
+    fn lengths(passages: &[String]) -> Vec<Option<f64>> {
+        let lengths = passages.iter().map(|passage| passage.len() as f64);
+        lengths.map(Some).collect()
+    }
+
+    #[tokio::test]
+    async fn scores_come_back_in_base_order() {
+        let reranker = GatedReranker::new(99, 3);
+        let passages = passages(30);
+        let scores = score_passages(&reranker, "q", &passages, None).await;
+        assert_eq!(scores.raw, lengths(&passages));
+        assert!(scores.shortfall.is_none());
+        assert_eq!(reranker.started.load(Ordering::SeqCst), 4);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_keeps_the_windows_done_before_it() {
+        let reranker = GatedReranker::new(2, 1);
+        let passages = passages(30);
+        let deadline = Some(Duration::from_millis(150));
+        let before = Instant::now();
+        let scores = score_passages(&reranker, "q", &passages, deadline).await;
+        assert_eq!(before.elapsed(), Duration::from_millis(150));
+        assert_eq!(scores.raw[..16], lengths(&passages)[..16]);
+        assert_eq!(scores.raw[16..], vec![None; 14]);
+        assert_eq!(
+            described(&scores),
+            "re-ranked 16 of 30 before the deadline of 150 ms"
+        );
+        let started = reranker.started.load(Ordering::SeqCst);
+        assert_eq!(started, 3, "the fourth window must not start");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn as_many_windows_are_in_flight_as_the_model_can_use() {
+        let reranker = GatedReranker::new(0, 3);
+        let deadline = Some(Duration::from_millis(1));
+        let scores = score_passages(&reranker, "q", &passages(64), deadline).await;
+        assert_eq!(scores.scored(), 0);
+        assert_eq!(reranker.started.load(Ordering::SeqCst), 3);
+    }
+
+    #[tokio::test]
+    async fn a_failing_call_keeps_what_was_scored_before_it() {
+        let reranker = GatedReranker::new(99, 1);
+        let mut passages = passages(30);
+        passages[12] = "poison".to_owned();
+        let scores = score_passages(&reranker, "q", &passages, None).await;
+        assert_eq!(scores.scored(), 8);
+        assert_eq!(
+            described(&scores),
+            "re-ranked 8 of 30: boom"
+        );
+        assert_eq!(reranker.started.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn scores_that_cannot_be_ordered_are_a_failure() {
+        for (poisoned, said) in [
+            (
+                (|| Ok(vec![f32::NAN])) as fn() -> Result<Vec<f32>>,
+                "re-ranked 0 of 1: the re-ranker gave a score of NaN",
+            ),
+            (
+                || Ok(vec![]),
+                "re-ranked 0 of 1: the re-ranker gave 0 scores for 1 passages",
+            ),
+        ] {
+            let reranker = GatedReranker {
+                poisoned,
+                ..GatedReranker::new(1, 1)
+            };
+            let scores = score_passages(&reranker, "q", &["poison".to_owned()], None).await;
+            assert_eq!(described(&scores), said);
+        }
+    }
+}

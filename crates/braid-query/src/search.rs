@@ -1,0 +1,226 @@
+//! The part of a retrieval that needs the pinned state: pin, embed, search both legs.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use braid_core::{
+    Collection, CollectionName, Embedding, Error, ErrorCode, Filter, LedgerPin, LexicalView,
+    Result, Selection, VectorView,
+};
+use futures::future::{MaybeDone, maybe_done};
+
+use crate::legs::{LegRun, Reach, Scope, Searcher, within};
+use crate::request::Mode;
+use crate::response::Timings;
+use crate::retriever::RetrieverParts;
+
+/// What to search, and where.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SearchPlan<'a> {
+    pub(crate) query: &'a str,
+    pub(crate) collection: &'a CollectionName,
+    pub(crate) mode: Mode,
+    pub(crate) filter: Option<&'a Arc<Filter>>,
+    pub(crate) lexical: Reach,
+    pub(crate) dense: Reach,
+}
+
+/// What the legs gave, with the ledger still pinned (the views are not).
+pub(crate) struct Searched {
+    pub(crate) pin: Arc<dyn LedgerPin>,
+    /// `None` where the mode does not ask the leg.
+    pub(crate) lexical: Option<Result<LegRun>>,
+    pub(crate) dense: Option<Result<LegRun>>,
+    /// `embed`, `lexical` and `dense` are filled.
+    pub(crate) timings: Timings,
+}
+
+/// One consistent state: the ledger, pinned first, and views of the asked legs' indexes, which
+/// therefore hold every slot that is live in it.
+struct Pinned {
+    pin: Arc<dyn LedgerPin>,
+    selection: Selection,
+    lexical: Option<Result<Arc<dyn LexicalView>>>,
+    vector: Option<Result<Arc<dyn VectorView>>>,
+}
+
+impl Mode {
+    pub(crate) fn asks_lexical(self) -> bool {
+        self != Self::Dense
+    }
+
+    pub(crate) fn asks_dense(self) -> bool {
+        self != Self::Lexical
+    }
+}
+
+/// Searches the legs that the plan asks for, both at once. The query is embedded while the state is
+/// being pinned.
+///
+/// # Cancel safety
+/// Dropping the future releases the pin and the views.
+pub(crate) async fn search(parts: &RetrieverParts, plan: SearchPlan<'_>) -> Result<Searched> {
+    let embedding = maybe_done(embed(parts, plan));
+    let mut embedding = std::pin::pin!(embedding);
+    let pinned = beside(pin(parts, plan), embedding.as_mut()).await?;
+    let scope = Scope {
+        pin: &*pinned.pin,
+        selection: &pinned.selection,
+    };
+    let lexical = search_lexical(plan, scope, pinned.lexical);
+    let dense = search_dense(plan, scope, pinned.vector, embedding);
+    let (lexical, dense) = futures::join!(
+        timed(within(parts.leg_timeout, lexical)),
+        timed(within(parts.leg_timeout, dense)),
+    );
+    let timings = Timings {
+        embed: milliseconds(dense.0.as_ref().map_or(Duration::ZERO, |run| run.embedding)),
+        lexical: searching_time(&lexical),
+        dense: searching_time(&dense),
+        ..Timings::default()
+    };
+    Ok(Searched {
+        pin: pinned.pin,
+        lexical: plan.mode.asks_lexical().then_some(lexical.0),
+        dense: plan.mode.asks_dense().then_some(dense.0),
+        timings,
+    })
+}
+
+/// Pins the ledger, then views of the asked indexes. An index that cannot be opened fails its leg,
+/// not the retrieval.
+async fn pin(parts: &RetrieverParts, plan: SearchPlan<'_>) -> Result<Pinned> {
+    let pin = parts.ledger.pin(plan.collection).await?;
+    let collection = pin.collection();
+    if plan.mode.asks_dense() {
+        check_fingerprint(parts, collection)?;
+    }
+    let lexical = async {
+        if plan.mode.asks_lexical() {
+            Some(open_lexical(parts, collection).await)
+        } else {
+            None
+        }
+    };
+    let vector = async {
+        if plan.mode.asks_dense() {
+            Some(open_vector(parts, collection).await)
+        } else {
+            None
+        }
+    };
+    let selection = pin.select(plan.filter.cloned());
+    let (selection, lexical, vector) = futures::join!(selection, lexical, vector);
+    Ok(Pinned {
+        selection: selection?,
+        lexical,
+        vector,
+        pin,
+    })
+}
+
+async fn open_lexical(
+    parts: &RetrieverParts,
+    collection: &Collection,
+) -> Result<Arc<dyn LexicalView>> {
+    let index = parts.indexes.lexical(collection, collection.index_key());
+    index.await?.pin().await
+}
+
+async fn open_vector(
+    parts: &RetrieverParts,
+    collection: &Collection,
+) -> Result<Arc<dyn VectorView>> {
+    let store = parts.indexes.vector(collection, collection.index_key());
+    store.await?.pin().await
+}
+
+/// Vectors of two models are never compared.
+fn check_fingerprint(parts: &RetrieverParts, collection: &Collection) -> Result<()> {
+    let (built, running) = (&collection.fingerprint.embedder, parts.embedder.fingerprint());
+    if built == running {
+        return Ok(());
+    }
+    let name = &collection.name;
+    Err(Error::new(
+        ErrorCode::FingerprintMismatch,
+        format!("collection {name} was embedded with {built}, the running embedder is {running}"),
+    )
+    .with_help(format!(
+        "run `braid collection rebuild {name}`, or search with mode lexical"
+    )))
+}
+
+/// The embedded query with the time it took.
+type Embedded = (Result<Embedding>, Duration);
+
+async fn embed(parts: &RetrieverParts, plan: SearchPlan<'_>) -> Option<Embedded> {
+    if plan.mode.asks_dense() {
+        Some(timed(parts.embedder.embed_query(plan.query)).await)
+    } else {
+        None
+    }
+}
+
+async fn search_lexical(
+    plan: SearchPlan<'_>,
+    scope: Scope<'_>,
+    view: Option<Result<Arc<dyn LexicalView>>>,
+) -> Result<LegRun> {
+    let Some(view) = view else {
+        return Ok(LegRun::default());
+    };
+    let searcher = Searcher::Lexical {
+        view: view?,
+        query: plan.query,
+    };
+    searcher.run(scope, plan.lexical).await
+}
+
+async fn search_dense(
+    plan: SearchPlan<'_>,
+    scope: Scope<'_>,
+    view: Option<Result<Arc<dyn VectorView>>>,
+    mut embedding: Pin<&mut MaybeDone<impl Future<Output = Option<Embedded>>>>,
+) -> Result<LegRun> {
+    let Some(view) = view else {
+        return Ok(LegRun::default());
+    };
+    let view = view?;
+    embedding.as_mut().await;
+    let Some((embedded, spent)) = embedding.take_output().flatten() else {
+        return Err(Error::internal("the query was not embedded"));
+    };
+    let embedding = embedded.map_err(|error| error.context("embedding the query"))?;
+    let searcher = Searcher::Dense { view, embedding };
+    let mut run = searcher.run(scope, plan.dense).await?;
+    run.embedding = spent;
+    Ok(run)
+}
+
+/// Runs `work` to its end; `other` makes progress meanwhile.
+async fn beside<W: Future, O: Future>(work: W, mut other: Pin<&mut MaybeDone<O>>) -> W::Output {
+    let mut work = std::pin::pin!(work);
+    poll_fn(|context| {
+        let _ = other.as_mut().poll(context);
+        work.as_mut().poll(context)
+    })
+    .await
+}
+
+async fn timed<T>(work: impl Future<Output = T>) -> (T, Duration) {
+    let started = Instant::now();
+    let output = work.await;
+    (output, started.elapsed())
+}
+
+/// Time in the index alone; of a leg that failed, all of its time.
+fn searching_time((outcome, elapsed): &(Result<LegRun>, Duration)) -> f64 {
+    milliseconds(outcome.as_ref().map_or(*elapsed, |run| run.searching))
+}
+
+pub(crate) fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
