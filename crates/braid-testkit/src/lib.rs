@@ -7,15 +7,23 @@
 //! are tested without sleeps. Everything is deterministic.
 
 pub mod faulty;
+pub mod fixture;
 pub mod hash_embedder;
 pub mod overlap_reranker;
 pub mod ram_ledger;
 pub mod ram_lexical;
+pub mod ram_provider;
 pub mod ram_vector;
+pub mod vector_suite;
 
 pub use faulty::{Call, Fault, Faulty, Gate};
+pub use fixture::MiniCorpus;
 pub use hash_embedder::{HashEmbedder, WhitespaceTokens};
 pub use overlap_reranker::OverlapReranker;
 pub use ram_ledger::RamLedger;
 pub use ram_lexical::RamLexicalIndex;
+pub use ram_provider::RamIndexProvider;
 pub use ram_vector::RamVectorStore;
+pub use vector_suite::{
+    RecallCase, vector_durability_suite, vector_recall_suite, vector_store_suite,
+};
