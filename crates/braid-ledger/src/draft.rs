@@ -1,0 +1,168 @@
+//! A change of one collection within a write transaction: what staging, publishing and rebuilding
+//! have in common. Bitmaps and counters are gathered and written once, at the end.
+
+use braid_core::{CollectionId, DocumentId, Error, ErrorCode, Result, Sequence, SlotSet};
+use heed::RwTxn;
+
+use crate::bitmap::BitmapChange;
+use crate::error::{corrupt, no_collection};
+use crate::filters::FilterChanges;
+use crate::keys;
+use crate::rows::{CountersRow, DocumentRow, OperationRow, VersionRow};
+use crate::store::Store;
+use crate::table::{EPOCH, Tables};
+
+/// A change of one collection. Nothing gathered in it is written before [`Draft::finish`].
+pub(crate) struct Draft<'t, 'e> {
+    pub(crate) store: &'t Store,
+    pub(crate) txn: &'t mut RwTxn<'e>,
+    pub(crate) id: CollectionId,
+    pub(crate) counters: CountersRow,
+    live: BitmapChange,
+    filters: FilterChanges,
+    retired: SlotSet,
+}
+
+impl<'t, 'e> Draft<'t, 'e> {
+    /// Starts a change of collection `id`.
+    pub(crate) fn open(store: &'t Store, txn: &'t mut RwTxn<'e>, id: CollectionId) -> Result<Self> {
+        let counters = store.tables.counters.get(txn, &keys::collection(id))?;
+        Ok(Self {
+            store,
+            txn,
+            id,
+            counters: counters.ok_or_else(|| no_collection(id))?,
+            live: BitmapChange::default(),
+            filters: FilterChanges::default(),
+            retired: SlotSet::new(),
+        })
+    }
+
+    pub(crate) fn tables(&self) -> &'t Tables {
+        &self.store.tables
+    }
+
+    /// Writes what was gathered.
+    pub(crate) fn finish(mut self) -> Result<()> {
+        let key = keys::collection(self.id);
+        let tables = self.tables();
+        if !self.retired.is_empty() {
+            self.counters.retired += self.retired.len();
+            let epoch = tables.raise(self.txn, EPOCH)?;
+            let key = keys::epoch(self.id, epoch);
+            tables.retired.put(self.txn, &key, &self.retired)?;
+        }
+        if !self.live.is_empty() {
+            let mut live = tables.live.get(self.txn, &key)?.unwrap_or_default();
+            self.live.apply(&mut live);
+            self.counters.chunks = live.len();
+            tables.live.put(self.txn, &key, &live)?;
+        }
+        self.filters.write(tables, self.txn)?;
+        tables.counters.put(self.txn, &key, &self.counters)
+    }
+
+    /// Takes `count` fresh slots.
+    ///
+    /// # Errors
+    /// [`ErrorCode::StorageFull`] when the collection has used up its slots.
+    pub(crate) fn take_slots(&mut self, count: usize) -> Result<std::ops::Range<u32>> {
+        let first = self.counters.next_slot;
+        let end = u32::try_from(count)
+            .ok()
+            .and_then(|count| first.checked_add(count));
+        let end = end.ok_or_else(|| {
+            let left = u32::MAX - first;
+            Error::new(
+                ErrorCode::StorageFull,
+                format!("{count} slots are needed, {left} are left in the collection"),
+            )
+            .with_help("ingest the documents into a new collection, whose slots start anew")
+        })?;
+        self.counters.next_slot = end;
+        Ok(first..end)
+    }
+
+    /// Logs an operation.
+    pub(crate) fn log(&mut self, operation: &OperationRow) -> Result<Sequence> {
+        self.counters.newest += 1;
+        let sequence = Sequence(self.counters.newest);
+        let key = keys::sequence(self.id, sequence);
+        self.tables().operations.put(self.txn, &key, operation)?;
+        Ok(sequence)
+    }
+
+    pub(crate) fn document(&self, id: &DocumentId) -> Result<Option<DocumentRow>> {
+        let key = keys::document(self.id, id);
+        self.tables().documents.get(self.txn, &key)
+    }
+
+    /// Writes or removes a document's row in place of `before`, and counts.
+    pub(crate) fn set_document(
+        &mut self,
+        id: &DocumentId,
+        before: Option<DocumentRow>,
+        after: Option<DocumentRow>,
+    ) -> Result<()> {
+        let count = |row: Option<DocumentRow>, counts: fn(&DocumentRow) -> bool| {
+            u64::from(row.as_ref().is_some_and(counts))
+        };
+        let is_live = |row: &DocumentRow| row.live.is_some();
+        let counters = &mut self.counters;
+        counters.documents += count(after, is_live);
+        counters.documents -= count(before, is_live);
+        counters.failed += count(after, DocumentRow::has_failed);
+        counters.failed -= count(before, DocumentRow::has_failed);
+        let key = keys::document(self.id, id);
+        let documents = &self.store.tables.documents;
+        match after {
+            Some(row) => documents.put(self.txn, &key, &row),
+            None => documents.delete(self.txn, &key).map(|_| ()),
+        }
+    }
+
+    /// The stored version `sequence`.
+    pub(crate) fn version(&self, sequence: u64) -> Result<VersionRow> {
+        let key = keys::sequence(self.id, Sequence(sequence));
+        let version = self.tables().versions.get(self.txn, &key)?;
+        version.ok_or_else(|| corrupt(format!("version {sequence} is missing")))
+    }
+
+    /// Makes a version retrievable.
+    pub(crate) fn show(&mut self, version: &VersionRow) {
+        let slots: SlotSet = version.slots.iter().collect();
+        self.live.add(&slots);
+        self.filters.add(self.id, &version.metadata, &slots);
+    }
+
+    /// Hides a version and retires its slots.
+    pub(crate) fn hide(&mut self, version: &VersionRow) {
+        let slots: SlotSet = version.slots.iter().collect();
+        self.live.remove(&slots);
+        self.filters.remove(self.id, &version.metadata, &slots);
+        self.retired |= slots;
+    }
+
+    /// Retires slots that were never retrievable.
+    pub(crate) fn retire(&mut self, slots: &[u32]) {
+        self.retired.extend(slots);
+    }
+
+    /// Drops a version that its document does not name and no operation will publish.
+    pub(crate) fn drop_unused_version(
+        &mut self,
+        document: Option<DocumentRow>,
+        sequence: u64,
+    ) -> Result<()> {
+        let tables = self.tables();
+        let key = keys::sequence(self.id, Sequence(sequence));
+        let named = document.is_some_and(|row| row.names(sequence));
+        let logged = tables.operations.get(self.txn, &key)?;
+        if named || matches!(logged, Some(OperationRow::Put { .. })) {
+            return Ok(());
+        }
+        tables.versions.delete(self.txn, &key)?;
+        tables.texts.delete(self.txn, &key)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,155 @@
+//! Bulk jobs and idempotency records, written with the change they are about.
+
+use braid_core::operation::ChangeOutcome;
+use braid_core::ports::{
+    IdempotencyKey, Job, JobItem, JobItemStatus, NewJob, Recorded, StoredResponse, WriteGuard,
+};
+use braid_core::{CollectionId, CollectionName, Error, ErrorCode, JobId, Result, Sequence};
+use heed::{RoTxn, RwTxn};
+
+use crate::collections;
+use crate::error::corrupt;
+use crate::keys;
+use crate::rows::{JobOutcomeRow, JobRow, ResponseRow};
+use crate::store::Store;
+use crate::table::Tables;
+
+/// How long jobs, and reasons of failures that nothing else refers to, are kept: seven days.
+pub(crate) const RETENTION_MS: i64 = 7 * 24 * 60 * 60 * 1000;
+
+/// Records a job: the staged documents in order, then the rejected ones.
+pub(crate) fn record<'o>(
+    store: &Store,
+    txn: &mut RwTxn,
+    collection: CollectionId,
+    job: NewJob,
+    staged: impl Iterator<Item = (String, &'o ChangeOutcome)>,
+) -> Result<()> {
+    let staged = staged.map(|(document, outcome)| (document, JobOutcomeRow::of(outcome)));
+    let rejected = job.rejected.into_iter();
+    let rejected = rejected.map(|(document, reason)| (document, JobOutcomeRow::Rejected(reason)));
+    let row = JobRow {
+        collection: collection.0,
+        created_at_ms: store.now_ms(),
+        items: staged.chain(rejected).collect(),
+    };
+    store.tables.jobs.put(txn, &keys::job(job.id), &row)
+}
+
+impl JobOutcomeRow {
+    fn of(outcome: &ChangeOutcome) -> Self {
+        match outcome {
+            ChangeOutcome::Staged { sequence, .. } | ChangeOutcome::Deleted { sequence } => {
+                Self::Staged(sequence.0)
+            }
+            ChangeOutcome::Unchanged { .. } | ChangeOutcome::Absent => Self::Skipped,
+        }
+    }
+}
+
+/// A job with each item's present status.
+pub(crate) fn read(tables: &Tables, txn: &RoTxn, id: JobId) -> Result<Option<Job>> {
+    let Some(row) = tables.jobs.get(txn, &keys::job(id))? else {
+        return Ok(None);
+    };
+    let collection = CollectionId(row.collection);
+    let name = collections::row(tables, txn, collection)?.name;
+    let published = collections::counters(tables, txn, collection)?.published;
+    let item = |(document, outcome)| {
+        let status = status(tables, txn, (collection, published), outcome)?;
+        Ok(JobItem { document, status })
+    };
+    Ok(Some(Job {
+        id,
+        collection: CollectionName::new(name)
+            .map_err(|error| corrupt("a stored row is damaged").with_source(error))?,
+        created_at_ms: row.created_at_ms,
+        items: row.items.into_iter().map(item).collect::<Result<_>>()?,
+    }))
+}
+
+fn status(
+    tables: &Tables,
+    txn: &RoTxn,
+    (collection, published): (CollectionId, u64),
+    outcome: JobOutcomeRow,
+) -> Result<JobItemStatus> {
+    let sequence = match outcome {
+        JobOutcomeRow::Skipped => return Ok(JobItemStatus::Skipped),
+        JobOutcomeRow::Rejected(reason) => return Ok(JobItemStatus::Rejected(reason)),
+        JobOutcomeRow::Staged(sequence) => sequence,
+    };
+    let key = keys::sequence(collection, Sequence(sequence));
+    Ok(match tables.failures.get(txn, &key)? {
+        Some(failure) => JobItemStatus::Failed(failure.reason),
+        None if sequence <= published => JobItemStatus::Indexed,
+        None => JobItemStatus::Pending,
+    })
+}
+
+/// Deletes the jobs of a collection.
+pub(crate) fn delete_of_collection(
+    tables: &Tables,
+    txn: &mut RwTxn,
+    id: CollectionId,
+) -> Result<()> {
+    let mut of_collection = Vec::new();
+    for entry in tables.jobs.scan(txn, &[])? {
+        let (key, job) = entry?;
+        if job.collection == id.0 {
+            of_collection.push(key.to_vec());
+        }
+    }
+    for key in of_collection {
+        tables.jobs.delete(txn, &key)?;
+    }
+    Ok(())
+}
+
+/// The recorded answer to an idempotent request.
+///
+/// # Errors
+/// [`ErrorCode::IdempotencyConflict`] when another request was recorded under the key.
+pub(crate) fn recorded(
+    store: &Store,
+    txn: &RoTxn,
+    key: &IdempotencyKey,
+) -> Result<Option<StoredResponse>> {
+    let row = store.tables.responses.get(txn, &keys::response(&key.key))?;
+    match row.filter(|row| row.expires_at_ms > store.now_ms()) {
+        Some(row) if row.request != key.request.0 => Err(Error::new(
+            ErrorCode::IdempotencyConflict,
+            "the idempotency key was used with a different request",
+        )
+        .with_help("use a new key for a new request")),
+        row => Ok(row.map(ResponseRow::into_response)),
+    }
+}
+
+/// Runs a mutation and records its answer in the same transaction, or replays the recorded one.
+pub(crate) fn guarded<R>(
+    store: &Store,
+    guard: Option<WriteGuard<R>>,
+    mutate: impl FnOnce(&mut RwTxn<'_>) -> Result<R>,
+) -> Result<Recorded<R>> {
+    store.write(|txn| {
+        if let Some(guard) = &guard
+            && let Some(response) = recorded(store, txn, &guard.key)?
+        {
+            return Ok(Recorded::Replayed(response));
+        }
+        let done = mutate(txn)?;
+        if let Some(WriteGuard { key, respond }) = guard {
+            let StoredResponse { status, body } = respond(&done);
+            let row = ResponseRow {
+                request: key.request.0,
+                expires_at_ms: key.expires_at_ms,
+                status,
+                body,
+            };
+            let responses = &store.tables.responses;
+            responses.put(txn, &keys::response(&key.key), &row)?;
+        }
+        Ok(Recorded::Done(done))
+    })
+}

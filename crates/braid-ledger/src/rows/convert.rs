@@ -1,0 +1,205 @@
+//! Rows to and from the vocabulary.
+
+use braid_core::operation::{CollectionStats, OperationKind};
+use braid_core::ports::StoredResponse;
+use braid_core::{
+    ChunkingSettings, Collection, CollectionId, CollectionName, CollectionSettings, ContentHash,
+    DocumentId, DocumentStatus, DocumentSummary, Error, Fingerprint, Format, Generation, Metadata,
+    MetadataValue, NewCollection, Operation, PipelineFingerprint, Result, Sequence,
+};
+
+use super::{
+    CollectionRow, CountersRow, FormatRow, OperationRow, ResponseRow, ValueRow, VersionRow, slots,
+};
+use crate::error::corrupt;
+
+fn damaged(error: Error) -> Error {
+    corrupt("a stored row is damaged").with_source(error)
+}
+
+/// A stored document id.
+pub(crate) fn document_id(id: String) -> Result<DocumentId> {
+    DocumentId::new(id).map_err(damaged)
+}
+
+impl CollectionRow {
+    /// The row of a collection's first generation.
+    pub(crate) fn new(new: &NewCollection, created_at_ms: i64) -> Self {
+        let mut row = Self {
+            name: new.name.to_string(),
+            language: String::new(),
+            strategy: String::new(),
+            target_tokens: 0,
+            overlap_tokens: 0,
+            embedder: String::new(),
+            chunker: String::new(),
+            analyzer: String::new(),
+            dimension: new.dimension as u64,
+            generation: 1,
+            created_at_ms,
+        };
+        row.set_settings(&new.settings);
+        row.set_fingerprint(&new.fingerprint);
+        row
+    }
+
+    pub(crate) fn set_settings(&mut self, settings: &CollectionSettings) {
+        self.language = settings.language.to_string();
+        self.strategy = settings.chunking.strategy.as_str().to_owned();
+        self.target_tokens = settings.chunking.target_tokens as u64;
+        self.overlap_tokens = settings.chunking.overlap_tokens as u64;
+    }
+
+    pub(crate) fn set_fingerprint(&mut self, fingerprint: &PipelineFingerprint) {
+        self.embedder = fingerprint.embedder.to_string();
+        self.chunker = fingerprint.chunker.to_string();
+        self.analyzer = fingerprint.analyzer.to_string();
+    }
+
+    /// The collection numbered `id`.
+    pub(crate) fn into_collection(self, id: CollectionId) -> Result<Collection> {
+        Ok(Collection {
+            id,
+            name: CollectionName::new(self.name).map_err(damaged)?,
+            settings: CollectionSettings {
+                language: self.language.parse().map_err(damaged)?,
+                chunking: ChunkingSettings {
+                    strategy: self.strategy.parse().map_err(damaged)?,
+                    target_tokens: self.target_tokens as usize,
+                    overlap_tokens: self.overlap_tokens as usize,
+                },
+            },
+            fingerprint: PipelineFingerprint {
+                embedder: Fingerprint::new(self.embedder),
+                chunker: Fingerprint::new(self.chunker),
+                analyzer: Fingerprint::new(self.analyzer),
+            },
+            dimension: self.dimension as usize,
+            generation: Generation(self.generation),
+            created_at_ms: self.created_at_ms,
+        })
+    }
+}
+
+impl CountersRow {
+    /// The counters as callers see them.
+    pub(crate) fn stats(&self) -> CollectionStats {
+        CollectionStats {
+            documents: self.documents,
+            chunks: self.chunks,
+            newest: Sequence(self.newest),
+            published: Sequence(self.published),
+            failed: self.failed,
+            retired: self.retired,
+        }
+    }
+}
+
+impl From<Format> for FormatRow {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Text => Self::Text,
+            Format::Markdown => Self::Markdown,
+            Format::Html => Self::Html,
+        }
+    }
+}
+
+impl From<FormatRow> for Format {
+    fn from(row: FormatRow) -> Self {
+        match row {
+            FormatRow::Text => Self::Text,
+            FormatRow::Markdown => Self::Markdown,
+            FormatRow::Html => Self::Html,
+        }
+    }
+}
+
+impl From<MetadataValue> for ValueRow {
+    fn from(value: MetadataValue) -> Self {
+        match value {
+            MetadataValue::String(text) => Self::String(text),
+            MetadataValue::Number(number) => Self::Number(number),
+            MetadataValue::Bool(value) => Self::Bool(value),
+            MetadataValue::Strings(texts) => Self::Strings(texts),
+        }
+    }
+}
+
+impl From<ValueRow> for MetadataValue {
+    fn from(row: ValueRow) -> Self {
+        match row {
+            ValueRow::String(text) => Self::String(text),
+            ValueRow::Number(number) => Self::Number(number),
+            ValueRow::Bool(value) => Self::Bool(value),
+            ValueRow::Strings(texts) => Self::Strings(texts),
+        }
+    }
+}
+
+/// Metadata as stored.
+pub(crate) fn metadata_row(metadata: Metadata) -> Vec<(String, ValueRow)> {
+    let fields = metadata.into_fields().into_iter();
+    fields.map(|(key, value)| (key, value.into())).collect()
+}
+
+/// Stored metadata.
+pub(crate) fn metadata(row: Vec<(String, ValueRow)>) -> Result<Metadata> {
+    let fields = row.into_iter().map(|(key, value)| (key, value.into()));
+    Metadata::new(fields.collect()).map_err(damaged)
+}
+
+impl VersionRow {
+    /// The summary of the document whose newest version this is.
+    pub(crate) fn into_summary(
+        self,
+        sequence: Sequence,
+        status: DocumentStatus,
+    ) -> Result<DocumentSummary> {
+        Ok(DocumentSummary {
+            id: document_id(self.document)?,
+            title: self.title,
+            uri: self.uri,
+            format: self.format.into(),
+            metadata: metadata(self.metadata)?,
+            content_hash: ContentHash(self.content_hash),
+            chunks: self.slots.len(),
+            sequence,
+            status,
+            updated_at_ms: self.updated_at_ms,
+        })
+    }
+}
+
+impl OperationRow {
+    /// The operation at `sequence`.
+    pub(crate) fn into_operation(self, sequence: Sequence) -> Result<Operation> {
+        let kind = match self {
+            Self::Put {
+                document,
+                slots: staged,
+            } => OperationKind::Put {
+                document: document_id(document)?,
+                slots: slots(&staged),
+            },
+            Self::Delete { document } => OperationKind::Delete {
+                document: document_id(document)?,
+            },
+            Self::Purge { slots: purged } => OperationKind::Purge {
+                slots: slots(&purged),
+            },
+            Self::Failed { reason } => OperationKind::Failed { reason },
+        };
+        Ok(Operation { sequence, kind })
+    }
+}
+
+impl ResponseRow {
+    /// The answer.
+    pub(crate) fn into_response(self) -> StoredResponse {
+        StoredResponse {
+            status: self.status,
+            body: self.body,
+        }
+    }
+}

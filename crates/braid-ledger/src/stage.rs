@@ -1,0 +1,184 @@
+//! Staging: acknowledged changes, each an operation in the log.
+//!
+//! Changes of one request are staged in order, each with a sequence of its own, so of two puts of a
+//! document the later is its newest version and publishing discards the earlier.
+
+use braid_core::operation::{Change, ChangeOutcome, StagedChunk, StagedDocument};
+use braid_core::ports::{NewJob, StageReceipt};
+use braid_core::{CollectionId, DocumentId, NewDocument, Result, Sequence};
+use heed::RwTxn;
+
+use crate::draft::Draft;
+use crate::error::map_full;
+use crate::jobs;
+use crate::keys;
+use crate::rows::{ChunkRow, DocumentRow, OperationRow, Raw, VersionRow, metadata_row};
+use crate::store::Store;
+
+/// Bytes of rows, keys and page slack that every document, and every chunk, costs beyond its text.
+const OVERHEAD_BYTES: usize = 512;
+
+/// Stages `changes` and records `job` with them.
+pub(crate) fn stage(
+    store: &Store,
+    txn: &mut RwTxn,
+    id: CollectionId,
+    changes: Vec<Change>,
+    job: Option<NewJob>,
+) -> Result<StageReceipt> {
+    let names: Vec<String> = changes.iter().map(changed_document).collect();
+    let dimension = crate::collections::row(&store.tables, txn, id)?.dimension as usize;
+    let mut room = Room::measure(store, txn, dimension)?;
+    let mut draft = Draft::open(store, txn, id)?;
+    let mut outcomes = Vec::with_capacity(changes.len());
+    for change in changes {
+        outcomes.push(match change {
+            Change::Put(staged) => draft.stage_put(*staged, &mut room)?,
+            Change::Delete(document) => draft.stage_delete(&document)?,
+        });
+    }
+    let newest = Sequence(draft.counters.newest);
+    draft.finish()?;
+    if let Some(job) = job {
+        jobs::record(store, txn, id, job, names.into_iter().zip(&outcomes))?;
+    }
+    Ok(StageReceipt { outcomes, newest })
+}
+
+fn changed_document(change: &Change) -> String {
+    match change {
+        Change::Put(staged) => staged.document.id.to_string(),
+        Change::Delete(id) => id.to_string(),
+    }
+}
+
+/// How much more may be staged before puts are refused. What was acknowledged can then still be
+/// embedded, published and deleted within the reserve.
+struct Room {
+    left: usize,
+    embedding_bytes: usize,
+}
+
+impl Room {
+    fn measure(store: &Store, txn: &RwTxn, dimension: usize) -> Result<Self> {
+        let used = store.tables.used_bytes(txn)?;
+        Ok(Self {
+            left: store.options.map_size.saturating_sub(used),
+            embedding_bytes: dimension * size_of::<f32>(),
+        })
+    }
+
+    /// Takes what a document needs, its embeddings included.
+    fn take(&mut self, staged: &StagedDocument) -> Result<()> {
+        let chunk = |chunk: &StagedChunk| {
+            let text = &chunk.chunk.text;
+            text.len() + self.embedding_bytes + OVERHEAD_BYTES
+        };
+        let chunks: usize = staged.chunks.iter().map(chunk).sum();
+        let wanted = staged.document.text.len() + OVERHEAD_BYTES + chunks;
+        self.left = self.left.checked_sub(wanted).ok_or_else(map_full)?;
+        Ok(())
+    }
+}
+
+impl Draft<'_, '_> {
+    fn stage_put(&mut self, staged: StagedDocument, room: &mut Room) -> Result<ChangeOutcome> {
+        let before = self.document(&staged.document.id)?;
+        if let Some(row) = before
+            && self.is_unchanged(row, &staged)?
+        {
+            let sequence = Sequence(row.newest);
+            return Ok(ChangeOutcome::Unchanged { sequence });
+        }
+        room.take(&staged)?;
+        let sequence = Sequence(self.counters.newest + 1);
+        let document = staged.document.id.clone();
+        let title = staged.document.title.as_deref();
+        let slots = self.store_chunks((&document, sequence.0, title), staged.chunks)?;
+        let version = (staged.content_hash.0, staged.pipeline.to_string());
+        self.store_version(sequence, staged.document, version, slots.clone())?;
+        self.log(&OperationRow::Put {
+            document: document.to_string(),
+            slots,
+        })?;
+        let after = DocumentRow {
+            newest: sequence.0,
+            current: Some(sequence.0),
+            live: before.and_then(|row| row.live),
+        };
+        self.set_document(&document, before, Some(after))?;
+        if let Some(row) = before {
+            self.drop_unused_version(Some(after), row.newest)?;
+        }
+        Ok(ChangeOutcome::Staged {
+            sequence,
+            replaced: before.is_some(),
+        })
+    }
+
+    /// Whether the newest version is the same content under the same pipeline, and did not fail.
+    fn is_unchanged(&self, row: DocumentRow, staged: &StagedDocument) -> Result<bool> {
+        if row.has_failed() {
+            return Ok(false);
+        }
+        let version = self.version(row.newest)?;
+        Ok(version.content_hash == staged.content_hash.0
+            && version.pipeline == staged.pipeline.as_str())
+    }
+
+    /// Stores the chunks of a version under fresh slots.
+    pub(crate) fn store_chunks(
+        &mut self,
+        (document, sequence, title): (&DocumentId, u64, Option<&str>),
+        chunks: Vec<StagedChunk>,
+    ) -> Result<Vec<u32>> {
+        let slots = self.take_slots(chunks.len())?;
+        for (slot, chunk) in slots.clone().zip(chunks) {
+            let row = ChunkRow::new(document, sequence, title, chunk);
+            let key = keys::slot(self.id, slot);
+            self.tables().chunks.put(self.txn, &key, &row)?;
+        }
+        Ok(slots.collect())
+    }
+
+    fn store_version(
+        &mut self,
+        sequence: Sequence,
+        document: NewDocument,
+        (content_hash, pipeline): ([u8; 32], String),
+        slots: Vec<u32>,
+    ) -> Result<()> {
+        let key = keys::sequence(self.id, sequence);
+        let text = Raw(document.text.into_bytes());
+        self.tables().texts.put(self.txn, &key, &text)?;
+        let row = VersionRow {
+            document: document.id.to_string(),
+            title: document.title,
+            uri: document.uri,
+            format: document.format.into(),
+            metadata: metadata_row(document.metadata),
+            content_hash,
+            pipeline,
+            slots,
+            updated_at_ms: self.store.now_ms(),
+        };
+        self.tables().versions.put(self.txn, &key, &row)
+    }
+
+    fn stage_delete(&mut self, id: &DocumentId) -> Result<ChangeOutcome> {
+        let Some(row) = self.document(id)? else {
+            return Ok(ChangeOutcome::Absent);
+        };
+        let sequence = self.log(&OperationRow::Delete {
+            document: id.to_string(),
+        })?;
+        if let Some(live) = row.live {
+            let version = self.version(live)?;
+            self.hide(&version);
+            self.drop_unused_version(None, live)?;
+        }
+        self.set_document(id, Some(row), None)?;
+        self.drop_unused_version(None, row.newest)?;
+        Ok(ChangeOutcome::Deleted { sequence })
+    }
+}
