@@ -1,0 +1,40 @@
+# Everything a person does with a checkout of Braid. `make` lists the targets.
+
+CARGO ?= cargo
+PORT ?= 8080
+
+.DEFAULT_GOAL := help
+.PHONY: help tools models build run test fmt lint tidy clean clean-all
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+tools: ## check that the tools that building needs are there
+	@sh scripts/check-tools.sh
+
+models: tools ## put the ONNX Runtime library into your data folder (BRAID_ORT_LIB=FILE uses yours)
+	@sh scripts/get-ort.sh >/dev/null
+
+build: tools ## build the braid binary in release
+	$(CARGO) build --release --locked --package braid --bin braid
+
+run: models build ## ingest docs/ and serve it on 127.0.0.1:8080 (PORT=N for another port)
+	@python3 scripts/run.py --port $(PORT)
+
+test: models ## run the whole test suite
+	$(CARGO) test --workspace --locked --no-fail-fast
+
+fmt: ## format the sources
+	$(CARGO) fmt --all
+
+lint: ## run clippy as CI does
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+tidy: ## check the dependency, source and file rules
+	$(CARGO) xtask tidy
+
+clean: ## remove build output
+	$(CARGO) clean
+
+clean-all: ## give the machine back: build output, ./data and Braid's files in your data folder
+	@sh scripts/clean-all.sh
