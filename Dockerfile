@@ -1,0 +1,39 @@
+# A single-node Braid. See docker-compose.yml for how to run it.
+#
+# The server listens on every interface of the container without authentication: publish the port on
+# the host's loopback interface only, or put an authenticating proxy before it.
+
+FROM rust:1.95-bookworm AS build
+WORKDIR /src
+COPY Cargo.toml Cargo.lock ./
+COPY .cargo .cargo
+COPY config config
+COPY crates crates
+COPY eval eval
+COPY ingest ingest
+COPY models models
+COPY xtask xtask
+RUN cargo build --locked --profile dist --package braid --bin braid
+
+FROM python:3.12-slim-bookworm AS runtime-library
+COPY scripts/get-ort.sh scripts/ort.py /scripts/
+RUN library="$(sh /scripts/get-ort.sh)" && cp "$library" /libonnxruntime.so
+
+FROM debian:bookworm-slim
+RUN useradd --system --uid 10001 --no-create-home --home-dir /nonexistent braid \
+    && install -d -o braid -g braid /data
+WORKDIR /opt/braid
+COPY --from=build /src/target/dist/braid /usr/local/bin/braid
+COPY --from=runtime-library /libonnxruntime.so /usr/local/lib/libonnxruntime.so
+COPY models models
+COPY config config
+COPY scripts/healthcheck.sh /usr/local/bin/braid-healthcheck
+ENV BRAID_ORT_LIB=/usr/local/lib/libonnxruntime.so
+USER braid
+VOLUME /data
+EXPOSE 8080
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --retries=3 \
+    CMD ["bash", "/usr/local/bin/braid-healthcheck"]
+ENTRYPOINT ["braid"]
+CMD ["serve", "--data-dir", "/data", "--listen", "0.0.0.0:8080", "--allow-unauthenticated"]
