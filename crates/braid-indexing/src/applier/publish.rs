@@ -1,0 +1,99 @@
+//! One run of operations: both indexes, then the ledger.
+
+use braid_core::operation::PublishReceipt;
+use braid_core::{Leg, Result};
+
+use super::Session;
+use super::gather::{Run, take_within};
+use crate::breakpoints::Breakpoint;
+use crate::indexes::Indexes;
+
+/// Applies the next run of embedded operations to both indexes and publishes it. An index that has
+/// the run already, from before a crash, is left alone.
+pub(crate) async fn apply_run(session: &Session, indexes: &Indexes) -> Result<()> {
+    let _applying = session.state.applying.lock().await;
+    if session.control.is_stopped() {
+        return Ok(());
+    }
+    let Some(run) = next_run(session).await? else {
+        return note_published_elsewhere(session).await;
+    };
+    let breakpoints = &session.parts.options.breakpoints;
+    breakpoints.reach(Breakpoint::BeforeApply);
+    for index in indexes.both() {
+        let watermark = index.watermark().await?;
+        if watermark < run.through {
+            session
+                .source
+                .write(index, run.change_since(watermark))
+                .await?;
+        }
+        breakpoints.reach(match index.leg() {
+            Leg::Dense => Breakpoint::AfterVectorApply,
+            Leg::Lexical => Breakpoint::AfterLexicalApply,
+        });
+    }
+    if run.purges() > 0 {
+        breakpoints.reach(Breakpoint::AfterPurgeApply);
+    }
+    let receipt = session
+        .parts
+        .ledger
+        .publish(session.collection(), run.through)
+        .await?;
+    breakpoints.reach(Breakpoint::AfterPublish);
+    note_published(session, &run, &receipt);
+    Ok(())
+}
+
+/// The embedded operations after the published ones, as far as one batch goes.
+async fn next_run(session: &Session) -> Result<Option<Run>> {
+    let (published, embedded) = {
+        let progress = session.state.progress.borrow();
+        (progress.published, progress.embedded)
+    };
+    let chunks = session.parts.options.apply_batch_chunks;
+    let ledger = &session.parts.ledger;
+    let mut operations = ledger
+        .operations(session.collection(), published, chunks.max(1))
+        .await?;
+    operations.retain(|operation| operation.sequence <= embedded);
+    Ok(Run::new(&take_within(operations, chunks)))
+}
+
+/// The log was published behind this task's back: its idea of the watermark is renewed.
+async fn note_published_elsewhere(session: &Session) -> Result<()> {
+    let stats = session.parts.ledger.stats(session.collection()).await?;
+    session.state.progress.send_modify(|progress| {
+        progress.published = stats.published;
+        progress.embedded = progress.embedded.min(stats.newest);
+    });
+    Ok(())
+}
+
+fn note_published(session: &Session, run: &Run, receipt: &PublishReceipt) {
+    let name = session.name();
+    tracing::debug!(
+        collection = %name,
+        through = %receipt.watermark,
+        chunks = run.chunks(),
+        purged = run.purges(),
+        superseded = receipt.superseded,
+        "published"
+    );
+    let mut lag = 0;
+    session.state.progress.send_modify(|progress| {
+        progress.published = receipt.watermark;
+        progress.newest = progress.newest.max(receipt.watermark);
+        progress.chunks_applied += run.chunks();
+        progress.chunks_purged += run.purges();
+        progress.operations_published += receipt.published as u64;
+        progress.purgeable = true;
+        lag = progress.lag();
+    });
+    metrics::counter!("braid_index_chunks_applied_total", "collection" => name.clone())
+        .increment(run.chunks());
+    metrics::counter!("braid_index_operations_published_total", "collection" => name.clone())
+        .increment(receipt.published as u64);
+    metrics::gauge!("braid_index_lag", "collection" => name).set(lag as f64);
+}

@@ -1,0 +1,179 @@
+//! Embeddings of chunks: out of the ledger where they are stored, out of the model where not.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use braid_core::operation::IndexableChunk;
+use braid_core::{ContentHash, Embedding, Error, ErrorCode, Fingerprint, Result};
+
+use crate::breakpoints::Breakpoint;
+use crate::indexer::IndexerParts;
+
+/// Where the failure lies, which decides whether a document can be blamed for it.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// The model refused the texts.
+    Embedder(Error),
+    /// Something else failed; the texts are not to blame.
+    Store(Error),
+}
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Embedder(error) | Fault::Store(error) => error,
+        }
+    }
+}
+
+/// Embeddings of one collection generation.
+#[derive(Clone, Debug)]
+pub(crate) struct Embeddings {
+    parts: Arc<IndexerParts>,
+    /// Of the embedder the generation is built with; not always the one that runs.
+    fingerprint: Fingerprint,
+    label: String,
+}
+
+/// What [`Embeddings::ensure`] found and made.
+#[derive(Debug)]
+pub(crate) struct Ensured {
+    /// One per chunk, in order.
+    pub(crate) embeddings: Vec<Embedding>,
+    /// How many texts the model embedded.
+    pub(crate) embedded: u64,
+}
+
+impl Embeddings {
+    pub(crate) fn new(parts: Arc<IndexerParts>, collection: &braid_core::Collection) -> Self {
+        Self {
+            parts,
+            fingerprint: collection.fingerprint.embedder.clone(),
+            label: collection.name.to_string(),
+        }
+    }
+
+    /// The embeddings of these chunks, embedding and storing what is missing. What an attempt that
+    /// fails half-way embedded stays stored.
+    pub(crate) async fn ensure(&self, chunks: &[IndexableChunk]) -> Result<Ensured, Fault> {
+        let keys: Vec<_> = chunks
+            .iter()
+            .map(|chunk| chunk.record.embedding_key)
+            .collect();
+        let mut found = self.stored(&keys).await?;
+        let missing = missing_texts(chunks, &found);
+        let embedded = missing.len() as u64;
+        if !missing.is_empty() {
+            self.embed_and_store(missing).await?;
+            found = self.stored(&keys).await?;
+        }
+        let embeddings: Option<Vec<_>> = found.into_iter().collect();
+        let embeddings = embeddings.ok_or_else(|| {
+            Fault::Store(Error::new(
+                ErrorCode::Corrupt,
+                "an embedding just stored is missing",
+            ))
+        })?;
+        Ok(Ensured {
+            embeddings,
+            embedded,
+        })
+    }
+
+    async fn stored(&self, keys: &[ContentHash]) -> Result<Vec<Option<Embedding>>, Fault> {
+        let stored = self.parts.ledger.embeddings(&self.fingerprint, keys).await;
+        stored.map_err(Fault::Store)
+    }
+
+    async fn embed_and_store(&self, missing: Vec<(ContentHash, String)>) -> Result<(), Fault> {
+        self.check_model().map_err(Fault::Store)?;
+        let batch = self.parts.options.embed_batch_chunks.max(1);
+        let mut missing = missing.into_iter().peekable();
+        while missing.peek().is_some() {
+            let (keys, texts) = missing.by_ref().take(batch).unzip();
+            self.embed_batch(keys, texts).await?;
+        }
+        Ok(())
+    }
+
+    async fn embed_batch(&self, keys: Vec<ContentHash>, texts: Vec<String>) -> Result<(), Fault> {
+        let vectors = self.embed(texts).await.map_err(Fault::Embedder)?;
+        self.parts.options.breakpoints.reach(Breakpoint::AfterEmbed);
+        let rows = keys.into_iter().zip(vectors).collect();
+        let stored = self
+            .parts
+            .ledger
+            .put_embeddings(&self.fingerprint, rows)
+            .await;
+        stored.map_err(Fault::Store)?;
+        self.parts
+            .options
+            .breakpoints
+            .reach(Breakpoint::AfterPutEmbeddings);
+        Ok(())
+    }
+
+    async fn embed(&self, texts: Vec<String>) -> Result<Vec<Embedding>> {
+        let asked = texts.len();
+        let started = Instant::now();
+        let vectors = self.parts.embedder.embed_passages(texts).await?;
+        metrics::histogram!("braid_index_embed_seconds").record(started.elapsed());
+        if vectors.len() != asked {
+            return Err(Error::internal(format!(
+                "the embedder gave {} vectors for {asked} texts",
+                vectors.len()
+            )));
+        }
+        let dimension = self.parts.embedder.dimension();
+        if let Some(bad) = vectors.iter().find(|vector| vector.len() != dimension) {
+            return Err(Error::internal(format!(
+                "the embedder gave a vector of {} numbers, its dimension is {dimension}",
+                bad.len()
+            )));
+        }
+        metrics::counter!("braid_index_chunks_embedded_total", "collection" => self.label.clone())
+            .increment(asked as u64);
+        Ok(vectors)
+    }
+
+    /// Whether the model works at all: tells a poisoned document from an outage.
+    pub(crate) async fn probe(&self) -> Result<()> {
+        let answer = self
+            .parts
+            .embedder
+            .embed_passages(vec!["probe".to_owned()])
+            .await;
+        answer.map(drop)
+    }
+
+    fn check_model(&self) -> Result<()> {
+        let running = self.parts.embedder.fingerprint();
+        if *running == self.fingerprint {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorCode::FingerprintMismatch,
+            format!(
+                "collection {} was built with embedder {}, this process runs {running}",
+                self.label, self.fingerprint
+            ),
+        )
+        .with_help(format!("run `braid collection rebuild {}`", self.label)))
+    }
+}
+
+/// Key and text of every chunk without an embedding, each key once.
+fn missing_texts(
+    chunks: &[IndexableChunk],
+    found: &[Option<Embedding>],
+) -> Vec<(ContentHash, String)> {
+    let mut seen = HashSet::new();
+    chunks
+        .iter()
+        .zip(found)
+        .filter(|(_, embedding)| embedding.is_none())
+        .filter(|(chunk, _)| seen.insert(chunk.record.embedding_key))
+        .map(|(chunk, _)| (chunk.record.embedding_key, chunk.record.embedded_text()))
+        .collect()
+}

@@ -1,0 +1,295 @@
+//! The pipeline's face: one for the whole engine.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use braid_core::operation::CollectionStats;
+use braid_core::ports::{NewJob, StageOutcome, StageReceipt, WriteGuard};
+use braid_core::{
+    Collection, CollectionId, CollectionSettings, DocumentId, Embedder, Error, ErrorCode,
+    IndexProvider, Ledger, PipelineFingerprint, Reader, Result, Sequence,
+};
+use braid_runtime::{CpuPool, Shutdown};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use crate::applier;
+use crate::ingest::{IngestOutcome, IngestRequest, Writer};
+use crate::options::IndexingOptions;
+use crate::pipeline::Pipeline;
+use crate::progress::{Health, Progress};
+use crate::rebuild::{Rebuild, RebuildProgress};
+use crate::state::{CollectionState, Served};
+use crate::verify::{self, VerifyReport};
+
+/// What the pipeline works with.
+#[derive(Clone, Debug)]
+pub struct IndexerParts {
+    /// The durable truth.
+    pub ledger: Arc<dyn Ledger>,
+    /// Where the derived indexes are.
+    pub indexes: Arc<dyn IndexProvider>,
+    /// The embedder of every collection.
+    pub embedder: Arc<dyn Embedder>,
+    /// Extracts text.
+    pub reader: Arc<dyn Reader>,
+    /// Where documents are hashed, extracted and chunked.
+    pub pool: Arc<CpuPool>,
+    /// Ends the background tasks.
+    pub shutdown: Shutdown,
+    /// Knobs.
+    pub options: IndexingOptions,
+}
+
+/// The ingest pipeline. Clones share everything; when the last one is dropped the background tasks
+/// end after the step they are in.
+#[derive(Clone, Debug)]
+pub struct Indexer {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    parts: Arc<IndexerParts>,
+    collections: Mutex<HashMap<CollectionId, Arc<CollectionState>>>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        for state in self.collections.lock().values() {
+            state.signal_stop();
+        }
+    }
+}
+
+impl Indexer {
+    /// A pipeline without open collections.
+    pub fn new(parts: IndexerParts) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                parts: Arc::new(parts),
+                collections: Mutex::default(),
+            }),
+        }
+    }
+
+    /// The fingerprint of what this process would write under `settings`.
+    ///
+    /// # Errors
+    /// [`InvalidRequest`](ErrorCode::InvalidRequest) for settings that contradict each other or do
+    /// not fit the embedder.
+    pub fn pipeline_fingerprint(
+        &self,
+        settings: &CollectionSettings,
+    ) -> Result<PipelineFingerprint> {
+        Ok(Pipeline::new(&self.inner.parts, settings)?.fingerprint)
+    }
+
+    /// Opens every collection of the ledger, once per process and before anything else: drops what
+    /// crashes left behind, then replays in the background what was acknowledged.
+    ///
+    /// # Errors
+    /// Those of the ledger and of the index provider.
+    pub async fn recover(&self) -> Result<Vec<Collection>> {
+        let parts = &self.inner.parts;
+        let swept = parts.ledger.sweep().await?;
+        tracing::debug!(rows = swept, "swept the ledger");
+        let collections = parts.ledger.collections().await?;
+        let keep: Vec<_> = collections.iter().map(Collection::index_key).collect();
+        parts.indexes.retain(&keep).await?;
+        for collection in &collections {
+            if let Err(error) = self.start(collection).await {
+                // The others, and the published state of this one, can be served all the same.
+                tracing::error!(collection = %collection.name, error = %error.chain(), "cannot open the collection for writing");
+            }
+        }
+        Ok(collections)
+    }
+
+    /// Opens a collection: starts the background tasks that replay and follow its log. A no-op
+    /// where it is open. A collection built with another model or analyzer opens too, but is
+    /// [stalled](Health::Stalled) until it is rebuilt.
+    ///
+    /// # Errors
+    /// Those of the ledger; [`InvalidRequest`](ErrorCode::InvalidRequest) for settings that this
+    /// process cannot follow.
+    pub async fn start(&self, collection: &Collection) -> Result<()> {
+        let parts = &self.inner.parts;
+        let pipeline = Pipeline::new(parts, &collection.settings)?;
+        let stats = parts.ledger.stats(collection.id).await?;
+        let served = Served {
+            collection: collection.clone(),
+            pipeline,
+        };
+        let mut open = self.inner.collections.lock();
+        if !open.contains_key(&collection.id) {
+            let progress = first_progress(&stats, parts.options.start_paused);
+            let state = Arc::new(CollectionState::new(served, progress));
+            applier::begin(parts, &state);
+            open.insert(collection.id, state);
+        }
+        Ok(())
+    }
+
+    /// Closes a collection, before it is deleted. A no-op where it is not open.
+    pub async fn stop(&self, collection: CollectionId) {
+        let state = self.inner.collections.lock().remove(&collection);
+        if let Some(state) = state {
+            state.end().await;
+            state.note_stopped();
+        }
+    }
+
+    /// Stores documents. When this returns they are durable and will be indexed, whatever happens;
+    /// those that cannot be are rejected one by one.
+    ///
+    /// # Errors
+    /// [`FingerprintMismatch`](ErrorCode::FingerprintMismatch) when the collection was built with
+    /// another model, chunker or analyzer; otherwise those of the ledger, with nothing stored.
+    pub async fn ingest(
+        &self,
+        collection: &Collection,
+        request: IngestRequest,
+    ) -> Result<IngestOutcome> {
+        let state = self.state(collection)?;
+        self.writer(&state).ingest(request).await
+    }
+
+    /// Deletes documents: they are hidden when this returns, and purged later.
+    ///
+    /// # Errors
+    /// Those of the ledger, with nothing deleted.
+    pub async fn delete(
+        &self,
+        collection: &Collection,
+        ids: Vec<DocumentId>,
+        job: Option<NewJob>,
+        guard: Option<WriteGuard<StageReceipt>>,
+    ) -> Result<StageOutcome> {
+        let state = self.state(collection)?;
+        self.writer(&state).delete(ids, job, guard).await
+    }
+
+    /// Waits until every operation up to `through` is published, or recorded as failed.
+    ///
+    /// # Errors
+    /// [`Unavailable`](ErrorCode::Unavailable) when indexing is stalled,
+    /// [`ShuttingDown`](ErrorCode::ShuttingDown) when it stops.
+    pub async fn wait_published(&self, collection: CollectionId, through: Sequence) -> Result<()> {
+        let state = self.state_of(collection)?;
+        state.wait(|progress| progress.published >= through).await
+    }
+
+    /// Waits until everything acknowledged is published and every retired slot is purged.
+    ///
+    /// # Errors
+    /// As [`Indexer::wait_published`].
+    pub async fn wait_idle(&self, collection: CollectionId) -> Result<()> {
+        let state = self.state_of(collection)?;
+        let newest = self.inner.parts.ledger.stats(collection).await?.newest;
+        let idle = |progress: &Progress| progress.published >= newest && progress.is_idle();
+        state.wait(idle).await
+    }
+
+    /// Follows how far indexing has come.
+    ///
+    /// # Errors
+    /// [`CollectionNotFound`](ErrorCode::CollectionNotFound) when it is not open.
+    pub fn progress(&self, collection: CollectionId) -> Result<watch::Receiver<Progress>> {
+        Ok(self.state_of(collection)?.progress.subscribe())
+    }
+
+    /// How the background tasks of a collection are doing.
+    pub fn health(&self, collection: CollectionId) -> Health {
+        self.state_of(collection).map_or(Health::Stopped, |state| {
+            state.progress.borrow().health().clone()
+        })
+    }
+
+    /// Holds the background tasks of a collection after the step they are in. Acknowledged changes
+    /// pile up meanwhile; deletes hide documents all the same.
+    ///
+    /// # Errors
+    /// [`CollectionNotFound`](ErrorCode::CollectionNotFound) when it is not open.
+    pub fn pause(&self, collection: CollectionId) -> Result<()> {
+        self.state_of(collection)?.pause(true);
+        Ok(())
+    }
+
+    /// Ends a [pause](Indexer::pause), and tries again what stalled.
+    ///
+    /// # Errors
+    /// As [`Indexer::pause`].
+    pub fn resume(&self, collection: CollectionId) -> Result<()> {
+        let state = self.state_of(collection)?;
+        state.pause(false);
+        state.revive.notify_waiters();
+        Ok(())
+    }
+
+    /// Compares ledger and indexes once pending operations are applied, and with `repair` mends
+    /// the indexes from the ledger.
+    ///
+    /// # Errors
+    /// Those of the stores.
+    pub async fn verify(&self, collection: &Collection, repair: bool) -> Result<VerifyReport> {
+        let state = self.state(collection)?;
+        verify::verify(&self.inner.parts, &state, repair).await
+    }
+
+    /// Builds the next generation under `settings` beside the served one and switches to it. Texts
+    /// are embedded again only if the embedder or their chunks changed. Writes go on until the
+    /// last step, which holds them briefly. A crash leaves the old generation served.
+    ///
+    /// # Errors
+    /// [`Overloaded`](ErrorCode::Overloaded) when a rebuild of the collection is running;
+    /// otherwise those of the stores and the embedder, with the old generation served.
+    pub async fn rebuild(
+        &self,
+        collection: &Collection,
+        settings: CollectionSettings,
+        progress: impl Fn(RebuildProgress) + Send + Sync,
+    ) -> Result<Collection> {
+        let state = self.state(collection)?;
+        Rebuild::new(&self.inner.parts, &state, settings)?
+            .run(&progress)
+            .await
+    }
+
+    fn writer<'a>(&'a self, state: &'a CollectionState) -> Writer<'a> {
+        Writer {
+            parts: &self.inner.parts,
+            state,
+        }
+    }
+
+    fn state(&self, collection: &Collection) -> Result<Arc<CollectionState>> {
+        self.state_of(collection.id).map_err(|_| {
+            Error::new(
+                ErrorCode::CollectionNotFound,
+                format!("no collection {}", collection.name),
+            )
+        })
+    }
+
+    fn state_of(&self, collection: CollectionId) -> Result<Arc<CollectionState>> {
+        let open = self.inner.collections.lock();
+        open.get(&collection).cloned().ok_or_else(|| {
+            Error::new(
+                ErrorCode::CollectionNotFound,
+                format!("collection number {} is not open", collection.0),
+            )
+        })
+    }
+}
+
+fn first_progress(stats: &CollectionStats, paused: bool) -> Progress {
+    Progress {
+        newest: stats.newest,
+        embedded: stats.published,
+        published: stats.published,
+        purgeable: stats.retired > 0,
+        paused,
+        ..Progress::default()
+    }
+}

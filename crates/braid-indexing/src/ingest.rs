@@ -1,0 +1,198 @@
+//! The acknowledging half: from a request to what the ledger made of it.
+
+use std::sync::Arc;
+
+use braid_core::operation::Change;
+use braid_core::ports::{NewJob, Recorded, StageOutcome, StageReceipt, StageRequest, WriteGuard};
+use braid_core::{CollectionId, DocumentId, DocumentStatus, NewDocument, Result};
+use futures::{StreamExt, TryStreamExt, stream};
+
+use crate::breakpoints::Breakpoint;
+use crate::indexer::IndexerParts;
+use crate::plan::{self, Planned, Rejected};
+use crate::state::CollectionState;
+
+/// Look-ups of stored versions in flight at once.
+const LOOK_UPS: usize = 16;
+
+/// Documents to be stored together.
+#[derive(Debug, Default)]
+pub struct IngestRequest {
+    /// The documents. Of several with one id the first is taken, the others are rejected.
+    pub documents: Vec<NewDocument>,
+    /// The job to record with them; rejected documents are added to it.
+    pub job: Option<NewJob>,
+    /// Idempotency, if asked for.
+    pub guard: Option<WriteGuard<StageReceipt>>,
+}
+
+/// What became of an [`IngestRequest`].
+#[derive(Debug)]
+pub struct IngestOutcome {
+    /// The acknowledgement. Its receipt has one outcome per document of `accepted`, in order.
+    pub staged: StageOutcome,
+    /// The documents that were staged or found unchanged, in request order.
+    pub accepted: Vec<DocumentId>,
+    /// The documents that were refused, and why. Nothing of them is stored.
+    pub rejected: Vec<Rejected>,
+}
+
+/// One collection's writes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Writer<'a> {
+    pub(crate) parts: &'a IndexerParts,
+    pub(crate) state: &'a CollectionState,
+}
+
+impl Writer<'_> {
+    pub(crate) async fn ingest(&self, mut request: IngestRequest) -> Result<IngestOutcome> {
+        let _writing = self.state.writers.read().await;
+        let served = self.state.served();
+        served.pipeline.check_writes(&served.collection)?;
+        if let Some(replayed) = self.replay(request.guard.as_ref()).await? {
+            return Ok(replayed);
+        }
+        let (mut planned, mut rejected) =
+            plan::hash_documents(self.parts, std::mem::take(&mut request.documents)).await?;
+        loop {
+            let staging = self.state.staging.lock().await;
+            let stale = self.stale(served.collection.id, &planned).await?;
+            if !stale.contains(&true) {
+                // Invariant: nothing that is staged without chunks can have changed since the
+                // look-up, as whatever could change it needs this lock.
+                let staged = self.stage(planned, rejected, request).await;
+                drop(staging);
+                return staged;
+            }
+            drop(staging);
+            let (kept, refused) =
+                plan::extract_stale(self.parts, Arc::clone(&served), (planned, stale)).await?;
+            planned = kept;
+            rejected.extend(refused);
+        }
+    }
+
+    pub(crate) async fn delete(
+        &self,
+        ids: Vec<DocumentId>,
+        job: Option<NewJob>,
+        guard: Option<WriteGuard<StageReceipt>>,
+    ) -> Result<StageOutcome> {
+        let _writing = self.state.writers.read().await;
+        let _staging = self.state.staging.lock().await;
+        let changes = ids.into_iter().map(Change::Delete).collect();
+        let staged = self
+            .stage_changes(StageRequest {
+                changes,
+                job,
+                guard,
+            })
+            .await?;
+        // A delete retires slots at once, before anything is published.
+        self.state
+            .progress
+            .send_modify(|progress| progress.purgeable = true);
+        Ok(staged)
+    }
+
+    /// The recorded answer of an identical earlier request, before any work is done again.
+    async fn replay(
+        &self,
+        guard: Option<&WriteGuard<StageReceipt>>,
+    ) -> Result<Option<IngestOutcome>> {
+        let Some(guard) = guard else { return Ok(None) };
+        let recorded = self.parts.ledger.recorded_response(&guard.key).await?;
+        Ok(recorded.map(|response| IngestOutcome {
+            staged: Recorded::Replayed(response),
+            accepted: Vec::new(),
+            rejected: Vec::new(),
+        }))
+    }
+
+    /// Which documents have no chunks yet and differ from what is stored.
+    async fn stale(&self, collection: CollectionId, planned: &[Planned]) -> Result<Vec<bool>> {
+        let look_up = |document: &Planned| {
+            let known = document.extracted.is_some();
+            let id = document.document.id.clone();
+            let hash = document.content_hash;
+            async move {
+                if known {
+                    return Ok(false);
+                }
+                let stored = self.parts.ledger.document(collection, &id).await?;
+                let unchanged = stored.is_some_and(|stored| {
+                    stored.summary.content_hash == hash
+                        && !matches!(stored.summary.status, DocumentStatus::Failed(_))
+                });
+                Ok(!unchanged)
+            }
+        };
+        let look_ups: Vec<_> = planned.iter().map(look_up).collect();
+        stream::iter(look_ups)
+            .buffered(LOOK_UPS)
+            .try_collect()
+            .await
+    }
+
+    async fn stage(
+        &self,
+        planned: Vec<Planned>,
+        rejected: Vec<Rejected>,
+        request: IngestRequest,
+    ) -> Result<IngestOutcome> {
+        let accepted = planned
+            .iter()
+            .map(|planned| planned.document.id.clone())
+            .collect();
+        let served = self.state.served();
+        if planned.is_empty() && request.job.is_none() {
+            return Ok(IngestOutcome {
+                staged: Recorded::Done(self.empty_receipt(served.collection.id).await?),
+                accepted,
+                rejected,
+            });
+        }
+        let put =
+            |planned: Planned| Change::Put(Box::new(planned.into_staged(&served.pipeline.stamp)));
+        let staged = self
+            .stage_changes(StageRequest {
+                changes: planned.into_iter().map(put).collect(),
+                job: request.job.map(|job| with_rejected(job, &rejected)),
+                guard: request.guard,
+            })
+            .await?;
+        Ok(IngestOutcome {
+            staged,
+            accepted,
+            rejected,
+        })
+    }
+
+    async fn empty_receipt(&self, collection: CollectionId) -> Result<StageReceipt> {
+        let stats = self.parts.ledger.stats(collection).await?;
+        Ok(StageReceipt {
+            outcomes: Vec::new(),
+            newest: stats.newest,
+        })
+    }
+
+    async fn stage_changes(&self, request: StageRequest) -> Result<StageOutcome> {
+        let breakpoints = &self.parts.options.breakpoints;
+        let collection = self.state.served().collection.id;
+        breakpoints.reach(Breakpoint::BeforeStage);
+        let staged = self.parts.ledger.stage(collection, request).await?;
+        breakpoints.reach(Breakpoint::AfterStage);
+        if let Recorded::Done(receipt) = &staged {
+            self.state.note_staged(receipt.newest);
+        }
+        Ok(staged)
+    }
+}
+
+fn with_rejected(mut job: NewJob, rejected: &[Rejected]) -> NewJob {
+    let reasons = rejected
+        .iter()
+        .map(|(id, error)| (id.to_string(), error.to_string()));
+    job.rejected.extend(reasons);
+    job
+}

@@ -1,0 +1,205 @@
+//! From a document as handed in to one that can be staged: pure work for the CPU pool.
+
+use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use braid_core::chunk::embedded_text;
+use braid_core::limits::MAX_TITLE_BYTES;
+use braid_core::operation::{StagedChunk, StagedDocument};
+use braid_core::{
+    CollectionName, ContentHash, DocumentId, Error, ErrorCode, Format, NewDocument, Reader, Result,
+};
+use braid_text::hashing::{chunk_id, content_hash, embedding_key};
+use rayon::prelude::*;
+
+use crate::indexer::IndexerParts;
+use crate::state::Served;
+
+/// A document on its way to being staged.
+#[derive(Debug)]
+pub(crate) struct Planned {
+    pub(crate) document: NewDocument,
+    pub(crate) content_hash: ContentHash,
+    /// Its chunks; `None` while it is taken to be unchanged.
+    pub(crate) extracted: Option<Extracted>,
+}
+
+/// What reader and chunker made of a document.
+#[derive(Debug)]
+pub(crate) struct Extracted {
+    /// The title given, or the one found.
+    pub(crate) title: Option<String>,
+    pub(crate) chunks: Vec<StagedChunk>,
+}
+
+/// A document that was refused, and why.
+pub(crate) type Rejected = (DocumentId, Error);
+
+/// Checks and hashes documents; of several with one id only the first is taken.
+pub(crate) async fn hash_documents(
+    parts: &IndexerParts,
+    documents: Vec<NewDocument>,
+) -> Result<(Vec<Planned>, Vec<Rejected>)> {
+    let (documents, mut rejected) = refuse_repeated(documents);
+    let hash = |document: NewDocument| match document.check() {
+        Ok(()) => Ok(Planned {
+            content_hash: content_hash(&document),
+            document,
+            extracted: None,
+        }),
+        Err(error) => Err((document.id, error)),
+    };
+    let work = move || documents.into_par_iter().map(hash).collect::<Vec<_>>();
+    let (planned, refused) = split(parts.pool.run(work).await?);
+    rejected.extend(refused);
+    Ok((planned, rejected))
+}
+
+/// Extracts and chunks the documents that are not yet and whose place in `stale` says so.
+pub(crate) async fn extract_stale(
+    parts: &IndexerParts,
+    served: Arc<Served>,
+    (planned, stale): (Vec<Planned>, Vec<bool>),
+) -> Result<(Vec<Planned>, Vec<Rejected>)> {
+    let reader = Arc::clone(&parts.reader);
+    let work = move || {
+        let extract = |(mut planned, stale): (Planned, bool)| {
+            if stale && planned.extracted.is_none() {
+                match extract_document(&*reader, &served, &Raw::of(&planned.document)) {
+                    Ok(extracted) => planned.extracted = Some(extracted),
+                    Err(error) => return Err((planned.document.id, error)),
+                }
+            }
+            Ok(planned)
+        };
+        planned
+            .into_par_iter()
+            .zip(stale)
+            .map(extract)
+            .collect::<Vec<_>>()
+    };
+    Ok(split(parts.pool.run(work).await?))
+}
+
+/// The parts of a document that decide its chunks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Raw<'a> {
+    pub(crate) id: &'a DocumentId,
+    pub(crate) title: Option<&'a str>,
+    pub(crate) format: Format,
+    pub(crate) text: &'a str,
+}
+
+impl<'a> Raw<'a> {
+    fn of(document: &'a NewDocument) -> Self {
+        Self {
+            id: &document.id,
+            title: document.title.as_deref(),
+            format: document.format,
+            text: &document.text,
+        }
+    }
+}
+
+/// Extracts and chunks one document.
+///
+/// # Errors
+/// [`UnreadableDocument`](ErrorCode::UnreadableDocument) when it cannot be read, or holds no text.
+pub(crate) fn extract_document(
+    reader: &dyn Reader,
+    served: &Served,
+    raw: &Raw<'_>,
+) -> Result<Extracted> {
+    // A document that makes a format library panic must not take its batch with it.
+    let extract = AssertUnwindSafe(|| extract(reader, served, raw));
+    catch_unwind(extract).unwrap_or_else(|_| Err(unreadable("reading it failed unexpectedly")))
+}
+
+fn extract(reader: &dyn Reader, served: &Served, raw: &Raw<'_>) -> Result<Extracted> {
+    let extracted = reader.extract(raw.format, raw.text)?;
+    let chunks = served.pipeline.chunker.chunk(&extracted);
+    if chunks.is_empty() {
+        return Err(unreadable("the document is empty: there is no text in it"));
+    }
+    let found = extracted.title.map(|title| shorten(title, MAX_TITLE_BYTES));
+    let title = raw.title.map(str::to_owned).or(found);
+    let name = &served.collection.name;
+    let stage = |chunk| stage_chunk(name, raw.id, title.as_deref(), chunk);
+    Ok(Extracted {
+        chunks: chunks.into_iter().map(stage).collect(),
+        title,
+    })
+}
+
+fn stage_chunk(
+    collection: &CollectionName,
+    document: &DocumentId,
+    title: Option<&str>,
+    chunk: braid_core::Chunk,
+) -> StagedChunk {
+    let text = embedded_text(title, &chunk.heading_path, &chunk.text);
+    StagedChunk {
+        id: chunk_id(collection, document, &chunk, title),
+        embedding_key: embedding_key(&text),
+        chunk,
+    }
+}
+
+impl Planned {
+    /// The document for the ledger. Without chunks where it is unchanged: the ledger compares the
+    /// hash and looks no further.
+    pub(crate) fn into_staged(self, pipeline: &braid_core::Fingerprint) -> StagedDocument {
+        let Self {
+            mut document,
+            content_hash,
+            extracted,
+        } = self;
+        let chunks = extracted.map_or_else(Vec::new, |extracted| {
+            document.title = extracted.title;
+            extracted.chunks
+        });
+        StagedDocument {
+            document,
+            content_hash,
+            pipeline: pipeline.clone(),
+            chunks,
+        }
+    }
+}
+
+fn refuse_repeated(documents: Vec<NewDocument>) -> (Vec<NewDocument>, Vec<Rejected>) {
+    let mut seen = HashSet::new();
+    let (first, repeated): (Vec<_>, Vec<_>) = documents
+        .into_iter()
+        .partition(|document| seen.insert(document.id.clone()));
+    let refuse = |document: NewDocument| {
+        let error = Error::invalid("the id occurs more than once in this request");
+        (
+            document.id,
+            error.with_help("send one version of a document at a time"),
+        )
+    };
+    (first, repeated.into_iter().map(refuse).collect())
+}
+
+fn split(results: Vec<Result<Planned, Rejected>>) -> (Vec<Planned>, Vec<Rejected>) {
+    let mut planned = Vec::with_capacity(results.len());
+    let mut rejected = Vec::new();
+    for result in results {
+        match result {
+            Ok(document) => planned.push(document),
+            Err(refused) => rejected.push(refused),
+        }
+    }
+    (planned, rejected)
+}
+
+fn shorten(mut text: String, bytes: usize) -> String {
+    text.truncate(text.floor_char_boundary(bytes));
+    text
+}
+
+fn unreadable(message: &str) -> Error {
+    Error::new(ErrorCode::UnreadableDocument, message)
+}
