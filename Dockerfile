@@ -29,7 +29,7 @@ COPY models models
 COPY config config
 COPY scripts/healthcheck.sh /usr/local/bin/braid-healthcheck
 ENV BRAID_ORT_LIB=/usr/local/lib/libonnxruntime.so
-USER braid
+USER 10001
 VOLUME /data
 EXPOSE 8080
 STOPSIGNAL SIGTERM

@@ -1,5 +1,10 @@
 //! `cargo xtask tidy` as a person runs it, on a planted workspace.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a fixture that cannot be planted fails the test"
+)]
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
