@@ -185,7 +185,10 @@ fn plan_pieces<'a>(
                 continue;
             }
             let is_hit = record.id == hit.record.id;
-            match pieces.last_mut().filter(|last| continues(last, record, span)) {
+            match pieces
+                .last_mut()
+                .filter(|last| continues(last, record, span))
+            {
                 Some(last) => {
                     last.body.push_str(body);
                     last.span.end = span.end;

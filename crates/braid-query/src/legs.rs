@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use braid_core::{
-    Candidate, ChunkId, Embedding, Error, ErrorCode, Leg, LedgerPin, LexicalView, Passage, Result,
+    Candidate, ChunkId, Embedding, Error, ErrorCode, LedgerPin, Leg, LexicalView, Passage, Result,
     Selection, Slot, VectorView,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -82,10 +82,7 @@ impl Legs {
             (Some(Ok(lexical)), Some(Err(error))) => {
                 Ok((serve(Some(lexical), None), degrade(Leg::Dense, &error)))
             }
-            (lexical, dense) => Ok((
-                serve(lexical.transpose()?, dense.transpose()?),
-                Vec::new(),
-            )),
+            (lexical, dense) => Ok((serve(lexical.transpose()?, dense.transpose()?), Vec::new())),
         }
     }
 }
@@ -167,7 +164,9 @@ impl Searcher<'_> {
 async fn order_hits(pin: &dyn LedgerPin, candidates: &[Candidate]) -> Result<Vec<LegHit>> {
     if let Some(odd) = candidates.iter().find(|found| !found.score.is_finite()) {
         let score = odd.score;
-        return Err(Error::internal(format!("the index gave a score of {score}")));
+        return Err(Error::internal(format!(
+            "the index gave a score of {score}"
+        )));
     }
     let slots: Vec<Slot> = candidates.iter().map(|found| found.slot).collect();
     let ids = pin.chunk_ids(&slots).await?;

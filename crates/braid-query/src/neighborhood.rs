@@ -26,25 +26,24 @@ impl Neighborhood {
         records: impl Iterator<Item = &ChunkRecord>,
         expand: ContextExpansion,
     ) -> Result<Self> {
-        let mut neighborhood = Self {
-            expand,
-            chunks: FxHashMap::default(),
-        };
         if expand == ContextExpansion::None {
-            return Ok(neighborhood);
+            return Ok(Self::default());
         }
         let wanted = plan_reads(records, reach(expand));
         let reads = wanted
             .iter()
             .map(|(document, ordinals)| pin.document_chunks(document, ordinals.clone()));
-        for record in try_join_all(reads).await?.into_iter().flatten() {
-            let document = neighborhood
-                .chunks
-                .entry(record.document.clone())
-                .or_default();
+        let records = try_join_all(reads).await?.into_iter().flatten();
+        Ok(Self::of(expand, records))
+    }
+
+    pub(crate) fn of(expand: ContextExpansion, records: impl Iterator<Item = ChunkRecord>) -> Self {
+        let mut chunks: FxHashMap<DocumentId, BTreeMap<u32, ChunkRecord>> = FxHashMap::default();
+        for record in records {
+            let document = chunks.entry(record.document.clone()).or_default();
             document.insert(record.chunk.ordinal, record);
         }
-        Ok(neighborhood)
+        Self { expand, chunks }
     }
 
     /// What goes into the context with `record`, itself included, by ordinal.
@@ -128,7 +127,12 @@ mod tests {
 
     #[test]
     fn reads_of_one_document_are_merged() {
-        let records = [record("b", 0), record("a", 7), record("a", 4), record("a", 1)];
+        let records = [
+            record("b", 0),
+            record("a", 7),
+            record("a", 4),
+            record("a", 1),
+        ];
         let reads: Vec<String> = plan_reads(records.iter(), 1)
             .iter()
             .map(|(document, ordinals)| format!("{document} {ordinals:?}"))

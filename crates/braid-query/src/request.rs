@@ -225,6 +225,10 @@ impl RetrieveRequest {
                 refuse(pointer, "must be a finite number, 0 or more".to_owned());
             }
         }
+        if self.mode == Mode::Hybrid && weights.lexical == 0.0 && weights.dense == 0.0 {
+            let detail = "at least one leg must have a weight above 0";
+            refuse("/fusion/weights", detail.to_owned());
+        }
         if self
             .rerank
             .blend

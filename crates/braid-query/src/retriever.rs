@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use braid_core::{
-    Embedder, IndexProvider, Ledger, Passage, Reranker, Result, TokenCounter,
-};
+use braid_core::{Embedder, IndexProvider, Ledger, Passage, Reranker, Result, TokenCounter};
 use braid_runtime::CpuPool;
 use rustc_hash::FxHashSet;
 
@@ -177,8 +175,7 @@ impl Retriever {
         let counter = Arc::clone(&self.counter);
         let work = move || {
             let passages: Vec<&Passage> = hits.iter().map(|hit| &hit.passage).collect();
-            let context =
-                assemble_context(&passages, &neighborhood, options.max_tokens, &*counter);
+            let context = assemble_context(&passages, &neighborhood, options.max_tokens, &*counter);
             (hits, context)
         };
         self.parts.pool.run(work).await
@@ -201,7 +198,11 @@ fn search_plan(request: &RetrieveRequest) -> SearchPlan<'_> {
 fn wanted(request: &RetrieveRequest) -> Wanted {
     let options = &request.rerank;
     Wanted {
-        chunks: if options.enabled { options.candidates } else { 0 },
+        chunks: if options.enabled {
+            options.candidates
+        } else {
+            0
+        },
         texts: request.top_k,
     }
 }

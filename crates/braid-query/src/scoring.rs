@@ -213,7 +213,8 @@ mod tests {
     }
 
     fn described(scores: &WindowScores) -> String {
-        let describe = |shortfall: &Shortfall| shortfall.describe(scores.scored(), scores.raw.len());
+        let describe =
+            |shortfall: &Shortfall| shortfall.describe(scores.scored(), scores.raw.len());
         scores.shortfall.as_ref().map_or(String::new(), describe)
     }
 
@@ -232,25 +233,25 @@ mod tests {
         assert_eq!(reranker.started.load(Ordering::SeqCst), 4);
     }
 
-    #[tokio::test(start_paused = true)]
+    // The gate stays closed, so however slow the machine is, what is scored before a deadline is
+    // what the permits let through.
+    #[tokio::test]
     async fn a_deadline_keeps_the_windows_done_before_it() {
         let reranker = GatedReranker::new(2, 1);
         let passages = passages(30);
-        let deadline = Some(Duration::from_millis(150));
-        let before = Instant::now();
+        let deadline = Some(Duration::from_millis(2));
         let scores = score_passages(&reranker, "q", &passages, deadline).await;
-        assert_eq!(before.elapsed(), Duration::from_millis(150));
         assert_eq!(scores.raw[..16], lengths(&passages)[..16]);
         assert_eq!(scores.raw[16..], vec![None; 14]);
         assert_eq!(
             described(&scores),
-            "re-ranked 16 of 30 before the deadline of 150 ms"
+            "re-ranked 16 of 30 before the deadline of 2 ms"
         );
         let started = reranker.started.load(Ordering::SeqCst);
         assert_eq!(started, 3, "the fourth window must not start");
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn as_many_windows_are_in_flight_as_the_model_can_use() {
         let reranker = GatedReranker::new(0, 3);
         let deadline = Some(Duration::from_millis(1));
@@ -266,10 +267,7 @@ mod tests {
         passages[12] = "poison".to_owned();
         let scores = score_passages(&reranker, "q", &passages, None).await;
         assert_eq!(scores.scored(), 8);
-        assert_eq!(
-            described(&scores),
-            "re-ranked 8 of 30: boom"
-        );
+        assert_eq!(described(&scores), "re-ranked 8 of 30: boom");
         assert_eq!(reranker.started.load(Ordering::SeqCst), 2);
     }
 

@@ -139,7 +139,10 @@ async fn open_vector(
 
 /// Vectors of two models are never compared.
 fn check_fingerprint(parts: &RetrieverParts, collection: &Collection) -> Result<()> {
-    let (built, running) = (&collection.fingerprint.embedder, parts.embedder.fingerprint());
+    let (built, running) = (
+        &collection.fingerprint.embedder,
+        parts.embedder.fingerprint(),
+    );
     if built == running {
         return Ok(());
     }

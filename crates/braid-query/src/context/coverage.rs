@@ -14,7 +14,9 @@ impl<'a> Coverage<'a> {
     pub(super) fn take(&mut self, document: &'a DocumentId, span: Span) -> Vec<Span> {
         let covered = self.spans.entry(document).or_default();
         let free = covered.iter().fold(vec![span], |free, taken| {
-            free.into_iter().flat_map(|part| minus(part, *taken)).collect()
+            free.into_iter()
+                .flat_map(|part| minus(part, *taken))
+                .collect()
         });
         covered.extend(&free);
         free

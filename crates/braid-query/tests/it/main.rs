@@ -1,0 +1,9 @@
+//! The pipeline over in-memory doubles.
+
+#![expect(clippy::unwrap_used, reason = "set-up that fails is a failed test")]
+
+mod degraded;
+mod rank;
+mod rerank;
+mod retrieve;
+mod setup;

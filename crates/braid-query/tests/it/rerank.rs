@@ -1,0 +1,164 @@
+//! Re-ranking within a retrieval.
+
+use braid_core::{ErrorCode, Ledger};
+use braid_query::{RerankSummary, RetrieveRequest, ScoreStage};
+use braid_testkit::{Call, Fault, Faulty, Gate, OverlapReranker};
+use expect_test::expect;
+
+use crate::setup::{Setup, documents, show};
+
+/// The more often `fox` stands in a text, the better it is for both legs; only the last says `den`.
+const FOXES: &str = "
+    d1: fox fox fox fox
+    d2: fox fox fox x
+    d3: fox fox x y
+    d4: fox den x y";
+
+fn reranked(setup: &Setup, query: &str) -> RetrieveRequest {
+    RetrieveRequest::new(query, setup.corpus.name())
+}
+
+#[tokio::test]
+async fn the_blend_orders_and_raw_scores_are_explained() {
+    let setup = Setup::new(FOXES)
+        .await
+        .with_reranker(OverlapReranker::new());
+    let response = setup.retrieve(reranked(&setup, "fox den")).await;
+    expect![[r#"
+        1 d4#0 rerank 1.0000: lexical@1=1.0000 dense@1=0.7071 fused@1=0.0328 rerank@1=1.0000
+        2 d1#0 rerank 0.0000: lexical@2=0.8000 dense@2=0.7070 fused@2=0.0323 rerank@2=0.5000
+        3 d2#0 rerank 0.0000: lexical@3=0.7500 dense@3=0.6707 fused@3=0.0317 rerank@3=0.5000
+        4 d3#0 rerank 0.0000: lexical@4=0.6667 dense@4=0.5773 fused@4=0.0312 rerank@4=0.5000
+    "#]]
+    .assert_eq(&show(&response));
+    assert_eq!(response.rerank, Some(RerankSummary { scored: 4, of: 4 }));
+    assert!(response.timings.rerank > 0.0);
+}
+
+#[tokio::test]
+async fn the_models_blend_is_the_default_and_the_request_overrides_it() {
+    let reranker = OverlapReranker::new().with_blend(0.0);
+    let setup = Setup::new(FOXES).await.with_reranker(reranker);
+    let fused = setup.retrieve(setup.request("fox")).await;
+    let mut request = reranked(&setup, "fox");
+    let response = setup.retrieve(request.clone()).await;
+    assert_eq!(
+        documents(&response),
+        documents(&fused),
+        "blend 0 is the fused order"
+    );
+    assert_eq!(response.hits[0].score, 1.0);
+    request.rerank.blend = Some(1.0);
+    let response = setup.retrieve(request).await;
+    let scores: Vec<f64> = response.hits.iter().map(|hit| hit.score).collect();
+    assert_eq!(scores, [1.0; 4], "every text has every word of the query");
+    assert_eq!(
+        documents(&response),
+        documents(&fused),
+        "ties keep the fused order"
+    );
+}
+
+#[tokio::test]
+async fn what_is_beyond_the_candidates_follows_unscored() {
+    let setup = Setup::new(FOXES)
+        .await
+        .with_reranker(OverlapReranker::new());
+    let mut request = reranked(&setup, "fox den");
+    request.rerank.candidates = 2;
+    let response = setup.retrieve(request).await;
+    let stages: Vec<ScoreStage> = response.hits.iter().map(|hit| hit.score_stage).collect();
+    let (rerank, fused) = (ScoreStage::Rerank, ScoreStage::Fused);
+    assert_eq!(stages, [rerank, rerank, fused, fused]);
+    assert_eq!(response.rerank, Some(RerankSummary { scored: 2, of: 2 }));
+    assert!(response.degraded.is_empty());
+}
+
+#[tokio::test]
+async fn without_a_model_the_fused_order_stands_and_it_is_said() {
+    let setup = Setup::new(FOXES).await;
+    let response = setup.retrieve(reranked(&setup, "fox den")).await;
+    let plain = setup.retrieve(setup.request("fox den")).await;
+    assert_eq!(documents(&response), documents(&plain));
+    assert_eq!(response.rerank, Some(RerankSummary { scored: 0, of: 4 }));
+    assert_eq!(response.degraded[0].stage, "rerank");
+    assert_eq!(response.degraded[0].reason, "no re-ranker is loaded");
+}
+
+#[tokio::test]
+async fn a_missed_deadline_keeps_what_was_scored() {
+    let lines: String = (0..20).map(|n| format!("d{n}: fox number{n}\n")).collect();
+    let hang = Fault::HoldBefore(Gate::new());
+    let reranker = Faulty::new(OverlapReranker::new()).on(Call::Score, 2, hang);
+    let setup = Setup::new(&lines).await.with_reranker(reranker);
+    let mut request = reranked(&setup, "fox");
+    request.rerank.deadline_ms = Some(5);
+    request.top_k = 20;
+    let response = setup.retrieve(request).await;
+    assert_eq!(response.rerank, Some(RerankSummary { scored: 8, of: 20 }));
+    let reason = &response.degraded[0].reason;
+    assert_eq!(reason, "re-ranked 8 of 20 before the deadline of 5 ms");
+    let scored = response.hits.iter().map(|hit| hit.scores.rerank.is_some());
+    let scored: Vec<bool> = scored.collect();
+    assert!(scored[..8].iter().all(|scored| *scored) && !scored[8..].contains(&true));
+    let unscored = response.hits[8..].iter().filter_map(|hit| hit.scores.fused);
+    assert!(unscored.is_sorted_by_key(|fused| fused.rank), "fused order");
+}
+
+#[tokio::test]
+async fn a_failing_model_is_named_and_the_fused_order_stands() {
+    let fail = Fault::FailBefore(ErrorCode::Overloaded);
+    let reranker = Faulty::new(OverlapReranker::new()).on(Call::Score, 1, fail);
+    let setup = Setup::new(FOXES).await.with_reranker(reranker);
+    let response = setup.retrieve(reranked(&setup, "fox den")).await;
+    let plain = setup.retrieve(setup.request("fox den")).await;
+    assert_eq!(documents(&response), documents(&plain));
+    assert_eq!(
+        response.degraded[0].reason,
+        "re-ranked 0 of 4: scripted fault on Score call 1"
+    );
+}
+
+#[tokio::test]
+async fn the_best_of_equal_texts_is_chosen_by_the_final_order() {
+    let lines = "d1 (Cats): they hunt fox fox\nd2 (Den): they hunt fox fox\nd3: x";
+    let setup = Setup::new(lines)
+        .await
+        .with_reranker(OverlapReranker::new());
+    let response = setup.retrieve(reranked(&setup, "fox hunt den")).await;
+    assert_eq!(documents(&response), "d2 d3", "the title of d2 says den");
+}
+
+#[tokio::test]
+async fn the_pinned_state_is_released_before_re_ranking() {
+    let (searching, scoring) = (Gate::new(), Gate::new());
+    let hold = Fault::HoldBefore(scoring.clone());
+    let reranker = Faulty::new(OverlapReranker::new()).on(Call::Score, 1, hold);
+    let setup = Setup::new(FOXES).await.with_reranker(reranker);
+    let hold = Fault::HoldBefore(searching.clone());
+    setup
+        .script_lexical(|index| index.on(Call::Search, 1, hold))
+        .await;
+    let (retriever, mut request) = (setup.retriever(), reranked(&setup, "fox"));
+    request.rerank.deadline_ms = None;
+    let retrieval = tokio::spawn(async move { retriever.retrieve(request).await });
+
+    searching.arrived().await;
+    setup.corpus.delete(&["d4"]).await;
+    setup.corpus.apply().await;
+    assert!(!setup.can_purge().await, "the retrieval still reads d4");
+    searching.open();
+    scoring.arrived().await;
+    assert!(
+        setup.can_purge().await,
+        "nothing is pinned while the model works"
+    );
+    scoring.open();
+    let response = retrieval.await.unwrap().unwrap();
+    assert!(
+        documents(&response).contains("d4"),
+        "it answers from its own state"
+    );
+    let live = setup.corpus.ledger.live_slots(setup.corpus.collection.id);
+    assert_eq!(live.await.unwrap().len(), 3);
+}
