@@ -4,7 +4,7 @@ CARGO ?= cargo
 PORT ?= 8080
 
 .DEFAULT_GOAL := help
-.PHONY: help tools models build run test fmt lint tidy clean clean-all
+.PHONY: help tools models build run test fmt lint tidy codegen clean clean-all
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -32,6 +32,9 @@ lint: ## run clippy as CI does
 
 tidy: ## check the dependency, source and file rules
 	$(CARGO) xtask tidy
+
+codegen: ## write the pages of docs/ that are generated from the code
+	$(CARGO) xtask codegen
 
 clean: ## remove build output
 	$(CARGO) clean

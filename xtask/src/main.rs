@@ -4,10 +4,11 @@
 //! to whom, what may lie in the tree. The checks in [`tidy`] are pure functions over the parsed
 //! `cargo metadata` ([`workspace`]) and the tracked files ([`tree`]), so that each has a test with
 //! a planted violation. Nothing here is part of the product, nothing depends on this crate, and no
-//! check changes a file.
+//! check changes a file. `cargo xtask codegen` writes the pages of `docs/` that are made from code.
 //!
 //! Start at [`rules`] to change a rule, at [`tidy::check`] to add one.
 
+mod codegen;
 mod rules;
 mod tidy;
 mod tree;
@@ -18,6 +19,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+
+use crate::codegen::Mode;
 
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", about = "Repository chores of Braid")]
@@ -30,12 +33,37 @@ struct Cli {
 enum Task {
     /// Check the dependency, source and file rules; one line per violation, exit status 1 if any
     Tidy,
+    /// Write the generated pages of docs/
+    Codegen {
+        /// Compare instead of writing; exit status 1 if a page is stale
+        #[arg(long)]
+        check: bool,
+    },
 }
 
 fn main() -> Result<ExitCode> {
     match Cli::parse().task {
         Task::Tidy => run_tidy(),
+        Task::Codegen { check: true } => run_codegen(Mode::Check),
+        Task::Codegen { check: false } => run_codegen(Mode::Write),
     }
+}
+
+fn run_codegen(mode: Mode) -> Result<ExitCode> {
+    let stale = codegen::run(&workspace::read()?.root, mode)?;
+    let mut out = io::stdout().lock();
+    for path in &stale {
+        match mode {
+            Mode::Write => writeln!(out, "{path}: written")?,
+            Mode::Check => writeln!(out, "{path}: stale: run `cargo xtask codegen`")?,
+        }
+    }
+    let failed = mode == Mode::Check && !stale.is_empty();
+    Ok(if failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 fn run_tidy() -> Result<ExitCode> {
