@@ -9,6 +9,7 @@
 pub mod faulty;
 pub mod fixture;
 pub mod hash_embedder;
+pub mod ledger_suite;
 pub mod overlap_reranker;
 pub mod ram_ledger;
 pub mod ram_lexical;
@@ -19,6 +20,7 @@ pub mod vector_suite;
 pub use faulty::{Call, Fault, Faulty, Gate};
 pub use fixture::MiniCorpus;
 pub use hash_embedder::{HashEmbedder, WhitespaceTokens};
+pub use ledger_suite::{LedgerSubject, ledger_durability_suite, ledger_suite};
 pub use overlap_reranker::OverlapReranker;
 pub use ram_ledger::RamLedger;
 pub use ram_lexical::RamLexicalIndex;

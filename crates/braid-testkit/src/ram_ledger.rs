@@ -235,8 +235,9 @@ impl Ledger for RamLedger {
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<Page<DocumentSummary>> {
+        let cursor = cursor.map(DocumentId::new).transpose()?;
         self.read(collection, |data| {
-            let after = |id: &DocumentId| cursor.is_none_or(|cursor| id.as_str() > cursor);
+            let after = |id: &DocumentId| cursor.as_ref().is_none_or(|cursor| id > cursor);
             let mut ids = data.documents.keys().filter(|id| after(id));
             let items: Vec<_> = ids
                 .by_ref()
@@ -356,5 +357,31 @@ impl State {
         let data = Data::new(collection.clone(), self.first_slot);
         self.data.insert(id, Arc::new(data));
         Ok(collection)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger_suite::{LedgerSubject, ledger_durability_suite, ledger_suite};
+
+    #[tokio::test]
+    async fn passes_the_suite() {
+        let fresh = || {
+            let ledger = RamLedger::new();
+            let clock = ledger.clone();
+            LedgerSubject {
+                ledger: Arc::new(ledger),
+                advance_ms: Box::new(move |ms| clock.advance_ms(ms)),
+                keep: Box::new(()),
+            }
+        };
+        ledger_suite(&fresh).await;
+    }
+
+    #[tokio::test]
+    async fn clones_share_everything() {
+        let ledger = RamLedger::new();
+        ledger_durability_suite(&|| Arc::new(ledger.clone())).await;
     }
 }

@@ -1,0 +1,172 @@
+//! A rebuild changes nothing until the switch, and everything at it.
+
+use braid_core::operation::ChangeOutcome;
+use braid_core::ports::SwitchGeneration;
+use braid_core::{
+    DocumentId, ErrorCode, Fingerprint, Generation, Language, PipelineFingerprint, Result, Slot,
+};
+
+use super::FreshLedger;
+use super::scene::{Scene, put, staged, staged_chunks};
+
+pub(super) async fn check(fresh: FreshLedger<'_>) {
+    a_switch_serves_the_new_chunks(Scene::new(fresh()).await).await;
+    a_switch_waits_for_the_log(Scene::new(fresh()).await).await;
+    a_switch_refuses_stale_chunks(Scene::new(fresh()).await).await;
+    only_published_documents_are_rechunked(Scene::new(fresh()).await).await;
+    chunks_of_a_rebuild_under_way_are_kept(Scene::new(fresh()).await).await;
+}
+
+async fn rechunk(scene: &Scene, id: &str, texts: &[&str]) -> Result<Vec<Slot>> {
+    let document = DocumentId::new(id).unwrap();
+    let chunks = staged_chunks(id, texts);
+    let rechunked =
+        scene
+            .ledger
+            .stage_rechunked(scene.collection.id, &document, Some("found"), chunks);
+    rechunked.await
+}
+
+fn switch(rechunked: &[(&str, Vec<Slot>)]) -> SwitchGeneration {
+    let mut settings = super::new_collection("scene").settings;
+    settings.language = Language::French;
+    let rechunked = rechunked.iter().cloned();
+    SwitchGeneration {
+        generation: Generation(2),
+        fingerprint: PipelineFingerprint {
+            embedder: Fingerprint::new("embedder 2"),
+            chunker: Fingerprint::new("chunker 2"),
+            analyzer: Fingerprint::new("analyzer 2"),
+        },
+        settings,
+        dimension: 3,
+        pipeline: Fingerprint::new("pipeline 2"),
+        rechunked: rechunked
+            .map(|(id, slots)| (DocumentId::new(id).unwrap(), slots))
+            .collect(),
+    }
+}
+
+async fn refusal(scene: &Scene, switch: SwitchGeneration) -> ErrorCode {
+    let switched = scene.ledger.switch_generation(scene.collection.id, switch);
+    switched.await.unwrap_err().code()
+}
+
+async fn a_switch_serves_the_new_chunks(scene: Scene) {
+    scene.put("a", &["a one", "a two"]).await; // slots 0, 1
+    scene.put("b", &["b"]).await; // slot 2
+    scene.publish().await;
+    let slots = rechunk(&scene, "a", &["a", "one a", "two"]).await.unwrap();
+    assert_eq!(slots, [3, 4, 5].map(Slot));
+    let before = ["a: a one | a two", "b: b"];
+    assert_eq!(scene.visible().await, before);
+    scene.check_sound().await;
+    let chunks = scene
+        .ledger
+        .chunks(scene.collection.id, &slots)
+        .await
+        .unwrap();
+    assert_eq!(chunks.len(), 3, "they can be indexed");
+    assert_eq!(chunks[0].record.title.as_deref(), Some("found"));
+    let pin = scene.pin().await;
+    let switched = scene
+        .ledger
+        .switch_generation(scene.collection.id, switch(&[("a", slots)]));
+    let switched = switched.await.unwrap();
+    let wanted = switch(&[]);
+    assert_eq!(switched.generation, Generation(2));
+    assert_eq!(
+        (switched.dimension, &switched.settings),
+        (3, &wanted.settings)
+    );
+    assert_eq!(switched.fingerprint, wanted.fingerprint);
+    let found = scene
+        .ledger
+        .collection(&scene.collection.name)
+        .await
+        .unwrap();
+    assert_eq!(found, Some(switched));
+    assert_eq!(scene.visible().await, ["a: a | one a | two", "b: b"]);
+    assert_eq!(super::scene::visible(&*pin, None).await, before);
+    assert_eq!(pin.collection().generation, Generation(1));
+    scene.check_sound().await;
+    drop(pin);
+    assert_eq!(scene.purge().await, Some(vec![Slot(0), Slot(1)]));
+    scene.publish().await;
+    let mut again = staged("a", &["a one", "a two"]);
+    again.pipeline = wanted.pipeline;
+    let outcome = scene.stage_one(put(again)).await;
+    assert!(
+        matches!(outcome, ChangeOutcome::Unchanged { .. }),
+        "{outcome:?}"
+    );
+    scene.delete("a").await;
+    scene.publish().await;
+    assert_eq!(scene.visible().await, ["b: b"]);
+    scene.check_sound().await;
+}
+
+async fn a_switch_waits_for_the_log(scene: Scene) {
+    scene.put("a", &["a"]).await;
+    assert_eq!(
+        refusal(&scene, switch(&[])).await,
+        ErrorCode::InvalidRequest
+    );
+    scene.publish().await;
+    let switched = scene
+        .ledger
+        .switch_generation(scene.collection.id, switch(&[]));
+    assert_eq!(switched.await.unwrap().generation, Generation(2));
+    assert_eq!(scene.visible().await, ["a: a"]);
+}
+
+async fn a_switch_refuses_stale_chunks(scene: Scene) {
+    scene.put("a", &["a"]).await;
+    scene.put("b", &["b"]).await;
+    scene.put("c", &["c"]).await;
+    scene.publish().await;
+    let of_a = rechunk(&scene, "a", &["a anew"]).await.unwrap();
+    let of_b = rechunk(&scene, "b", &["b anew"]).await.unwrap();
+    let of_c = rechunk(&scene, "c", &["c anew"]).await.unwrap();
+    scene.put("a", &["a replaced"]).await;
+    scene.delete("b").await;
+    scene.publish().await;
+    let stale = [
+        switch(&[("c", of_c.clone()), ("a", of_a.clone())]),
+        switch(&[("b", of_b)]),
+        switch(&[("c", of_a)]),
+        switch(&[("c", vec![Slot(999)])]),
+    ];
+    for stale in stale {
+        assert_eq!(refusal(&scene, stale).await, ErrorCode::InvalidRequest);
+    }
+    assert_eq!(scene.visible().await, ["a: a replaced", "c: c"]);
+    scene.check_sound().await;
+}
+
+async fn only_published_documents_are_rechunked(scene: Scene) {
+    let refused = |result: Result<Vec<Slot>>| {
+        let code = result.unwrap_err().code();
+        assert_eq!(code, ErrorCode::InvalidRequest);
+    };
+    refused(rechunk(&scene, "absent", &["x"]).await);
+    scene.put("a", &["a"]).await;
+    refused(rechunk(&scene, "a", &["x"]).await);
+    scene.publish().await;
+    let failed = scene.put("a", &["poison"]).await;
+    scene.fail(failed, "reason").await;
+    scene.publish().await;
+    refused(rechunk(&scene, "a", &["x"]).await);
+}
+
+async fn chunks_of_a_rebuild_under_way_are_kept(scene: Scene) {
+    scene.put("a", &["a"]).await;
+    scene.publish().await;
+    let slots = rechunk(&scene, "a", &["anew"]).await.unwrap();
+    assert_eq!(scene.ledger.sweep().await.unwrap(), 0);
+    let switched = scene
+        .ledger
+        .switch_generation(scene.collection.id, switch(&[("a", slots)]));
+    switched.await.unwrap();
+    assert_eq!(scene.visible().await, ["a: anew"]);
+}
