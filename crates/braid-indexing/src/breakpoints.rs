@@ -91,10 +91,19 @@ impl FromStr for Breakpoint {
     }
 }
 
-/// What is called at every [`Breakpoint`]; nothing by default. It runs on an async thread and may
-/// panic or abort, but not wait.
+/// A function that is called at every [`Breakpoint`]. It runs on an async thread and may panic or
+/// abort, but not wait.
+pub type Hook = Arc<dyn Fn(Breakpoint) + Send + Sync>;
+
+/// What is called at every [`Breakpoint`]; nothing by default.
 #[derive(Clone, Default)]
-pub struct Breakpoints(Option<Arc<dyn Fn(Breakpoint) + Send + Sync>>);
+pub struct Breakpoints(Option<Hook>);
+
+impl From<Option<Hook>> for Breakpoints {
+    fn from(hook: Option<Hook>) -> Self {
+        Self(hook)
+    }
+}
 
 impl Breakpoints {
     /// Calls `hook` at every point.

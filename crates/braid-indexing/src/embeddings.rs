@@ -9,6 +9,7 @@ use braid_core::{ContentHash, Embedding, Error, ErrorCode, Fingerprint, Result};
 
 use crate::breakpoints::Breakpoint;
 use crate::indexer::IndexerParts;
+use crate::retry::Backoff;
 
 /// Where the failure lies, which decides whether a document can be blamed for it.
 #[derive(Debug)]
@@ -79,6 +80,26 @@ impl Embeddings {
             embeddings,
             embedded,
         })
+    }
+
+    /// As [`Embeddings::ensure`], trying again where the model is busy or out of reach.
+    pub(crate) async fn ensure_retrying(
+        &self,
+        chunks: &[IndexableChunk],
+        note: impl Fn(&Error, u32),
+    ) -> Result<Ensured, Fault> {
+        let mut backoff = Backoff::new(self.parts.options.retry);
+        loop {
+            let error = match self.ensure(chunks).await {
+                Err(Fault::Embedder(error)) if error.code().is_retryable() => error,
+                done => return done,
+            };
+            let Some(wait) = backoff.wait_if_left() else {
+                return Err(Fault::Embedder(error));
+            };
+            note(&error, backoff.failures());
+            tokio::time::sleep(wait).await;
+        }
     }
 
     async fn stored(&self, keys: &[ContentHash]) -> Result<Vec<Option<Embedding>>, Fault> {

@@ -122,12 +122,12 @@ impl Indexer {
             pipeline,
         };
         let mut open = self.inner.collections.lock();
-        if !open.contains_key(&collection.id) {
+        open.entry(collection.id).or_insert_with(|| {
             let progress = first_progress(&stats, parts.options.start_paused);
             let state = Arc::new(CollectionState::new(served, progress));
             applier::begin(parts, &state);
-            open.insert(collection.id, state);
-        }
+            state
+        });
         Ok(())
     }
 
@@ -191,12 +191,13 @@ impl Indexer {
         state.wait(idle).await
     }
 
-    /// Follows how far indexing has come.
-    ///
-    /// # Errors
-    /// [`CollectionNotFound`](ErrorCode::CollectionNotFound) when it is not open.
-    pub fn progress(&self, collection: CollectionId) -> Result<watch::Receiver<Progress>> {
-        Ok(self.state_of(collection)?.progress.subscribe())
+    /// Follows how far indexing has come; [stopped](Health::Stopped) where the collection is not
+    /// open.
+    pub fn progress(&self, collection: CollectionId) -> watch::Receiver<Progress> {
+        match self.state_of(collection) {
+            Ok(state) => state.progress.subscribe(),
+            Err(_) => watch::Sender::new(Progress::stopped()).subscribe(),
+        }
     }
 
     /// How the background tasks of a collection are doing.
@@ -204,6 +205,16 @@ impl Indexer {
         self.state_of(collection).map_or(Health::Stopped, |state| {
             state.progress.borrow().health().clone()
         })
+    }
+
+    /// Why indexing of a collection waits for a person, if it does.
+    pub fn stalled(&self, collection: CollectionId) -> Option<String> {
+        match self.health(collection) {
+            Health::Stalled { reason } => Some(reason),
+            Health::Working | Health::Reconciling | Health::Retrying { .. } | Health::Stopped => {
+                None
+            }
+        }
     }
 
     /// Holds the background tasks of a collection after the step they are in. Acknowledged changes

@@ -25,7 +25,7 @@ mod retry;
 mod state;
 mod verify;
 
-pub use breakpoints::{Breakpoint, Breakpoints};
+pub use breakpoints::{Breakpoint, Breakpoints, Hook};
 pub use indexer::{Indexer, IndexerParts};
 pub use ingest::{IngestOutcome, IngestRequest};
 pub use options::{IndexingOptions, RetryPolicy};

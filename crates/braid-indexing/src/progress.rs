@@ -53,6 +53,14 @@ impl Progress {
         }
     }
 
+    pub(crate) fn stopped() -> Self {
+        Self {
+            embedding: Health::Stopped,
+            applying: Health::Stopped,
+            ..Self::default()
+        }
+    }
+
     /// Chunks that are embedded and wait to be applied.
     pub(crate) fn chunks_waiting(&self) -> u64 {
         (self.chunks_embedded + self.chunks_reused).saturating_sub(self.chunks_applied)
@@ -92,10 +100,5 @@ impl Health {
             Self::Stalled { .. } => 3,
             Self::Stopped => 4,
         }
-    }
-
-    /// Whether it waits for a person.
-    pub fn is_stalled(&self) -> bool {
-        matches!(self, Self::Stalled { .. })
     }
 }

@@ -1,11 +1,12 @@
 //! Does every index hold what the ledger says? And if not, make it so.
 
-use braid_core::{Ledger, Leg, Result, Sequence, Slot, SlotSet};
-
 use std::sync::Arc;
+
+use braid_core::{CollectionId, Ledger, Leg, Result, Sequence, Slot, SlotSet};
 
 use crate::indexer::IndexerParts;
 use crate::indexes::{DerivedIndex, Indexes, Source};
+use crate::progress::{Health, Progress};
 use crate::reconcile;
 use crate::state::CollectionState;
 
@@ -90,15 +91,18 @@ pub(crate) async fn verify(
     Ok(report)
 }
 
-/// Lets the appliers catch up with what is acknowledged now, unless they are held or stalled.
+/// Lets the appliers catch up with what is acknowledged now, unless something holds them up.
 async fn drain(parts: &IndexerParts, state: &CollectionState) -> Result<()> {
     let newest = parts
         .ledger
         .stats(state.served().collection.id)
         .await?
         .newest;
+    let held_up = |progress: &Progress| {
+        progress.paused || matches!(progress.health(), Health::Retrying { .. })
+    };
     let drained = state
-        .wait(|progress| progress.published >= newest || progress.paused)
+        .wait(|progress| progress.published >= newest || held_up(progress))
         .await;
     if let Err(error) = drained {
         tracing::warn!(error = %error.chain(), "verifying without the pending operations");
@@ -110,7 +114,7 @@ async fn check_index(
     ledger: &dyn Ledger,
     source: &Source,
     index: &dyn DerivedIndex,
-    (collection, repair): (braid_core::CollectionId, bool),
+    (collection, repair): (CollectionId, bool),
 ) -> Result<IndexReport> {
     let held = index.slots().await?.len();
     let watermark = index.watermark().await?;
@@ -134,7 +138,7 @@ async fn check_index(
 async fn restore_embeddings(
     ledger: &dyn Ledger,
     source: &Source,
-    (collection, issues): (braid_core::CollectionId, &[String]),
+    (collection, issues): (CollectionId, &[String]),
 ) -> Result<()> {
     if issues.is_empty() {
         return Ok(());

@@ -99,7 +99,7 @@ impl EmbeddingTask {
         let mut counts = Counts::default();
         let mut slices = vec![piece];
         while let Some(slice) = slices.pop() {
-            match self.embed_retrying(slice).await {
+            match self.embed(slice).await {
                 Ok(done) => counts.add(done),
                 Err(Fault::Store(error)) => return Err(error),
                 Err(Fault::Embedder(error)) => {
@@ -149,28 +149,6 @@ impl EmbeddingTask {
         Ok(())
     }
 
-    async fn embed_retrying(&self, operations: &[Operation]) -> Result<Counts, Fault> {
-        let mut backoff = Backoff::new(self.session.parts.options.retry);
-        loop {
-            let error = match self.embed(operations).await {
-                Err(Fault::Embedder(error)) if error.code().is_retryable() => error,
-                done => return done,
-            };
-            let Some(wait) = backoff.wait_if_left() else {
-                return Err(Fault::Embedder(error));
-            };
-            let failures = backoff.failures();
-            self.session.note_health(
-                Task::Embedding,
-                Health::Retrying {
-                    error: error.chain(),
-                    failures,
-                },
-            );
-            tokio::time::sleep(wait).await;
-        }
-    }
-
     async fn embed(&self, operations: &[Operation]) -> Result<Counts, Fault> {
         let slots: Vec<Slot> = operations.iter().flat_map(put_slots).copied().collect();
         let mut counts = Counts::default();
@@ -181,12 +159,20 @@ impl EmbeddingTask {
                 .chunks(slots)
                 .await
                 .map_err(Fault::Store)?;
-            let ensured = self.session.source.embeddings.ensure(&chunks).await?;
+            let embeddings = &self.session.source.embeddings;
+            let note = |error: &Error, failures| self.note_retry(error, failures);
+            let ensured = embeddings.ensure_retrying(&chunks, note).await?;
             counts.add(Counts {
                 embedded: ensured.embedded,
                 reused: chunks.len() as u64 - ensured.embedded,
             });
         }
         Ok(counts)
+    }
+
+    fn note_retry(&self, error: &Error, failures: u32) {
+        let error = error.chain();
+        self.session
+            .note_health(Task::Embedding, Health::Retrying { error, failures });
     }
 }

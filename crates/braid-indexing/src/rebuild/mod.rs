@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use braid_core::ports::SwitchGeneration;
 use braid_core::{
-    Collection, CollectionSettings, Error, ErrorCode, Generation, IndexKey, Operation, Result,
-    Sequence, Slot, SlotSet,
+    Collection, CollectionSettings, Error, ErrorCode, Generation, IndexKey, Leg, Result, Sequence,
+    Slot, SlotSet,
 };
 use tokio::sync::MutexGuard;
 
@@ -20,7 +20,7 @@ use crate::applier;
 use crate::applier::gather::put_slots;
 use crate::breakpoints::Breakpoint;
 use crate::indexer::IndexerParts;
-use crate::indexes::{Change, DerivedIndex, Indexes, Source};
+use crate::indexes::{Change, Indexes, Source};
 use crate::pipeline::Pipeline;
 use crate::state::{CollectionState, Served};
 
@@ -38,10 +38,12 @@ const OPERATIONS: usize = 1024;
 pub struct RebuildProgress {
     /// Documents chunked anew.
     pub documents: u64,
-    /// Slots written to the new indexes, each index counted.
+    /// Chunks that the new generation is known to take.
+    pub chunks: u64,
+    /// Chunks of those whose embedding is stored.
+    pub embedded: u64,
+    /// Entries written to or dropped from the new indexes, each index counted.
     pub written: u64,
-    /// Slots to be written, as far as is known.
-    pub total: u64,
     /// Whether writers are held for the last step.
     pub last_pass: bool,
 }
@@ -89,13 +91,28 @@ impl<'a> Rebuild<'a> {
             return Err(Error::new(ErrorCode::Overloaded, message));
         };
         let old = self.state.served();
-        let mut build = self.begin(&old).await?;
+        let built = self.build(&old, report).await;
+        if built.is_err() && self.state.served().collection == old.collection {
+            self.discard(old.collection.next_key()).await;
+        }
+        built
+    }
+
+    async fn build(&self, old: &Served, report: &Report<'_>) -> Result<Collection> {
+        let mut build = self.begin(old).await?;
         for _ in 0..PASSES {
             if self.pass(&mut build, None, report).await? < FEW {
                 break;
             }
         }
-        self.finish(build, &old, report).await
+        self.finish(build, old, report).await
+    }
+
+    /// Drops what a rebuild that failed has built: it may be what fills the disk.
+    async fn discard(&self, key: IndexKey) {
+        if let Err(error) = self.parts.indexes.remove(key).await {
+            tracing::warn!(error = %error.chain(), "cannot remove the indexes of a failed rebuild");
+        }
     }
 
     /// Empty indexes for the next generation, whatever an earlier attempt left there.
@@ -106,7 +123,7 @@ impl<'a> Rebuild<'a> {
             settings: self.settings,
             fingerprint: pipeline.fingerprint.clone(),
             dimension: self.parts.embedder.dimension(),
-            generation: Generation(old.collection.generation.0 + 1),
+            generation: old.collection.next_key().generation,
             ..old.collection.clone()
         };
         self.parts.indexes.remove(collection.index_key()).await?;
@@ -132,22 +149,47 @@ impl<'a> Rebuild<'a> {
     ) -> Result<u64> {
         build.progress.last_pass = watermark.is_some();
         let target = self.target(build, report).await?;
+        let watermark = watermark.unwrap_or(Sequence::ZERO);
         let mut changed = 0;
         for index in build.indexes.both() {
             let held = index.slots().await?;
             let add: Vec<Slot> = (&target - &held).iter().map(Slot).collect();
-            let delete = held - &target;
-            changed += add.len() as u64 + delete.len();
-            build.progress.total += add.len() as u64;
+            if index.leg() == Leg::Dense {
+                self.embed_ahead(&build.source, (&add, &mut build.progress), report)
+                    .await?;
+            }
             let change = Change {
                 add,
-                delete,
+                delete: held - &target,
                 before: Sequence::ZERO,
-                after: watermark.unwrap_or(Sequence::ZERO),
+                after: watermark,
             };
-            write(&build.source, index, (change, &mut build.progress), report).await?;
+            changed += change.add.len() as u64 + change.delete.len();
+            build.source.write(index, change).await?;
         }
+        build.progress.written += changed;
+        report(build.progress);
         Ok(changed)
+    }
+
+    /// Stores the embeddings that the vector store is about to take, telling how far that is.
+    async fn embed_ahead(
+        &self,
+        source: &Source,
+        (slots, progress): (&[Slot], &mut RebuildProgress),
+        report: &Report<'_>,
+    ) -> Result<()> {
+        progress.chunks += slots.len() as u64;
+        for slots in slots.chunks(self.parts.options.embed_batch_chunks.max(1)) {
+            let chunks = source.chunks(slots).await?;
+            let note = |error: &Error, failures| {
+                tracing::warn!(error = %error.chain(), failures, "embedding failed, it will be tried again");
+            };
+            source.embeddings.ensure_retrying(&chunks, note).await?;
+            progress.embedded += slots.len() as u64;
+            report(*progress);
+        }
+        Ok(())
     }
 
     /// The slots the new generation must hold.
@@ -178,12 +220,7 @@ impl<'a> Rebuild<'a> {
                 return Ok(slots);
             };
             after = last.sequence;
-            slots.extend(
-                operations
-                    .iter()
-                    .flat_map(Operation::puts)
-                    .map(|slot| slot.0),
-            );
+            slots.extend(operations.iter().flat_map(put_slots).map(|slot| slot.0));
         }
     }
 
@@ -284,26 +321,15 @@ impl<'a> Rebuild<'a> {
     }
 }
 
-/// Writes a change in reported steps.
-async fn write(
-    source: &Source,
-    index: &dyn DerivedIndex,
-    (change, progress): (Change, &mut RebuildProgress),
-    report: &Report<'_>,
-) -> Result<()> {
-    let written = change.add.len() as u64;
-    source.write(index, change).await?;
-    progress.written += written;
-    report(*progress);
-    Ok(())
+trait NextGeneration {
+    fn next_key(&self) -> IndexKey;
 }
 
-trait Puts {
-    fn puts(&self) -> impl Iterator<Item = &Slot>;
-}
-
-impl Puts for Operation {
-    fn puts(&self) -> impl Iterator<Item = &Slot> {
-        put_slots(self).iter()
+impl NextGeneration for Collection {
+    fn next_key(&self) -> IndexKey {
+        IndexKey {
+            collection: self.id,
+            generation: Generation(self.generation.0 + 1),
+        }
     }
 }
