@@ -99,14 +99,24 @@ impl<R: Row> Table<R> {
         deleted.map(|_| ()).map_err(storage)
     }
 
-    /// Undecoded rows whose key starts with `prefix`, in key order.
+    /// Undecoded rows whose key starts with `prefix`, which may be empty, in key order.
     pub(crate) fn entries<'t>(
         &self,
         txn: &'t RoTxn,
         prefix: &[u8],
     ) -> Result<impl Iterator<Item = Result<Entry<'t>>> + use<'t, R>> {
-        let rows = self.database.prefix_iter(txn, prefix).map_err(storage)?;
-        Ok(rows.map(|entry| entry.map_err(storage)))
+        // LMDB refuses an empty key as a start.
+        let start = match prefix {
+            [] => Bound::Unbounded,
+            prefix => Bound::Included(prefix),
+        };
+        let rows = self.entries_in(txn, (start, Bound::Unbounded))?;
+        let prefix = prefix.to_vec();
+        let is_within = move |entry: &Result<Entry<'t>>| match entry {
+            Ok((key, _)) => key.starts_with(&prefix),
+            Err(_) => true,
+        };
+        Ok(rows.take_while(is_within))
     }
 
     /// Undecoded rows whose key is within `range`, in key order.
