@@ -15,7 +15,7 @@ use braid_core::{
 };
 use braid_indexing::{Indexer, IndexerParts, IndexingOptions, IngestOutcome, IngestRequest};
 use braid_runtime::{CpuPool, Shutdown};
-use braid_testkit::{HashEmbedder, RamIndexProvider, RamLedger};
+use braid_testkit::{HashEmbedder, RamIndexProvider, RamLedger, RamVectorStore};
 
 pub(crate) const DIMENSION: usize = 256;
 
@@ -175,9 +175,20 @@ impl World {
         }
     }
 
+    pub(crate) async fn ledger_collection(&self) -> Collection {
+        self.ledger.collection(&name()).await.unwrap().unwrap()
+    }
+
+    /// Empties the vector store, as if its directory had been removed.
+    pub(crate) fn lose_vectors(&self, collection: &Collection) {
+        let store = RamVectorStore::new(DIMENSION);
+        self.indexes
+            .put_vector(collection.index_key(), Arc::new(store));
+    }
+
     /// The indexes of the served generation.
     pub(crate) async fn served(&self) -> (Arc<dyn LexicalIndex>, Arc<dyn VectorStore>) {
-        let collection = self.ledger.collection(&name()).await.unwrap().unwrap();
+        let collection = self.ledger_collection().await;
         let key = collection.index_key();
         let lexical = self.indexes.lexical(&collection, key).await.unwrap();
         let vector = self.indexes.vector(&collection, key).await.unwrap();
@@ -186,7 +197,7 @@ impl World {
 
     /// What is retrievable: the chunk texts of every live document, in order.
     pub(crate) async fn live(&self) -> BTreeMap<String, Vec<String>> {
-        let collection = self.ledger.collection(&name()).await.unwrap().unwrap();
+        let collection = self.ledger_collection().await;
         let slots = self.ledger.live_slots(collection.id).await.unwrap();
         let slots: Vec<_> = slots.iter().map(Slot).collect();
         let mut live: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -202,7 +213,7 @@ impl World {
     /// Asserts that ledger and indexes agree to the last slot, and that every entry is of the text
     /// that the ledger has under its slot.
     pub(crate) async fn assert_sound(&self) {
-        let collection = self.ledger.collection(&name()).await.unwrap().unwrap();
+        let collection = self.ledger_collection().await;
         assert_eq!(
             self.ledger.check(collection.id).await.unwrap(),
             Vec::<String>::new()
