@@ -21,10 +21,10 @@ pub struct Weights {
 impl Default for Weights {
     fn default() -> Self {
         Self {
-            title: 0.3,
+            title: 0.2,
             heading: 0.2,
-            whole: 0.5,
-            piece: 0.3,
+            whole: 0.3,
+            piece: 0.2,
         }
     }
 }
@@ -34,23 +34,18 @@ impl Default for Weights {
 pub(crate) struct QueryTerm {
     pub(crate) text: String,
     pub(crate) kind: TermKind,
-    /// How often the query says it.
-    pub(crate) count: u32,
 }
 
-/// The distinct terms of `text`, in the order they first appear. Stop words are left out unless
-/// there is nothing else.
+/// The distinct terms of `text`, in the order they first appear; saying a word twice does not
+/// make it count more. Stop words are left out unless there is nothing else.
 pub(crate) fn query_terms(analyzer: &Analyzer, text: &str) -> Vec<QueryTerm> {
     let mut terms: Vec<QueryTerm> = Vec::new();
     analyzer.visit(text, &mut |term| {
-        let is_known = |known: &&mut QueryTerm| known.kind == term.kind && known.text == term.text;
-        if let Some(known) = terms.iter_mut().find(is_known) {
-            known.count += 1;
-        } else if terms.len() < MAX_QUERY_TERMS {
+        let is_same = |known: &QueryTerm| known.kind == term.kind && known.text == term.text;
+        if terms.len() < MAX_QUERY_TERMS && !terms.iter().any(is_same) {
             terms.push(QueryTerm {
                 text: term.text.to_owned(),
                 kind: term.kind,
-                count: 1,
             });
         }
     });

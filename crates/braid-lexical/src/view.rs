@@ -96,7 +96,7 @@ impl Reading {
             clauses.extend(wanted.map(|(field, weight)| Clause {
                 field: *field,
                 text: term.text.clone(),
-                weight: weight * term.count as f32,
+                weight: *weight,
             }));
         }
         clauses

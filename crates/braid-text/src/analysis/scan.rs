@@ -108,7 +108,7 @@ fn class(c: char) -> Option<Script> {
         return c.is_ascii_alphanumeric().then_some(Script::Spaced);
     }
     let is_word = c.is_alphanumeric() || is_combining_mark(c);
-    is_word.then(|| match c {
+    is_word.then_some(match c {
         // Thai, Lao; Myanmar; Khmer.
         '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}' => {
             Script::Unspaced
