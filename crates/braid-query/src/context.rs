@@ -8,7 +8,6 @@ mod prefix;
 
 use braid_core::chunk::context_header;
 use braid_core::{ChunkRecord, Passage, Span, TokenCounter};
-use rayon::prelude::*;
 
 use crate::neighborhood::Neighborhood;
 use crate::response::{AssembledContext, Citation};
@@ -17,8 +16,6 @@ use prefix::longest_prefix;
 
 /// With fewer tokens left than this, a piece that does not fit whole is left out rather than cut.
 const LEAST_CUT_TOKENS: usize = 32;
-/// Hits whose tokens are counted at once.
-const BATCH: usize = 8;
 
 /// Assembles at most `max_tokens` of context from `passages`, best first.
 ///
@@ -40,17 +37,10 @@ pub(crate) fn assemble_context(
     if max_tokens == 0 {
         return assembly.context;
     }
-    for batch in passages.chunks(BATCH) {
-        let blocks = assembly.plan_blocks(batch, neighborhood);
-        let counted: Vec<usize> = blocks
-            .par_iter()
-            .map(|block| counter.count(&block.text))
-            .collect();
-        for (block, tokens) in blocks.into_iter().zip(counted) {
-            if !assembly.push(&block, tokens) {
-                assembly.push_part(block.hit);
-                return assembly.context;
-            }
+    for hit in passages {
+        if !assembly.push(hit, &neighborhood.around(&hit.record)) {
+            assembly.push_part(hit);
+            break;
         }
     }
     assembly.context
@@ -66,58 +56,30 @@ struct Piece<'a> {
     source: String,
 }
 
-/// What one hit adds to the context.
-#[derive(Debug)]
-struct Block<'a> {
-    hit: &'a Passage,
-    pieces: Vec<Piece<'a>>,
-    /// The pieces with their markers, separated from what stands before.
-    text: String,
-}
-
 struct Assembly<'a> {
     counter: &'a dyn TokenCounter,
     max_tokens: usize,
-    /// Characters planned so far.
+    /// Characters taken so far.
     coverage: Coverage<'a>,
     context: AssembledContext,
 }
 
 impl<'a> Assembly<'a> {
-    /// Plans the blocks of some hits as if all of them fitted. Hits whose text stands in the
-    /// context already have none.
-    fn plan_blocks(
-        &mut self,
-        passages: &[&'a Passage],
-        neighborhood: &'a Neighborhood,
-    ) -> Vec<Block<'a>> {
-        let mut marker = self.context.citations.len() + 1;
-        let mut blocks = Vec::with_capacity(passages.len());
-        for hit in passages {
-            let chunks = neighborhood.around(&hit.record);
-            let pieces = plan_pieces(hit, &chunks, &mut self.coverage);
-            if pieces.is_empty() {
-                continue;
-            }
-            let text = render(&pieces, marker);
-            marker += pieces.len();
-            blocks.push(Block { hit, pieces, text });
-        }
-        blocks
-    }
-
-    /// Adds a block if it fits.
-    fn push(&mut self, block: &Block<'_>, tokens: usize) -> bool {
+    /// Adds a hit with the `chunks` that belong to it, if all of that fits.
+    fn push(&mut self, hit: &'a Passage, chunks: &[&'a ChunkRecord]) -> bool {
+        let pieces = plan_pieces(hit, chunks, &mut self.coverage);
+        let text = render(&pieces, self.next_marker());
+        let tokens = self.counter.count(&text);
         let fits = self.context.tokens + tokens <= self.max_tokens;
         if fits {
-            self.append(&block.text, tokens, &block.pieces);
+            self.append(&text, tokens, &pieces);
         }
         fits
     }
 
-    /// Adds as much as fits of a hit whose block did not fit.
+    /// Adds as much as fits of a hit that did not fit with all its chunks.
     fn push_part(&mut self, hit: &Passage) {
-        // Blocks were planned as if all fitted: only what was cited stands in the context.
+        // The chunks that did not fit were taken: only what was cited stands in the context.
         let cited = self.context.citations.clone();
         let mut coverage = Coverage::default();
         for citation in &cited {
@@ -127,7 +89,7 @@ impl<'a> Assembly<'a> {
         let Some(first) = pieces.first() else {
             return;
         };
-        let marker = self.context.citations.len() + 1;
+        let marker = self.next_marker();
         let text = render(&pieces, marker);
         let left = self.max_tokens - self.context.tokens;
         let tokens = self.counter.count(&text);
@@ -156,11 +118,15 @@ impl<'a> Assembly<'a> {
         self.append(&format!("{lead}{prefix}"), tokens, &[cut]);
     }
 
+    fn next_marker(&self) -> usize {
+        self.context.citations.len() + 1
+    }
+
     fn append(&mut self, text: &str, tokens: usize, pieces: &[Piece<'_>]) {
         self.context.text.push_str(text);
         self.context.tokens += tokens;
         for piece in pieces {
-            let marker = self.context.citations.len() + 1;
+            let marker = self.next_marker();
             self.context.citations.push(Citation {
                 marker: format!("[{marker}]"),
                 chunk: piece.cited.id,

@@ -23,6 +23,7 @@ pub mod response;
 pub mod retriever;
 mod scoring;
 mod search;
+mod word_counter;
 
 pub use rank::{RankRequest, RankedDocument, Stage, StageRankings};
 pub use request::{

@@ -21,10 +21,17 @@ pub(crate) fn record(timings: &Timings, degraded: &[Degradation]) {
     for degradation in degraded {
         metrics::counter!("braid_retrieve_degraded_total", "stage" => degradation.stage)
             .increment(1);
-        tracing::warn!(
-            stage = degradation.stage,
-            reason = degradation.reason,
-            "retrieval is degraded"
-        );
+        log(degradation);
+    }
+}
+
+/// A leg that fails wants somebody's attention. A missed deadline is a trade the operator made, and
+/// may come with every request.
+fn log(degradation: &Degradation) {
+    let (stage, reason) = (degradation.stage, &degradation.reason);
+    if stage == "rerank" {
+        tracing::debug!(stage, reason, "retrieval is degraded");
+    } else {
+        tracing::warn!(stage, reason, "retrieval is degraded");
     }
 }

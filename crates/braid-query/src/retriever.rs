@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use braid_core::{Embedder, IndexProvider, Ledger, Passage, Reranker, Result, TokenCounter};
+use braid_core::{Embedder, IndexProvider, Ledger, Passage, Reranker, Result};
 use braid_runtime::CpuPool;
 use rustc_hash::FxHashSet;
 
@@ -19,6 +19,7 @@ use crate::response::{
     AssembledContext, Degradation, RerankSummary, RetrieveResponse, RetrievedHit, Timings,
 };
 use crate::search::{SearchPlan, Searched, milliseconds, search};
+use crate::word_counter::WordCounter;
 
 /// What a [`Retriever`] works with.
 #[derive(Clone, Debug)]
@@ -38,11 +39,11 @@ pub struct RetrieverParts {
     pub leg_timeout: Option<Duration>,
 }
 
-/// Answers retrievals. Cheap to share; holds no state of its own.
+/// Answers retrievals. Holds no state of its own but the token counts of words.
 #[derive(Debug)]
 pub struct Retriever {
     pub(crate) parts: RetrieverParts,
-    counter: Arc<dyn TokenCounter>,
+    counter: Arc<WordCounter>,
 }
 
 /// What is left of a retrieval once the pin is released.
@@ -59,7 +60,7 @@ struct Found {
 impl Retriever {
     /// A retriever over these parts.
     pub fn new(parts: RetrieverParts) -> Self {
-        let counter = parts.embedder.token_counter();
+        let counter = Arc::new(WordCounter::new(parts.embedder.token_counter()));
         Self { parts, counter }
     }
 

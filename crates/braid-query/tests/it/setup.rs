@@ -132,13 +132,14 @@ pub(crate) fn documents(response: &RetrieveResponse) -> String {
 /// Asks `query` of `lines` with every default but re-ranking.
 #[track_caller]
 pub(crate) fn check(lines: &str, query: &str, expected: Expect) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .unwrap();
-    let response = runtime.block_on(async {
+    let response = block_on(async {
         let setup = Setup::new(lines).await;
         setup.retrieve(setup.request(query)).await
     });
     expected.assert_eq(&show(&response));
+}
+
+pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> T {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_time().build().unwrap().block_on(work)
 }
