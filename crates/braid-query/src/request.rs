@@ -185,67 +185,78 @@ impl RetrieveRequest {
     /// the limit is a bad field).
     pub fn check(&self) -> Result<()> {
         let mut fields = Vec::new();
-        let mut refuse = |pointer: &str, detail: String| {
-            fields.push(FieldError::new(pointer, detail));
-        };
-        if self.query.trim().is_empty() {
-            refuse("/query", "must not be empty".to_owned());
-        }
-        if self.query.len() > MAX_QUERY_BYTES {
-            let length = self.query.len();
-            refuse(
-                "/query",
-                format!("has {length} bytes, the limit is {MAX_QUERY_BYTES}"),
-            );
-        }
-        let counts = [
-            ("/top_k", self.top_k, MAX_TOP_K),
-            (
-                "/candidates/lexical",
-                self.candidates.lexical,
-                MAX_CANDIDATES,
-            ),
-            ("/candidates/dense", self.candidates.dense, MAX_CANDIDATES),
-            ("/rerank/candidates", self.rerank.candidates, MAX_CANDIDATES),
-        ];
-        for (pointer, value, most) in counts {
-            if value == 0 || value > most {
-                refuse(pointer, format!("must be from 1 to {most}, not {value}"));
-            }
-        }
-        if !(self.fusion.k.is_finite() && self.fusion.k >= 0.0) {
-            refuse("/fusion/k", "must be a finite number, 0 or more".to_owned());
-        }
-        let weights = self.fusion.weights;
-        for (pointer, weight) in [
-            ("/fusion/weights/lexical", weights.lexical),
-            ("/fusion/weights/dense", weights.dense),
-        ] {
-            if !(weight.is_finite() && weight >= 0.0) {
-                refuse(pointer, "must be a finite number, 0 or more".to_owned());
-            }
-        }
-        if self.mode == Mode::Hybrid && weights.lexical == 0.0 && weights.dense == 0.0 {
-            let detail = "at least one leg must have a weight above 0";
-            refuse("/fusion/weights", detail.to_owned());
-        }
-        if self
-            .rerank
-            .blend
-            .is_some_and(|blend| !(0.0..=1.0).contains(&blend))
-        {
-            refuse("/rerank/blend", "must be from 0 to 1".to_owned());
-        }
-        if let Some(Err(error)) = self.filter.as_deref().map(Filter::check) {
-            for field in error.fields() {
-                refuse(&format!("/filter{}", field.pointer), field.detail.clone());
-            }
-        }
+        self.check_query(&mut fields);
+        self.check_counts(&mut fields);
+        self.check_fusion(&mut fields);
+        self.check_rerank(&mut fields);
+        self.check_filter(&mut fields);
         match fields.first() {
             None => Ok(()),
             Some(first) => {
                 let message = format!("{}: {}", first.pointer, first.detail);
                 Err(Error::invalid(message).with_fields(fields))
+            }
+        }
+    }
+
+    fn check_query(&self, fields: &mut Vec<FieldError>) {
+        if self.query.trim().is_empty() {
+            fields.push(FieldError::new("/query", "must not be empty"));
+        }
+        if self.query.len() > MAX_QUERY_BYTES {
+            let length = self.query.len();
+            let detail = format!("has {length} bytes, the limit is {MAX_QUERY_BYTES}");
+            fields.push(FieldError::new("/query", detail));
+        }
+    }
+
+    fn check_counts(&self, fields: &mut Vec<FieldError>) {
+        let candidates = self.candidates;
+        let counts = [
+            ("/top_k", self.top_k, MAX_TOP_K),
+            ("/candidates/lexical", candidates.lexical, MAX_CANDIDATES),
+            ("/candidates/dense", candidates.dense, MAX_CANDIDATES),
+            ("/rerank/candidates", self.rerank.candidates, MAX_CANDIDATES),
+        ];
+        for (pointer, value, most) in counts {
+            if value == 0 || value > most {
+                let detail = format!("must be from 1 to {most}, not {value}");
+                fields.push(FieldError::new(pointer, detail));
+            }
+        }
+    }
+
+    fn check_fusion(&self, fields: &mut Vec<FieldError>) {
+        let weights = self.fusion.weights;
+        let numbers = [
+            ("/fusion/k", self.fusion.k),
+            ("/fusion/weights/lexical", weights.lexical),
+            ("/fusion/weights/dense", weights.dense),
+        ];
+        for (pointer, number) in numbers {
+            if !(number.is_finite() && number >= 0.0) {
+                let detail = "must be a finite number, 0 or more";
+                fields.push(FieldError::new(pointer, detail));
+            }
+        }
+        if self.mode == Mode::Hybrid && weights.lexical == 0.0 && weights.dense == 0.0 {
+            let detail = "at least one leg must have a weight above 0";
+            fields.push(FieldError::new("/fusion/weights", detail));
+        }
+    }
+
+    fn check_rerank(&self, fields: &mut Vec<FieldError>) {
+        let is_share = |blend: f64| (0.0..=1.0).contains(&blend);
+        if self.rerank.blend.is_some_and(|blend| !is_share(blend)) {
+            fields.push(FieldError::new("/rerank/blend", "must be from 0 to 1"));
+        }
+    }
+
+    fn check_filter(&self, fields: &mut Vec<FieldError>) {
+        if let Some(Err(error)) = self.filter.as_deref().map(Filter::check) {
+            for field in error.fields() {
+                let pointer = format!("/filter{}", field.pointer);
+                fields.push(FieldError::new(pointer, field.detail.clone()));
             }
         }
     }

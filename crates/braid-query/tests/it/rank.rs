@@ -6,7 +6,7 @@ use braid_query::{RankRequest, RankedDocument, RerankSummary, Stage, StageRankin
 use braid_testkit::{Call, Fault, Faulty, Gate, OverlapReranker};
 use expect_test::expect;
 
-use crate::setup::Setup;
+use crate::setup::{Setup, documents};
 
 /// Document `long` has nine chunks that beat every other document.
 const CROWDED: &str = "
@@ -108,6 +108,29 @@ async fn with_one_chunk_a_document_hybrid_is_rrf_of_the_document_lists() {
     let expected = fuse(&[(1.0, &lexical), (1.0, &dense)], 60.0);
     let expected: Vec<_> = expected.iter().take(10).map(|fused| fused.key).collect();
     assert_eq!(chunks(&rankings.hybrid), expected);
+}
+
+#[tokio::test]
+async fn what_is_ranked_is_what_is_served() {
+    let lines: String = (0..30)
+        .map(|n| format!("d{n}: fox number{n} {}\n", "den ".repeat(n % 5)))
+        .collect();
+    let reranker = OverlapReranker::new().with_blend(0.4);
+    let setup = Setup::new(&lines).await.with_reranker(reranker);
+    let ranked = setup
+        .retriever()
+        .rank(request(&setup, "fox den number7", 20))
+        .await;
+    let ranked = ranked.unwrap();
+    let mut served = setup.request("fox den number7");
+    served.candidates.lexical = 20;
+    served.candidates.dense = 20;
+    served.top_k = 20;
+    for (stage, enabled) in [(&ranked.hybrid, false), (&ranked.rerank, true)] {
+        served.rerank.enabled = enabled;
+        let response = setup.retrieve(served.clone()).await;
+        assert_eq!(names(stage).join(" "), documents(&response));
+    }
 }
 
 #[tokio::test]
