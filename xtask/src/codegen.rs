@@ -1,4 +1,4 @@
-//! Pages of `docs/` that are generated from the code they describe, so that they cannot lie.
+//! Files that are generated from the code they describe, so that they cannot lie.
 
 mod error_codes;
 
@@ -16,10 +16,20 @@ struct Page {
     render: fn(root: &Path) -> Result<String>,
 }
 
-const PAGES: &[Page] = &[Page {
-    path: "docs/error-codes.md",
-    render: error_codes::render,
-}];
+const PAGES: &[Page] = &[
+    Page {
+        path: "config/braid.toml",
+        render: |_| Ok(braid_config::keys::shipped_file()),
+    },
+    Page {
+        path: "docs/configuration.md",
+        render: |_| Ok(braid_config::keys::documentation()),
+    },
+    Page {
+        path: "docs/error-codes.md",
+        render: error_codes::render,
+    },
+];
 
 /// Whether the generated files are written or compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 //! to whom, what may lie in the tree. The checks in [`tidy`] are pure functions over the parsed
 //! `cargo metadata` ([`workspace`]) and the tracked files ([`tree`]), so that each has a test with
 //! a planted violation. Nothing here is part of the product, nothing depends on this crate, and no
-//! check changes a file. `cargo xtask codegen` writes the pages of `docs/` that are made from code.
+//! check changes a file. `cargo xtask codegen` writes the files that are made from code.
 //!
 //! Start at [`rules`] to change a rule, at [`tidy::check`] to add one.
 
@@ -33,9 +33,9 @@ struct Cli {
 enum Task {
     /// Check the dependency, source and file rules; one line per violation, exit status 1 if any
     Tidy,
-    /// Write the generated pages of docs/
+    /// Write the files that are generated from the code
     Codegen {
-        /// Compare instead of writing; exit status 1 if a page is stale
+        /// Compare instead of writing; exit status 1 if a file is stale
         #[arg(long)]
         check: bool,
     },

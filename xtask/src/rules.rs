@@ -77,6 +77,7 @@ pub(crate) const REQUIRED: &[&str] = &[
     "Dockerfile",
     "LICENSE",
     "Makefile",
+    "config/braid.toml",
     "docker-compose.yml",
 ];
 

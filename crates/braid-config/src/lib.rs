@@ -1,1 +1,18 @@
-//! braid-config.
+//! Settings: defaults < file < environment < flags.
+//!
+//! [`Settings`] is what the rest of Braid reads; [`keys::KEYS`] is the one table of every key with its
+//! description, from which files, environment variables, flags and the documentation are served.
+//! Unknown keys and bad values are refused, all at once, each with where it is. This crate opens
+//! one file and nothing else; what settings mean is decided where they are used.
+
+pub mod keys;
+mod load;
+pub mod settings;
+mod value;
+
+pub use keys::{KEYS, Key};
+pub use load::{Overrides, load};
+pub use settings::{
+    ChunkingSection, DenseSection, IngestSection, LexicalSection, LogFormat, LogSection,
+    ModelsSection, RetrieveMode, RetrieveSection, ServerSection, Settings, StorageSection,
+};

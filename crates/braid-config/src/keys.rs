@@ -1,0 +1,168 @@
+//! Every key: its path, what it means, and how it is read and written.
+
+use crate::settings::Settings;
+use crate::value::{Raw, SettingValue};
+
+/// One setting.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// `section.name`.
+    pub path: &'static str,
+    /// What it means, one sentence.
+    pub description: &'static str,
+    pub(crate) set: fn(&mut Settings, &Raw) -> Result<(), String>,
+    get: fn(&Settings) -> Option<String>,
+}
+
+impl Key {
+    /// The value in `settings` as it is written in a file; `None` where it is not set.
+    pub fn value(&self, settings: &Settings) -> Option<String> {
+        (self.get)(settings)
+    }
+
+    /// The environment variable that sets it.
+    pub fn variable(&self) -> String {
+        format!(
+            "BRAID__{}",
+            self.path.replace('.', "__").to_ascii_uppercase()
+        )
+    }
+}
+
+macro_rules! keys {
+    ($($section:ident . $name:ident : $check:expr, $description:literal;)*) => {
+        /// Every key, in the order of the documentation.
+        pub const KEYS: &[Key] = &[$(Key {
+            path: concat!(stringify!($section), ".", stringify!($name)),
+            description: $description,
+            set: |settings, raw| {
+                let value = SettingValue::read(raw)?;
+                let check: fn(&_) -> Result<(), String> = $check;
+                check(&value)?;
+                settings.$section.$name = value;
+                Ok(())
+            },
+            get: |settings| SettingValue::write(&settings.$section.$name),
+        }),*];
+    };
+}
+
+keys! {
+    storage.data_dir: any, "Where everything is stored. One process owns it at a time.";
+    storage.map_size_gib: map_size, "Most GiB of the ledger, and of each collection's vectors. Address space, not memory: only what is used takes disk.";
+    server.listen: any, "Address the server listens on.";
+    server.allow_unauthenticated: any, "Whether the server may listen beyond loopback although requests are not authenticated.";
+    server.max_body_bytes: positive, "Largest request body, in bytes.";
+    server.request_timeout_ms: positive_u64, "Longest time for one request, waiting in line included, in milliseconds.";
+    server.max_concurrent_requests: positive, "Requests that run at once.";
+    server.max_waiting_requests: any, "Requests that may wait in line; more are answered 429.";
+    server.shutdown_grace_ms: any, "How long shutdown waits for requests in flight, in milliseconds.";
+    models.dir: any, "Folder of model folders, searched before the bundled ones.";
+    models.embedder: any, "Name of the embedder. After a change, rebuild every collection.";
+    models.reranker: any, "Name of the re-ranker; none runs without one.";
+    models.ort_library: any, "The ONNX Runtime library; found by itself where not set.";
+    models.threads: any, "Inference threads of each model; 0 is one a core.";
+    chunking.strategy: any, "How documents of new collections are chunked: structure (headings, sentences) or whole.";
+    chunking.target_tokens: positive, "Most tokens in a chunk, counted by the embedder's tokenizer.";
+    chunking.overlap_tokens: any, "Tokens repeated from the chunk before.";
+    lexical.language: any, "Language of new collections' analyzer, such as english, german or none.";
+    lexical.writer_memory_mib: writer_memory, "Memory of an index writer while it is open, in MiB.";
+    dense.ef_construction: positive, "Neighbours considered when a vector is linked into the graph: higher builds better graphs more slowly.";
+    dense.ef_search: positive, "Neighbours kept while the graph is walked: higher finds more of the nearest more slowly.";
+    dense.exact_threshold: any, "Up to this many vectors are compared one by one, without the graph.";
+    retrieve.mode: any, "Which legs a request searches when it does not say: lexical, dense or hybrid.";
+    retrieve.top_k: positive, "Hits returned.";
+    retrieve.candidates_lexical: positive, "Depth of the lexical leg.";
+    retrieve.candidates_dense: positive, "Depth of the dense leg.";
+    retrieve.fusion_k: any, "The constant of Reciprocal Rank Fusion.";
+    retrieve.weight_lexical: any, "Weight of the lexical leg in fusion.";
+    retrieve.weight_dense: any, "Weight of the dense leg in fusion.";
+    retrieve.rerank: any, "Whether the head of the fused list is re-ranked.";
+    retrieve.rerank_candidates: positive, "How many hits are re-ranked.";
+    retrieve.rerank_blend: share, "Weight of the re-ranker in the final score, 0 to 1; the model's own where not set.";
+    retrieve.rerank_deadline_ms: positive_u64, "Time for re-ranking, queueing included, in milliseconds.";
+    retrieve.context_max_tokens: any, "Most tokens of context; 0 assembles none.";
+    retrieve.leg_timeout_ms: positive_u64, "Time a leg has before it counts as failed, in milliseconds.";
+    ingest.embed_batch_chunks: positive, "Texts in one call of the embedder.";
+    ingest.apply_batch_chunks: positive, "Chunks in one index batch during a load.";
+    ingest.apply_interval_ms: any, "How long a load waits for more before it applies, in milliseconds; grows with the cost of applying.";
+    log.level: any, "What is logged: a level or a filter such as info,braid_query=debug.";
+    log.format: any, "How log lines look: text or json.";
+}
+
+fn any<T>(_: &T) -> Result<(), String> {
+    Ok(())
+}
+
+fn require(holds: bool, rule: &str) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(rule.to_owned()) }
+}
+
+fn positive(value: &usize) -> Result<(), String> {
+    require(*value > 0, "must be 1 or more")
+}
+
+fn positive_u64(value: &u64) -> Result<(), String> {
+    require(*value > 0, "must be 1 or more")
+}
+
+fn map_size(value: &f64) -> Result<(), String> {
+    require(
+        (0.001..=65536.0).contains(value),
+        "must be from 0.001 to 65536",
+    )
+}
+
+fn writer_memory(value: &usize) -> Result<(), String> {
+    require((16..=4096).contains(value), "must be from 16 to 4096")
+}
+
+fn share(value: &Option<f64>) -> Result<(), String> {
+    require(
+        value.is_none_or(|share| share <= 1.0),
+        "must be from 0 to 1",
+    )
+}
+
+/// `config/braid.toml`: every key with its description and default. Keys without a default are
+/// commented out.
+pub fn shipped_file() -> String {
+    let defaults = Settings::default();
+    let mut text = String::from(
+        "# Braid's settings, each with its default. Defaults < this file < environment\n# (BRAID__SECTION__KEY) < flags (--set section.key=value). Generated by `cargo xtask codegen`.\n",
+    );
+    let mut current = "";
+    for key in KEYS {
+        let (section, name) = key.path.split_once('.').unwrap_or((key.path, ""));
+        if section != current {
+            text.push_str(&format!("\n[{section}]\n"));
+            current = section;
+        }
+        text.push_str(&format!("# {}\n", key.description));
+        match key.value(&defaults) {
+            Some(value) => text.push_str(&format!("{name} = {value}\n")),
+            None => text.push_str(&format!("# {name} =\n")),
+        }
+    }
+    text
+}
+
+/// `docs/configuration.md`: the same as a table.
+pub fn documentation() -> String {
+    let defaults = Settings::default();
+    let mut text = String::from(
+        "# Configuration\n\nSettings come from four layers, each above the one before: defaults, a file (`--config F`, the environment variable\n`BRAID_CONFIG`, or `./braid.toml` if it exists), environment variables, and flags (`--set section.key=value`, repeatable; some\nsettings have a flag of their own). Unknown keys and bad values are refused, all at once, each with where it is.\n\n[config/braid.toml](../config/braid.toml) has every key with its default. This page is generated from the code.\n\n| key | default | environment | meaning |\n|---|---|---|---|\n",
+    );
+    for key in KEYS {
+        let value = key
+            .value(&defaults)
+            .map_or_else(|| "not set".to_owned(), |value| format!("`{value}`"));
+        text.push_str(&format!(
+            "| `{}` | {value} | `{}` | {} |\n",
+            key.path,
+            key.variable(),
+            key.description
+        ));
+    }
+    text
+}

@@ -1,0 +1,122 @@
+use super::*;
+
+fn variable(name: &str, value: &str) -> (String, String) {
+    (name.to_owned(), value.to_owned())
+}
+
+fn with_file(text: &str) -> (tempfile::TempDir, Overrides) {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("test.toml");
+    std::fs::write(&file, text).unwrap();
+    (
+        directory,
+        Overrides {
+            file: Some(file),
+            ..Overrides::default()
+        },
+    )
+}
+
+#[track_caller]
+fn check_refused(overrides: &Overrides, expected: &[(&str, &str)]) {
+    let error = load(overrides).unwrap_err();
+    assert_eq!(error.fields().len(), expected.len(), "{error}");
+    for (field, (place, detail)) in error.fields().iter().zip(expected) {
+        assert!(
+            field.pointer.ends_with(place),
+            "{} does not end with {place}",
+            field.pointer
+        );
+        assert!(
+            field.detail.contains(detail),
+            "{} does not say {detail}",
+            field.detail
+        );
+    }
+}
+
+#[test]
+fn each_layer_is_above_the_one_before() {
+    let (_directory, mut overrides) =
+        with_file("[retrieve]\ntop_k = 3\nfusion_k = 10\n[server]\nmax_waiting_requests = 1\n");
+    overrides.environment = vec![
+        variable("BRAID__RETRIEVE__FUSION_K", "20"),
+        variable("BRAID__SERVER__MAX_WAITING_REQUESTS", "2"),
+        variable("BRAID_ORT_LIB", "/not/a/setting"),
+    ];
+    overrides.flags = vec![(
+        "--set".to_owned(),
+        "server.max_waiting_requests".to_owned(),
+        "3".to_owned(),
+    )];
+    let settings = load(&overrides).unwrap();
+    assert_eq!(settings.retrieve.top_k, 3);
+    assert_eq!(settings.retrieve.fusion_k, 20.0);
+    assert_eq!(settings.server.max_waiting_requests, 3);
+    assert_eq!(
+        settings.retrieve.candidates_dense,
+        Settings::default().retrieve.candidates_dense
+    );
+}
+
+#[test]
+fn everything_wrong_is_said_at_once_with_its_place() {
+    let (_directory, mut overrides) = with_file(
+        "[server]\nlisten = \"nowhere\"\nmax_bodi_bytes = 1\n\n[retrieve]\ntop_k = -1\nmode = \"both\"\n",
+    );
+    overrides.environment = vec![variable("BRAID__LOG__FORMAT", "xml")];
+    overrides.flags = vec![(
+        "--set".to_owned(),
+        "retrieve.rerank_blend".to_owned(),
+        "2".to_owned(),
+    )];
+    check_refused(
+        &overrides,
+        &[
+            ("test.toml:2", "expected an address"),
+            ("test.toml:3", "did you mean server.max_body_bytes?"),
+            (
+                "test.toml:6",
+                "expected a whole number, 0 or more, found -1",
+            ),
+            ("test.toml:7", "expected one of lexical, dense, hybrid"),
+            ("BRAID__LOG__FORMAT", "expected one of text, json"),
+            ("--set", "must be from 0 to 1"),
+        ],
+    );
+}
+
+#[test]
+fn a_broken_or_missing_file_is_named() {
+    let (_directory, overrides) = with_file("[server]\nlisten = \n");
+    check_refused(&overrides, &[("test.toml:2", "")]);
+    let absent = Overrides {
+        file: Some("/absent/braid.toml".into()),
+        ..Overrides::default()
+    };
+    check_refused(&absent, &[("/absent/braid.toml", "cannot be read")]);
+    let (_directory, overrides) = with_file("top = 1\n");
+    check_refused(&overrides, &[("test.toml:1", "unknown key \"top\"")]);
+}
+
+#[test]
+fn settings_that_contradict_each_other_are_refused() {
+    let (_directory, overrides) =
+        with_file("[chunking]\ntarget_tokens = 10\noverlap_tokens = 10\n");
+    check_refused(&overrides, &[("chunking.overlap_tokens", "less than")]);
+}
+
+/// The shipped file documents every key with its default: as written it says nothing new, and with
+/// every comment mark removed it still parses to the defaults.
+#[test]
+fn the_shipped_file_is_the_defaults() {
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/../../config/braid.toml");
+    let text = std::fs::read_to_string(shipped).unwrap();
+    let (_directory, overrides) = with_file(&text);
+    assert_eq!(load(&overrides).unwrap(), Settings::default());
+    assert_eq!(
+        text,
+        crate::keys::shipped_file(),
+        "run `cargo xtask codegen`"
+    );
+}

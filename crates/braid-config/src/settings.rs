@@ -1,0 +1,284 @@
+//! The settings, section by section, with their defaults.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use braid_core::{ChunkingSettings, ChunkingStrategy, Language};
+
+/// Every setting.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Settings {
+    /// Where and how much is stored.
+    pub storage: StorageSection,
+    /// The HTTP server.
+    pub server: ServerSection,
+    /// Models and their runtime.
+    pub models: ModelsSection,
+    /// How documents of new collections are chunked.
+    pub chunking: ChunkingSection,
+    /// The lexical leg.
+    pub lexical: LexicalSection,
+    /// The dense leg.
+    pub dense: DenseSection,
+    /// Defaults of retrieval requests.
+    pub retrieve: RetrieveSection,
+    /// Background indexing.
+    pub ingest: IngestSection,
+    /// Log lines.
+    pub log: LogSection,
+}
+
+/// Where and how much is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StorageSection {
+    /// The data directory.
+    pub data_dir: PathBuf,
+    /// Most GiB of the ledger, and of each collection's vectors.
+    pub map_size_gib: f64,
+}
+
+/// The HTTP server.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServerSection {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Whether it may listen beyond loopback.
+    pub allow_unauthenticated: bool,
+    /// Largest request body, in bytes.
+    pub max_body_bytes: usize,
+    /// Longest time for one request, in milliseconds.
+    pub request_timeout_ms: u64,
+    /// Requests that run at once.
+    pub max_concurrent_requests: usize,
+    /// Requests that wait.
+    pub max_waiting_requests: usize,
+    /// How long shutdown waits for requests in flight, in milliseconds.
+    pub shutdown_grace_ms: u64,
+}
+
+/// Models and their runtime.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelsSection {
+    /// Folder of model folders, searched first.
+    pub dir: Option<PathBuf>,
+    /// Name of the embedder.
+    pub embedder: String,
+    /// Name of the re-ranker; `none` runs without.
+    pub reranker: String,
+    /// The ONNX Runtime library.
+    pub ort_library: Option<PathBuf>,
+    /// Inference threads per model; 0 is one a core.
+    pub threads: usize,
+}
+
+/// How documents of new collections are chunked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChunkingSection {
+    /// Where boundaries are sought.
+    pub strategy: ChunkingStrategy,
+    /// Most tokens in a chunk.
+    pub target_tokens: usize,
+    /// Tokens repeated from the chunk before.
+    pub overlap_tokens: usize,
+}
+
+/// The lexical leg.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LexicalSection {
+    /// Language of new collections.
+    pub language: Language,
+    /// Memory of an index writer while it is open, in MiB.
+    pub writer_memory_mib: usize,
+}
+
+/// The dense leg.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DenseSection {
+    /// Neighbours considered when a vector is linked into the graph.
+    pub ef_construction: usize,
+    /// Neighbours kept while the graph is walked.
+    pub ef_search: usize,
+    /// Up to this many vectors are compared one by one.
+    pub exact_threshold: usize,
+}
+
+/// Which legs a request searches when it does not say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RetrieveMode {
+    /// BM25 alone.
+    Lexical,
+    /// Embeddings alone.
+    Dense,
+    /// Both, fused.
+    #[default]
+    Hybrid,
+}
+
+/// Defaults of retrieval requests.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RetrieveSection {
+    /// Which legs.
+    pub mode: RetrieveMode,
+    /// Hits returned.
+    pub top_k: usize,
+    /// Depth of the lexical leg.
+    pub candidates_lexical: usize,
+    /// Depth of the dense leg.
+    pub candidates_dense: usize,
+    /// RRF's constant.
+    pub fusion_k: f64,
+    /// Weight of the lexical leg.
+    pub weight_lexical: f64,
+    /// Weight of the dense leg.
+    pub weight_dense: f64,
+    /// Whether the head of the list is re-ranked.
+    pub rerank: bool,
+    /// How many hits are.
+    pub rerank_candidates: usize,
+    /// Weight of the re-ranker; `None` is the model's own.
+    pub rerank_blend: Option<f64>,
+    /// Time for re-ranking, in milliseconds.
+    pub rerank_deadline_ms: u64,
+    /// Most tokens of context.
+    pub context_max_tokens: usize,
+    /// Time a leg has before it counts as failed, in milliseconds.
+    pub leg_timeout_ms: u64,
+}
+
+/// Background indexing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IngestSection {
+    /// Texts in one call of the embedder.
+    pub embed_batch_chunks: usize,
+    /// Chunks in one index batch.
+    pub apply_batch_chunks: usize,
+    /// Shortest wait for more while a load is in progress, in milliseconds.
+    pub apply_interval_ms: u64,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Log lines.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogSection {
+    /// A `tracing` filter.
+    pub level: String,
+    /// How lines look.
+    pub format: LogFormat,
+}
+
+impl Default for StorageSection {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("data"),
+            map_size_gib: 16.0,
+        }
+    }
+}
+
+impl Default for ServerSection {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080),
+            allow_unauthenticated: false,
+            max_body_bytes: 32 * 1024 * 1024,
+            request_timeout_ms: 30_000,
+            max_concurrent_requests: 32,
+            max_waiting_requests: 128,
+            shutdown_grace_ms: 10_000,
+        }
+    }
+}
+
+impl Default for ModelsSection {
+    fn default() -> Self {
+        Self {
+            dir: None,
+            embedder: "all-MiniLM-L6-v2-int8".to_owned(),
+            reranker: "braid-rerank-first-en".to_owned(),
+            ort_library: None,
+            threads: 0,
+        }
+    }
+}
+
+impl Default for ChunkingSection {
+    fn default() -> Self {
+        let ChunkingSettings {
+            strategy,
+            target_tokens,
+            overlap_tokens,
+        } = ChunkingSettings::default();
+        Self {
+            strategy,
+            target_tokens,
+            overlap_tokens,
+        }
+    }
+}
+
+impl Default for LexicalSection {
+    fn default() -> Self {
+        Self {
+            language: Language::English,
+            writer_memory_mib: 64,
+        }
+    }
+}
+
+impl Default for DenseSection {
+    fn default() -> Self {
+        Self {
+            ef_construction: 96,
+            ef_search: 96,
+            exact_threshold: 4000,
+        }
+    }
+}
+
+impl Default for RetrieveSection {
+    fn default() -> Self {
+        Self {
+            mode: RetrieveMode::Hybrid,
+            top_k: 8,
+            candidates_lexical: 50,
+            candidates_dense: 50,
+            fusion_k: 60.0,
+            weight_lexical: 1.0,
+            weight_dense: 1.0,
+            rerank: true,
+            rerank_candidates: 30,
+            rerank_blend: None,
+            rerank_deadline_ms: 150,
+            context_max_tokens: 2000,
+            leg_timeout_ms: 5000,
+        }
+    }
+}
+
+impl Default for IngestSection {
+    fn default() -> Self {
+        Self {
+            embed_batch_chunks: 256,
+            apply_batch_chunks: 8192,
+            apply_interval_ms: 2000,
+        }
+    }
+}
+
+impl Default for LogSection {
+    fn default() -> Self {
+        Self {
+            level: "info".to_owned(),
+            format: LogFormat::Text,
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! Values as they come in: typed from a file, text from the environment and from flags.
+
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use braid_core::{ChunkingStrategy, Language};
+
+use crate::settings::{LogFormat, RetrieveMode};
+
+/// A value before it has a type.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Raw {
+    /// From the environment or a flag, or a string of a file.
+    Text(String),
+    /// An integer of a file.
+    Integer(i64),
+    /// A float of a file.
+    Float(f64),
+    /// A boolean of a file.
+    Boolean(bool),
+    /// Something no setting takes: an array, a date.
+    Other(&'static str),
+}
+
+/// A type a setting may have.
+pub(crate) trait SettingValue: Sized {
+    /// Reads a value, or says what is expected instead.
+    fn read(raw: &Raw) -> Result<Self, String>;
+    /// The value as it is written in a file; `None` where it is not set.
+    fn write(&self) -> Option<String>;
+}
+
+impl Raw {
+    fn shown(&self) -> String {
+        match self {
+            Self::Text(text) => format!("{text:?}"),
+            Self::Integer(number) => number.to_string(),
+            Self::Float(number) => number.to_string(),
+            Self::Boolean(value) => value.to_string(),
+            Self::Other(kind) => (*kind).to_owned(),
+        }
+    }
+
+    fn expected(&self, what: impl Display) -> String {
+        format!("expected {what}, found {}", self.shown())
+    }
+}
+
+impl SettingValue for bool {
+    fn read(raw: &Raw) -> Result<Self, String> {
+        match raw {
+            Raw::Boolean(value) => Ok(*value),
+            Raw::Text(text) => text.parse().map_err(|_| raw.expected("true or false")),
+            Raw::Integer(_) | Raw::Float(_) | Raw::Other(_) => Err(raw.expected("true or false")),
+        }
+    }
+
+    fn write(&self) -> Option<String> {
+        Some(self.to_string())
+    }
+}
+
+macro_rules! whole_number {
+    ($($kind:ty),*) => {$(
+        impl SettingValue for $kind {
+            fn read(raw: &Raw) -> Result<Self, String> {
+                let error = || raw.expected("a whole number, 0 or more");
+                match raw {
+                    Raw::Integer(number) => Self::try_from(*number).map_err(|_| error()),
+                    Raw::Text(text) => text.replace('_', "").parse().map_err(|_| error()),
+                    Raw::Boolean(_) | Raw::Float(_) | Raw::Other(_) => Err(error()),
+                }
+            }
+
+            fn write(&self) -> Option<String> {
+                Some(self.to_string())
+            }
+        }
+    )*};
+}
+
+whole_number!(usize, u64);
+
+impl SettingValue for f64 {
+    fn read(raw: &Raw) -> Result<Self, String> {
+        let number = match raw {
+            Raw::Integer(number) => *number as Self,
+            Raw::Float(number) => *number,
+            Raw::Text(text) => text.parse().map_err(|_| raw.expected("a number"))?,
+            Raw::Boolean(_) | Raw::Other(_) => return Err(raw.expected("a number")),
+        };
+        if number.is_finite() && number >= 0.0 {
+            Ok(number)
+        } else {
+            Err(raw.expected("a finite number, 0 or more"))
+        }
+    }
+
+    fn write(&self) -> Option<String> {
+        Some(format!("{self:?}"))
+    }
+}
+
+/// A setting that is a text: unset when empty in the environment.
+fn text(raw: &Raw) -> Result<&str, String> {
+    match raw {
+        Raw::Text(text) if !text.is_empty() => Ok(text),
+        Raw::Text(_) | Raw::Boolean(_) | Raw::Integer(_) | Raw::Float(_) | Raw::Other(_) => {
+            Err(raw.expected("a text that is not empty"))
+        }
+    }
+}
+
+fn quoted(text: impl Display) -> Option<String> {
+    Some(format!("{:?}", text.to_string()))
+}
+
+impl SettingValue for String {
+    fn read(raw: &Raw) -> Result<Self, String> {
+        text(raw).map(str::to_owned)
+    }
+
+    fn write(&self) -> Option<String> {
+        quoted(self)
+    }
+}
+
+impl SettingValue for PathBuf {
+    fn read(raw: &Raw) -> Result<Self, String> {
+        text(raw).map(Self::from)
+    }
+
+    fn write(&self) -> Option<String> {
+        quoted(self.display())
+    }
+}
+
+impl<T: SettingValue> SettingValue for Option<T> {
+    fn read(raw: &Raw) -> Result<Self, String> {
+        T::read(raw).map(Some)
+    }
+
+    fn write(&self) -> Option<String> {
+        self.as_ref().and_then(T::write)
+    }
+}
+
+impl SettingValue for SocketAddr {
+    fn read(raw: &Raw) -> Result<Self, String> {
+        text(raw)?
+            .parse()
+            .map_err(|_| raw.expected("an address such as 127.0.0.1:8080"))
+    }
+
+    fn write(&self) -> Option<String> {
+        quoted(self)
+    }
+}
+
+fn parsed<T: FromStr<Err = braid_core::Error>>(raw: &Raw) -> Result<T, String> {
+    text(raw)?
+        .parse()
+        .map_err(|error: braid_core::Error| error.message().to_owned())
+}
+
+impl SettingValue for Language {
+    fn read(raw: &Raw) -> Result<Self, String> {
+        parsed(raw)
+    }
+
+    fn write(&self) -> Option<String> {
+        quoted(self)
+    }
+}
+
+impl SettingValue for ChunkingStrategy {
+    fn read(raw: &Raw) -> Result<Self, String> {
+        parsed(raw)
+    }
+
+    fn write(&self) -> Option<String> {
+        quoted(self.as_str())
+    }
+}
+
+/// Reads one of some names.
+fn one_of<T: Copy>(raw: &Raw, names: &[(T, &'static str)]) -> Result<T, String> {
+    let found = names
+        .iter()
+        .find(|(_, name)| matches!(raw, Raw::Text(text) if text == name));
+    found.map(|(value, _)| *value).ok_or_else(|| {
+        let known: Vec<_> = names.iter().map(|(_, name)| *name).collect();
+        raw.expected(format!("one of {}", known.join(", ")))
+    })
+}
+
+fn name_of<T: PartialEq>(value: &T, names: &[(T, &'static str)]) -> Option<String> {
+    names
+        .iter()
+        .find(|(known, _)| known == value)
+        .and_then(|(_, name)| quoted(name))
+}
+
+const MODES: [(RetrieveMode, &str); 3] = [
+    (RetrieveMode::Lexical, "lexical"),
+    (RetrieveMode::Dense, "dense"),
+    (RetrieveMode::Hybrid, "hybrid"),
+];
+
+impl SettingValue for RetrieveMode {
+    fn read(raw: &Raw) -> Result<Self, String> {
+        one_of(raw, &MODES)
+    }
+
+    fn write(&self) -> Option<String> {
+        name_of(self, &MODES)
+    }
+}
+
+const FORMATS: [(LogFormat, &str); 2] = [(LogFormat::Text, "text"), (LogFormat::Json, "json")];
+
+impl SettingValue for LogFormat {
+    fn read(raw: &Raw) -> Result<Self, String> {
+        one_of(raw, &FORMATS)
+    }
+
+    fn write(&self) -> Option<String> {
+        name_of(self, &FORMATS)
+    }
+}
