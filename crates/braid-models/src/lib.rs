@@ -1,1 +1,44 @@
-//! braid-models.
+//! Models: the embedder and the cross-encoder, run in process on ONNX Runtime.
+//!
+//! [`ModelStore`] finds model directories, verifies them and loads them into the ports
+//! [`Embedder`](braid_core::Embedder) and [`Reranker`](braid_core::Reranker). Nothing is fetched
+//! while serving, and nothing here blocks an async thread: inference runs on threads of its own
+//! behind bounded queues (`lane`), queries apart from and ahead of bulk work (`gate`).
+//!
+//! Sessions are driven through `ort` directly rather than through fastembed's `TextEmbedding` and
+//! `TextRerank`, because those pad and truncate for themselves: they cannot batch by token budget,
+//! truncate only the passage of a pair, skip abandoned work or run a dynamically quantized model
+//! one text at a time (which is what keeps its vectors independent of their batch mates). fastembed
+//! gives the pooling vocabulary, the catalogue of built-in models and, with the `hub` feature, the
+//! download behind `braid models pull`.
+//!
+//! Start at [`store`] for what can be loaded, at `embedder` for how a text becomes a vector.
+
+mod batch;
+mod catalogue;
+mod embedder;
+mod gate;
+mod lane;
+mod library;
+mod manifest;
+mod options;
+mod places;
+mod pooling;
+mod probe;
+#[cfg(feature = "hub")]
+mod pull;
+mod reranker;
+mod session;
+pub mod store;
+mod tokenizer;
+mod verify;
+
+pub use embedder::OnnxEmbedder;
+pub use library::{LibrarySource, ORT_VERSION, library_path};
+pub use manifest::{Batching, Manifest, ModelKind, PoolingKind};
+pub use options::{EmbedderOptions, RerankerOptions, StoreOptions};
+pub use reranker::OnnxReranker;
+pub use store::{
+    DEFAULT_EMBEDDER, DEFAULT_RERANKER, ModelDir, ModelStatus, ModelStore, ModelSummary,
+};
+pub use verify::{FileCheck, FileState};

@@ -1,0 +1,272 @@
+//! [`OnnxEmbedder`]: texts to vectors.
+//!
+//! Queries have a session and a thread of their own, so that one never waits behind a passage;
+//! passages have one of each per core, each run on one thread, because two runs side by side beat
+//! one run over two threads. Sessions for passages are opened when the first passages come: a
+//! server that only answers queries does not hold them.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use braid_core::{Embedder, Embedding, Error, Fingerprint, Result, TokenCounter};
+use fastembed::Pooling;
+use ort::environment::Environment;
+
+use crate::batch::{Batch, BatchPlan, by_length};
+use crate::gate::{Gate, LONGEST_WAIT};
+use crate::lane::{Caller, Lane, LaneSettings};
+use crate::manifest::{Batching, EmbedderManifest, MODEL_FILE};
+use crate::options::EmbedderOptions;
+use crate::probe::probe_embedder;
+use crate::session::{ModelSession, SessionSource, unavailable};
+use crate::store::ModelDir;
+use crate::tokenizer::ModelTokenizer;
+
+/// Outputs to embed with, best first: what the network pools itself, then token vectors.
+const OUTPUTS: &[&str] = &[
+    "sentence_embedding",
+    "text_embeds",
+    "last_hidden_state",
+    "token_embeddings",
+];
+
+/// Passages in one task: enough for batches of similar length, few enough that a caller who gives
+/// up is noticed soon and the last tasks of a call keep every thread busy.
+const PASSAGES_PER_TASK: usize = 16;
+
+/// Passages per task where they are batched: more of them make fuller batches.
+const BATCHED_PASSAGES_PER_TASK: usize = 64;
+
+/// A sentence embedder on ONNX Runtime.
+#[derive(Debug)]
+pub struct OnnxEmbedder {
+    fingerprint: Fingerprint,
+    network: Arc<Network>,
+    dimension: usize,
+    gate: Arc<Gate>,
+    queries: Lane<ModelSession>,
+    passages: Lane<ModelSession>,
+}
+
+/// What turns texts into vectors, apart from the session.
+#[derive(Debug)]
+struct Network {
+    tokenizer: ModelTokenizer,
+    pooling: Pooling,
+    plan: BatchPlan,
+    query_prefix: String,
+    passage_prefix: String,
+}
+
+impl OnnxEmbedder {
+    /// Loads a verified model directory. Blocks for as long as opening one session takes.
+    ///
+    /// # Errors
+    /// [`ModelUnavailable`](braid_core::ErrorCode::ModelUnavailable) when the model cannot be used
+    /// or does not give the outputs its probes expect.
+    pub(crate) fn load(
+        model: &ModelDir,
+        environment: Environment,
+        gate: Arc<Gate>,
+        options: &EmbedderOptions,
+    ) -> Result<Self> {
+        let section = model.manifest.embedder_section();
+        let network = Arc::new(Network::read(model, &section, options)?);
+        let source = SessionSource {
+            environment,
+            model: model.path.join(MODEL_FILE),
+            outputs: OUTPUTS,
+            any_sole_output: true,
+            threads: 1,
+        };
+        let mut session = ModelSession::open(&source)?;
+        let dimension = network.check(&mut session, &section, model)?;
+        let fingerprint = model.fingerprint(&format!(
+            "dimension {dimension}, pooling {:?}, query prefix {:?}, passage prefix {:?}",
+            section.pooling, section.query_prefix, section.passage_prefix
+        ))?;
+        let lane = |name, threads, capacity, ready| {
+            let source = source.clone();
+            let settings = LaneSettings {
+                name,
+                threads,
+                capacity,
+                warm: false,
+            };
+            Lane::start(settings, ready, move || ModelSession::open(&source))
+        };
+        let threads = options.threads.max(1);
+        Ok(Self {
+            fingerprint,
+            network,
+            dimension,
+            gate,
+            queries: lane("embed-query", 1, options.query_queue, vec![session])?,
+            passages: lane("embed-passages", threads, threads * 2, Vec::new())?,
+        })
+    }
+}
+
+#[async_trait]
+impl Embedder for OnnxEmbedder {
+    fn fingerprint(&self) -> &Fingerprint {
+        &self.fingerprint
+    }
+
+    fn dimension(&self) -> usize {
+        self.dimension
+    }
+
+    fn token_counter(&self) -> Arc<dyn TokenCounter> {
+        Arc::new(self.network.tokenizer.clone())
+    }
+
+    /// Waits for room instead of refusing when there is more than enough bulk work.
+    ///
+    /// # Cancel safety
+    /// Dropping the future abandons what has not run yet.
+    async fn embed_passages(&self, texts: Vec<String>) -> Result<Vec<Embedding>> {
+        let mut answers = Vec::new();
+        for (places, texts) in self.network.tasks(texts) {
+            let (network, gate) = (Arc::clone(&self.network), Arc::clone(&self.gate));
+            let work = move |session: &mut ModelSession, caller: &dyn Caller| {
+                network.embed_passages(session, &texts, || {
+                    gate.yield_to_foreground(LONGEST_WAIT);
+                    !caller.is_gone()
+                })
+            };
+            answers.push((places, self.passages.submit(work).await?));
+        }
+        let mut placed = Vec::new();
+        for (places, answer) in answers {
+            placed.extend(places.into_iter().zip(answer.wait().await?));
+        }
+        placed.sort_unstable_by_key(|(place, _)| *place);
+        Ok(placed.into_iter().map(|(_, embedding)| embedding).collect())
+    }
+
+    async fn embed_query(&self, text: &str) -> Result<Embedding> {
+        let foreground = self.gate.enter();
+        let network = Arc::clone(&self.network);
+        let text = format!("{}{text}", network.query_prefix);
+        let answer = self
+            .queries
+            .try_submit(move |session, _| network.embed_one(session, &text));
+        let embedding = answer?.wait().await;
+        drop(foreground);
+        embedding
+    }
+}
+
+impl Network {
+    fn read(
+        model: &ModelDir,
+        section: &EmbedderManifest,
+        options: &EmbedderOptions,
+    ) -> Result<Self> {
+        let manifest = &model.manifest;
+        Ok(Self {
+            tokenizer: ModelTokenizer::read(&model.path, manifest.max_tokens)?,
+            pooling: section.pooling.into(),
+            plan: BatchPlan {
+                batching: manifest.batching,
+                tokens: options.batch_tokens,
+            },
+            query_prefix: section.query_prefix.clone(),
+            passage_prefix: section.passage_prefix.clone(),
+        })
+    }
+
+    /// Runs the probes; gives the dimension.
+    fn check(
+        &self,
+        session: &mut ModelSession,
+        section: &EmbedderManifest,
+        model: &ModelDir,
+    ) -> Result<usize> {
+        let dimension = self
+            .embed_one(session, "a text to see the length of a vector")?
+            .len();
+        if section
+            .dimension
+            .is_some_and(|declared| declared != dimension)
+        {
+            let problem =
+                format!("its vectors have {dimension} numbers, not what its manifest says");
+            return Err(unavailable(&model.path, problem));
+        }
+        probe_embedder(section, |text| Ok(self.embed_one(session, text)?.to_vec()))
+            .map_err(|error| error.context(format_args!("loading {}", model.name)))?;
+        Ok(dimension)
+    }
+
+    /// Cuts a call into tasks of texts of similar length, longest first so that the last task is
+    /// short, and remembers each text's place.
+    fn tasks(&self, texts: Vec<String>) -> Vec<(Vec<usize>, Vec<String>)> {
+        let size = match self.plan.batching {
+            Batching::Single => PASSAGES_PER_TASK,
+            Batching::Tokens => BATCHED_PASSAGES_PER_TASK,
+        };
+        let mut order = by_length(&texts, String::len);
+        order.reverse();
+        let mut texts: Vec<Option<String>> = texts.into_iter().map(Some).collect();
+        order
+            .chunks(size)
+            .map(|places| {
+                let texts = places
+                    .iter()
+                    .filter_map(|place| texts[*place].take())
+                    .collect();
+                (places.to_vec(), texts)
+            })
+            .collect()
+    }
+
+    /// Embeds passages, in order. `go_on` is asked before every run.
+    fn embed_passages(
+        &self,
+        session: &mut ModelSession,
+        texts: &[String],
+        go_on: impl Fn() -> bool,
+    ) -> Result<Vec<Embedding>> {
+        let encodings = texts
+            .iter()
+            .map(|text| match self.passage_prefix.as_str() {
+                "" => self.tokenizer.encode(text),
+                prefix => self.tokenizer.encode(&format!("{prefix}{text}")),
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let order = by_length(&encodings, |encoding| encoding.len());
+        let lengths: Vec<usize> = order.iter().map(|place| encodings[*place].len()).collect();
+        let mut embeddings: Vec<Option<Embedding>> = vec![None; texts.len()];
+        for run in self.plan.runs(&lengths) {
+            if !go_on() {
+                return Err(Error::internal(
+                    "nobody waits for these embeddings any more",
+                ));
+            }
+            let places = &order[run];
+            let batch = Batch::new(
+                places.iter().map(|place| &encodings[*place]),
+                self.tokenizer.pad(),
+            );
+            for (place, embedding) in places.iter().zip(self.run(session, &batch)?) {
+                embeddings[*place] = Some(embedding);
+            }
+        }
+        Ok(embeddings.into_iter().flatten().collect())
+    }
+
+    fn embed_one(&self, session: &mut ModelSession, text: &str) -> Result<Embedding> {
+        let encoding = self.tokenizer.encode(text)?;
+        let batch = Batch::new([&encoding], self.tokenizer.pad());
+        let embedding = self.run(session, &batch)?.pop();
+        embedding.ok_or_else(|| Error::internal("the model gave no vector"))
+    }
+
+    fn run(&self, session: &mut ModelSession, batch: &Batch) -> Result<Vec<Embedding>> {
+        session.run(batch, |shape, data| {
+            crate::pooling::pool(shape, data, batch, &self.pooling)
+        })
+    }
+}

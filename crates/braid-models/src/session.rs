@@ -1,0 +1,144 @@
+//! One network, ready to run on one thread at a time.
+
+use std::path::{Path, PathBuf};
+
+use braid_core::{Error, ErrorCode, Result};
+use ort::environment::Environment;
+use ort::ep::CPU;
+use ort::session::Session;
+use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
+use ort::value::{TensorElementType, TensorRef};
+
+use crate::batch::Batch;
+
+/// Inputs Braid can feed.
+const INPUTS: [&str; 3] = ["input_ids", "attention_mask", "token_type_ids"];
+
+/// How sessions of one model are opened. Every session holds the weights once.
+#[derive(Clone, Debug)]
+pub(crate) struct SessionSource {
+    pub(crate) environment: Environment,
+    pub(crate) model: PathBuf,
+    /// Outputs to look for, the first that exists is read; when none does, a sole output is.
+    pub(crate) outputs: &'static [&'static str],
+    /// Whether an output under another name will do when it is the only one.
+    pub(crate) any_sole_output: bool,
+    /// Threads within one run.
+    pub(crate) threads: usize,
+}
+
+/// An ONNX Runtime session and what Braid needs to know of its network.
+#[derive(Debug)]
+pub(crate) struct ModelSession {
+    session: Session,
+    inputs: Vec<&'static str>,
+    output: String,
+}
+
+impl ModelSession {
+    /// Opens a session and checks that the network's inputs and outputs are ones Braid can use.
+    ///
+    /// # Errors
+    /// [`ModelUnavailable`](ErrorCode::ModelUnavailable).
+    pub(crate) fn open(source: &SessionSource) -> Result<Self> {
+        let session = build(source)?;
+        let inputs = known_inputs(&session, &source.model)?;
+        let output = choose_output(&session, source)?;
+        Ok(Self {
+            session,
+            inputs,
+            output,
+        })
+    }
+
+    /// Runs the network and reads its output: shape and values.
+    pub(crate) fn run<T>(
+        &mut self,
+        batch: &Batch,
+        read: impl FnOnce(&[i64], &[f32]) -> Result<T>,
+    ) -> Result<T> {
+        let shape = [batch.rows, batch.columns];
+        let mut inputs = Vec::with_capacity(self.inputs.len());
+        for name in &self.inputs {
+            let data = match *name {
+                "input_ids" => &batch.ids,
+                "attention_mask" => &batch.mask,
+                _ => &batch.types,
+            };
+            let tensor = TensorRef::from_array_view((shape, data.as_slice())).map_err(failed)?;
+            inputs.push((*name, tensor));
+        }
+        let outputs = self.session.run(inputs).map_err(failed)?;
+        let output = outputs
+            .get(self.output.as_str())
+            .ok_or_else(|| Error::internal("the model left its output out"))?;
+        let (shape, data) = output.try_extract_tensor::<f32>().map_err(failed)?;
+        read(shape, data)
+    }
+}
+
+fn failed(error: ort::Error) -> Error {
+    Error::internal("inference failed").with_source(error)
+}
+
+pub(crate) fn unavailable(model: &Path, problem: impl std::fmt::Display) -> Error {
+    let message = format!("the model {} cannot be used: {problem}", model.display());
+    Error::new(ErrorCode::ModelUnavailable, message)
+}
+
+fn build(source: &SessionSource) -> Result<Session> {
+    configure(source)
+        .and_then(|mut builder| builder.commit_from_file(&source.model))
+        .map_err(|error| unavailable(&source.model, &error).with_source(error))
+}
+
+fn configure(source: &SessionSource) -> ort::Result<SessionBuilder> {
+    // No arena: inputs are small, it gains no speed here and never gives memory back.
+    let cpu = CPU::default().with_arena_allocator(false).build();
+    Ok(Session::builder(&source.environment)?
+        .with_execution_providers([cpu])?
+        .with_optimization_level(GraphOptimizationLevel::Level3)?
+        .with_intra_threads(source.threads)?
+        .with_intra_op_spinning(false)?)
+}
+
+fn known_inputs(session: &Session, model: &Path) -> Result<Vec<&'static str>> {
+    let known = |name: &str| INPUTS.into_iter().find(|known| *known == name);
+    session
+        .inputs()
+        .iter()
+        .map(|input| {
+            known(input.name()).ok_or_else(|| {
+                let problem = format!(
+                    "it wants an input `{}`, which braid does not feed",
+                    input.name()
+                );
+                unavailable(model, problem)
+            })
+        })
+        .collect()
+}
+
+fn choose_output(session: &Session, source: &SessionSource) -> Result<String> {
+    let outputs = session.outputs();
+    let named = source
+        .outputs
+        .iter()
+        .find_map(|wanted| outputs.iter().find(|output| output.name() == *wanted));
+    let sole = || {
+        outputs
+            .first()
+            .filter(|_| source.any_sole_output && outputs.len() == 1)
+    };
+    let Some(output) = named.or_else(sole) else {
+        let found: Vec<_> = outputs.iter().map(|output| output.name()).collect();
+        let wanted = source.outputs.join(", ");
+        let problem = format!("it has the outputs {found:?} and none of {wanted}");
+        return Err(unavailable(&source.model, problem));
+    };
+    if output.dtype().tensor_type() != Some(TensorElementType::Float32) {
+        let problem = format!("its output `{}` is not of 32-bit floats", output.name());
+        return Err(unavailable(&source.model, problem));
+    }
+    Ok(output.name().to_owned())
+}

@@ -1,0 +1,146 @@
+//! Texts and pairs to token ids, within a model's window.
+//!
+//! The truncation and padding that `tokenizer.json` may ask for are switched off: truncation is
+//! done here (a pair gives up passage before query), padding when a batch is put together. Nothing
+//! here uses the tokenizers crate's batch calls, which spread over a global thread pool.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use braid_core::{Error, ErrorCode, Result, TokenCounter};
+use tokenizers::{Encoding, PostProcessor, Tokenizer, TruncationDirection};
+
+use crate::manifest::TOKENIZER_FILE;
+
+/// Passage tokens kept free when a query alone would fill the window, where the window allows.
+const LEAST_PASSAGE_TOKENS: usize = 64;
+/// Text beyond this many bytes per token of the window is cut before it is tokenized: what follows
+/// so much text cannot be within the window, unless nearly all of it is whitespace.
+const BYTES_PER_TOKEN: usize = 64;
+
+/// A model's tokenizer and window. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct ModelTokenizer {
+    tokenizer: Arc<Tokenizer>,
+    max_tokens: usize,
+    special_single: usize,
+    special_pair: usize,
+    pad: u32,
+}
+
+impl fmt::Debug for ModelTokenizer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ModelTokenizer")
+            .field("max_tokens", &self.max_tokens)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ModelTokenizer {
+    /// Reads the tokenizer of a model directory.
+    ///
+    /// # Errors
+    /// [`ModelUnavailable`](ErrorCode::ModelUnavailable) when it is missing or not a tokenizer.
+    pub(crate) fn read(dir: &Path, max_tokens: usize) -> Result<Self> {
+        let path = dir.join(TOKENIZER_FILE);
+        let unavailable = |error: tokenizers::Error| {
+            let message = format!("the tokenizer {} cannot be read", path.display());
+            Error::new(ErrorCode::ModelUnavailable, message).with_source(error)
+        };
+        let mut tokenizer = Tokenizer::from_file(&path).map_err(unavailable)?;
+        let pad = pad_id(&tokenizer);
+        tokenizer.with_truncation(None).map_err(unavailable)?;
+        tokenizer.with_padding(None);
+        let special = |pair| {
+            tokenizer
+                .get_post_processor()
+                .map_or(0, |p| p.added_tokens(pair))
+        };
+        let (special_single, special_pair) = (special(false), special(true));
+        if max_tokens <= special_pair.max(special_single) + 1 {
+            let message = format!("a window of {max_tokens} tokens leaves no room for text");
+            return Err(Error::new(ErrorCode::ModelUnavailable, message));
+        }
+        Ok(Self {
+            tokenizer: Arc::new(tokenizer),
+            max_tokens,
+            special_single,
+            special_pair,
+            pad,
+        })
+    }
+
+    /// The id to pad with.
+    pub(crate) fn pad(&self) -> u32 {
+        self.pad
+    }
+
+    /// A text with its special tokens, cut at the window's end.
+    pub(crate) fn encode(&self, text: &str) -> Result<Encoding> {
+        let encoding = self.pieces(text, self.max_tokens - self.special_single)?;
+        self.tokenizer
+            .post_process(encoding, None, true)
+            .map_err(cannot_tokenize)
+    }
+
+    /// A query's pieces for [`ModelTokenizer::encode_pair`], cut only where it would leave a
+    /// passage no room.
+    pub(crate) fn encode_query(&self, query: &str) -> Result<Encoding> {
+        let room = self.max_tokens - self.special_pair;
+        self.pieces(query, room - LEAST_PASSAGE_TOKENS.min(room / 2))
+    }
+
+    /// A pair with its special tokens; the passage is cut at the window's end.
+    pub(crate) fn encode_pair(&self, query: &Encoding, passage: &str) -> Result<Encoding> {
+        let room = self.max_tokens - self.special_pair - query.len();
+        let passage = self.pieces(passage, room)?;
+        self.tokenizer
+            .post_process(query.clone(), Some(passage), true)
+            .map_err(cannot_tokenize)
+    }
+
+    /// At most `most` tokens of `text`, without special tokens.
+    fn pieces(&self, text: &str, most: usize) -> Result<Encoding> {
+        let text = clip(text, self.max_tokens * BYTES_PER_TOKEN);
+        let mut encoding = self
+            .tokenizer
+            .encode_fast(text, false)
+            .map_err(cannot_tokenize)?;
+        encoding.truncate(most, 0, TruncationDirection::Right);
+        Ok(encoding)
+    }
+}
+
+impl TokenCounter for ModelTokenizer {
+    fn count(&self, text: &str) -> usize {
+        match self.tokenizer.encode_fast(text, false) {
+            Ok(encoding) => encoding.len(),
+            // A tokenizer without an unknown token can fail: words are a fair guess.
+            Err(_) => text.split_whitespace().count(),
+        }
+    }
+
+    fn max_tokens(&self) -> usize {
+        self.max_tokens
+    }
+}
+
+fn pad_id(tokenizer: &Tokenizer) -> u32 {
+    let declared = tokenizer.get_padding().map(|padding| padding.pad_id);
+    let named = || {
+        ["[PAD]", "<pad>"]
+            .iter()
+            .find_map(|token| tokenizer.token_to_id(token))
+    };
+    declared.or_else(named).unwrap_or(0)
+}
+
+/// The longest start of `text` of at most `most` bytes that ends between characters.
+fn clip(text: &str, most: usize) -> &str {
+    &text[..text.floor_char_boundary(most)]
+}
+
+fn cannot_tokenize(error: tokenizers::Error) -> Error {
+    Error::internal("cannot tokenize").with_source(error)
+}
