@@ -6,26 +6,32 @@
 //! [`Faulty`] wraps any port and fails or holds scripted calls, so that crashes and interleavings
 //! are tested without sleeps. Everything is deterministic.
 
+pub mod embedder_suite;
 pub mod faulty;
 pub mod fixture;
 pub mod hash_embedder;
 pub mod ledger_suite;
+pub mod lexical_suite;
 pub mod overlap_reranker;
 pub mod ram_ledger;
 pub mod ram_lexical;
 pub mod ram_provider;
 pub mod ram_vector;
+pub mod reranker_suite;
 pub mod vector_suite;
 
+pub use embedder_suite::embedder_suite;
 pub use faulty::{Call, Fault, Faulty, Gate};
 pub use fixture::MiniCorpus;
 pub use hash_embedder::{HashEmbedder, WhitespaceTokens};
 pub use ledger_suite::{LedgerSubject, ledger_durability_suite, ledger_suite};
+pub use lexical_suite::{lexical_durability_suite, lexical_suite};
 pub use overlap_reranker::OverlapReranker;
 pub use ram_ledger::RamLedger;
 pub use ram_lexical::RamLexicalIndex;
 pub use ram_provider::RamIndexProvider;
 pub use ram_vector::RamVectorStore;
+pub use reranker_suite::reranker_suite;
 pub use vector_suite::{
     RecallCase, vector_durability_suite, vector_recall_suite, vector_store_suite,
 };
