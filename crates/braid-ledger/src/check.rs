@@ -20,6 +20,7 @@ pub(crate) fn check(reading: &Reading<'_>) -> Result<Vec<String>> {
         counters: collections::counters(reading.tables, reading.txn, reading.id)?,
         live: SlotSet::new(),
         slots: HashMap::new(),
+        named: BTreeSet::new(),
         filters: FilterChanges::default(),
         found: Vec::new(),
     };
@@ -28,6 +29,7 @@ pub(crate) fn check(reading: &Reading<'_>) -> Result<Vec<String>> {
     check.chunks()?;
     check.retired()?;
     check.operations()?;
+    check.versions()?;
     check.filters()?;
     Ok(check.found)
 }
@@ -39,6 +41,8 @@ struct Check<'t> {
     /// Slots of live versions, and of which version each is.
     live: SlotSet,
     slots: HashMap<u32, u64>,
+    /// Versions that a document or an operation names.
+    named: BTreeSet<u64>,
     filters: FilterChanges,
     found: Vec<String>,
 }
@@ -78,6 +82,7 @@ impl Check<'_> {
     fn document(&mut self, id: &str, row: DocumentRow) -> Result<()> {
         let named = [Some(row.newest), row.current, row.live];
         let named: BTreeSet<u64> = named.into_iter().flatten().collect();
+        self.named.extend(&named);
         for sequence in named {
             let version = self.reading.version(sequence)?;
             let is_own = version
@@ -203,6 +208,7 @@ impl Check<'_> {
         let OperationRow::Put { slots, .. } = operation else {
             return Ok(());
         };
+        self.named.insert(sequence);
         let version = self.reading.version(sequence)?;
         self.expect(version.is_some(), || {
             format!("operation {sequence} puts a version that is missing")
@@ -210,6 +216,21 @@ impl Check<'_> {
         for slot in slots {
             let is_stored = self.reading.find_chunk_header(slot)?.is_some();
             self.expect(is_stored, || format!("staged slot {slot} has no chunk"));
+        }
+        Ok(())
+    }
+
+    /// Every stored version, and every text, is of a document or of the log.
+    fn versions(&mut self) -> Result<()> {
+        let prefix = keys::collection(self.reading.id);
+        let (tables, txn) = (self.reading.tables, self.reading.txn);
+        let versions = tables.versions.entries(txn, &prefix)?;
+        for entry in versions.chain(tables.texts.entries(txn, &prefix)?) {
+            let sequence = keys::read_number(entry?.0)?;
+            let is_named = self.named.contains(&sequence);
+            self.expect(is_named, || {
+                format!("version {sequence} is stored and nothing refers to it")
+            });
         }
         Ok(())
     }

@@ -32,9 +32,9 @@ pub struct LedgerSubject {
     /// The ledger, empty.
     pub ledger: Arc<dyn Ledger>,
     /// Moves its clock by so many milliseconds.
-    pub advance_ms: Box<dyn Fn(i64)>,
+    pub advance_ms: Box<dyn Fn(i64) + Send + Sync>,
     /// What must live as long as the ledger, such as its directory.
-    pub keep: Box<dyn Any>,
+    pub keep: Box<dyn Any + Send + Sync>,
 }
 
 impl std::fmt::Debug for LedgerSubject {

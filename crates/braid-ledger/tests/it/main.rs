@@ -1,7 +1,13 @@
 //! The LMDB ledger from outside: the conformance suite, the comparison with its model in memory,
 //! and what only a store on disk can get wrong.
 
+// Test code: a failed unwrap is a failed check.
+#![allow(clippy::unwrap_used)]
+
+mod concurrency;
 mod conformance;
+mod filters;
+mod model;
 mod storage;
 
 use std::path::Path;
