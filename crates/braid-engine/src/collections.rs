@@ -37,7 +37,7 @@ impl Engine {
         let new = NewCollection {
             name,
             settings,
-            fingerprint: inner.indexer.pipeline_fingerprint(&settings),
+            fingerprint: inner.indexer.pipeline_fingerprint(&settings)?,
             dimension: inner.embedder.dimension(),
         };
         let recorded = inner.ledger.create_collection(new, guard).await?;
@@ -67,7 +67,11 @@ impl Engine {
     /// # Errors
     /// [`CollectionNotFound`](ErrorCode::CollectionNotFound).
     pub async fn collection(&self, name: &CollectionName) -> Result<Collection> {
-        self.inner.ledger.collection(name).await?.ok_or_else(|| not_found(name))
+        self.inner
+            .ledger
+            .collection(name)
+            .await?
+            .ok_or_else(|| not_found(name))
     }
 
     /// A collection with its counters.
@@ -118,6 +122,11 @@ impl Engine {
 }
 
 pub(crate) fn not_found(name: &CollectionName) -> Error {
-    Error::new(ErrorCode::CollectionNotFound, format!("no collection named {name:?}", name = name.as_str()))
-        .with_help(format!("create it with `braid collection create {name}` or PUT /v1/collections/{name}"))
+    Error::new(
+        ErrorCode::CollectionNotFound,
+        format!("no collection named {name:?}", name = name.as_str()),
+    )
+    .with_help(format!(
+        "create it with `braid collection create {name}` or PUT /v1/collections/{name}"
+    ))
 }

@@ -4,8 +4,8 @@ use braid_core::ports::{
     IdempotencyKey, Job, NewJob, Page, StageOutcome, StageReceipt, StoredResponse, WriteGuard,
 };
 use braid_core::{
-    CollectionName, Document, DocumentId, DocumentSummary, Error, ErrorCode, Filter, JobId,
-    Result, Sequence,
+    CollectionName, Document, DocumentId, DocumentSummary, Error, ErrorCode, Filter, JobId, Result,
+    Sequence,
 };
 use braid_indexing::{IngestOutcome, IngestRequest, Progress};
 use braid_query::{RankRequest, RetrieveRequest, RetrieveResponse, StageRankings};
@@ -41,7 +41,10 @@ impl Engine {
         guard: Option<WriteGuard<StageReceipt>>,
     ) -> Result<StageOutcome> {
         let collection = self.collection(collection).await?;
-        self.inner.indexer.delete(&collection, ids, job, guard).await
+        self.inner
+            .indexer
+            .delete(&collection, ids, job, guard)
+            .await
     }
 
     /// Resolves when every operation up to `through` is retrievable (or recorded as failed).
@@ -54,7 +57,10 @@ impl Engine {
         through: Sequence,
     ) -> Result<()> {
         let collection = self.collection(collection).await?;
-        self.inner.indexer.wait_published(collection.id, through).await
+        self.inner
+            .indexer
+            .wait_published(collection.id, through)
+            .await
     }
 
     /// Follows a collection's applier.
@@ -72,12 +78,20 @@ impl Engine {
     /// [`CollectionNotFound`](ErrorCode::CollectionNotFound), [`DocumentNotFound`](ErrorCode::DocumentNotFound).
     pub async fn document(&self, collection: &CollectionName, id: &DocumentId) -> Result<Document> {
         let collection = self.collection(collection).await?;
-        self.inner.ledger.document(collection.id, id).await?.ok_or_else(|| {
-            Error::new(
-                ErrorCode::DocumentNotFound,
-                format!("no document {:?} in collection {}", id.as_str(), collection.name),
-            )
-        })
+        self.inner
+            .ledger
+            .document(collection.id, id)
+            .await?
+            .ok_or_else(|| {
+                Error::new(
+                    ErrorCode::DocumentNotFound,
+                    format!(
+                        "no document {:?} in collection {}",
+                        id.as_str(),
+                        collection.name
+                    ),
+                )
+            })
     }
 
     /// Documents in id order.
@@ -91,7 +105,10 @@ impl Engine {
         limit: usize,
     ) -> Result<Page<DocumentSummary>> {
         let collection = self.collection(collection).await?;
-        self.inner.ledger.documents(collection.id, cursor, limit).await
+        self.inner
+            .ledger
+            .documents(collection.id, cursor, limit)
+            .await
     }
 
     /// Ids of the documents that pass `filter`.
@@ -105,7 +122,10 @@ impl Engine {
     ) -> Result<Vec<DocumentId>> {
         filter.check()?;
         let collection = self.collection(collection).await?;
-        self.inner.ledger.find_documents(collection.id, filter).await
+        self.inner
+            .ledger
+            .find_documents(collection.id, filter)
+            .await
     }
 
     /// A bulk job.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use braid_config::Settings;
 use braid_core::{
-    CollectionName, CollectionSettings, Embedder, IndexKey, IndexProvider, Ledger, Reranker, Result,
+    CollectionName, CollectionSettings, Embedder, IndexProvider, Ledger, Reranker, Result,
 };
-use braid_indexing::{Breakpoint, Indexer, IndexerParts};
+use braid_indexing::{Breakpoints, Indexer, IndexerParts};
 use braid_ledger::LmdbLedger;
 use braid_query::{Retriever, RetrieverParts};
 use braid_readers::FormatReader;
@@ -31,18 +31,14 @@ pub enum LoadModels {
 }
 
 /// How an engine is opened.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct OpenOptions {
     /// Which models are loaded.
     pub models: LoadModels,
+    /// Used instead of loading models; for tests.
+    pub instead_of_models: Option<Arc<dyn Embedder>>,
     /// Called at named points of the write path; for crash tests.
-    pub breakpoints: Option<Arc<dyn Fn(Breakpoint) + Send + Sync>>,
-}
-
-impl std::fmt::Debug for OpenOptions {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OpenOptions").field("models", &self.models).finish_non_exhaustive()
-    }
+    pub breakpoints: Breakpoints,
 }
 
 /// Whether every acknowledged write is retrievable.
@@ -66,6 +62,7 @@ pub(crate) struct Inner {
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) indexes: Arc<dyn IndexProvider>,
     pub(crate) embedder: Arc<dyn Embedder>,
+    pub(crate) reranker: Option<Arc<dyn Reranker>>,
     pub(crate) indexer: Indexer,
     pub(crate) retriever: Retriever,
     pub(crate) shutdown: Shutdown,
@@ -83,7 +80,13 @@ impl Engine {
         let directory = settings.storage.data_dir.clone();
         let (lock, ledger) = open_storage(&directory, settings).await?;
         let pool = CpuPool::with_available_cores()?;
-        let models = models::load(settings, options.models).await?;
+        let models = match options.instead_of_models {
+            Some(embedder) => models::Models {
+                embedder,
+                reranker: None,
+            },
+            None => models::load(settings, options.models).await?,
+        };
         let indexes: Arc<dyn IndexProvider> = Arc::new(EmbeddedIndexes::new(
             directory.join("indexes"),
             wiring::index_options(settings),
@@ -94,7 +97,7 @@ impl Engine {
             ledger: Arc::clone(&ledger),
             indexes: Arc::clone(&indexes),
             embedder: Arc::clone(&models.embedder),
-            reader: Arc::new(FormatReader::new()),
+            reader: Arc::new(FormatReader),
             pool: Arc::clone(&pool),
             shutdown: shutdown.clone(),
             options: wiring::indexing_options(settings, options.breakpoints),
@@ -103,34 +106,26 @@ impl Engine {
             ledger: Arc::clone(&ledger),
             indexes: Arc::clone(&indexes),
             embedder: Arc::clone(&models.embedder),
-            reranker: models.reranker,
+            reranker: models.reranker.clone(),
             pool,
+            leg_timeout: wiring::leg_timeout(settings),
         });
         let inner = Inner {
-            default_settings: wiring::collection_settings(settings)?,
+            default_settings: wiring::collection_settings(settings),
             ledger,
             indexes,
             embedder: models.embedder,
+            reranker: models.reranker,
             indexer,
             retriever,
             shutdown,
             _lock: lock,
         };
-        let engine = Self { inner: Arc::new(inner) };
-        engine.start_collections().await?;
+        let engine = Self {
+            inner: Arc::new(inner),
+        };
+        engine.inner.indexer.recover().await?;
         Ok(engine)
-    }
-
-    /// Removes what a crash left over and starts every collection's applier.
-    async fn start_collections(&self) -> Result<()> {
-        let inner = &self.inner;
-        let collections = inner.ledger.collections().await?;
-        let keep: Vec<IndexKey> = collections.iter().map(|c| c.index_key()).collect();
-        inner.indexes.retain(&keep).await?;
-        for collection in &collections {
-            inner.indexer.start(collection).await?;
-        }
-        Ok(())
     }
 
     /// Whether every acknowledged write is retrievable, and what is not.
@@ -151,9 +146,24 @@ impl Engine {
         Ok(readiness)
     }
 
-    /// The re-ranker in use, if any, and the embedder.
-    pub fn models(&self) -> (&Arc<dyn Embedder>, Option<&Arc<dyn Reranker>>) {
-        (&self.inner.embedder, self.inner.retriever.reranker())
+    /// The re-ranker in use, if any.
+    pub fn reranker(&self) -> Option<&Arc<dyn Reranker>> {
+        self.inner.reranker.as_ref()
+    }
+
+    /// The embedder in use.
+    pub fn embedder(&self) -> &Arc<dyn Embedder> {
+        &self.inner.embedder
+    }
+
+    /// The ingest pipeline, for tests that pause or inspect it.
+    pub fn indexer(&self) -> &Indexer {
+        &self.inner.indexer
+    }
+
+    /// The ledger, for tests that compare it with the indexes.
+    pub fn ledger(&self) -> &Arc<dyn Ledger> {
+        &self.inner.ledger
     }
 
     /// Stops background work between two steps and waits for it. What was acknowledged and not yet
@@ -171,7 +181,8 @@ async fn open_storage(
     let options = wiring::ledger_options(settings);
     let opened = tokio::task::spawn_blocking(move || {
         let lock = DirectoryLock::acquire(&directory)?;
-        let ledger: Arc<dyn Ledger> = Arc::new(LmdbLedger::open(&directory.join("ledger"), options)?);
+        let ledger: Arc<dyn Ledger> =
+            Arc::new(LmdbLedger::open(directory.join("ledger"), options)?);
         Ok((lock, ledger))
     });
     opened

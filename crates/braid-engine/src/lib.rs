@@ -8,13 +8,21 @@
 mod collections;
 mod documents;
 mod engine;
+mod load;
 mod lock;
 mod maintenance;
 mod models;
 mod provider;
 mod wiring;
 
-pub use braid_indexing::{IngestOutcome, Progress, RebuildProgress, VerifyReport};
+pub use braid_indexing::{
+    Breakpoint, Breakpoints, Health, IndexReport, IngestOutcome, IngestRequest, Progress,
+    RebuildProgress, VerifyReport,
+};
+pub use braid_models as model_files;
 pub use braid_query as query;
+pub use braid_readers::source;
 pub use collections::CollectionInfo;
 pub use engine::{Engine, LoadModels, OpenOptions, Readiness};
+pub use load::{LoadReport, Loader, SourceStep, read_ahead};
+pub use wiring::{model_store, retrieve_defaults};

@@ -60,10 +60,17 @@ fn locked(directory: &Path, file: &mut File) -> Error {
     // Best effort: the owner may be between truncating and writing.
     let _ = file.read_to_string(&mut text);
     let pid = text.trim();
-    let owner = if pid.is_empty() { "another process".to_owned() } else { format!("process {pid}") };
+    let owner = if pid.is_empty() {
+        "another process".to_owned()
+    } else {
+        format!("process {pid}")
+    };
     Error::new(
         ErrorCode::DataDirLocked,
-        format!("data directory {} is in use by {owner}", directory.display()),
+        format!(
+            "data directory {} is in use by {owner}",
+            directory.display()
+        ),
     )
     .with_help("talk to the running server with --server URL, or stop it first")
 }

@@ -29,7 +29,10 @@ impl Engine {
     ) -> Result<Collection> {
         let collection = self.collection(name).await?;
         let settings = settings.unwrap_or(collection.settings);
-        self.inner.indexer.rebuild(&collection, settings, progress).await
+        self.inner
+            .indexer
+            .rebuild(&collection, settings, progress)
+            .await
     }
 
     /// Drops stored rows nothing refers to any more; returns how many.

@@ -8,6 +8,8 @@ use braid_core::{
     Embedder, Embedding, Error, ErrorCode, Fingerprint, Reranker, Result, TokenCounter,
 };
 
+use braid_models::ModelStore;
+
 use crate::engine::LoadModels;
 use crate::wiring;
 
@@ -24,9 +26,12 @@ pub(crate) async fn load(settings: &Settings, which: LoadModels) -> Result<Model
     let embedder_name = settings.models.embedder.clone();
     let loaded = tokio::task::spawn_blocking(move || -> Result<Models> {
         if which == LoadModels::None {
-            return Ok(Models { embedder: Arc::new(NotLoaded::default()), reranker: None });
+            return Ok(Models {
+                embedder: Arc::new(NotLoaded::default()),
+                reranker: None,
+            });
         }
-        let store = options.store();
+        let store = ModelStore::new(options.store);
         let embedder = store.load_embedder(&embedder_name, &options.embedder)?;
         let reranker = match (which, reranker_name.as_str()) {
             (LoadModels::All, name) if name != "none" => {
@@ -36,7 +41,9 @@ pub(crate) async fn load(settings: &Settings, which: LoadModels) -> Result<Model
         };
         Ok(Models { embedder, reranker })
     });
-    loaded.await.map_err(|error| Error::internal("model loader stopped").with_source(error))?
+    loaded
+        .await
+        .map_err(|error| Error::internal("model loader stopped").with_source(error))?
 }
 
 /// An embedder for commands that embed nothing.
@@ -47,14 +54,19 @@ struct NotLoaded {
 
 impl Default for NotLoaded {
     fn default() -> Self {
-        Self { fingerprint: Fingerprint::new("not-loaded") }
+        Self {
+            fingerprint: Fingerprint::new("not-loaded"),
+        }
     }
 }
 
 impl NotLoaded {
     fn error() -> Error {
-        Error::new(ErrorCode::ModelUnavailable, "this command runs without models")
-            .with_help("run `braid ingest` or `braid serve`, which load them, to finish pending work")
+        Error::new(
+            ErrorCode::ModelUnavailable,
+            "this command runs without models",
+        )
+        .with_help("run `braid ingest` or `braid serve`, which load them, to finish pending work")
     }
 }
 

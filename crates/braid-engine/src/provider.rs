@@ -39,7 +39,12 @@ pub(crate) struct EmbeddedIndexes {
 
 impl EmbeddedIndexes {
     pub(crate) fn new(root: PathBuf, options: IndexOptions, pool: Arc<CpuPool>) -> Self {
-        Self { root, options, pool, open: Mutex::default() }
+        Self {
+            root,
+            options,
+            pool,
+            open: Mutex::default(),
+        }
     }
 
     fn directory(&self, key: IndexKey) -> PathBuf {
@@ -49,7 +54,9 @@ impl EmbeddedIndexes {
 
 impl std::fmt::Debug for EmbeddedIndexes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("EmbeddedIndexes").field("root", &self.root).finish_non_exhaustive()
+        f.debug_struct("EmbeddedIndexes")
+            .field("root", &self.root)
+            .finish_non_exhaustive()
     }
 }
 
@@ -65,8 +72,10 @@ impl IndexProvider for EmbeddedIndexes {
             return Ok(Arc::clone(index));
         }
         let directory = self.directory(key).join("lexical");
-        let options =
-            LexicalOptions { language: collection.settings.language, ..self.options.lexical.clone() };
+        let options = LexicalOptions {
+            language: collection.settings.language,
+            ..self.options.lexical
+        };
         let pool = Arc::clone(&self.pool);
         let index = blocking(move || TantivyIndex::open(&directory, options, pool)).await?;
         let index: Arc<dyn LexicalIndex> = index;
@@ -80,8 +89,10 @@ impl IndexProvider for EmbeddedIndexes {
             return Ok(Arc::clone(store));
         }
         let directory = self.directory(key).join("vector");
-        let options =
-            VectorOptions { dimension: collection.dimension, ..self.options.vector.clone() };
+        let options = VectorOptions {
+            dimension: collection.dimension,
+            ..self.options.vector.clone()
+        };
         let pool = Arc::clone(&self.pool);
         let store = blocking(move || EmbeddedVectors::open(&directory, options, pool)).await?;
         let store: Arc<dyn VectorStore> = store;
@@ -116,7 +127,10 @@ fn retain_directories(root: &Path, names: &[String]) -> Result<()> {
     };
     for entry in entries {
         let entry = entry.map_err(|error| unusable(root, error))?;
-        let is_kept = entry.file_name().to_str().is_some_and(|name| names.iter().any(|n| n == name));
+        let is_kept = entry
+            .file_name()
+            .to_str()
+            .is_some_and(|name| names.iter().any(|n| n == name));
         if !is_kept {
             tracing::info!(directory = %entry.path().display(), "removing a left-over index");
             remove_directory(&entry.path())?;
@@ -136,8 +150,11 @@ fn remove_directory(directory: &Path) -> Result<()> {
 }
 
 fn unusable(path: &Path, error: std::io::Error) -> Error {
-    Error::new(ErrorCode::Unavailable, format!("cannot use {}: {error}", path.display()))
-        .with_source(error)
+    Error::new(
+        ErrorCode::Unavailable,
+        format!("cannot use {}: {error}", path.display()),
+    )
+    .with_source(error)
 }
 
 /// Runs file-system work off the async threads.

@@ -1,0 +1,194 @@
+//! From settings to the options of each part: the one place that knows both.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use braid_config::{RetrieveMode, Settings};
+use braid_core::{ChunkingSettings, CollectionName, CollectionSettings, Result};
+use braid_indexing::{Breakpoints, IndexingOptions};
+use braid_ledger::LedgerOptions;
+use braid_lexical::LexicalOptions;
+use braid_models::{EmbedderOptions, RerankerOptions, StoreOptions};
+use braid_query::{
+    CandidateDepths, ContextExpansion, ContextOptions, FusionOptions, LegWeights, Mode,
+    RerankOptions, RetrieveRequest,
+};
+use braid_vector::VectorOptions;
+
+use crate::provider::IndexOptions;
+
+const MIB: usize = 1024 * 1024;
+const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
+
+/// What a retrieval request is taken to ask where it does not say.
+///
+/// # Errors
+/// `InvalidRequest` when the configured defaults are beyond the limits of a request.
+pub fn retrieve_defaults(settings: &Settings) -> Result<RetrieveRequest> {
+    let section = &settings.retrieve;
+    let request = RetrieveRequest {
+        query: "defaults".to_owned(),
+        collection: CollectionName::new("default")?,
+        top_k: section.top_k,
+        mode: match section.mode {
+            RetrieveMode::Lexical => Mode::Lexical,
+            RetrieveMode::Dense => Mode::Dense,
+            RetrieveMode::Hybrid => Mode::Hybrid,
+        },
+        candidates: CandidateDepths {
+            lexical: section.candidates_lexical,
+            dense: section.candidates_dense,
+        },
+        fusion: FusionOptions {
+            k: section.fusion_k,
+            weights: LegWeights {
+                lexical: section.weight_lexical,
+                dense: section.weight_dense,
+            },
+        },
+        rerank: RerankOptions {
+            enabled: section.rerank && settings.models.reranker != "none",
+            candidates: section.rerank_candidates,
+            blend: section.rerank_blend,
+            deadline_ms: Some(section.rerank_deadline_ms),
+        },
+        filter: None,
+        context: ContextOptions {
+            max_tokens: section.context_max_tokens,
+            expand: ContextExpansion::None,
+        },
+        explain: false,
+    };
+    request
+        .check()
+        .map_err(|error| error.context("bad configuration of [retrieve]"))?;
+    Ok(request)
+}
+
+/// Settings of collections whose creator chooses none.
+pub(crate) fn collection_settings(settings: &Settings) -> CollectionSettings {
+    let chunking = &settings.chunking;
+    CollectionSettings {
+        language: settings.lexical.language,
+        chunking: ChunkingSettings {
+            strategy: chunking.strategy,
+            target_tokens: chunking.target_tokens,
+            overlap_tokens: chunking.overlap_tokens,
+        },
+    }
+}
+
+pub(crate) fn ledger_options(settings: &Settings) -> LedgerOptions {
+    LedgerOptions {
+        map_size: map_size(settings),
+        ..LedgerOptions::default()
+    }
+}
+
+/// Each collection has its own language and dimension: the provider sets them.
+pub(crate) fn index_options(settings: &Settings) -> IndexOptions {
+    let dense = &settings.dense;
+    IndexOptions {
+        lexical: LexicalOptions {
+            writer_memory_bytes: settings.lexical.writer_memory_mib * MIB,
+            ..LexicalOptions::default()
+        },
+        vector: VectorOptions {
+            map_size: map_size(settings),
+            ef_construction: dense.ef_construction,
+            ef_search: dense.ef_search,
+            exact_threshold: dense.exact_threshold,
+            ..VectorOptions::default()
+        },
+    }
+}
+
+pub(crate) fn indexing_options(settings: &Settings, breakpoints: Breakpoints) -> IndexingOptions {
+    let ingest = &settings.ingest;
+    IndexingOptions {
+        embed_batch_chunks: ingest.embed_batch_chunks,
+        apply_batch_chunks: ingest.apply_batch_chunks,
+        apply_interval: Duration::from_millis(ingest.apply_interval_ms),
+        breakpoints,
+        ..IndexingOptions::default()
+    }
+}
+
+/// Where models are and how they run.
+#[derive(Clone, Debug)]
+pub(crate) struct ModelOptions {
+    pub(crate) store: StoreOptions,
+    pub(crate) embedder: EmbedderOptions,
+    pub(crate) reranker: RerankerOptions,
+}
+
+pub(crate) fn model_options(settings: &Settings) -> ModelOptions {
+    let models = &settings.models;
+    let (mut embedder, mut reranker) = (EmbedderOptions::default(), RerankerOptions::default());
+    if models.threads > 0 {
+        embedder.threads = models.threads;
+        reranker.threads = models.threads;
+    }
+    let store = StoreOptions {
+        folder: models.dir.clone(),
+        library: models.ort_library.clone(),
+    };
+    ModelOptions {
+        store,
+        embedder,
+        reranker,
+    }
+}
+
+pub(crate) fn leg_timeout(settings: &Settings) -> Option<Duration> {
+    Some(Duration::from_millis(settings.retrieve.leg_timeout_ms))
+}
+
+/// LMDB maps are whole pages.
+fn map_size(settings: &Settings) -> usize {
+    let bytes = (settings.storage.map_size_gib * GIB) as usize;
+    bytes.next_multiple_of(64 * 1024)
+}
+
+/// The models of `settings`, for listing and verifying them without an engine.
+pub fn model_store(settings: &Settings) -> Arc<braid_models::ModelStore> {
+    Arc::new(braid_models::ModelStore::new(model_options(settings).store))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shipped_defaults_are_a_valid_request_and_the_documented_one() {
+        let defaults = retrieve_defaults(&Settings::default()).unwrap();
+        let bare = RetrieveRequest::new("defaults", CollectionName::new("default").unwrap());
+        assert_eq!(defaults, bare);
+    }
+
+    #[test]
+    fn defaults_beyond_the_limits_are_refused() {
+        let mut settings = Settings::default();
+        settings.retrieve.top_k = 100_000;
+        let error = retrieve_defaults(&settings).unwrap_err();
+        assert!(error.to_string().contains("/top_k"), "{error}");
+    }
+
+    #[test]
+    fn defaults_of_the_parts_and_of_the_settings_agree() {
+        let settings = Settings::default();
+        let indexing = indexing_options(&settings, Breakpoints::default());
+        let parts = IndexingOptions::default();
+        assert_eq!(indexing.embed_batch_chunks, parts.embed_batch_chunks);
+        assert_eq!(indexing.apply_batch_chunks, parts.apply_batch_chunks);
+        assert_eq!(indexing.apply_interval, parts.apply_interval);
+        let (vector, parts) = (index_options(&settings).vector, VectorOptions::default());
+        assert_eq!(vector.ef_search, parts.ef_search);
+        assert_eq!(vector.ef_construction, parts.ef_construction);
+        assert_eq!(vector.exact_threshold, parts.exact_threshold);
+        assert_eq!(
+            collection_settings(&settings),
+            CollectionSettings::default()
+        );
+    }
+}
