@@ -178,6 +178,11 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn passes_the_suite() {
+        crate::lexical_suite(&|| Arc::new(RamLexicalIndex::new())).await;
+    }
+
+    #[tokio::test]
     async fn a_planned_failure_leaves_nothing_behind() {
         let index = RamLexicalIndex::new();
         index.fail_next_apply(ErrorCode::StorageFull);

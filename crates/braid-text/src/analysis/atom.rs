@@ -58,7 +58,9 @@ impl<'a> AtomWriter<'a> {
         let form = self.form;
         if surroundings == Surroundings::Clitic || form.is_stop_word(&self.lowered) {
             output.term(&form.plain(&self.lowered), TermKind::StopWord, position);
-            return;
+            if !is_acronym(raw) {
+                return;
+            }
         }
         // One letter between separators says little (`U.S.`, `e-mail`), and would count as a word.
         let is_initial = surroundings == Surroundings::Joined && raw.chars().nth(1).is_none();
@@ -106,6 +108,11 @@ impl<'a> AtomWriter<'a> {
             output.term(&self.form.term(&self.lowered), TermKind::Part, position);
         }
     }
+}
+
+/// `WHO` and `IT` are names, and `WHERE` is a keyword, where `who`, `it` and `where` are not.
+fn is_acronym(raw: &str) -> bool {
+    raw.len() > 1 && raw.bytes().all(|byte| byte.is_ascii_uppercase())
 }
 
 /// The first [`MAX_ATOM_BYTES`] of an atom, at a character boundary.
