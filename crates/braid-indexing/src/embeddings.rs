@@ -7,6 +7,7 @@ use std::time::Instant;
 use braid_core::operation::IndexableChunk;
 use braid_core::{ContentHash, Embedding, Error, ErrorCode, Fingerprint, Result};
 
+use crate::applier::isolate::Note;
 use crate::breakpoints::Breakpoint;
 use crate::indexer::IndexerParts;
 use crate::retry::Backoff;
@@ -86,7 +87,7 @@ impl Embeddings {
     pub(crate) async fn ensure_retrying(
         &self,
         chunks: &[IndexableChunk],
-        note: impl Fn(&Error, u32),
+        note: &Note<'_>,
     ) -> Result<Ensured, Fault> {
         let mut backoff = Backoff::new(self.parts.options.retry);
         loop {

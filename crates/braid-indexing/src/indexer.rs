@@ -151,8 +151,11 @@ impl Indexer {
         collection: &Collection,
         request: IngestRequest,
     ) -> Result<IngestOutcome> {
-        let state = self.state(collection)?;
-        self.writer(&state).ingest(request).await
+        let writer = self.writer(collection)?;
+        detached(&self.inner.parts.shutdown, async move {
+            writer.ingest(request).await
+        })
+        .await
     }
 
     /// Deletes documents: they are hidden when this returns, and purged later.
@@ -166,8 +169,9 @@ impl Indexer {
         job: Option<NewJob>,
         guard: Option<WriteGuard<StageReceipt>>,
     ) -> Result<StageOutcome> {
-        let state = self.state(collection)?;
-        self.writer(&state).delete(ids, job, guard).await
+        let writer = self.writer(collection)?;
+        let work = async move { writer.delete(ids, job, guard).await };
+        detached(&self.inner.parts.shutdown, work).await
     }
 
     /// Waits until every operation up to `through` is published, or recorded as failed.
@@ -245,7 +249,9 @@ impl Indexer {
     /// Those of the stores.
     pub async fn verify(&self, collection: &Collection, repair: bool) -> Result<VerifyReport> {
         let state = self.state(collection)?;
-        verify::verify(&self.inner.parts, &state, repair).await
+        let parts = Arc::clone(&self.inner.parts);
+        let work = async move { verify::verify(&parts, &state, repair).await };
+        detached(&self.inner.parts.shutdown, work).await
     }
 
     /// Builds the next generation under `settings` beside the served one and switches to it. Texts
@@ -262,16 +268,15 @@ impl Indexer {
         progress: impl Fn(RebuildProgress) + Send + Sync,
     ) -> Result<Collection> {
         let state = self.state(collection)?;
-        Rebuild::new(&self.inner.parts, &state, settings)?
-            .run(&progress)
-            .await
+        let parts = Arc::clone(&self.inner.parts);
+        Rebuild::new(parts, state, settings).run(&progress).await
     }
 
-    fn writer<'a>(&'a self, state: &'a CollectionState) -> Writer<'a> {
-        Writer {
-            parts: &self.inner.parts,
-            state,
-        }
+    fn writer(&self, collection: &Collection) -> Result<Writer> {
+        Ok(Writer {
+            parts: Arc::clone(&self.inner.parts),
+            state: self.state(collection)?,
+        })
     }
 
     fn state(&self, collection: &Collection) -> Result<Arc<CollectionState>> {
@@ -291,6 +296,21 @@ impl Indexer {
                 format!("collection number {} is not open", collection.0),
             )
         })
+    }
+}
+
+/// Runs `work` to its end even if the caller loses interest half-way: what is in the ledger must
+/// reach the background tasks, and locks must outlast what they protect.
+pub(crate) async fn detached<T: Send + 'static>(
+    shutdown: &Shutdown,
+    work: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    match shutdown.spawn(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(Error::new(ErrorCode::ShuttingDown, "indexing has stopped")),
+        },
     }
 }
 

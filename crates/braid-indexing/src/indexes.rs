@@ -35,6 +35,13 @@ impl Indexes {
     pub(crate) fn both(&self) -> [&dyn DerivedIndex; 2] {
         [&self.vector, &self.lexical]
     }
+
+    pub(crate) fn of(&self, leg: Leg) -> &dyn DerivedIndex {
+        match leg {
+            Leg::Dense => &self.vector,
+            Leg::Lexical => &self.lexical,
+        }
+    }
 }
 
 /// An index that is derived from the ledger.

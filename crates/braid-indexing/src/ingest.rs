@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use braid_core::operation::Change;
-use braid_core::ports::{NewJob, Recorded, StageOutcome, StageReceipt, StageRequest, WriteGuard};
+use braid_core::ports::{
+    IdempotencyKey, NewJob, Recorded, StageOutcome, StageReceipt, StageRequest, WriteGuard,
+};
 use braid_core::{CollectionId, DocumentId, DocumentStatus, NewDocument, Result};
 use futures::{StreamExt, TryStreamExt, stream};
 
@@ -38,22 +40,23 @@ pub struct IngestOutcome {
 }
 
 /// One collection's writes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Writer<'a> {
-    pub(crate) parts: &'a IndexerParts,
-    pub(crate) state: &'a CollectionState,
+#[derive(Clone, Debug)]
+pub(crate) struct Writer {
+    pub(crate) parts: Arc<IndexerParts>,
+    pub(crate) state: Arc<CollectionState>,
 }
 
-impl Writer<'_> {
+impl Writer {
     pub(crate) async fn ingest(&self, mut request: IngestRequest) -> Result<IngestOutcome> {
         let _writing = self.state.writers.read().await;
         let served = self.state.served();
         served.pipeline.check_writes(&served.collection)?;
-        if let Some(replayed) = self.replay(request.guard.as_ref()).await? {
+        let key = request.guard.as_ref().map(|guard| guard.key.clone());
+        if let Some(replayed) = self.replay(key).await? {
             return Ok(replayed);
         }
         let (mut planned, mut rejected) =
-            plan::hash_documents(self.parts, std::mem::take(&mut request.documents)).await?;
+            plan::hash_documents(&self.parts, std::mem::take(&mut request.documents)).await?;
         loop {
             let staging = self.state.staging.lock().await;
             let stale = self.stale(served.collection.id, &planned).await?;
@@ -66,7 +69,7 @@ impl Writer<'_> {
             }
             drop(staging);
             let (kept, refused) =
-                plan::extract_stale(self.parts, Arc::clone(&served), (planned, stale)).await?;
+                plan::extract_stale(&self.parts, Arc::clone(&served), (planned, stale)).await?;
             planned = kept;
             rejected.extend(refused);
         }
@@ -96,12 +99,9 @@ impl Writer<'_> {
     }
 
     /// The recorded answer of an identical earlier request, before any work is done again.
-    async fn replay(
-        &self,
-        guard: Option<&WriteGuard<StageReceipt>>,
-    ) -> Result<Option<IngestOutcome>> {
-        let Some(guard) = guard else { return Ok(None) };
-        let recorded = self.parts.ledger.recorded_response(&guard.key).await?;
+    async fn replay(&self, key: Option<IdempotencyKey>) -> Result<Option<IngestOutcome>> {
+        let Some(key) = key else { return Ok(None) };
+        let recorded = self.parts.ledger.recorded_response(&key).await?;
         Ok(recorded.map(|response| IngestOutcome {
             staged: Recorded::Replayed(response),
             accepted: Vec::new(),

@@ -18,14 +18,13 @@ impl Difference {
         self.missing.is_empty() && self.extra.is_empty()
     }
 
-    /// The change that mends it. Until it is made in full the watermark is zero, so that an
-    /// interrupted one is noticed.
-    pub(crate) fn into_change(self, watermark: Sequence) -> Change {
+    /// The change that mends it, with the watermark while it is being made and afterwards.
+    pub(crate) fn into_change(self, before: Sequence, after: Sequence) -> Change {
         Change {
             add: self.missing.iter().map(Slot).collect(),
             delete: self.extra,
-            before: Sequence::ZERO,
-            after: watermark,
+            before,
+            after,
         }
     }
 }
@@ -60,5 +59,8 @@ pub(crate) async fn behind(
         return Ok(None);
     }
     let difference = difference(ledger, collection, index).await?;
-    Ok(Some(difference.into_change(stats.published)))
+    // Zero meanwhile, so that an interrupted change is noticed.
+    Ok(Some(
+        difference.into_change(Sequence::ZERO, stats.published),
+    ))
 }

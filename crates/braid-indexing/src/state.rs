@@ -24,7 +24,7 @@ pub(crate) struct Served {
 #[derive(Debug)]
 pub(crate) struct CollectionState {
     /// At most one rebuild.
-    pub(crate) rebuilding: Mutex<()>,
+    pub(crate) rebuilding: Arc<Mutex<()>>,
     /// Held shared by every ingest and delete, exclusively by the last step of a rebuild.
     pub(crate) writers: RwLock<()>,
     /// Held while the indexes change: by the applier for one run, by verify and by a switch.
@@ -50,7 +50,7 @@ struct Session {
 impl CollectionState {
     pub(crate) fn new(served: Served, progress: Progress) -> Self {
         Self {
-            rebuilding: Mutex::default(),
+            rebuilding: Arc::default(),
             writers: RwLock::default(),
             applying: Mutex::default(),
             staging: Mutex::default(),

@@ -127,9 +127,8 @@ async fn check_index(
     };
     if repair && !difference.is_empty() {
         let published = ledger.stats(collection).await?.published;
-        source
-            .write(index, difference.into_change(watermark.max(published)))
-            .await?;
+        let change = difference.into_change(watermark, watermark.max(published));
+        source.write(index, change).await?;
     }
     Ok(report)
 }

@@ -9,6 +9,7 @@
 pub(crate) mod apply;
 pub(crate) mod embed;
 pub(crate) mod gather;
+pub(crate) mod isolate;
 pub(crate) mod publish;
 
 use std::panic::AssertUnwindSafe;

@@ -1,5 +1,7 @@
 //! The pipeline over in-memory doubles: what it promises, and that it keeps it through crashes.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod crash;
 mod failures;
 mod ingest;

@@ -1,1 +1,268 @@
+//! New generations: built beside the old one, switched to at once.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use braid_core::operation::ChangeOutcome;
+use braid_core::{ErrorCode, Generation};
+use braid_testkit::{Call, Fault, Faulty, Gate, HashEmbedder, RamVectorStore};
+
+use crate::world::{DIMENSION, World, receipt, settings, texts};
+
+const LINES: &str = "a: one two three four five\nb: six";
+
+#[tokio::test(start_paused = true)]
+async fn new_chunking_is_switched_to_at_once() {
+    let embedder = Arc::new(HashEmbedder::new(DIMENSION));
+    let world = World::with_embedder(Arc::clone(&embedder) as _);
+    let life = world.open().await;
+    life.ingest(LINES).await;
+    life.idle().await;
+    let seen = AtomicU64::new(0);
+    let progress = |progress: braid_indexing::RebuildProgress| {
+        seen.fetch_max(progress.embedded, Ordering::SeqCst);
+        assert!(progress.embedded <= progress.chunks);
+    };
+    let rebuilt = life
+        .indexer
+        .rebuild(&life.collection, settings(2), progress)
+        .await
+        .unwrap();
+    assert_eq!(rebuilt, world.ledger_collection().await);
+    assert_eq!(rebuilt.generation, Generation(2));
+    assert_eq!(rebuilt.settings, settings(2));
+    assert_eq!(seen.load(Ordering::SeqCst), 4);
+    let expected = texts(&[("a", &["one two", "three four", "five"]), ("b", &["six"])]);
+    assert_eq!(world.live().await, expected);
+    life.idle().await;
+    world.assert_sound().await;
+    // "six" alone is the same text as before.
+    assert_eq!(embedder.passages_embedded(), 3 + 3);
+
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    assert_eq!(
+        world.indexes.keys(),
+        [rebuilt.index_key()],
+        "the old generation is removed"
+    );
+
+    // Writes go on under the new settings, and unchanged documents stay unchanged.
+    let outcome = life.ingest(&format!("{LINES}\nc: seven eight nine")).await;
+    let outcomes = receipt(outcome.staged).outcomes;
+    assert!(
+        matches!(
+            outcomes[..],
+            [
+                ChangeOutcome::Unchanged { .. },
+                ChangeOutcome::Unchanged { .. },
+                ChangeOutcome::Staged { .. }
+            ]
+        ),
+        "{outcomes:?}"
+    );
+    life.idle().await;
+    assert_eq!(world.live().await["c"], ["seven eight", "nine"]);
+    world.assert_sound().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_pipeline_embeds_nothing() {
+    let embedder = Arc::new(HashEmbedder::new(DIMENSION));
+    let world = World::with_embedder(Arc::clone(&embedder) as _);
+    let life = world.open().await;
+    life.ingest(LINES).await;
+    life.idle().await;
+    let before = (embedder.passages_embedded(), world.live().await);
+    let collection = &life.collection;
+    let rebuilt = life
+        .indexer
+        .rebuild(collection, collection.settings, |_| {})
+        .await
+        .unwrap();
+    assert_eq!(rebuilt.generation, Generation(2));
+    life.idle().await;
+    assert_eq!((embedder.passages_embedded(), world.live().await), before);
+    world.assert_sound().await;
+}
+
+/// Writes that arrive while the new generation is being built are in it when it is switched to.
+#[tokio::test(start_paused = true)]
+async fn writes_go_on_during_a_rebuild() {
+    let world = World::new();
+    let life = world.open().await;
+    life.ingest(LINES).await;
+    life.idle().await;
+    let gate = Gate::new();
+    let next = braid_core::IndexKey {
+        generation: Generation(2),
+        ..life.collection.index_key()
+    };
+    let held = Faulty::new(RamVectorStore::new(DIMENSION)).on(
+        Call::Apply,
+        1,
+        Fault::HoldAfter(gate.clone()),
+    );
+    // The rebuild removes what it finds under its key, so the store is put there afterwards.
+    let provider = Arc::new(PutOnRemove {
+        inner: Arc::clone(&world.indexes),
+        key: next,
+        store: Arc::new(held),
+    });
+    life.shutdown.finish().await;
+    let world = World { provider, ..world };
+    let life = world.open().await;
+    let rebuild = tokio::spawn({
+        let life = life.clone();
+        async move {
+            life.indexer
+                .rebuild(&life.collection, settings(2), |_| {})
+                .await
+        }
+    });
+    gate.arrived().await;
+    let twice = life
+        .indexer
+        .rebuild(&life.collection, settings(3), |_| {})
+        .await
+        .unwrap_err();
+    assert_eq!(twice.code(), ErrorCode::Overloaded);
+    life.ingest("a: seven eight nine\nc: ten").await;
+    life.delete(&["b"]).await;
+    life.idle().await;
+    assert_eq!(
+        world.live().await["a"],
+        ["seven eight nine"],
+        "the old generation takes writes"
+    );
+    gate.open();
+    rebuild.await.unwrap().unwrap();
+    life.idle().await;
+    assert_eq!(
+        world.live().await,
+        texts(&[("a", &["seven eight", "nine"]), ("c", &["ten"])])
+    );
+    world.assert_sound().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rebuild_that_fails_leaves_the_old_generation() {
+    let embedder = Arc::new(Faulty::new(HashEmbedder::new(DIMENSION)).on_from(
+        Call::EmbedPassages,
+        2,
+        Fault::FailBefore(ErrorCode::Internal),
+    ));
+    let world = World::with_embedder(Arc::clone(&embedder) as _);
+    let life = world.open().await;
+    life.ingest(LINES).await;
+    life.idle().await;
+    let before = life.snapshot().await;
+    let failed = life
+        .indexer
+        .rebuild(&life.collection, settings(2), |_| {})
+        .await
+        .unwrap_err();
+    assert_eq!(failed.code(), ErrorCode::Internal);
+    assert_eq!(life.snapshot().await, before);
+    assert_eq!(
+        world.indexes.keys(),
+        [life.collection.index_key()],
+        "nothing is left behind"
+    );
+    embedder.heal();
+    life.ingest("c: seven").await;
+    life.idle().await;
+    life.indexer
+        .rebuild(&life.collection, settings(2), |_| {})
+        .await
+        .unwrap();
+    life.idle().await;
+    assert_eq!(world.live().await.len(), 3);
+    world.assert_sound().await;
+    let bad = life
+        .indexer
+        .rebuild(&life.collection, settings(0), |_| {})
+        .await
+        .unwrap_err();
+    assert_eq!(bad.code(), ErrorCode::InvalidRequest);
+}
+
+/// What was acknowledged under the old model and never indexed is indexed under the new one.
+#[tokio::test(start_paused = true)]
+async fn another_model_takes_over_with_what_was_pending() {
+    let world = World::new();
+    let life = world.open().await;
+    life.ingest(LINES).await;
+    life.idle().await;
+    life.indexer.pause(life.collection.id).unwrap();
+    life.ingest("b: seven\nc: eight").await;
+    life.delete(&["a"]).await;
+    life.shutdown.finish().await;
+
+    for tokens in [4, 2] {
+        let other = HashEmbedder::named(&format!("other-{tokens}"), DIMENSION);
+        let world = World {
+            embedder: Arc::new(other),
+            ..world.clone()
+        };
+        let life = world.open().await;
+        assert!(life.indexer.stalled(life.collection.id).is_some());
+        let collection = world.ledger_collection().await;
+        let rebuilt = life
+            .indexer
+            .rebuild(&collection, settings(tokens), |_| {})
+            .await
+            .unwrap();
+        assert_eq!(&rebuilt.fingerprint.embedder, world.embedder.fingerprint());
+        life.idle().await;
+        assert_eq!(
+            world.live().await,
+            texts(&[("b", &["seven"]), ("c", &["eight"])])
+        );
+        world.assert_sound().await;
+        assert_eq!(life.indexer.stalled(life.collection.id), None);
+        life.ingest("d: nine").await;
+        life.idle().await;
+        life.delete(&["d"]).await;
+        life.indexer.pause(life.collection.id).unwrap();
+        life.shutdown.finish().await;
+    }
+}
+
+/// Hands out a store of the test's own for one generation.
+#[derive(Debug)]
+struct PutOnRemove {
+    inner: Arc<braid_testkit::RamIndexProvider>,
+    key: braid_core::IndexKey,
+    store: Arc<dyn braid_core::VectorStore>,
+}
+
+#[async_trait::async_trait]
+impl braid_core::IndexProvider for PutOnRemove {
+    async fn lexical(
+        &self,
+        collection: &braid_core::Collection,
+        key: braid_core::IndexKey,
+    ) -> braid_core::Result<Arc<dyn braid_core::LexicalIndex>> {
+        self.inner.lexical(collection, key).await
+    }
+
+    async fn vector(
+        &self,
+        collection: &braid_core::Collection,
+        key: braid_core::IndexKey,
+    ) -> braid_core::Result<Arc<dyn braid_core::VectorStore>> {
+        self.inner.vector(collection, key).await
+    }
+
+    async fn remove(&self, key: braid_core::IndexKey) -> braid_core::Result<()> {
+        self.inner.remove(key).await?;
+        if key == self.key {
+            self.inner.put_vector(key, Arc::clone(&self.store));
+        }
+        Ok(())
+    }
+
+    async fn retain(&self, keep: &[braid_core::IndexKey]) -> braid_core::Result<()> {
+        self.inner.retain(keep).await
+    }
+}

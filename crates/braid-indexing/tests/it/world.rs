@@ -79,6 +79,8 @@ impl Embedder for PoisonedEmbedder {
 pub(crate) struct World {
     pub(crate) ledger: RamLedger,
     pub(crate) indexes: Arc<RamIndexProvider>,
+    /// What the pipeline opens its indexes with: `indexes`, unless a test wraps it.
+    pub(crate) provider: Arc<dyn IndexProvider>,
     pub(crate) embedder: Arc<dyn Embedder>,
     pub(crate) pool: Arc<CpuPool>,
     pub(crate) options: IndexingOptions,
@@ -117,9 +119,11 @@ impl World {
     }
 
     pub(crate) fn with_embedder(embedder: Arc<dyn Embedder>) -> Self {
+        let indexes = Arc::new(RamIndexProvider::new());
         Self {
             ledger: RamLedger::new(),
-            indexes: Arc::new(RamIndexProvider::new()),
+            provider: Arc::clone(&indexes) as _,
+            indexes,
             embedder,
             pool: CpuPool::new(1).unwrap(),
             options: options(),
@@ -131,7 +135,7 @@ impl World {
         let shutdown = Shutdown::new();
         let indexer = Indexer::new(IndexerParts {
             ledger: Arc::new(self.ledger.clone()),
-            indexes: Arc::clone(&self.indexes) as Arc<dyn IndexProvider>,
+            indexes: Arc::clone(&self.provider),
             embedder: Arc::clone(&self.embedder),
             reader: Arc::new(PlainReader),
             pool: Arc::clone(&self.pool),
