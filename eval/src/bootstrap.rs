@@ -24,19 +24,28 @@ pub struct Estimate {
 /// Mean of `values` (one per topic) with its interval; all zero when there are none.
 pub fn estimate(values: &[f64]) -> Estimate {
     if values.is_empty() {
-        return Estimate { mean: 0.0, low: 0.0, high: 0.0 };
+        return Estimate {
+            mean: 0.0,
+            low: 0.0,
+            high: 0.0,
+        };
     }
     let mut random = StdRng::seed_from_u64(SEED);
     let mut means: Vec<f64> = (0..RESAMPLES)
         .map(|_| {
-            let sum: f64 =
-                (0..values.len()).map(|_| values[random.random_range(0..values.len())]).sum();
+            let sum: f64 = (0..values.len())
+                .map(|_| values[random.random_range(0..values.len())])
+                .sum();
             sum / values.len() as f64
         })
         .collect();
     means.sort_unstable_by(f64::total_cmp);
     let at = |share: f64| means[((RESAMPLES - 1) as f64 * share).round() as usize];
-    Estimate { mean: mean(values), low: at(0.025), high: at(0.975) }
+    Estimate {
+        mean: mean(values),
+        low: at(0.025),
+        high: at(0.975),
+    }
 }
 
 /// Two-sided p-value of the mean of paired differences, by flipping signs at random.
@@ -45,8 +54,10 @@ pub fn randomisation_p(differences: &[f64]) -> f64 {
     let mut random = StdRng::seed_from_u64(SEED);
     let extreme = (0..RESAMPLES)
         .filter(|_| {
-            let sum: f64 =
-                differences.iter().map(|d| if random.random::<bool>() { *d } else { -*d }).sum();
+            let sum: f64 = differences
+                .iter()
+                .map(|d| if random.random::<bool>() { *d } else { -*d })
+                .sum();
             (sum / differences.len().max(1) as f64).abs() >= observed - 1e-15
         })
         .count();
@@ -55,7 +66,11 @@ pub fn randomisation_p(differences: &[f64]) -> f64 {
 
 /// Arithmetic mean, 0 of nothing.
 pub fn mean(values: &[f64]) -> f64 {
-    if values.is_empty() { 0.0 } else { values.iter().sum::<f64>() / values.len() as f64 }
+    if values.is_empty() {
+        0.0
+    } else {
+        values.iter().sum::<f64>() / values.len() as f64
+    }
 }
 
 #[cfg(test)]
@@ -76,13 +91,18 @@ mod tests {
     #[test]
     fn constant_values_have_a_point_interval() {
         let estimate = estimate(&[0.25; 9]);
-        assert_eq!((estimate.low, estimate.mean, estimate.high), (0.25, 0.25, 0.25));
+        assert_eq!(
+            (estimate.low, estimate.mean, estimate.high),
+            (0.25, 0.25, 0.25)
+        );
     }
 
     #[test]
     fn randomisation_tells_a_shift_from_noise() {
         let shift = vec![0.1; 40];
-        let noise: Vec<f64> = (0..40).map(|i| if i % 2 == 0 { 0.1 } else { -0.1 }).collect();
+        let noise: Vec<f64> = (0..40)
+            .map(|i| if i % 2 == 0 { 0.1 } else { -0.1 })
+            .collect();
         assert!(randomisation_p(&shift) < 0.001);
         assert!(randomisation_p(&noise) > 0.5);
     }

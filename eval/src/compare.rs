@@ -31,7 +31,10 @@ pub struct Comparison {
 
 /// Compares two runs on every reported metric. A topic missing from a run counts as 0 there.
 pub fn compare(a: &Run, b: &Run, qrels: &Qrels) -> Vec<Comparison> {
-    Metric::REPORTED.into_iter().map(|metric| compare_metric(metric, a, b, qrels)).collect()
+    Metric::REPORTED
+        .into_iter()
+        .map(|metric| compare_metric(metric, a, b, qrels))
+        .collect()
 }
 
 /// `metric` of every topic of `qrels`, in topic order.
@@ -69,9 +72,12 @@ mod tests {
         let qrels: Qrels = (0..30)
             .map(|i| (format!("t{i}"), [("d".to_owned(), 1)].into_iter().collect()))
             .collect();
-        let good: Run = (0..30).map(|i| (format!("t{i}"), vec!["d".to_owned()])).collect();
-        let bad: Run =
-            (0..29).map(|i| (format!("t{i}"), vec!["x".to_owned(), "d".to_owned()])).collect();
+        let good: Run = (0..30)
+            .map(|i| (format!("t{i}"), vec!["d".to_owned()]))
+            .collect();
+        let bad: Run = (0..29)
+            .map(|i| (format!("t{i}"), vec!["x".to_owned(), "d".to_owned()]))
+            .collect();
         let rows = compare(&bad, &good, &qrels);
         let mrr = rows.iter().find(|row| row.metric == "mrr@10").unwrap();
         assert!((mrr.a - 29.0 * 0.5 / 30.0).abs() < 1e-12);

@@ -52,17 +52,32 @@ impl Dataset {
             }
         }
         if !qrels_path.is_file() {
-            return Err(Error::invalid(format!("no split {split:?} in {}", path.display()))
-                .with_help(format!("use --split with one of: {}", splits(path).join(", "))));
+            return Err(
+                Error::invalid(format!("no split {split:?} in {}", path.display())).with_help(
+                    format!("use --split with one of: {}", splits(path).join(", ")),
+                ),
+            );
         }
         let qrels = read_qrels(&qrels_path)?;
         let mut texts = read_queries(&path.join("queries.jsonl"))?;
         let topics = qrels
             .keys()
-            .filter_map(|id| texts.remove(id).map(|text| Topic { id: id.clone(), text }))
+            .filter_map(|id| {
+                texts.remove(id).map(|text| Topic {
+                    id: id.clone(),
+                    text,
+                })
+            })
             .collect();
-        let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-        Ok(Self { name, path: path.to_owned(), topics, qrels })
+        let name = path
+            .file_name()
+            .map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+        Ok(Self {
+            name,
+            path: path.to_owned(),
+            topics,
+            qrels,
+        })
     }
 }
 
@@ -104,15 +119,32 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();
         let error = Dataset::open(path, "test").unwrap_err();
-        assert!(error.to_string().contains("corpus.jsonl is missing"), "{error}");
+        assert!(
+            error.to_string().contains("corpus.jsonl is missing"),
+            "{error}"
+        );
         std::fs::write(path.join("corpus.jsonl"), "").unwrap();
-        std::fs::write(path.join("queries.jsonl"), "{\"_id\":\"q2\",\"text\":\"two\"}\n{\"_id\":\"q1\",\"text\":\"one\"}\n").unwrap();
+        std::fs::write(
+            path.join("queries.jsonl"),
+            "{\"_id\":\"q2\",\"text\":\"two\"}\n{\"_id\":\"q1\",\"text\":\"one\"}\n",
+        )
+        .unwrap();
         std::fs::create_dir(path.join("qrels")).unwrap();
-        std::fs::write(path.join("qrels/dev.tsv"), "query-id\tcorpus-id\tscore\nq1\td\t1\nq9\td\t1\n").unwrap();
+        std::fs::write(
+            path.join("qrels/dev.tsv"),
+            "query-id\tcorpus-id\tscore\nq1\td\t1\nq9\td\t1\n",
+        )
+        .unwrap();
         let error = Dataset::open(path, "test").unwrap_err();
         assert!(error.to_string().contains("dev"), "{error}");
         let dataset = Dataset::open(path, "dev").unwrap();
-        assert_eq!(dataset.topics, [Topic { id: "q1".into(), text: "one".into() }]);
+        assert_eq!(
+            dataset.topics,
+            [Topic {
+                id: "q1".into(),
+                text: "one".into()
+            }]
+        );
         assert_eq!(dataset.qrels.len(), 2);
     }
 }

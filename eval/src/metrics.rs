@@ -53,12 +53,17 @@ impl Metric {
         match self {
             Self::Ndcg(cutoff) => {
                 let gained = discounted(ranking.iter().take(cutoff).map(grade));
-                let mut ideal: Vec<i32> = judgements.values().map(|grade| (*grade).max(0)).collect();
+                let mut ideal: Vec<i32> =
+                    judgements.values().map(|grade| (*grade).max(0)).collect();
                 ideal.sort_unstable_by(|a, b| b.cmp(a));
                 gained / discounted(ideal.into_iter().take(cutoff))
             }
             Self::Recall(cutoff) => {
-                let found = ranking.iter().take(cutoff).filter(|id| grade(id) > 0).count();
+                let found = ranking
+                    .iter()
+                    .take(cutoff)
+                    .filter(|id| grade(id) > 0)
+                    .count();
                 found as f64 / relevant as f64
             }
             Self::ReciprocalRank(cutoff) => ranking
@@ -72,7 +77,10 @@ impl Metric {
 }
 
 fn discounted(grades: impl Iterator<Item = i32>) -> f64 {
-    grades.enumerate().map(|(index, grade)| f64::from(grade) / ((index + 2) as f64).log2()).sum()
+    grades
+        .enumerate()
+        .map(|(index, grade)| f64::from(grade) / ((index + 2) as f64).log2())
+        .sum()
 }
 
 fn average_precision(grades: impl Iterator<Item = i32>, relevant: usize) -> f64 {
@@ -98,13 +106,19 @@ mod tests {
     }
 
     fn judged(grades: &[(&str, i32)]) -> Judgements {
-        grades.iter().map(|(id, grade)| ((*id).to_owned(), *grade)).collect()
+        grades
+            .iter()
+            .map(|(id, grade)| ((*id).to_owned(), *grade))
+            .collect()
     }
 
     #[track_caller]
     fn check(metric: Metric, ranking: &[&str], grades: &[(&str, i32)], expected: f64) {
         let measured = metric.measure(&ids(ranking), &judged(grades));
-        assert!((measured - expected).abs() < 1e-12, "{measured} is not {expected}");
+        assert!(
+            (measured - expected).abs() < 1e-12,
+            "{measured} is not {expected}"
+        );
     }
 
     #[test]
@@ -112,12 +126,22 @@ mod tests {
         let grades = [("a", 2), ("b", 1), ("c", 0), ("d", 1)];
         let ranking = ["c", "a", "x", "b"];
         let ideal = 2.0 + 1.0 / 3f64.log2() + 1.0 / 2.0;
-        check(Metric::Ndcg(10), &ranking, &grades, (2.0 / 3f64.log2() + 1.0 / 5f64.log2()) / ideal);
+        check(
+            Metric::Ndcg(10),
+            &ranking,
+            &grades,
+            (2.0 / 3f64.log2() + 1.0 / 5f64.log2()) / ideal,
+        );
         check(Metric::Recall(10), &ranking, &grades, 2.0 / 3.0);
         check(Metric::Recall(2), &ranking, &grades, 1.0 / 3.0);
         check(Metric::ReciprocalRank(10), &ranking, &grades, 0.5);
         check(Metric::ReciprocalRank(1), &ranking, &grades, 0.0);
-        check(Metric::AveragePrecision, &ranking, &grades, (0.5 + 0.5) / 3.0);
+        check(
+            Metric::AveragePrecision,
+            &ranking,
+            &grades,
+            (0.5 + 0.5) / 3.0,
+        );
     }
 
     #[test]

@@ -20,8 +20,11 @@ pub type Run = HashMap<String, Vec<String>>;
 pub fn read_qrels(path: &Path) -> Result<Qrels> {
     let mut qrels = Qrels::new();
     for (number, line) in lines(path)? {
-        let fields: Vec<&str> =
-            if line.contains('\t') { line.split('\t').collect() } else { line.split(' ').collect() };
+        let fields: Vec<&str> = if line.contains('\t') {
+            line.split('\t').collect()
+        } else {
+            line.split(' ').collect()
+        };
         let (topic, document, grade) = match fields.as_slice() {
             [topic, document, grade] => (topic, document, grade),
             [topic, _, document, grade] => (topic, document, grade),
@@ -37,7 +40,10 @@ pub fn read_qrels(path: &Path) -> Result<Qrels> {
         }
     }
     if qrels.is_empty() {
-        return Err(Error::invalid(format!("{} has no judgements", path.display())));
+        return Err(Error::invalid(format!(
+            "{} has no judgements",
+            path.display()
+        )));
     }
     Ok(qrels)
 }
@@ -54,13 +60,23 @@ pub fn read_run(path: &Path) -> Result<Run> {
         let [topic, _, document, _, score, _] = fields.as_slice() else {
             return Err(bad_line(path, number, "expected 6 fields"));
         };
-        let score: f32 =
-            score.parse().map_err(|_| bad_line(path, number, "the score is not a number"))?;
-        scored.entry((*topic).to_owned()).or_default().push((score, (*document).to_owned()));
+        let score: f32 = score
+            .parse()
+            .map_err(|_| bad_line(path, number, "the score is not a number"))?;
+        scored
+            .entry((*topic).to_owned())
+            .or_default()
+            .push((score, (*document).to_owned()));
     }
     let ranked = scored.into_iter().map(|(topic, mut documents)| {
         documents.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| b.1.cmp(&a.1)));
-        (topic, documents.into_iter().map(|(_, document)| document).collect())
+        (
+            topic,
+            documents
+                .into_iter()
+                .map(|(_, document)| document)
+                .collect(),
+        )
     });
     Ok(ranked.collect())
 }
@@ -88,8 +104,11 @@ pub fn write_ranking(
 /// Non-empty lines with their 1-based numbers.
 fn lines(path: &Path) -> Result<Vec<(usize, String)>> {
     let unreadable = |error: std::io::Error| {
-        Error::new(ErrorCode::InvalidRequest, format!("cannot read {}: {error}", path.display()))
-            .with_source(error)
+        Error::new(
+            ErrorCode::InvalidRequest,
+            format!("cannot read {}: {error}", path.display()),
+        )
+        .with_source(error)
     };
     let file = std::fs::File::open(path).map_err(unreadable)?;
     let mut kept = Vec::new();
@@ -114,8 +133,10 @@ mod tests {
     fn a_written_ranking_reads_back_in_order_even_with_ties() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("run.trec");
-        let ranking: Vec<(String, f64)> =
-            ["a", "z", "b"].iter().map(|id| ((*id).to_owned(), 0.5)).collect();
+        let ranking: Vec<(String, f64)> = ["a", "z", "b"]
+            .iter()
+            .map(|id| ((*id).to_owned(), 0.5))
+            .collect();
         let mut file = std::fs::File::create(&path).unwrap();
         write_ranking(&mut file, "t1", &ranking, "braid").unwrap();
         let run = read_run(&path).unwrap();
@@ -125,7 +146,10 @@ mod tests {
             .lines()
             .map(|line| line.split(' ').nth(4).unwrap().parse().unwrap())
             .collect();
-        assert!(scores.windows(2).all(|pair| pair[0] > pair[1]), "{scores:?}");
+        assert!(
+            scores.windows(2).all(|pair| pair[0] > pair[1]),
+            "{scores:?}"
+        );
     }
 
     #[test]

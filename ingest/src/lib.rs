@@ -1,1 +1,40 @@
-//! braid-ingest.
+//! Batch ingestion: `braid ingest` into a data directory or a running server.
+//!
+//! Reads sources, stages documents a batch at a time, waits until they are retrievable and reports
+//! what was done, document by document where something failed. Chunking, embedding and indexing
+//! are the engine's; this crate only feeds it. Start at [`run`].
+
+mod args;
+mod local;
+mod progress;
+pub mod remote;
+mod report;
+mod server;
+mod sync;
+
+pub use args::IngestArgs;
+pub use report::IngestReport;
+
+use braid_core::Result;
+use braid_engine::Engine;
+
+/// Where documents go.
+#[derive(Debug)]
+pub enum Target {
+    /// A data directory this process owns.
+    Local(Engine),
+    /// A running server.
+    Server(remote::Remote),
+}
+
+/// Ingests what `args` names.
+///
+/// # Errors
+/// For what stops the whole ingestion; a document that fails is in the report instead.
+pub async fn run(args: &IngestArgs, target: Target) -> Result<IngestReport> {
+    let sources = args.sources()?;
+    match target {
+        Target::Local(engine) => local::ingest(args, &sources, engine).await,
+        Target::Server(remote) => server::ingest(args, &sources, remote).await,
+    }
+}

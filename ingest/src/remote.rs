@@ -11,8 +11,11 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 /// Largest answer that is read.
 const MAX_ANSWER_BYTES: u64 = 256 * 1024 * 1024;
 /// Everything but RFC 3986's unreserved characters is encoded in a path segment.
-const SEGMENT: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
 
 /// A running Braid server. Plain HTTP: put TLS in front of a server that is not on this machine.
 #[derive(Clone, Debug)]
@@ -46,7 +49,10 @@ impl Remote {
             .timeout_global(Some(TIMEOUT))
             .build()
             .new_agent();
-        Ok(Self { base: url.trim_end_matches('/').to_owned(), agent })
+        Ok(Self {
+            base: url.trim_end_matches('/').to_owned(),
+            agent,
+        })
     }
 
     /// `GET path`.
@@ -95,9 +101,12 @@ impl Remote {
         answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
     ) -> Result<Answer> {
         let unreachable = |error: ureq::Error| {
-            Error::new(ErrorCode::Unavailable, format!("cannot reach {}: {error}", self.base))
-                .with_help("start it with `braid serve`, or use --data-dir without a server")
-                .with_source(error)
+            Error::new(
+                ErrorCode::Unavailable,
+                format!("cannot reach {}: {error}", self.base),
+            )
+            .with_help("start it with `braid serve`, or use --data-dir without a server")
+            .with_source(error)
         };
         let mut answer = answer.map_err(unreachable)?;
         let status = answer.status().as_u16();
@@ -117,7 +126,11 @@ impl Remote {
                     .with_source(error)
             })?
         };
-        if (200..300).contains(&status) { Ok(Answer { status, body }) } else { Err(problem(status, &body)) }
+        if (200..300).contains(&status) {
+            Ok(Answer { status, body })
+        } else {
+            Err(problem(status, &body))
+        }
     }
 }
 
@@ -130,9 +143,15 @@ pub fn segment(text: &str) -> String {
 fn problem(status: u16, body: &Value) -> Error {
     let text = |key: &str| body.get(key).and_then(Value::as_str);
     let code = text("error_code")
-        .and_then(|name| ErrorCode::ALL.into_iter().find(|code| code.as_str() == name))
+        .and_then(|name| {
+            ErrorCode::ALL
+                .into_iter()
+                .find(|code| code.as_str() == name)
+        })
         .unwrap_or(ErrorCode::Unavailable);
-    let detail = text("detail").or_else(|| text("title")).unwrap_or("no detail");
+    let detail = text("detail")
+        .or_else(|| text("title"))
+        .unwrap_or("no detail");
     Error::new(code, format!("server answered {status} {code}: {detail}"))
 }
 
@@ -147,7 +166,8 @@ mod tests {
 
     #[test]
     fn a_problem_keeps_its_code() {
-        let body = serde_json::json!({"error_code": "COLLECTION_NOT_FOUND", "detail": "no collection x"});
+        let body =
+            serde_json::json!({"error_code": "COLLECTION_NOT_FOUND", "detail": "no collection x"});
         let error = problem(404, &body);
         assert_eq!(error.code(), ErrorCode::CollectionNotFound);
         assert!(error.message().contains("no collection x"));

@@ -57,8 +57,14 @@ impl CpuPool {
         });
         match receiver.await {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(panic)) => Err(Error::internal(format!("worker panicked: {}", reason(&*panic)))),
-            Err(_) => Err(Error::new(ErrorCode::ShuttingDown, "the CPU pool has stopped")),
+            Ok(Err(panic)) => Err(Error::internal(format!(
+                "worker panicked: {}",
+                reason(&*panic)
+            ))),
+            Err(_) => Err(Error::new(
+                ErrorCode::ShuttingDown,
+                "the CPU pool has stopped",
+            )),
         }
     }
 
@@ -70,7 +76,9 @@ impl CpuPool {
 
 impl fmt::Debug for CpuPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CpuPool").field("threads", &self.threads()).finish()
+        f.debug_struct("CpuPool")
+            .field("threads", &self.threads())
+            .finish()
     }
 }
 

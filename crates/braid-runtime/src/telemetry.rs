@@ -1,7 +1,8 @@
 //! Tracing and metrics set-up, done once by the binary.
 
 use braid_core::{Error, Result};
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+pub use metrics_exporter_prometheus::PrometheusHandle;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use tracing_subscriber::EnvFilter;
 
 /// How log lines look.
@@ -15,8 +16,9 @@ pub enum LogFormat {
 }
 
 /// Upper bounds of latency histograms, in seconds: from 0.5 ms to 10 s.
-const LATENCY_BUCKETS: [f64; 14] =
-    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+const LATENCY_BUCKETS: [f64; 14] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
 
 /// Sends log lines to standard error. `level` is a `tracing` filter directive such as `info` or
 /// `braid_query=debug,info`.
@@ -26,7 +28,9 @@ const LATENCY_BUCKETS: [f64; 14] =
 pub fn install_tracing(level: &str, format: LogFormat) -> Result<()> {
     let filter = EnvFilter::try_new(level)
         .map_err(|error| Error::invalid(format!("bad log level {level:?}")).with_source(error))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     let installed = match format {
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => builder.json().try_init(),

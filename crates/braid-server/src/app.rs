@@ -10,7 +10,7 @@ use axum::{Router, middleware};
 use braid_core::{Error, ErrorCode};
 use braid_engine::Engine;
 use braid_engine::query::RetrieveRequest;
-use metrics_exporter_prometheus::PrometheusHandle;
+use braid_runtime::telemetry::PrometheusHandle;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;

@@ -9,13 +9,13 @@ use crate::dto::problem::Problem;
 use crate::request_id;
 
 /// What a client is told to wait before it repeats a retryable request.
-pub const RETRY_AFTER_SECONDS: u64 = 1;
+pub(crate) const RETRY_AFTER_SECONDS: u64 = 1;
 
 /// Media type of problem documents.
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 /// The status each code is answered with.
-pub fn status_of(code: ErrorCode) -> StatusCode {
+pub(crate) fn status_of(code: ErrorCode) -> StatusCode {
     match code {
         ErrorCode::InvalidRequest | ErrorCode::MalformedJson => StatusCode::BAD_REQUEST,
         ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -44,7 +44,7 @@ pub fn status_of(code: ErrorCode) -> StatusCode {
 
 /// An [`Error`] on its way to a client. It is logged once, here.
 #[derive(Debug)]
-pub struct ApiError(pub Error);
+pub(crate) struct ApiError(pub(crate) Error);
 
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {

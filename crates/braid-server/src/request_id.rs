@@ -7,7 +7,7 @@ use axum::response::Response;
 use uuid::Uuid;
 
 /// The header that carries it, in both directions.
-pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest id taken from a client.
 const MAX_BYTES: usize = 128;
 
@@ -16,13 +16,13 @@ tokio::task_local! {
 }
 
 /// The id of the request that is being answered; empty outside one.
-pub fn current() -> String {
+pub(crate) fn current() -> String {
     CURRENT.try_with(Clone::clone).unwrap_or_default()
 }
 
 /// Takes the client's id where it is printable and short, or makes one, and returns it with the
 /// answer.
-pub async fn layer(request: Request, next: Next) -> Response {
+pub(crate) async fn layer(request: Request, next: Next) -> Response {
     let given = request
         .headers()
         .get(REQUEST_ID)

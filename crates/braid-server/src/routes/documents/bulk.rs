@@ -142,9 +142,12 @@ async fn answer(
     }
 }
 
+/// A document's id as handed in, and why it was refused.
+type Refused = (String, String);
+
 /// Splits a bulk body into documents to store and refusals. The body as a whole is refused when it
 /// is empty or too long.
-fn check_documents(body: BulkBody) -> Result<(Vec<NewDocument>, Vec<(String, String)>)> {
+fn check_documents(body: BulkBody) -> Result<(Vec<NewDocument>, Vec<Refused>)> {
     check_count("/documents", body.documents.len())?;
     let mut seen = HashSet::new();
     let (mut documents, mut rejected) = (Vec::new(), Vec::new());

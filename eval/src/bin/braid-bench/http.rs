@@ -1,0 +1,127 @@
+//! Requests per second over HTTP on loopback: 8 clients, each asking one query after another.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use braid_eval::report::percentiles;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::load::COLLECTION;
+use crate::machine::Machine;
+use crate::passages::corpus;
+use crate::process::Server;
+use crate::{Cli, say};
+
+/// Clients that ask at once.
+const CLIENTS: usize = 8;
+/// Requests of one measurement: bounded, so that it stops by itself.
+const REQUESTS: usize = 2000;
+
+#[derive(Serialize)]
+struct HttpResult {
+    machine: Machine,
+    clients: usize,
+    fused: Throughput,
+    reranked: Throughput,
+    anonymous_mib_after: f64,
+}
+
+#[derive(Serialize)]
+struct Throughput {
+    requests: usize,
+    requests_per_second: f64,
+    p50_ms: f64,
+    p95_ms: f64,
+    p99_ms: f64,
+    failed: usize,
+}
+
+pub(crate) async fn measure(cli: &Cli) -> Result<()> {
+    let queries = corpus(&cli.train, 0, 1000)?.queries;
+    let (braid, data_dir) = (cli.braid.clone(), cli.data_dir());
+    let measured = tokio::task::spawn_blocking(move || -> Result<HttpResult> {
+        let server = Server::start(&braid, &data_dir, 18_081)?;
+        run(&server.url, &queries, false, CLIENTS * 25)?;
+        let fused = run(&server.url, &queries, false, REQUESTS)?;
+        let reranked = run(&server.url, &queries, true, REQUESTS / 4)?;
+        Ok(HttpResult {
+            machine: Machine::this(),
+            clients: CLIENTS,
+            fused,
+            reranked,
+            anonymous_mib_after: server.anonymous_mib()?,
+        })
+    });
+    let result = measured.await.context("the clients stopped")??;
+    say(format!(
+        "HTTP: {:.0} requests/s, p99 {:.1} ms; re-ranked {:.0} requests/s, p99 {:.1} ms; {:.0} MiB anonymous",
+        result.fused.requests_per_second,
+        result.fused.p99_ms,
+        result.reranked.requests_per_second,
+        result.reranked.p99_ms,
+        result.anonymous_mib_after
+    ));
+    cli.save("http", &result)
+}
+
+fn run(url: &str, queries: &[String], rerank: bool, requests: usize) -> Result<Throughput> {
+    let next = AtomicUsize::new(0);
+    let start = Instant::now();
+    let clients: Vec<(Vec<f64>, usize)> = std::thread::scope(|scope| {
+        let client = || scope.spawn(|| ask(url, queries, rerank, (&next, requests)));
+        let clients: Vec<_> = (0..CLIENTS).map(|_| client()).collect();
+        clients
+            .into_iter()
+            .filter_map(|client| client.join().ok())
+            .collect()
+    });
+    let seconds = start.elapsed().as_secs_f64();
+    let failed = clients.iter().map(|(_, failed)| failed).sum();
+    let mut times: Vec<f64> = clients.into_iter().flat_map(|(times, _)| times).collect();
+    times.sort_unstable_by(f64::total_cmp);
+    let p99 = times
+        .get((times.len() as f64 * 0.99).ceil() as usize - 1)
+        .copied();
+    let latency = percentiles(times.clone());
+    Ok(Throughput {
+        requests: times.len(),
+        requests_per_second: times.len() as f64 / seconds,
+        p50_ms: latency.p50,
+        p95_ms: latency.p95,
+        p99_ms: p99.context("no request succeeded")?,
+        failed,
+    })
+}
+
+/// Asks until all requests are taken; times in milliseconds, and how many failed.
+fn ask(
+    url: &str,
+    queries: &[String],
+    rerank: bool,
+    (next, requests): (&AtomicUsize, usize),
+) -> (Vec<f64>, usize) {
+    let agent = ureq::Agent::new_with_defaults();
+    let (mut times, mut failed) = (Vec::new(), 0);
+    loop {
+        let index = next.fetch_add(1, Ordering::Relaxed);
+        if index >= requests {
+            return (times, failed);
+        }
+        let body = json!({
+            "query": queries[index % queries.len()],
+            "collection": COLLECTION,
+            "rerank": { "enabled": rerank },
+        });
+        let start = Instant::now();
+        let answered = agent
+            .post(format!("{url}/retrieve"))
+            .send_json(&body)
+            .and_then(|mut answer| answer.body_mut().read_to_vec());
+        match answered {
+            Ok(_) => times.push(start.elapsed().as_secs_f64() * 1e3),
+            Err(_) => failed += 1,
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! `make bench`: measures what docs/benchmarks.md states, and writes it there.
+//!
+//! Each part writes one JSON file into `target/bench`; `report` renders all of them, so that parts
+//! can be measured apart. Data comes from `BRAID_DATA_DIR` (BEIR folders) and `BRAID_TRAIN_DIR`
+//! (passages); without the latter a seeded generator makes the passages.
+
+mod http;
+mod latency;
+mod load;
+mod machine;
+mod passages;
+mod process;
+mod quality;
+mod report;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::{Parser, ValueEnum};
+
+/// Measures Braid and writes docs/benchmarks.md.
+#[derive(Debug, Parser)]
+struct Cli {
+    /// What to measure
+    #[arg(
+        value_delimiter = ',',
+        default_value = "quality,load,latency,http,startup,report"
+    )]
+    parts: Vec<Part>,
+    /// BEIR folders
+    #[arg(long, env = "BRAID_DATA_DIR", default_value = "../shared/data")]
+    data: PathBuf,
+    /// Folder of NAME.passages.jsonl files
+    #[arg(long, env = "BRAID_TRAIN_DIR", default_value = "../shared/train")]
+    train: PathBuf,
+    /// Where intermediate files are kept
+    #[arg(long, default_value = "target/bench")]
+    work: PathBuf,
+    /// Chunks in the load and latency measurements
+    #[arg(long, default_value_t = 50_000)]
+    chunks: usize,
+    /// The server binary that the http and startup parts start
+    #[arg(long, default_value = "target/release/braid")]
+    braid: PathBuf,
+    /// What is written
+    #[arg(long, default_value = "docs/benchmarks.md")]
+    out: PathBuf,
+}
+
+/// A part of the measurements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// nDCG and other metrics on BEIR folders
+    Quality,
+    /// Documents per second against the embedder alone
+    Load,
+    /// Latency in process (needs `load`)
+    Latency,
+    /// Requests per second over HTTP (needs `load`)
+    Http,
+    /// Start-up time and memory (needs `load`)
+    Startup,
+    /// Write the page from what was measured
+    Report,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let cli = Cli::parse();
+    std::fs::create_dir_all(&cli.work)
+        .with_context(|| format!("cannot make {}", cli.work.display()))?;
+    for part in &cli.parts {
+        match part {
+            Part::Quality => quality::measure(&cli).await?,
+            Part::Load => load::measure(&cli).await?,
+            Part::Latency => latency::measure(&cli).await?,
+            Part::Http => http::measure(&cli).await?,
+            Part::Startup => process::measure(&cli)?,
+            Part::Report => report::write(&cli)?,
+        }
+    }
+    Ok(())
+}
+
+impl Cli {
+    /// The data directory that `load` fills and the other parts read.
+    fn data_dir(&self) -> PathBuf {
+        self.work.join("data")
+    }
+
+    /// Writes one part's result.
+    fn save(&self, name: &str, value: &impl serde::Serialize) -> Result<()> {
+        let path = self.work.join(format!("{name}.json"));
+        let text = serde_json::to_string_pretty(value)?;
+        std::fs::write(&path, text + "\n")
+            .with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// One part's result, if it was measured.
+    fn saved(&self, name: &str) -> Result<Option<serde_json::Value>> {
+        let path = self.work.join(format!("{name}.json"));
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Ok(Some(serde_json::from_str(&text)?)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+        }
+    }
+}
+
+/// A line on standard error.
+#[expect(clippy::print_stderr, reason = "a measuring tool reports to its user")]
+fn say(text: impl AsRef<str>) {
+    eprintln!("{}", text.as_ref());
+}

@@ -1,0 +1,236 @@
+//! docs/benchmarks.md from the measured parts.
+
+use std::fmt::Write;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::{Cli, say};
+
+type Render = fn(&mut String, &Value) -> Result<()>;
+
+pub(crate) fn write(cli: &Cli) -> Result<()> {
+    let mut page = String::from(
+        "# Benchmarks\n\nWritten by `make bench`; every number below was measured by it. Reference values come from other\nsoftware on the same embedder, one vector a document: BM25 is bm25s (k1 1.2, b 0.75, English stop words and stemmer), dense\nis exact search, fusion is RRF with k = 60 at depth 100.\n",
+    );
+    let parts: [(&str, Render); 6] = [
+        ("quality", quality),
+        ("load", load),
+        ("latency", latency),
+        ("http", http),
+        ("startup", startup),
+        ("clone", clone_times),
+    ];
+    let mut machine = None;
+    let mut body = String::new();
+    for (name, render) in parts {
+        let Some(value) = cli.saved(name)? else {
+            writeln!(body, "\n## {name}\n\nNot measured.")?;
+            continue;
+        };
+        machine = machine.or_else(|| value.get("machine").cloned());
+        render(&mut body, &value).with_context(|| format!("rendering {name}"))?;
+    }
+    if let Some(machine) = machine {
+        writeln!(
+            page,
+            "\nMachine: {} ({} cores, {:.0} GiB, Linux {}).",
+            text(&machine, "cpu")?,
+            machine["cores"],
+            number(&machine, "memory_gib")?,
+            text(&machine, "kernel")?
+        )?;
+    }
+    page.push_str(&body);
+    std::fs::write(&cli.out, page)
+        .with_context(|| format!("cannot write {}", cli.out.display()))?;
+    say(format!("wrote {}", cli.out.display()));
+    Ok(())
+}
+
+fn quality(page: &mut String, value: &Value) -> Result<()> {
+    page.push_str("\n## Ranking quality\n\nnDCG@10 with 95% bootstrap intervals; in brackets the reference. `make bench PARTS=quality,report`.\n\n");
+    page.push_str("| set | lexical | dense | hybrid | re-ranked | served hybrid (50 a leg) | served re-ranked |\n|---|---|---|---|---|---|---|\n");
+    let sets = value.as_object().context("not an object")?;
+    for (name, set) in sets {
+        write!(page, "| {name} ")?;
+        let stages = set["report"]["stages"].as_array().context("no stages")?;
+        for (index, stage) in stages.iter().enumerate() {
+            let ndcg = metric(stage, "ndcg@10")?;
+            write!(page, "| {}", interval(ndcg)?)?;
+            match set["reference"].get(index).and_then(Value::as_f64) {
+                Some(reference) => write!(page, " ({reference:.3}) ")?,
+                None => page.push(' '),
+            }
+        }
+        let served = &set["served"];
+        writeln!(
+            page,
+            "| {} | {} |",
+            interval(&served["fused"])?,
+            interval(&served["reranked"])?
+        )?;
+    }
+    page.push_str("\nEvery metric of every stage:\n\n| set | stage | nDCG@10 | recall@10 | recall@50 | recall@100 | MRR@10 | MAP |\n|---|---|---|---|---|---|---|---|\n");
+    for (name, set) in sets {
+        for stage in set["report"]["stages"].as_array().context("no stages")? {
+            write!(page, "| {name} | {} ", text(stage, "stage")?)?;
+            for metric in stage["metrics"].as_array().context("no metrics")? {
+                write!(page, "| {:.3} ", number(metric, "mean")?)?;
+            }
+            page.push_str("|\n");
+        }
+    }
+    page.push_str("\n| set | documents | chunks | topics | failed | ms p50/p95: embed | lexical | dense | re-rank 30 | past the served deadline |\n|---|---|---|---|---|---|---|---|---|---|\n");
+    for (name, set) in sets {
+        let report = &set["report"];
+        let settings = &report["settings"];
+        let latency = |part: &str| -> Result<String> {
+            let part = &report["latency_ms"][part];
+            Ok(format!(
+                "{:.1}/{:.1}",
+                number(part, "p50")?,
+                number(part, "p95")?
+            ))
+        };
+        writeln!(
+            page,
+            "| {name} | {} | {} | {} | {} | {} | {} | {} | {} | {:.1}% |",
+            settings["documents"],
+            settings["chunks"],
+            report["topics"],
+            report["failed"].as_object().map_or(0, serde_json::Map::len),
+            latency("embed")?,
+            latency("lexical")?,
+            latency("dense")?,
+            latency("rerank")?,
+            report["missed_deadline"].as_f64().unwrap_or(0.0) * 100.0
+        )?;
+    }
+    Ok(())
+}
+
+fn load(page: &mut String, value: &Value) -> Result<()> {
+    writeln!(
+        page,
+        "\n## Initial load\n\n{} {}, one chunk each. `make bench PARTS=load,report`.\n\n| | chunks/s | seconds |\n|---|---|---|\n| embedder alone | {:.1} | {:.1} |\n| load, from reading to retrievable | {:.1} | {:.1} |\n\nThe load has {:.2} of the speed of the embedder alone (target: at least 0.75). All documents were durable after {:.1} s. The data\ndirectory takes {:.0} MiB.",
+        value["chunks"],
+        text(value, "source")?,
+        number(value, "embedder_chunks_per_second")?,
+        number(value, "embedder_seconds")?,
+        number(value, "load_chunks_per_second")?,
+        number(value, "load_seconds")?,
+        number(value, "share_of_embedder")?,
+        number(value, "staged_seconds")?,
+        number(value, "disk_mib")?
+    )?;
+    Ok(())
+}
+
+fn latency(page: &mut String, value: &Value) -> Result<()> {
+    writeln!(
+        page,
+        "\n## Retrieval in process\n\n{} chunks, {} distinct queries one after another, no caches. Milliseconds. Own share is the total minus the longer of\nlexical and embed + dense. Targets without re-ranking: total p50 8, p95 25; own share p50 1.5. `make bench PARTS=latency,report`.\n\n| | total p50 | p95 | embed p50 | lexical p50 | dense p50 | own share p50 | p95 | re-rank p50 | p95 |\n|---|---|---|---|---|---|---|---|---|---|",
+        value["chunks"], value["queries"]
+    )?;
+    for (name, part) in [
+        ("not re-ranked", &value["fused"]),
+        ("re-ranked", &value["reranked"]),
+    ] {
+        let cell = |stage: &str, at: &str| number(&part[stage], at);
+        writeln!(
+            page,
+            "| {name} | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} | {:.1} | {:.1} |",
+            cell("total", "p50")?,
+            cell("total", "p95")?,
+            cell("embed", "p50")?,
+            cell("lexical", "p50")?,
+            cell("dense", "p50")?,
+            cell("own", "p50")?,
+            cell("own", "p95")?,
+            cell("rerank", "p50")?,
+            cell("rerank", "p95")?
+        )?;
+    }
+    Ok(())
+}
+
+fn http(page: &mut String, value: &Value) -> Result<()> {
+    writeln!(
+        page,
+        "\n## Over HTTP\n\n{} clients on the same machine (they share its cores with the server). `make bench PARTS=http,report`.\n\n| | requests | requests/s | p50 ms | p95 ms | p99 ms | failed |\n|---|---|---|---|---|---|---|",
+        value["clients"]
+    )?;
+    for (name, part) in [
+        ("not re-ranked", &value["fused"]),
+        ("re-ranked", &value["reranked"]),
+    ] {
+        writeln!(
+            page,
+            "| {name} | {} | {:.0} | {:.1} | {:.1} | {:.1} | {} |",
+            part["requests"],
+            number(part, "requests_per_second")?,
+            number(part, "p50_ms")?,
+            number(part, "p95_ms")?,
+            number(part, "p99_ms")?,
+            part["failed"]
+        )?;
+    }
+    writeln!(
+        page,
+        "\nAnonymous memory after these requests: {:.0} MiB (target: at most 500).",
+        number(value, "anonymous_mib_after")?
+    )?;
+    Ok(())
+}
+
+fn startup(page: &mut String, value: &Value) -> Result<()> {
+    writeln!(
+        page,
+        "\n## Start-up\n\nFrom starting the process to `/readyz`, with the loaded collection and warm files, {} starts: median {:.2} s, longest {:.2} s\n(target: at most 2 s). Anonymous memory when ready: {:.0} MiB. `make bench PARTS=startup,report`.",
+        value["starts"],
+        number(value, "median_seconds")?,
+        number(value, "longest_seconds")?,
+        number(value, "anonymous_mib_idle")?
+    )?;
+    Ok(())
+}
+
+fn clone_times(page: &mut String, value: &Value) -> Result<()> {
+    writeln!(
+        page,
+        "\n## From a clean clone\n\n`scripts/bench-clone.sh`: `make run` was ready after {:.0} s, `make test` took {:.0} s; crates already downloaded, nothing built.",
+        number(value, "run_seconds")?,
+        number(value, "test_seconds")?
+    )?;
+    Ok(())
+}
+
+fn metric<'a>(stage: &'a Value, name: &str) -> Result<&'a Value> {
+    let metrics = stage["metrics"].as_array().context("no metrics")?;
+    metrics
+        .iter()
+        .find(|metric| metric["metric"] == name)
+        .context("metric is missing")
+}
+
+fn interval(value: &Value) -> Result<String> {
+    let (mean, low, high) = (
+        number(value, "mean")?,
+        number(value, "low")?,
+        number(value, "high")?,
+    );
+    Ok(format!("{mean:.3} [{low:.3}, {high:.3}]"))
+}
+
+fn number(value: &Value, key: &str) -> Result<f64> {
+    value[key]
+        .as_f64()
+        .with_context(|| format!("{key} is not a number"))
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> Result<&'a str> {
+    value[key]
+        .as_str()
+        .with_context(|| format!("{key} is not a text"))
+}

@@ -1,0 +1,272 @@
+//! The command line of `braid eval`.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use braid_core::{CollectionName, Error, Result};
+use braid_engine::Engine;
+use braid_engine::query::{RankRequest, RerankOptions, RetrieveRequest, Stage};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::compare::{Comparison, compare};
+use crate::dataset::Dataset;
+use crate::harness::{self, EvalPlan, TopicResult};
+use crate::report::{Report, ReportSettings, latencies, measure_stage};
+use crate::trec::{read_qrels, read_run};
+
+/// `braid eval`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct EvalArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: EvalCommand,
+}
+
+/// What to do.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum EvalCommand {
+    /// Ingest a BEIR corpus, rank every topic per stage, and measure
+    Run(RunArgs),
+    /// Compare two run files pairwise over topics
+    Compare(CompareArgs),
+}
+
+/// `braid eval run`.
+///
+/// Without --data-dir the corpus is ingested into a temporary directory; with it, the index is kept
+/// and an unchanged corpus is not embedded again.
+#[derive(Clone, Debug, clap::Args)]
+pub struct RunArgs {
+    /// BEIR folder: corpus.jsonl, queries.jsonl, qrels/SPLIT.tsv
+    #[arg(long, value_name = "DIR")]
+    pub dataset: PathBuf,
+    /// Which qrels
+    #[arg(long, default_value = "test")]
+    pub split: String,
+    /// Stages to rank and measure
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "lexical,dense,hybrid,rerank"
+    )]
+    pub stages: Vec<String>,
+    /// Distinct documents ranked by each leg
+    #[arg(long, default_value_t = 100)]
+    pub depth: usize,
+    /// Apply the served re-ranking deadline instead of scoring every candidate
+    #[arg(long)]
+    pub deadline: bool,
+    /// Where report.json and run.STAGE.trec are written
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `braid eval compare`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct CompareArgs {
+    /// The run to compare with
+    pub a: PathBuf,
+    /// The run that is compared
+    pub b: PathBuf,
+    /// Qrels: BEIR TSV or TREC
+    #[arg(long, value_name = "F")]
+    pub qrels: PathBuf,
+    /// Print as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl RunArgs {
+    /// Checks what can be checked before an engine is opened.
+    ///
+    /// # Errors
+    /// `InvalidRequest` for a bad stage or dataset.
+    pub fn prepare(&self, defaults: &RetrieveRequest) -> Result<Prepared> {
+        let stages = self
+            .stages
+            .iter()
+            .map(|name| stage(name))
+            .collect::<Result<Vec<_>>>()?;
+        let dataset = Dataset::open(&self.dataset, &self.split)?;
+        let collection = CollectionName::new("eval")?;
+        let deadline_ms = if self.deadline {
+            defaults.rerank.deadline_ms
+        } else {
+            None
+        };
+        let request = RankRequest {
+            stages,
+            depth: self.depth,
+            fusion: defaults.fusion,
+            rerank: RerankOptions {
+                deadline_ms,
+                ..defaults.rerank
+            },
+            ..RankRequest::new("", collection.clone())
+        };
+        Ok(Prepared {
+            plan: EvalPlan {
+                dataset,
+                collection,
+                request,
+            },
+            split: self.split.clone(),
+            out: self.out.clone(),
+            served_deadline: defaults.rerank.deadline_ms.map(Duration::from_millis),
+        })
+    }
+}
+
+/// An evaluation that is ready to run.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    plan: EvalPlan,
+    split: String,
+    out: Option<PathBuf>,
+    served_deadline: Option<Duration>,
+}
+
+impl Prepared {
+    /// Whether the re-ranker is needed.
+    pub fn needs_reranker(&self) -> bool {
+        self.plan.request.stages.contains(&Stage::Rerank)
+    }
+
+    /// Ingests, ranks, measures, and writes the files that were asked for.
+    ///
+    /// # Errors
+    /// What stops the whole evaluation; a topic that fails scores 0 and is counted.
+    pub async fn run(&self, engine: &Engine) -> Result<Report> {
+        let plan = &self.plan;
+        let bar = bar("ingesting {spinner} {pos} documents", None);
+        let loaded = harness::load_corpus(engine, &plan.collection, &plan.dataset, |n| {
+            bar.set_position(n as u64)
+        })
+        .await?;
+        bar.finish_and_clear();
+        for (document, reason) in &loaded.failed {
+            tracing::warn!(document, reason, "a document of the corpus is not searched");
+        }
+        let topics = plan.dataset.topics.len() as u64;
+        let bar = bar_of_topics(topics);
+        let results = harness::rank_topics(engine, plan, |n| bar.set_position(n as u64)).await;
+        bar.finish_and_clear();
+        let report = self.measure(engine, &results).await?;
+        if let Some(out) = &self.out {
+            write_files(out, plan, &results, &report)?;
+        }
+        Ok(report)
+    }
+
+    async fn measure(&self, engine: &Engine, results: &[TopicResult]) -> Result<Report> {
+        let plan = &self.plan;
+        let failed = results.iter().filter_map(|result| {
+            let error = result.rankings.as_ref().err()?;
+            Some((result.topic.id.clone(), error.clone()))
+        });
+        let missed = self
+            .served_deadline
+            .filter(|_| self.needs_reranker())
+            .map(|deadline| harness::missed_share(results, deadline));
+        let stages = plan.request.stages.iter();
+        Ok(Report {
+            dataset: plan.dataset.name.clone(),
+            split: self.split.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            topics: plan.dataset.qrels.len(),
+            failed: failed.collect(),
+            settings: self.settings(engine).await?,
+            stages: stages
+                .map(|stage| measure_stage(*stage, results, &plan.dataset.qrels))
+                .collect(),
+            latency_ms: latencies(results),
+            missed_deadline: missed,
+        })
+    }
+
+    async fn settings(&self, engine: &Engine) -> Result<ReportSettings> {
+        let info = engine.collection_info(&self.plan.collection).await?;
+        let request = &self.plan.request;
+        let reranker = engine.reranker();
+        let fingerprint = info.collection.fingerprint;
+        Ok(ReportSettings {
+            depth: request.depth,
+            fusion_k: request.fusion.k,
+            weight_lexical: request.fusion.weights.lexical,
+            weight_dense: request.fusion.weights.dense,
+            rerank_candidates: request.rerank.candidates,
+            blend: request
+                .rerank
+                .blend
+                .or(reranker.map(|model| model.recommended_blend())),
+            deadline_ms: request.rerank.deadline_ms,
+            documents: info.stats.documents,
+            chunks: info.stats.chunks,
+            embedder: fingerprint.embedder.to_string(),
+            chunker: fingerprint.chunker.to_string(),
+            analyzer: fingerprint.analyzer.to_string(),
+            reranker: reranker.map(|model| model.fingerprint().to_string()),
+        })
+    }
+}
+
+impl CompareArgs {
+    /// Reads both runs and compares them.
+    ///
+    /// # Errors
+    /// `InvalidRequest` naming the file and line that cannot be read.
+    pub fn run(&self) -> Result<Vec<Comparison>> {
+        let qrels = read_qrels(&self.qrels)?;
+        Ok(compare(&read_run(&self.a)?, &read_run(&self.b)?, &qrels))
+    }
+}
+
+fn stage(name: &str) -> Result<Stage> {
+    Stage::ALL
+        .into_iter()
+        .find(|stage| stage.as_str() == name)
+        .ok_or_else(|| {
+            let known = Stage::ALL.map(Stage::as_str).join(", ");
+            Error::invalid(format!("unknown stage {name:?}: use {known}"))
+        })
+}
+
+fn write_files(
+    out: &Path,
+    plan: &EvalPlan,
+    results: &[TopicResult],
+    report: &Report,
+) -> Result<()> {
+    let unwritable = |error: std::io::Error| {
+        Error::new(
+            braid_core::ErrorCode::Unavailable,
+            format!("cannot write to {}: {error}", out.display()),
+        )
+        .with_help("choose another directory with --out")
+    };
+    std::fs::create_dir_all(out).map_err(unwritable)?;
+    harness::write_runs(out, &plan.request.stages, results)?;
+    let text = serde_json::to_string_pretty(report)
+        .map_err(|error| Error::internal("cannot write the report").with_source(error))?;
+    std::fs::write(out.join("report.json"), text + "\n").map_err(unwritable)
+}
+
+fn bar_of_topics(topics: u64) -> ProgressBar {
+    bar(
+        "ranking {wide_bar} {pos}/{len} topics {per_sec} ETA {eta}",
+        Some(topics),
+    )
+}
+
+fn bar(template: &str, length: Option<u64>) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template(template);
+    let bar = length.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}

@@ -1,0 +1,173 @@
+//! `braid eval run`: ingest a BEIR corpus, rank every topic per stage, measure.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use braid_core::{CollectionName, Error, Result};
+use braid_engine::query::{RankRequest, RankedDocument, Stage, StageRankings, Timings};
+use braid_engine::source::{self, SourceFormat, SourceOptions};
+use braid_engine::{Engine, LoadReport, Loader, SourceStep, read_ahead};
+
+use crate::dataset::{Dataset, Topic};
+
+/// Documents staged in one transaction.
+const BATCH_DOCUMENTS: usize = 256;
+
+/// What is evaluated.
+#[derive(Clone, Debug)]
+pub struct EvalPlan {
+    /// Topics and qrels.
+    pub dataset: Dataset,
+    /// The collection the corpus is in.
+    pub collection: CollectionName,
+    /// What each topic asks for; the query is the topic's.
+    pub request: RankRequest,
+}
+
+/// One topic's rankings, or why there are none.
+#[derive(Clone, Debug)]
+pub struct TopicResult {
+    /// The topic.
+    pub topic: Topic,
+    /// Its rankings; an error scores 0 and is counted.
+    pub rankings: Result<StageRankings, String>,
+}
+
+impl TopicResult {
+    /// The ranking at `stage`, best first.
+    pub fn ranking(&self, stage: Stage) -> &[RankedDocument] {
+        let rankings = self.rankings.as_ref().ok();
+        let list = rankings.and_then(|rankings| match stage {
+            Stage::Lexical => rankings.lexical.as_ref(),
+            Stage::Dense => rankings.dense.as_ref(),
+            Stage::Hybrid => rankings.hybrid.as_ref(),
+            Stage::Rerank => rankings.rerank.as_ref(),
+        });
+        list.map_or(&[], Vec::as_slice)
+    }
+
+    /// Its timings, if it was answered.
+    pub fn timings(&self) -> Option<&Timings> {
+        self.rankings
+            .as_ref()
+            .ok()
+            .map(|rankings| &rankings.timings)
+    }
+}
+
+/// Loads the corpus of `dataset` into `collection` (made if needed) and waits until it is
+/// retrievable. `progress` is told how many documents were read so far.
+///
+/// # Errors
+/// What the source or the engine reports.
+pub async fn load_corpus(
+    engine: &Engine,
+    collection: &CollectionName,
+    dataset: &Dataset,
+    progress: impl Fn(usize),
+) -> Result<LoadReport> {
+    engine.ensure_collection(collection).await?;
+    let options = SourceOptions {
+        format: SourceFormat::Beir,
+        ..SourceOptions::default()
+    };
+    let mut steps = read_ahead(source::open(std::slice::from_ref(&dataset.path), &options)?);
+    let mut loader = Loader::new(engine.clone(), collection.clone(), BATCH_DOCUMENTS);
+    let mut read = 0;
+    while let Some(SourceStep::Item(item)) = steps.recv().await {
+        match *item {
+            Ok(found) => loader.push(found.document).await?,
+            Err(failure) => loader.fail(failure.name, failure.reason),
+        }
+        read += 1;
+        progress(read);
+    }
+    loader.finish().await
+}
+
+/// Ranks every topic of the plan, one after another, so that latencies are those of an idle server.
+pub async fn rank_topics(
+    engine: &Engine,
+    plan: &EvalPlan,
+    mut progress: impl FnMut(usize),
+) -> Vec<TopicResult> {
+    let mut results = Vec::with_capacity(plan.dataset.topics.len());
+    for topic in &plan.dataset.topics {
+        let request = RankRequest {
+            query: topic.text.clone(),
+            ..plan.request.clone()
+        };
+        let rankings = engine
+            .rank(request)
+            .await
+            .map_err(|error| error.to_string());
+        results.push(TopicResult {
+            topic: topic.clone(),
+            rankings,
+        });
+        progress(results.len());
+    }
+    results
+}
+
+/// Writes `run.STAGE.trec` for each stage into `directory`.
+///
+/// # Errors
+/// `Unavailable` naming the file that cannot be written.
+pub fn write_runs(
+    directory: &Path,
+    stages: &[Stage],
+    results: &[TopicResult],
+) -> Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for stage in stages {
+        let path = directory.join(format!("run.{}.trec", stage.as_str()));
+        write_run(&path, *stage, results).map_err(|error| {
+            Error::new(
+                braid_core::ErrorCode::Unavailable,
+                format!("cannot write {}: {error}", path.display()),
+            )
+            .with_source(error)
+        })?;
+        paths.push(path);
+    }
+    Ok(paths)
+}
+
+fn write_run(path: &Path, stage: Stage, results: &[TopicResult]) -> std::io::Result<()> {
+    let mut out = std::io::BufWriter::new(std::fs::File::create(path)?);
+    let tag = format!("braid-{}", stage.as_str());
+    for result in results {
+        let ranking = falling_scores(stage, result.ranking(stage));
+        crate::trec::write_ranking(&mut out, &result.topic.id, &ranking, &tag)?;
+    }
+    std::io::Write::flush(&mut out)
+}
+
+/// Document ids with scores that fall along the list. The re-ranker stage's own scores change
+/// their meaning between scored and unscored hits, so its runs carry one over the rank instead.
+fn falling_scores(stage: Stage, ranking: &[RankedDocument]) -> Vec<(String, f64)> {
+    ranking
+        .iter()
+        .enumerate()
+        .map(|(index, ranked)| {
+            let score = match stage {
+                Stage::Rerank => 1.0 / (index + 1) as f64,
+                Stage::Lexical | Stage::Dense | Stage::Hybrid => ranked.score,
+            };
+            (ranked.document.as_str().to_owned(), score)
+        })
+        .collect()
+}
+
+/// Share of answered topics whose re-ranking took longer than `deadline`.
+pub fn missed_share(results: &[TopicResult], deadline: Duration) -> f64 {
+    let times: Vec<f64> = results
+        .iter()
+        .filter_map(TopicResult::timings)
+        .map(|timings| timings.rerank)
+        .collect();
+    let limit = deadline.as_secs_f64() * 1e3;
+    let missed = times.iter().filter(|time| **time > limit).count();
+    missed as f64 / times.len().max(1) as f64
+}

@@ -1,0 +1,267 @@
+//! What an evaluation found, as `report.json` and as a table.
+
+use std::collections::BTreeMap;
+
+use braid_engine::query::{Stage, Timings};
+use serde::Serialize;
+
+use crate::bootstrap::{Estimate, estimate};
+use crate::harness::TopicResult;
+use crate::metrics::Metric;
+use crate::trec::Qrels;
+
+/// Everything an evaluation found, and under which settings.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// Name of the dataset's folder.
+    pub dataset: String,
+    /// The qrels' split.
+    pub split: String,
+    /// Braid's version.
+    pub version: String,
+    /// Judged topics; each counts, answered or not.
+    pub topics: usize,
+    /// Topics that failed and scored 0, with the reason.
+    pub failed: BTreeMap<String, String>,
+    /// Settings that shape the rankings.
+    pub settings: ReportSettings,
+    /// One per stage, in pipeline order.
+    pub stages: Vec<StageReport>,
+    /// Latency in milliseconds by part of the pipeline.
+    pub latency_ms: BTreeMap<String, Latency>,
+    /// Share of topics whose re-ranking took longer than the served deadline; `null` without
+    /// re-ranking.
+    pub missed_deadline: Option<f64>,
+}
+
+/// Settings that shape the rankings.
+#[derive(Clone, Debug, Serialize)]
+pub struct ReportSettings {
+    /// Distinct documents ranked by each leg.
+    pub depth: usize,
+    /// RRF's constant.
+    pub fusion_k: f64,
+    /// Weight of the lexical leg.
+    pub weight_lexical: f64,
+    /// Weight of the dense leg.
+    pub weight_dense: f64,
+    /// Fused hits that were re-ranked.
+    pub rerank_candidates: usize,
+    /// Weight of the re-ranker in the final score.
+    pub blend: Option<f64>,
+    /// Deadline of re-ranking that was applied, in milliseconds.
+    pub deadline_ms: Option<u64>,
+    /// Documents in the collection.
+    pub documents: u64,
+    /// Chunks in the collection.
+    pub chunks: u64,
+    /// Embedder.
+    pub embedder: String,
+    /// Reader and chunker.
+    pub chunker: String,
+    /// Analyzer.
+    pub analyzer: String,
+    /// Re-ranker.
+    pub reranker: Option<String>,
+}
+
+/// One stage's metrics.
+#[derive(Clone, Debug, Serialize)]
+pub struct StageReport {
+    /// The stage.
+    pub stage: String,
+    /// Each metric with its 95% bootstrap interval.
+    pub metrics: Vec<MetricReport>,
+}
+
+/// One metric.
+#[derive(Clone, Debug, Serialize)]
+pub struct MetricReport {
+    /// Its name.
+    pub metric: String,
+    /// Mean over topics.
+    pub mean: f64,
+    /// Low end of the interval.
+    pub low: f64,
+    /// High end.
+    pub high: f64,
+}
+
+/// Percentiles over topics.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Latency {
+    /// Median.
+    pub p50: f64,
+    /// 95th percentile.
+    pub p95: f64,
+}
+
+/// Every reported metric of `stage`, over all judged topics.
+pub fn measure_stage(stage: Stage, results: &[TopicResult], qrels: &Qrels) -> StageReport {
+    let rankings: BTreeMap<&str, Vec<String>> = results
+        .iter()
+        .map(|result| {
+            let ids = result
+                .ranking(stage)
+                .iter()
+                .map(|r| r.document.as_str().to_owned());
+            (result.topic.id.as_str(), ids.collect())
+        })
+        .collect();
+    let nothing = Vec::new();
+    let metrics = Metric::REPORTED.into_iter().map(|metric| {
+        let values: Vec<f64> = qrels
+            .iter()
+            .map(|(topic, judgements)| {
+                let ranking = rankings.get(topic.as_str()).unwrap_or(&nothing);
+                metric.measure(ranking, judgements)
+            })
+            .collect();
+        let Estimate { mean, low, high } = estimate(&values);
+        MetricReport {
+            metric: metric.name(),
+            mean,
+            low,
+            high,
+        }
+    });
+    StageReport {
+        stage: stage.as_str().to_owned(),
+        metrics: metrics.collect(),
+    }
+}
+
+/// Latency percentiles of each part of the pipeline, in milliseconds.
+pub fn latencies(results: &[TopicResult]) -> BTreeMap<String, Latency> {
+    type Part = (&'static str, fn(&Timings) -> f64);
+    let parts: [Part; 6] = [
+        ("embed", |timings| timings.embed),
+        ("lexical", |timings| timings.lexical),
+        ("dense", |timings| timings.dense),
+        ("fuse", |timings| timings.fuse),
+        ("hydrate", |timings| timings.hydrate),
+        ("rerank", |timings| timings.rerank),
+    ];
+    parts
+        .into_iter()
+        .map(|(name, part)| {
+            let values = results
+                .iter()
+                .filter_map(TopicResult::timings)
+                .map(part)
+                .collect();
+            (name.to_owned(), percentiles(values))
+        })
+        .collect()
+}
+
+/// Median and 95th percentile (nearest rank), 0 of nothing.
+pub fn percentiles(mut values: Vec<f64>) -> Latency {
+    values.sort_unstable_by(f64::total_cmp);
+    let at = |share: f64| {
+        let rank = (values.len() as f64 * share).ceil() as usize;
+        values.get(rank.saturating_sub(1)).copied().unwrap_or(0.0)
+    };
+    Latency {
+        p50: at(0.5),
+        p95: at(0.95),
+    }
+}
+
+impl Report {
+    /// The report as a table for people.
+    pub fn table(&self) -> String {
+        let mut lines = vec![format!(
+            "{} ({}): {} topics, {} failed, {} documents, {} chunks, depth {}",
+            self.dataset,
+            self.split,
+            self.topics,
+            self.failed.len(),
+            self.settings.documents,
+            self.settings.chunks,
+            self.settings.depth
+        )];
+        let names = Metric::REPORTED
+            .map(|metric| format!("{:>20}", metric.name()))
+            .concat();
+        lines.push(format!("{:<8}{names}", "stage"));
+        for stage in &self.stages {
+            let cells = stage.metrics.iter().map(|m| {
+                format!(
+                    "{:>20}",
+                    format!("{:.3} [{:.3},{:.3}]", m.mean, m.low, m.high)
+                )
+            });
+            lines.push(format!("{:<8}{}", stage.stage, cells.collect::<String>()));
+        }
+        let parts = self
+            .latency_ms
+            .iter()
+            .map(|(name, latency)| format!("{name} {:.1}/{:.1}", latency.p50, latency.p95));
+        lines.push(format!(
+            "ms p50/p95: {}",
+            parts.collect::<Vec<_>>().join(", ")
+        ));
+        if let Some(share) = self.missed_deadline {
+            lines.push(format!(
+                "re-ranking past the served deadline: {:.1}%",
+                share * 100.0
+            ));
+        }
+        lines.join("\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_nearest_rank() {
+        let latency = percentiles((1..=100).rev().map(f64::from).collect());
+        assert_eq!((latency.p50, latency.p95), (50.0, 95.0));
+        assert_eq!(percentiles(Vec::new()).p95, 0.0);
+    }
+
+    #[test]
+    fn a_failed_topic_scores_zero_and_is_counted_in_the_mean() {
+        use crate::dataset::Topic;
+        let qrels: Qrels = ["a", "b"]
+            .into_iter()
+            .map(|topic| {
+                (
+                    topic.to_owned(),
+                    [("d".to_owned(), 1)].into_iter().collect(),
+                )
+            })
+            .collect();
+        let topic = |id: &str| Topic {
+            id: id.to_owned(),
+            text: "q".to_owned(),
+        };
+        let ranked = braid_engine::query::RankedDocument {
+            document: braid_core::DocumentId::new("d").unwrap(),
+            chunk: braid_core::ChunkId(uuid::Uuid::nil()),
+            score: 1.0,
+        };
+        let answered = braid_engine::query::StageRankings {
+            lexical: Some(vec![ranked]),
+            ..Default::default()
+        };
+        let results = [
+            TopicResult {
+                topic: topic("a"),
+                rankings: Ok(answered),
+            },
+            TopicResult {
+                topic: topic("b"),
+                rankings: Err("boom".to_owned()),
+            },
+        ];
+        let report = measure_stage(Stage::Lexical, &results, &qrels);
+        assert!(
+            report.metrics.iter().all(|metric| metric.mean == 0.5),
+            "{report:?}"
+        );
+    }
+}

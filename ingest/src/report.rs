@@ -1,0 +1,97 @@
+//! What an ingestion did.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+/// What an ingestion did, document by document where something failed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct IngestReport {
+    /// The collection.
+    pub collection: String,
+    /// Documents that were not there before.
+    pub added: usize,
+    /// Documents whose content changed.
+    pub replaced: usize,
+    /// Documents that were stored already.
+    pub unchanged: usize,
+    /// Documents deleted because their source is gone (`--sync`).
+    pub deleted: usize,
+    /// Documents that could not be read or indexed.
+    pub failed: Vec<FailedDocument>,
+    /// Files passed over, counted by reason.
+    pub skipped: BTreeMap<String, u64>,
+    /// Chunks the model embedded; `null` when a server did it.
+    pub chunks_embedded: Option<u64>,
+    /// Chunks whose embedding was stored already; `null` when a server did it.
+    pub chunks_reused: Option<u64>,
+    /// Wall-clock seconds.
+    pub seconds: f64,
+}
+
+/// A document that could not be read or indexed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FailedDocument {
+    /// Its file, file and line, or id.
+    pub document: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl IngestReport {
+    /// The report for people, one fact a line.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = vec![format!(
+            "{}: {} added, {} replaced, {} unchanged, {} deleted, {} failed in {:.1} s",
+            self.collection,
+            self.added,
+            self.replaced,
+            self.unchanged,
+            self.deleted,
+            self.failed.len(),
+            self.seconds
+        )];
+        if self.added + self.replaced + self.deleted == 0 {
+            lines.push("nothing changed: nothing was embedded and no index was written".to_owned());
+        } else if let (Some(embedded), Some(reused)) = (self.chunks_embedded, self.chunks_reused) {
+            lines.push(format!(
+                "{embedded} chunks embedded, {reused} had an embedding already"
+            ));
+        }
+        for (reason, count) in &self.skipped {
+            lines.push(format!("skipped {count}: {reason}"));
+        }
+        for failed in &self.failed {
+            lines.push(format!("failed {}: {}", failed.document, failed.reason));
+        }
+        lines
+    }
+
+    pub(crate) fn fail(&mut self, document: impl Into<String>, reason: impl Into<String>) {
+        self.failed.push(FailedDocument {
+            document: document.into(),
+            reason: reason.into(),
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_when_nothing_changed() {
+        let mut report = IngestReport {
+            unchanged: 3,
+            ..IngestReport::default()
+        };
+        assert!(report.lines()[1].starts_with("nothing changed"));
+        report.replaced = 1;
+        report.chunks_embedded = Some(2);
+        report.chunks_reused = Some(1);
+        report.fail("a.md", "not valid UTF-8");
+        let lines = report.lines();
+        assert_eq!(lines[1], "2 chunks embedded, 1 had an embedding already");
+        assert_eq!(lines[2], "failed a.md: not valid UTF-8");
+    }
+}

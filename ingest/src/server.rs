@@ -1,0 +1,287 @@
+//! Ingesting into a running server: bulk requests, each a durable job that is followed to its end.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use braid_core::{CollectionName, Error, ErrorCode, Format, MetadataValue, NewDocument, Result};
+use braid_engine::source;
+use braid_engine::{SourceStep, read_ahead};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use crate::args::{IngestArgs, Sources};
+use crate::progress::Bars;
+use crate::remote::{Answer, Remote, segment};
+use crate::report::IngestReport;
+use crate::sync::Present;
+
+/// Documents in one request.
+const BATCH_DOCUMENTS: usize = 100;
+/// Bytes of text in one request, well below the default body limit.
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
+/// Jobs that are waited for before another batch is sent: bounds what the server has to do.
+const MOST_JOBS: usize = 8;
+/// Time between two looks at a job.
+const POLL: Duration = Duration::from_millis(200);
+
+pub(crate) async fn ingest(
+    args: &IngestArgs,
+    sources: &Sources,
+    remote: Remote,
+) -> Result<IngestReport> {
+    let documents = source::open(&sources.paths, &sources.options)?;
+    let bars = Bars::new(source::total_bytes(&sources.paths, &sources.options)?);
+    let mut steps = read_ahead(documents);
+    let (args, rest) = (args.clone(), tokio::runtime::Handle::current());
+    // The client blocks: the whole conversation has a thread of its own.
+    let conversation = tokio::task::spawn_blocking(move || {
+        let mut upload = Upload::begin(args, remote, bars)?;
+        while let Some(step) = rest.block_on(steps.recv()) {
+            upload.take(step)?;
+        }
+        upload.finish()
+    });
+    conversation
+        .await
+        .map_err(|error| Error::internal("upload stopped").with_source(error))?
+}
+
+struct Upload {
+    args: IngestArgs,
+    remote: Remote,
+    bars: Bars,
+    start: Instant,
+    report: IngestReport,
+    present: Present,
+    batch: Vec<Value>,
+    batch_bytes: usize,
+    jobs: VecDeque<String>,
+}
+
+impl Upload {
+    fn begin(args: IngestArgs, remote: Remote, bars: Bars) -> Result<Self> {
+        remote
+            .put(&collection_path(&args.collection), &json!({}))
+            .or_else(ignore_other_settings)?;
+        let collection = args.collection.as_str().to_owned();
+        Ok(Self {
+            args,
+            remote,
+            bars,
+            start: Instant::now(),
+            report: IngestReport {
+                collection,
+                ..IngestReport::default()
+            },
+            present: Present::default(),
+            batch: Vec::new(),
+            batch_bytes: 0,
+            jobs: VecDeque::new(),
+        })
+    }
+
+    fn take(&mut self, step: SourceStep) -> Result<()> {
+        let item = match step {
+            SourceStep::Skipped(skipped) => {
+                self.report.skipped = skipped;
+                return Ok(());
+            }
+            SourceStep::Item(item) => *item,
+        };
+        match item {
+            Ok(found) => {
+                self.bars.reading.inc(found.bytes);
+                self.present.document(found.document.id.as_str());
+                self.batch_bytes += found.document.text.len();
+                self.batch.push(document_json(found.document));
+            }
+            Err(failure) => {
+                self.bars.reading.inc(failure.bytes);
+                self.present.failure(&failure);
+                self.report.fail(failure.name, failure.reason);
+            }
+        }
+        if self.batch.len() >= BATCH_DOCUMENTS || self.batch_bytes >= BATCH_BYTES {
+            self.send()?;
+        }
+        Ok(())
+    }
+
+    fn send(&mut self) -> Result<()> {
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        let body = json!({ "documents": std::mem::take(&mut self.batch) });
+        self.batch_bytes = 0;
+        let path = format!("{}/documents", collection_path(&self.args.collection));
+        self.start_job(&path, &body)
+    }
+
+    fn start_job(&mut self, path: &str, body: &Value) -> Result<()> {
+        let key = Uuid::now_v7().to_string();
+        let answer = self.remote.post(path, body, Some(&key))?;
+        self.jobs
+            .push_back(text(&answer.body, "job_id")?.to_owned());
+        self.bars.indexing.inc_length(1);
+        if self.jobs.len() >= MOST_JOBS {
+            self.settle_oldest()
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Follows the oldest job to its end.
+    fn settle_oldest(&mut self) -> Result<()> {
+        let Some(id) = self.jobs.pop_front() else {
+            return Ok(());
+        };
+        let path = format!("/v1/jobs/{}", segment(&id));
+        loop {
+            let job = self.remote.get(&path)?.body;
+            if text(&job, "state")? != "running" {
+                self.bars.indexing.inc(1);
+                return self.count(&job);
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+
+    fn count(&mut self, job: &Value) -> Result<()> {
+        let items = job
+            .get("items")
+            .and_then(Value::as_array)
+            .ok_or_else(|| unexpected("items"))?;
+        for item in items {
+            match text(item, "status")? {
+                "indexed" if item.get("change").and_then(Value::as_str) == Some("replaced") => {
+                    self.report.replaced += 1;
+                }
+                "indexed" if item.get("change").and_then(Value::as_str) == Some("deleted") => {
+                    self.report.deleted += 1;
+                }
+                "indexed" => self.report.added += 1,
+                "skipped" => self.report.unchanged += 1,
+                _ => {
+                    let reason = item
+                        .get("reason")
+                        .and_then(Value::as_str)
+                        .unwrap_or("no reason");
+                    let (id, reason) = (text(item, "id")?.to_owned(), reason.to_owned());
+                    self.report.fail(id, reason);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<IngestReport> {
+        self.send()?;
+        if self.args.sync {
+            self.delete_gone()?;
+        }
+        while !self.jobs.is_empty() {
+            self.settle_oldest()?;
+        }
+        self.bars.finish();
+        self.report.seconds = self.start.elapsed().as_secs_f64();
+        Ok(self.report)
+    }
+
+    fn delete_gone(&mut self) -> Result<()> {
+        let base = format!("{}/documents", collection_path(&self.args.collection));
+        let mut gone = Vec::new();
+        let mut cursor: Option<String> = None;
+        loop {
+            let query = cursor.map_or_else(String::new, |at| format!("&cursor={}", segment(&at)));
+            let page = self.remote.get(&format!("{base}?limit=1000{query}"))?.body;
+            let documents = page
+                .get("documents")
+                .and_then(Value::as_array)
+                .ok_or_else(|| unexpected("documents"))?;
+            for document in documents {
+                let id = text(document, "id")?;
+                match self.present.is_gone(id) {
+                    Ok(true) => gone.push(id.to_owned()),
+                    Ok(false) => {}
+                    Err(name) => {
+                        let reason = "unreadable, and its id is not known: --sync deleted nothing";
+                        self.report.fail(name, reason);
+                        return Ok(());
+                    }
+                }
+            }
+            cursor = page
+                .get("next_cursor")
+                .and_then(Value::as_str)
+                .map(str::to_owned);
+            if cursor.is_none() {
+                break;
+            }
+        }
+        for ids in gone.chunks(1000) {
+            self.start_job(&format!("{base}/delete"), &json!({ "ids": ids }))?;
+        }
+        Ok(())
+    }
+}
+
+/// A collection that exists with other settings is the one to write.
+fn ignore_other_settings(error: Error) -> Result<Answer> {
+    if error.code() == ErrorCode::CollectionExists {
+        return Ok(Answer {
+            status: 200,
+            body: Value::Null,
+        });
+    }
+    Err(error)
+}
+
+fn collection_path(collection: &CollectionName) -> String {
+    format!("/v1/collections/{}", segment(collection.as_str()))
+}
+
+fn document_json(document: NewDocument) -> Value {
+    let mut body = Map::new();
+    body.insert("id".to_owned(), document.id.as_str().into());
+    body.insert("text".to_owned(), document.text.into());
+    let optional = [("title", document.title), ("uri", document.uri)];
+    for (key, value) in optional {
+        if let Some(value) = value {
+            body.insert(key.to_owned(), value.into());
+        }
+    }
+    if document.format != Format::default() {
+        body.insert("format".to_owned(), document.format.as_str().into());
+    }
+    if !document.metadata.is_empty() {
+        let fields = document.metadata.into_fields().into_iter();
+        let fields: Map<String, Value> = fields
+            .map(|(key, value)| (key, metadata_json(value)))
+            .collect();
+        body.insert("metadata".to_owned(), fields.into());
+    }
+    Value::Object(body)
+}
+
+fn metadata_json(value: MetadataValue) -> Value {
+    match value {
+        MetadataValue::String(text) => text.into(),
+        MetadataValue::Number(number) => number.into(),
+        MetadataValue::Bool(value) => value.into(),
+        MetadataValue::Strings(texts) => texts.into(),
+    }
+}
+
+fn text<'a>(body: &'a Value, key: &str) -> Result<&'a str> {
+    body.get(key)
+        .and_then(Value::as_str)
+        .ok_or_else(|| unexpected(key))
+}
+
+fn unexpected(key: &str) -> Error {
+    Error::new(
+        ErrorCode::Unavailable,
+        format!("the server's answer has no {key:?}"),
+    )
+    .with_help("check that the server and this command have the same version")
+}
