@@ -45,8 +45,11 @@ async fn main() {
             ..VectorOptions::default()
         };
         let store = EmbeddedVectors::open(home.path(), options, Arc::clone(&pool)).unwrap();
+        let before = anonymous_megabytes();
         load(&*store, &vectors[..count], size).await;
-        println!("  {} MB on disk, {}", disk_megabytes(home.path()), memory());
+        let grown = anonymous_megabytes().saturating_sub(before);
+        let disk = disk_megabytes(home.path());
+        println!("  {disk} MB on disk, anonymous memory grew by {grown} MB");
         compare(&*store, &flat, &queries, count).await;
         change(&*store, &vectors, count).await;
     }
@@ -190,9 +193,10 @@ fn disk_megabytes(dir: &std::path::Path) -> u64 {
     std::fs::metadata(dir.join("data.mdb")).unwrap().len() >> 20
 }
 
-/// Anonymous and peak resident memory of this process, the oracle's copy of the vectors included.
-fn memory() -> String {
+/// Anonymous memory of this process, the oracle's vectors included.
+fn anonymous_megabytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let lines = status.lines().filter(|line| line.starts_with("RssAnon"));
-    lines.collect::<Vec<_>>().join(", ")
+    let line = status.lines().find(|line| line.starts_with("RssAnon"));
+    let kilobytes = line.and_then(|line| line.split_whitespace().nth(1));
+    kilobytes.map_or(0, |text| text.parse::<u64>().unwrap() >> 10)
 }

@@ -33,7 +33,7 @@ impl Default for VectorOptions {
         Self {
             dimension: 384,
             map_size: 16 << 30,
-            ef_construction: 96,
+            ef_construction: 64,
             ef_search: 96,
             exact_threshold: 4000,
             seed: 42,

@@ -97,6 +97,11 @@ impl Snapshot {
     }
 
     #[cfg(test)]
+    pub(super) fn graph_size(&self) -> u64 {
+        self.graph.as_ref().map_or(0, |graph| graph.n_items())
+    }
+
+    #[cfg(test)]
     pub(super) fn graph_and_txn(
         &self,
     ) -> (
@@ -171,7 +176,7 @@ pub(super) enum Plan {
 }
 
 /// Comparisons a scan makes in the time the walk needs to find one more neighbour.
-const SCAN_PER_NEIGHBOUR: f64 = 30.0;
+const SCAN_PER_NEIGHBOUR: f64 = 15.0;
 
 /// Chooses the cheaper way to search `eligible` of the graph's `total` vectors. The walk ignores the
 /// selection (a walk that may only keep eligible vectors loses its way when few are), so it must
