@@ -1,3 +1,130 @@
 //! The `braid` binary: the command line over the engine, the server, batch ingest and evaluation.
 
-fn main() {}
+mod args;
+mod commands;
+mod open;
+mod output;
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use braid_config::Settings;
+use braid_core::Result;
+use braid_engine::{LoadModels, retrieve_defaults};
+use braid_eval::cli::{CompareArgs, EvalCommand, RunArgs};
+use braid_ingest::Target;
+use braid_ingest::remote::Remote;
+use clap::Parser;
+
+use crate::args::{Cli, Command, Global, IngestCommand};
+use crate::open::{load_settings, with_engine};
+use crate::output::Exit;
+
+fn main() -> anyhow::Result<ExitCode> {
+    let cli = Cli::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("braid-async")
+        .build()
+        .context("cannot start the async runtime")?;
+    let exit = runtime
+        .block_on(run(cli))
+        .unwrap_or_else(|error| output::failure(&error));
+    // What is still running has been told to stop and holds nothing that is not durable.
+    runtime.shutdown_background();
+    Ok(exit.into())
+}
+
+async fn run(cli: Cli) -> Result<Exit> {
+    let settings = load_settings(&cli)?;
+    open::install_tracing(&cli, &settings)?;
+    match cli.command {
+        Command::Serve(_) => commands::serve::run(&settings).await,
+        Command::Ingest(command) => ingest(&settings, command).await,
+        Command::Retrieve(args) => commands::retrieve::run(&settings, args).await,
+        Command::Eval(args) => match args.command {
+            EvalCommand::Run(args) => evaluate(&settings, &cli.global, args).await,
+            EvalCommand::Compare(args) => compare(&args),
+        },
+        Command::Collection(command) => commands::collection::run(&settings, command).await,
+        Command::Document(command) => commands::document::run(&settings, command).await,
+        Command::Models(command) => commands::models::run(&settings, command),
+        Command::Verify(args) => commands::verify::run(&settings, args).await,
+    }
+}
+
+async fn ingest(settings: &Settings, command: IngestCommand) -> Result<Exit> {
+    let args = &command.ingest;
+    let report = match &command.server {
+        Some(url) => braid_ingest::run(args, Target::Server(Remote::new(url)?)).await?,
+        None => {
+            with_engine(settings, LoadModels::Embedder, async |engine| {
+                braid_ingest::run(args, Target::Local(engine.clone())).await
+            })
+            .await?
+        }
+    };
+    if args.json {
+        output::json(&report)?;
+    } else {
+        report.lines().iter().for_each(output::line);
+    }
+    Ok(if report.failed.is_empty() {
+        Exit::Done
+    } else {
+        Exit::Partly
+    })
+}
+
+async fn evaluate(settings: &Settings, global: &Global, args: RunArgs) -> Result<Exit> {
+    let prepared = args.prepare(&retrieve_defaults(settings)?)?;
+    let (settings, _temporary) = open::eval_settings(global.data_dir.as_deref(), settings)?;
+    let models = if prepared.needs_reranker() {
+        LoadModels::All
+    } else {
+        LoadModels::Embedder
+    };
+    let report = with_engine(&settings, models, async |engine| prepared.run(engine).await).await?;
+    if args.json {
+        output::json(&report)?;
+    } else {
+        output::line(report.table());
+    }
+    Ok(if report.failed.is_empty() {
+        Exit::Done
+    } else {
+        Exit::Partly
+    })
+}
+
+fn compare(args: &CompareArgs) -> Result<Exit> {
+    let rows = args.run()?;
+    if args.json {
+        output::json(&rows)?;
+        return Ok(Exit::Done);
+    }
+    let header = [
+        "metric",
+        "a",
+        "b",
+        "difference",
+        "95% interval",
+        "p",
+        "wins",
+        "losses",
+    ];
+    let cells = rows.into_iter().map(|row| {
+        vec![
+            row.metric,
+            format!("{:.4}", row.a),
+            format!("{:.4}", row.b),
+            format!("{:+.4}", row.difference),
+            format!("[{:+.4}, {:+.4}]", row.low, row.high),
+            format!("{:.4}", row.p),
+            row.wins.to_string(),
+            row.losses.to_string(),
+        ]
+    });
+    output::table(&header, &cells.collect::<Vec<_>>());
+    Ok(Exit::Done)
+}

@@ -1,0 +1,239 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use braid_core::CollectionName;
+use clap::{Args, Parser, Subcommand};
+
+/// Hybrid-search retrieval for RAG: BM25 and embeddings, fused, re-ranked, cited, measured.
+#[derive(Debug, Parser)]
+#[command(name = "braid", version, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Global {
+    /// Configuration file [default: ./braid.toml if there is one]
+    #[arg(long, global = true, value_name = "F", env = "BRAID_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// Data directory; has one owner at a time [default: ./data]
+    #[arg(long, global = true, value_name = "D")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Override one setting, repeatable: SECTION.KEY=VALUE
+    #[arg(long = "set", global = true, value_name = "S.K=V")]
+    pub(crate) set: Vec<String>,
+    /// Log level, such as warn, info or debug
+    #[arg(long, global = true, value_name = "L")]
+    pub(crate) log_level: Option<String>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve the HTTP API and the playground
+    Serve(ServeArgs),
+    /// Ingest files, folders, JSONL or BEIR corpora
+    Ingest(IngestCommand),
+    /// Retrieve cited passages for a query
+    Retrieve(RetrieveArgs),
+    /// Measure retrieval quality
+    Eval(braid_eval::cli::EvalArgs),
+    /// Make, list, delete or rebuild collections
+    #[command(subcommand)]
+    Collection(CollectionCommand),
+    /// List, print or delete documents
+    #[command(subcommand)]
+    Document(DocumentCommand),
+    /// List, fetch or verify models
+    #[command(subcommand)]
+    Models(ModelsCommand),
+    /// Check that ledger, lexical index and vector store agree
+    Verify(VerifyArgs),
+}
+
+/// `braid serve`.
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Address to listen on [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Listen beyond loopback although requests are not authenticated
+    #[arg(long)]
+    pub(crate) allow_unauthenticated: bool,
+}
+
+/// `braid ingest`.
+#[derive(Debug, Args)]
+pub(crate) struct IngestCommand {
+    #[command(flatten)]
+    pub(crate) ingest: braid_ingest::IngestArgs,
+    /// Write to a running server instead of a data directory
+    #[arg(long, value_name = "URL")]
+    pub(crate) server: Option<String>,
+}
+
+/// `braid retrieve`.
+#[derive(Debug, Args)]
+pub(crate) struct RetrieveArgs {
+    /// What to look for
+    pub(crate) query: String,
+    /// Where
+    #[arg(long, short, default_value = "default")]
+    pub(crate) collection: CollectionName,
+    /// Ask a running server instead of opening a data directory
+    #[arg(long, value_name = "URL")]
+    pub(crate) server: Option<String>,
+    /// How many hits
+    #[arg(long, short = 'k', value_name = "N")]
+    pub(crate) top_k: Option<usize>,
+    /// Which legs: lexical, dense or hybrid
+    #[arg(long, value_name = "M", value_parser = ["lexical", "dense", "hybrid"])]
+    pub(crate) mode: Option<String>,
+    /// Metadata filter as JSON, as in the API
+    #[arg(long, value_name = "JSON")]
+    pub(crate) filter: Option<String>,
+    /// Do not re-rank
+    #[arg(long)]
+    pub(crate) no_rerank: bool,
+    /// Show each hit's rank and score at every stage
+    #[arg(long)]
+    pub(crate) explain: bool,
+    /// Print the answer as JSON, as the API gives it
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `braid collection`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CollectionCommand {
+    /// Make a collection
+    Create(CreateArgs),
+    /// List collections with their counters
+    List {
+        /// Print as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Delete a collection with everything in it
+    Delete {
+        /// Its name
+        name: CollectionName,
+        /// Print as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Build a collection's indexes anew from the ledger, with the configured chunking and the
+    /// models in use, and switch to them
+    Rebuild {
+        /// Its name
+        name: CollectionName,
+        /// Take language and chunking from the configuration instead of the collection
+        #[arg(long)]
+        with_configured_settings: bool,
+        /// Print as JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// `braid collection create`.
+#[derive(Debug, Args)]
+pub(crate) struct CreateArgs {
+    /// Its name: 1 to 64 of a-z, 0-9, '_' and '-'
+    pub(crate) name: CollectionName,
+    /// Language of the analyzer, such as english, german or none
+    #[arg(long)]
+    pub(crate) language: Option<braid_core::Language>,
+    /// How documents are chunked: structure or whole
+    #[arg(long)]
+    pub(crate) strategy: Option<braid_core::ChunkingStrategy>,
+    /// Most tokens in a chunk
+    #[arg(long, value_name = "N")]
+    pub(crate) target_tokens: Option<usize>,
+    /// Tokens repeated from the chunk before
+    #[arg(long, value_name = "N")]
+    pub(crate) overlap_tokens: Option<usize>,
+    /// Print as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Which collection, and how to print.
+#[derive(Debug, Args)]
+pub(crate) struct InCollection {
+    /// The collection
+    #[arg(long, short, default_value = "default")]
+    pub(crate) collection: CollectionName,
+    /// Print as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `braid document`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DocumentCommand {
+    /// List documents
+    List {
+        #[command(flatten)]
+        within: InCollection,
+    },
+    /// Print a document
+    Get {
+        /// Its id
+        id: String,
+        #[command(flatten)]
+        within: InCollection,
+    },
+    /// Delete documents
+    Delete {
+        /// Their ids
+        #[arg(required = true)]
+        ids: Vec<String>,
+        #[command(flatten)]
+        within: InCollection,
+    },
+}
+
+/// `braid models`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelsCommand {
+    /// List the models that are found
+    List {
+        /// Print as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Fetch a model from the model hub into the user's data folder
+    Pull {
+        /// Its name
+        name: String,
+    },
+    /// Check every file of every model, or of one, against its manifest, and its probes
+    Verify {
+        /// One model's name
+        name: Option<String>,
+        /// Print as JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// `braid verify`.
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// One collection; all where left out
+    #[arg(long, short)]
+    pub(crate) collection: Option<CollectionName>,
+    /// Bring both indexes to what the ledger says, and drop rows nothing refers to
+    #[arg(long)]
+    pub(crate) repair: bool,
+    /// Print as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}

@@ -1,0 +1,110 @@
+//! `braid verify`.
+
+use braid_config::Settings;
+use braid_core::{CollectionName, Result};
+use braid_engine::{Engine, IndexReport, LoadModels, VerifyReport};
+use serde::Serialize;
+
+use crate::args::VerifyArgs;
+use crate::open::with_engine;
+use crate::output::{self, Exit};
+
+/// What was found in one collection.
+#[derive(Serialize)]
+struct Found {
+    collection: String,
+    sound: bool,
+    lag: u64,
+    ledger: Vec<String>,
+    lexical: Difference,
+    vector: Difference,
+    repaired: bool,
+}
+
+/// How an index differs from the ledger.
+#[derive(Serialize)]
+struct Difference {
+    missing: u64,
+    extra: u64,
+}
+
+pub(crate) async fn run(settings: &Settings, args: VerifyArgs) -> Result<Exit> {
+    with_engine(settings, LoadModels::Embedder, async |engine| {
+        let mut found = Vec::new();
+        for name in names(engine, args.collection).await? {
+            let report = engine.verify(&name, args.repair).await?;
+            found.push(Found::new(&name, &report));
+        }
+        let swept = if args.repair {
+            engine.sweep().await?
+        } else {
+            0
+        };
+        if args.json {
+            output::json(&found)?
+        } else {
+            print(&found, swept)
+        }
+        let is_sound = found.iter().all(|found| found.sound || found.repaired);
+        Ok(if is_sound { Exit::Done } else { Exit::Failed })
+    })
+    .await
+}
+
+async fn names(engine: &Engine, one: Option<CollectionName>) -> Result<Vec<CollectionName>> {
+    match one {
+        Some(name) => Ok(vec![engine.collection(&name).await?.name]),
+        None => {
+            let infos = engine.collections().await?;
+            Ok(infos.into_iter().map(|info| info.collection.name).collect())
+        }
+    }
+}
+
+impl Found {
+    fn new(name: &CollectionName, report: &VerifyReport) -> Self {
+        Self {
+            collection: name.as_str().to_owned(),
+            sound: report.is_sound(),
+            lag: report.lag,
+            ledger: report.ledger.clone(),
+            lexical: Difference::new(&report.lexical),
+            vector: Difference::new(&report.vector),
+            repaired: report.repaired,
+        }
+    }
+}
+
+impl Difference {
+    fn new(report: &IndexReport) -> Self {
+        Self {
+            missing: report.missing.len(),
+            extra: report.extra.len(),
+        }
+    }
+}
+
+fn print(found: &[Found], swept: u64) {
+    for found in found {
+        let verdict = match (found.sound, found.repaired) {
+            (true, _) => "sound",
+            (false, true) => "repaired",
+            (false, false) => "NOT sound (run with --repair)",
+        };
+        output::line(format!(
+            "{}: {verdict}: lag {}; lexical {} missing, {} extra; vector {} missing, {} extra",
+            found.collection,
+            found.lag,
+            found.lexical.missing,
+            found.lexical.extra,
+            found.vector.missing,
+            found.vector.extra
+        ));
+        for problem in &found.ledger {
+            output::line(format!("  ledger: {problem}"));
+        }
+    }
+    if swept > 0 {
+        output::line(format!("dropped {swept} rows nothing refers to"));
+    }
+}

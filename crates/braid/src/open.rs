@@ -1,0 +1,131 @@
+//! From the command line to settings, and from settings to an open engine.
+
+use std::time::Duration;
+
+use braid_config::{LogFormat, Overrides, Settings};
+use braid_core::{Error, Result};
+use braid_engine::{Engine, LoadModels, OpenOptions};
+use braid_runtime::telemetry;
+use braid_server::ServerOptions;
+use tempfile::TempDir;
+
+use crate::args::{Cli, Command, Global};
+
+/// Settings from defaults, file, environment and flags.
+///
+/// # Errors
+/// `InvalidRequest` with everything that is wrong, each with where it is.
+pub(crate) fn load_settings(cli: &Cli) -> Result<Settings> {
+    let mut flags = set_flags(&cli.global)?;
+    let mut flag = |name: &str, key: &str, value: Option<String>| {
+        if let Some(value) = value {
+            flags.push((name.to_owned(), key.to_owned(), value));
+        }
+    };
+    let data_dir = cli
+        .global
+        .data_dir
+        .as_ref()
+        .map(|path| path.display().to_string());
+    flag("--data-dir", "storage.data_dir", data_dir);
+    flag("--log-level", "log.level", cli.global.log_level.clone());
+    if let Command::Serve(serve) = &cli.command {
+        flag(
+            "--listen",
+            "server.listen",
+            serve.listen.map(|address| address.to_string()),
+        );
+        let allow = serve.allow_unauthenticated.then(|| "true".to_owned());
+        flag(
+            "--allow-unauthenticated",
+            "server.allow_unauthenticated",
+            allow,
+        );
+    }
+    braid_config::load(&Overrides {
+        file: cli.global.config.clone(),
+        environment: std::env::vars().collect(),
+        flags,
+    })
+}
+
+/// `--set section.key=value`.
+fn set_flags(global: &Global) -> Result<Vec<(String, String, String)>> {
+    let parse = |argument: &String| match argument.split_once('=') {
+        Some((key, value)) => Ok(("--set".to_owned(), key.to_owned(), value.to_owned())),
+        None => Err(Error::invalid(format!(
+            "--set {argument:?} is not SECTION.KEY=VALUE"
+        ))),
+    };
+    global.set.iter().map(parse).collect()
+}
+
+/// Sends log lines to standard error. Commands that print results log warnings only, unless told
+/// otherwise.
+///
+/// # Errors
+/// `InvalidRequest` for a bad level.
+pub(crate) fn install_tracing(cli: &Cli, settings: &Settings) -> Result<()> {
+    let format = match settings.log.format {
+        LogFormat::Text => telemetry::LogFormat::Text,
+        LogFormat::Json => telemetry::LogFormat::Json,
+    };
+    let is_default = settings.log == Settings::default().log;
+    let is_server = matches!(cli.command, Command::Serve(_));
+    let level = if is_default && !is_server {
+        "warn"
+    } else {
+        &settings.log.level
+    };
+    telemetry::install_tracing(level, format)
+}
+
+/// Opens the engine, runs `work` with it, and closes it whatever came of that.
+pub(crate) async fn with_engine<T>(
+    settings: &Settings,
+    models: LoadModels,
+    work: impl AsyncFnOnce(&Engine) -> Result<T>,
+) -> Result<T> {
+    let options = OpenOptions {
+        models,
+        ..OpenOptions::default()
+    };
+    let engine = Engine::open(settings, options).await?;
+    let done = work(&engine).await;
+    engine.close().await;
+    done
+}
+
+/// Settings of an evaluation: a temporary data directory, removed afterwards, unless one was named.
+///
+/// # Errors
+/// `Unavailable` when no temporary directory can be made.
+pub(crate) fn eval_settings(
+    cli_data_dir: Option<&std::path::Path>,
+    settings: &Settings,
+) -> Result<(Settings, Option<TempDir>)> {
+    if cli_data_dir.is_some() {
+        return Ok((settings.clone(), None));
+    }
+    let temporary = tempfile::tempdir().map_err(|error| {
+        Error::new(
+            braid_core::ErrorCode::Unavailable,
+            format!("cannot make a temporary directory: {error}"),
+        )
+        .with_help("name one with --data-dir")
+    })?;
+    let mut settings = settings.clone();
+    settings.storage.data_dir = temporary.path().join("data");
+    Ok((settings, Some(temporary)))
+}
+
+pub(crate) fn server_options(settings: &Settings) -> ServerOptions {
+    let server = &settings.server;
+    ServerOptions {
+        max_body_bytes: server.max_body_bytes,
+        request_timeout: Duration::from_millis(server.request_timeout_ms),
+        max_concurrent_requests: server.max_concurrent_requests,
+        max_waiting_requests: server.max_waiting_requests,
+        shutdown_grace: Duration::from_millis(server.shutdown_grace_ms),
+    }
+}
