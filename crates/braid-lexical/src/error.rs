@@ -49,8 +49,11 @@ fn code(error: &TantivyError) -> ErrorCode {
         | TantivyError::FieldNotFound(_) => ErrorCode::Corrupt,
         TantivyError::OpenReadError(OpenReadError::IncompatibleIndex(_))
         | TantivyError::IncompatibleIndex(_) => ErrorCode::UnsupportedVersion,
-        // A worker's error may come back as the text of its I/O error.
-        TantivyError::ErrorInThread(text) if text.contains("StorageFull") => ErrorCode::StorageFull,
+        TantivyError::ErrorInThread(text) | TantivyError::InternalError(text)
+            if says_full(text) =>
+        {
+            ErrorCode::StorageFull
+        }
         TantivyError::OpenWriteError(OpenWriteError::FileAlreadyExists(_))
         | TantivyError::OpenDirectoryError(
             OpenDirectoryError::DoesNotExist(_)
@@ -72,10 +75,24 @@ fn code(error: &TantivyError) -> ErrorCode {
     }
 }
 
+/// Whether an error's text is that of a full disk: what fails on Tantivy's own threads comes back
+/// as text only.
+fn says_full(text: &str) -> bool {
+    const TEXTS: [&str; 5] = [
+        "StorageFull",
+        "QuotaExceeded",
+        "no storage space",
+        "No space left on device",
+        "quota exceeded",
+    ];
+    TEXTS.iter().any(|full| text.contains(full))
+}
+
 fn io_code(error: &io::Error) -> ErrorCode {
     use io::ErrorKind::{InvalidData, NotFound, QuotaExceeded, StorageFull, UnexpectedEof};
     let kind = error.kind();
-    if matches!(kind, StorageFull | QuotaExceeded) {
+    // Tantivy wraps some errors in others of kind `Other`.
+    if matches!(kind, StorageFull | QuotaExceeded) || says_full(&error.to_string()) {
         ErrorCode::StorageFull
     } else if matches!(kind, InvalidData | UnexpectedEof | NotFound) {
         ErrorCode::Corrupt

@@ -49,9 +49,9 @@ impl Default for LexicalOptions {
 
 /// A [`LexicalIndex`] on Tantivy.
 ///
-/// After a crash or a failed batch, files of segments that no commit names may stay behind; they
-/// are never read, and Tantivy deletes them when it next collects garbage (at each commit), as far
-/// as its own list of files (`.managed.json`) still names them.
+/// After a crash or a failed batch, files of segments that no commit names may stay behind. They
+/// are never read, and are deleted when a writer is opened and at every commit, as far as Tantivy's
+/// own list of files (`.managed.json`) names them; others stay until the index is removed.
 pub struct TantivyIndex {
     inner: Arc<Inner>,
 }

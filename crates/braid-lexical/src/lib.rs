@@ -11,6 +11,8 @@
 
 mod document;
 mod error;
+#[cfg(test)]
+mod full_disk;
 pub mod index;
 mod query;
 mod schema;

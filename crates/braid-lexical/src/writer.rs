@@ -76,6 +76,9 @@ impl BatchWriter {
             .index
             .writer_with_options(options)
             .map_err(|error| lexical_error("cannot open the writer of the lexical index", error))?;
+        // A failed or killed writer may have left files whose names this one would use again
+        // (deletes are named after the operation's number, which starts over).
+        writer.garbage_collect_files().wait().map_err(write_error)?;
         let mut policy = LogMergePolicy::default();
         policy.set_del_docs_ratio_before_merge(MAX_DELETED_SHARE);
         writer.set_merge_policy(Box::new(policy));
