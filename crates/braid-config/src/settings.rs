@@ -237,7 +237,7 @@ impl Default for LexicalSection {
 impl Default for DenseSection {
     fn default() -> Self {
         Self {
-            ef_construction: 96,
+            ef_construction: 64,
             ef_search: 96,
             exact_threshold: 4000,
         }
