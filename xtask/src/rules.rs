@@ -54,8 +54,14 @@ pub(crate) const OWNED: &[(&str, &[&str])] = &[
     ("tower-http", &["braid-server"]),
     ("utoipa*", &["braid-server"]),
     ("tonic*", &["braid-server"]),
-    ("anyhow", &["braid", "xtask"]),
+    ("anyhow", &["braid", "braid-eval", "xtask"]),
 ];
+
+/// Folders of binaries: only there a source file names [`BINARY_ONLY`].
+pub(crate) const BINARIES: &[&str] = &["crates/braid", "eval/src/bin", "xtask"];
+
+/// The crate that only binaries use: libraries return errors that callers can tell apart.
+pub(crate) const BINARY_ONLY: &str = "anyhow";
 
 /// External crates a crate is confined to, in normal and build dependencies. In the core that also
 /// keeps its types from being `Serialize`.

@@ -1,8 +1,8 @@
 //! Source rules: what a crate's files must have, and what a line of Rust must not.
 
 use super::Violation;
-use crate::rules::{MAX_LINES, OWNED, UNFINISHED};
-use crate::tree::{TrackedFile, Tree};
+use crate::rules::{BINARIES, BINARY_ONLY, MAX_LINES, OWNED, UNFINISHED};
+use crate::tree::{TrackedFile, Tree, is_within};
 use crate::workspace::{Package, Workspace};
 
 /// Checks that every crate opens with its documentation and takes the workspace's lints.
@@ -49,8 +49,9 @@ pub(super) fn check_file(file: &TrackedFile) -> Vec<Violation> {
         let remedy = format!("{lines} lines, at most {MAX_LINES}; split it by subject");
         violations.push(Violation::new(&file.path, "file-length", remedy));
     }
+    let binary = BINARIES.iter().any(|folder| is_within(&file.path, folder));
     for (number, line) in text.lines().enumerate() {
-        if let Some((rule, remedy)) = check_line(line.trim_start()) {
+        if let Some((rule, remedy)) = check_line(line.trim_start(), binary) {
             let place = format!("{}:{}", file.path, number + 1);
             violations.push(Violation::new(place, rule, remedy));
         }
@@ -58,7 +59,7 @@ pub(super) fn check_file(file: &TrackedFile) -> Vec<Violation> {
     violations
 }
 
-fn check_line(line: &str) -> Option<(&'static str, String)> {
+fn check_line(line: &str, binary: bool) -> Option<(&'static str, String)> {
     if line.starts_with("//") {
         return None;
     }
@@ -66,17 +67,21 @@ fn check_line(line: &str) -> Option<(&'static str, String)> {
         let remedy = "mend the test or remove it; nothing runs an ignored test";
         return Some(("ignored-test", remedy.to_owned()));
     }
-    if let Some(marker) = UNFINISHED.iter().find(|marker| calls(line, marker)) {
+    if let Some(marker) = UNFINISHED.iter().find(|marker| names(line, marker)) {
         return Some(("unfinished", format!("finish it and remove `{marker}`")));
+    }
+    if !binary && names(line, BINARY_ONLY) {
+        let remedy = format!("{BINARY_ONLY} is for binaries; return an error with a code");
+        return Some(("binary-only", remedy));
     }
     let exported = reexport(line)?;
     let remedy = format!("wrap `{exported}`, do not re-export it: its owner would leak it");
     Some(("re-export", remedy))
 }
 
-/// Whether the line calls the macro `marker`: not as the end of a longer name, not in a string.
-fn calls(line: &str, marker: &str) -> bool {
-    line.match_indices(marker).any(|(at, _)| {
+/// Whether the line's code holds `name`: not as the end of a longer name, not in a string.
+fn names(line: &str, name: &str) -> bool {
+    line.match_indices(name).any(|(at, _)| {
         let before = &line[..at];
         let whole = !before.ends_with(|c: char| c.is_alphanumeric() || c == '_');
         whole && before.matches('"').count().is_multiple_of(2)

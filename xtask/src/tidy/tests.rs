@@ -253,6 +253,14 @@ fn unfinished_and_ignored_code_is_reported() {
 }
 
 #[test]
+fn libraries_return_their_own_errors() {
+    let text = "use anyhow::Result;\n";
+    let expected = [("ingest/src/a.rs:1", "binary-only")];
+    check_files(vec![file("ingest/src/a.rs", text)], &expected);
+    check_files(vec![file("eval/src/bin/a.rs", text)], &[]);
+}
+
+#[test]
 fn a_reexported_engine_is_reported() {
     let text = "pub use tantivy::Index;\npub use ort_session::Pool;\nuse heed::Env;\n";
     check_files(vec![file("a.rs", text)], &[("a.rs:1", "re-export")]);
