@@ -1,6 +1,6 @@
 //! [`Faulty`]: a port that fails, or waits, on the calls a script names.
 //!
-//! ```ignore
+//! ```text
 //! let gate = Gate::new();
 //! let store = Faulty::new(RamVectorStore::new(8))
 //!     .on(Call::Apply, 1, Fault::FailBefore(ErrorCode::Unavailable)) // refused, nothing done
