@@ -33,7 +33,7 @@ lint: ## run clippy as CI does
 tidy: ## check the dependency, source and file rules
 	$(CARGO) xtask tidy
 
-codegen: ## write the pages of docs/ that are generated from the code
+codegen: ## write the files that are generated from the code
 	$(CARGO) xtask codegen
 
 clean: ## remove build output
