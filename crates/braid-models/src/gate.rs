@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 /// Longest wait of bulk work before each run.
-pub(crate) const LONGEST_WAIT: Duration = Duration::from_millis(50);
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_millis(200);
 
 /// Counts foreground work. One per [`ModelStore`](crate::ModelStore), shared by its models.
 #[derive(Debug, Default)]

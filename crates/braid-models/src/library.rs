@@ -149,4 +149,15 @@ mod tests {
         );
         assert_eq!(error.help(), Some(HELP));
     }
+
+    #[test]
+    fn a_file_that_is_no_library_is_reported_the_same_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("libonnxruntime.so");
+        std::fs::write(&path, "not a shared object").unwrap();
+        let error = load(&path, LibrarySource::Configured).expect_err("a text file");
+        assert_eq!(error.code(), ErrorCode::ModelUnavailable);
+        assert!(error.message().contains("cannot be loaded"), "{error}");
+        assert_eq!(error.help(), Some(HELP));
+    }
 }

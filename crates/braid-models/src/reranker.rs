@@ -10,15 +10,18 @@ use ort::environment::Environment;
 use crate::batch::{Batch, BatchPlan, by_length};
 use crate::gate::Gate;
 use crate::lane::{Caller, Lane, LaneSettings};
-use crate::manifest::{MODEL_FILE, RerankerManifest};
+use crate::manifest::RerankerManifest;
 use crate::options::RerankerOptions;
 use crate::probe::probe_reranker;
-use crate::session::{ModelSession, SessionSource, unavailable};
+use crate::session::{ModelSession, OutputChoice, SessionSource, unavailable};
 use crate::store::ModelDir;
 use crate::tokenizer::ModelTokenizer;
 
 /// The output a cross-encoder must have, `[batch, 1]`.
-const OUTPUTS: &[&str] = &["logits"];
+const OUTPUTS: OutputChoice = OutputChoice {
+    names: &["logits"],
+    any_sole: false,
+};
 
 /// Least pairs in one task.
 const PAIRS_PER_TASK: usize = 4;
@@ -62,13 +65,7 @@ impl OnnxReranker {
                 tokens: options.batch_tokens,
             },
         });
-        let source = SessionSource {
-            environment,
-            model: model.path.join(MODEL_FILE),
-            outputs: OUTPUTS,
-            any_sole_output: false,
-            threads: 1,
-        };
+        let source = SessionSource::new(environment, &model.path, OUTPUTS);
         let mut session = ModelSession::open(&source)?;
         network.check(&mut session, &section, model)?;
         let threads = options.threads.max(1);

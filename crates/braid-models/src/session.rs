@@ -10,6 +10,7 @@ use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::value::{TensorElementType, TensorRef};
 
 use crate::batch::Batch;
+use crate::manifest::MODEL_FILE;
 
 /// Inputs Braid can feed.
 const INPUTS: [&str; 3] = ["input_ids", "attention_mask", "token_type_ids"];
@@ -17,14 +18,29 @@ const INPUTS: [&str; 3] = ["input_ids", "attention_mask", "token_type_ids"];
 /// How sessions of one model are opened. Every session holds the weights once.
 #[derive(Clone, Debug)]
 pub(crate) struct SessionSource {
-    pub(crate) environment: Environment,
-    pub(crate) model: PathBuf,
-    /// Outputs to look for, the first that exists is read; when none does, a sole output is.
-    pub(crate) outputs: &'static [&'static str],
+    environment: Environment,
+    model: PathBuf,
+    outputs: OutputChoice,
+}
+
+/// Which output of a network is read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OutputChoice {
+    /// Names to look for; the first that exists is read.
+    pub(crate) names: &'static [&'static str],
     /// Whether an output under another name will do when it is the only one.
-    pub(crate) any_sole_output: bool,
-    /// Threads within one run.
-    pub(crate) threads: usize,
+    pub(crate) any_sole: bool,
+}
+
+impl SessionSource {
+    /// Sessions of the network in the model directory `dir`.
+    pub(crate) fn new(environment: Environment, dir: &Path, outputs: OutputChoice) -> Self {
+        Self {
+            environment,
+            model: dir.join(MODEL_FILE),
+            outputs,
+        }
+    }
 }
 
 /// An ONNX Runtime session and what Braid needs to know of its network.
@@ -98,8 +114,8 @@ fn configure(source: &SessionSource) -> ort::Result<SessionBuilder> {
     Ok(Session::builder(&source.environment)?
         .with_execution_providers([cpu])?
         .with_optimization_level(GraphOptimizationLevel::Level3)?
-        .with_intra_threads(source.threads)?
-        .with_intra_op_spinning(false)?)
+        // One thread a run and a session per core: runs side by side beat a run spread over cores.
+        .with_intra_threads(1)?)
 }
 
 fn known_inputs(session: &Session, model: &Path) -> Result<Vec<&'static str>> {
@@ -123,16 +139,17 @@ fn choose_output(session: &Session, source: &SessionSource) -> Result<String> {
     let outputs = session.outputs();
     let named = source
         .outputs
+        .names
         .iter()
         .find_map(|wanted| outputs.iter().find(|output| output.name() == *wanted));
     let sole = || {
         outputs
             .first()
-            .filter(|_| source.any_sole_output && outputs.len() == 1)
+            .filter(|_| source.outputs.any_sole && outputs.len() == 1)
     };
     let Some(output) = named.or_else(sole) else {
         let found: Vec<_> = outputs.iter().map(|output| output.name()).collect();
-        let wanted = source.outputs.join(", ");
+        let wanted = source.outputs.names.join(", ");
         let problem = format!("it has the outputs {found:?} and none of {wanted}");
         return Err(unavailable(&source.model, problem));
     };

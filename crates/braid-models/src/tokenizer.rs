@@ -144,3 +144,6 @@ fn clip(text: &str, most: usize) -> &str {
 fn cannot_tokenize(error: tokenizers::Error) -> Error {
     Error::internal("cannot tokenize").with_source(error)
 }
+
+#[cfg(test)]
+mod tests;

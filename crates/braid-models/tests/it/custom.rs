@@ -17,6 +17,18 @@ const NETWORK: [&str; 4] = [
     "tokenizer_config.json",
 ];
 
+/// What a manifest lists, and the manifest.
+const VERIFIED: [&str; 8] = [
+    "model.onnx",
+    "tokenizer.json",
+    "config.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "LICENSE",
+    "NOTICE",
+    "manifest.json",
+];
+
 /// A folder with a copy of `files` of the model `from`, called `name`.
 fn copy_of(from: &str, files: &[&str], name: &str) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -92,17 +104,7 @@ fn an_embedder_is_no_cross_encoder() {
 
 #[test]
 fn damaged_files_are_refused() {
-    let files = [
-        &NETWORK[..],
-        &[
-            "manifest.json",
-            "special_tokens_map.json",
-            "LICENSE",
-            "NOTICE",
-        ],
-    ]
-    .concat();
-    let (folder, dir) = copy_of(DEFAULT_EMBEDDER, &files, DEFAULT_EMBEDDER);
+    let (folder, dir) = copy_of(DEFAULT_EMBEDDER, &VERIFIED, DEFAULT_EMBEDDER);
     let store = store(folder.path());
     store
         .load_embedder(DEFAULT_EMBEDDER, &one_thread())
@@ -122,44 +124,43 @@ fn damaged_files_are_refused() {
     );
 }
 
+/// A copy of a bundled model, called `name`, whose manifest went through `edit`.
+fn edited_copy(
+    from: &str,
+    name: &str,
+    edit: impl FnOnce(&mut serde_json::Value),
+) -> (tempfile::TempDir, PathBuf) {
+    let (folder, dir) = copy_of(from, &VERIFIED, name);
+    let path = dir.join("manifest.json");
+    let text = fs::read(&path).expect("a manifest");
+    let mut manifest = serde_json::from_slice(&text).expect("JSON");
+    edit(&mut manifest);
+    fs::write(&path, manifest.to_string()).expect("a writable copy");
+    (folder, dir)
+}
+
 /// As when a kernel computes something else on this processor: the files verify, the output is off.
 #[test]
-fn a_model_that_misbehaves_is_refused() {
-    let files = [
-        &NETWORK[..],
-        &[
-            "manifest.json",
-            "special_tokens_map.json",
-            "LICENSE",
-            "NOTICE",
-        ],
-    ]
-    .concat();
-    for name in [DEFAULT_EMBEDDER, DEFAULT_RERANKER] {
-        let (folder, dir) = copy_of(name, &files, name);
-        let path = dir.join("manifest.json");
-        let mut manifest: serde_json::Value =
-            serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-        let error = if name == DEFAULT_EMBEDDER {
-            let starts = manifest["embedder"]["probes"][1]["vector_starts"]
-                .as_array_mut()
-                .unwrap();
-            starts.reverse();
-            fs::write(&path, manifest.to_string()).unwrap();
-            store(folder.path())
-                .load_embedder(name, &one_thread())
-                .expect_err("another vector")
-        } else {
-            manifest["reranker"]["probes"][1]["logit"] = 5.0.into();
-            fs::write(&path, manifest.to_string()).unwrap();
-            let options = RerankerOptions::default();
-            store(folder.path())
-                .load_reranker(name, &options)
-                .expect_err("another logit")
-        };
-        assert_eq!(error.code(), ErrorCode::ModelUnavailable);
-        assert!(error.message().contains("known outputs"), "{error}");
-    }
+fn an_embedder_that_misbehaves_is_refused() {
+    let (folder, _) = edited_copy(DEFAULT_EMBEDDER, "off", |manifest| {
+        let probe = &mut manifest["embedder"]["probes"][1]["vector_starts"];
+        probe.as_array_mut().expect("numbers").reverse();
+    });
+    let loaded = store(folder.path()).load_embedder("off", &one_thread());
+    let error = loaded.expect_err("another vector");
+    assert_eq!(error.code(), ErrorCode::ModelUnavailable);
+    assert!(error.message().contains("known outputs"), "{error}");
+}
+
+#[test]
+fn a_cross_encoder_that_misbehaves_is_refused() {
+    let (folder, _) = edited_copy(DEFAULT_RERANKER, "off", |manifest| {
+        manifest["reranker"]["probes"][1]["logit"] = 5.0.into();
+    });
+    let loaded = store(folder.path()).load_reranker("off", &RerankerOptions::default());
+    let error = loaded.expect_err("another logit");
+    assert_eq!(error.code(), ErrorCode::ModelUnavailable);
+    assert!(error.message().contains("known outputs"), "{error}");
 }
 
 #[test]
@@ -182,22 +183,9 @@ fn files_that_are_no_model_are_refused() {
 /// quantized network it moves vectors a little, which is why its own manifest says otherwise.
 #[tokio::test]
 async fn batched_runs_give_each_text_its_own_vector() {
-    let files = [
-        &NETWORK[..],
-        &[
-            "manifest.json",
-            "special_tokens_map.json",
-            "LICENSE",
-            "NOTICE",
-        ],
-    ]
-    .concat();
-    let (folder, dir) = copy_of(DEFAULT_EMBEDDER, &files, "batched");
-    let path = dir.join("manifest.json");
-    let mut manifest: serde_json::Value =
-        serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-    manifest["batching"] = "tokens".into();
-    fs::write(&path, manifest.to_string()).unwrap();
+    let (folder, _) = edited_copy(DEFAULT_EMBEDDER, "batched", |manifest| {
+        manifest["batching"] = "tokens".into();
+    });
     let store = store(folder.path());
     let batched = store.load_embedder("batched", &one_thread()).unwrap();
     assert_ne!(batched.fingerprint(), EMBEDDER.fingerprint());

@@ -1,0 +1,78 @@
+use std::path::PathBuf;
+
+use super::*;
+
+/// The bundled tokenizer, which asks for truncation and padding at 128.
+fn tokenizer(max_tokens: usize) -> ModelTokenizer {
+    let models = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../models");
+    ModelTokenizer::read(&models.join(crate::DEFAULT_EMBEDDER), max_tokens).unwrap()
+}
+
+const CLS: u32 = 101;
+const SEP: u32 = 102;
+
+fn separators(encoding: &Encoding) -> Vec<usize> {
+    let ids = encoding.get_ids().iter().enumerate();
+    ids.filter(|(_, id)| **id == SEP)
+        .map(|(place, _)| place)
+        .collect()
+}
+
+#[test]
+fn a_text_is_neither_padded_nor_cut_before_its_window_ends() {
+    let tokenizer = tokenizer(256);
+    let short = tokenizer.encode("red fox").unwrap();
+    assert_eq!(short.len(), 4);
+    assert_eq!((short.get_ids()[0], short.get_ids()[3]), (CLS, SEP));
+    assert_eq!(tokenizer.encode(&"fox ".repeat(200)).unwrap().len(), 202);
+    let long = tokenizer.encode(&"fox ".repeat(999)).unwrap();
+    assert_eq!((long.len(), long.get_ids()[255]), (256, SEP));
+}
+
+#[test]
+fn a_pair_gives_up_passage_and_keeps_the_query() {
+    let tokenizer = tokenizer(64);
+    let query = tokenizer.encode_query(&"fox ".repeat(20)).unwrap();
+    let pair = tokenizer.encode_pair(&query, &"den ".repeat(500)).unwrap();
+    assert_eq!(pair.len(), 64);
+    assert_eq!(separators(&pair), [21, 63], "all 20 query tokens are there");
+    let (query_types, passage_types) = pair.get_type_ids().split_at(22);
+    assert!(query_types.iter().all(|kind| *kind == 0));
+    assert!(passage_types.iter().all(|kind| *kind == 1));
+    let short = tokenizer.encode_pair(&query, "den").unwrap();
+    assert_eq!(separators(&short), [21, 23]);
+}
+
+#[test]
+fn a_query_as_long_as_the_window_leaves_a_passage_room() {
+    for (window, room) in [(192, LEAST_PASSAGE_TOKENS), (64, 30)] {
+        let tokenizer = tokenizer(window);
+        let query = tokenizer.encode_query(&"fox ".repeat(999)).unwrap();
+        let pair = tokenizer.encode_pair(&query, &"den ".repeat(999)).unwrap();
+        assert_eq!(pair.len(), window);
+        assert_eq!(query.len(), window - 3 - room);
+    }
+}
+
+#[test]
+fn counting_is_untruncated_and_without_special_tokens() {
+    let tokenizer = tokenizer(64);
+    assert_eq!(tokenizer.count(""), 0);
+    assert_eq!(tokenizer.count("red fox"), 2);
+    assert_eq!(tokenizer.count(&"fox ".repeat(5000)), 5000);
+}
+
+#[test]
+fn text_is_clipped_between_characters() {
+    assert_eq!(clip("aé", 2), "a");
+    assert_eq!(clip("aé", 3), "aé");
+    assert_eq!(clip("aé", 99), "aé");
+}
+
+#[test]
+fn a_window_without_room_for_text_is_refused() {
+    let models = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../models");
+    let error =
+        ModelTokenizer::read(&models.join(crate::DEFAULT_EMBEDDER), 4).expect_err("too small");
+    assert_eq!(error.code(), ErrorCode::ModelUnavailable);
+}
