@@ -1,13 +1,14 @@
 //! The ingest pipeline: documents in, both indexes up to date, nothing acknowledged ever lost.
 //!
 //! [`Indexer::ingest`] hashes, extracts, chunks and stages documents; the ledger's answer is the
-//! acknowledgement. From there a pair of background tasks per collection takes over (see
-//! [`applier`](self)): one embeds what was staged, one applies it to the vector store, then to the
-//! lexical index, then publishes. Everything after the acknowledgement is replayed after a crash.
+//! acknowledgement. From there two background tasks per collection take over (`applier`): one embeds
+//! what was staged, the other applies it to the vector store, then to the lexical index, then
+//! publishes. Everything after the acknowledgement is replayed after a crash.
 //!
-//! This crate speaks to ports only. It never searches, never reads files, never decides what a
-//! reader may see (the ledger does) and never writes to an index outside [`applier`](self),
-//! [`reconcile`](self) and [`rebuild`](self). Start at [`Indexer`].
+//! The crate speaks to ports only. It never searches, never reads files, and never decides what a
+//! reader may see: the ledger does. It writes indexes in three places, `applier`, `verify` and
+//! `rebuild`, each under the collection's `applying` lock or on a generation nobody reads yet.
+//! Metrics are named `braid_index_*`. Start at [`Indexer`].
 
 mod applier;
 mod breakpoints;

@@ -75,6 +75,14 @@ impl CollectionState {
         self.progress.send_modify(|progress| {
             progress.newest = progress.newest.max(newest);
         });
+        self.record_lag();
+    }
+
+    /// Tells the metrics how far the published state is behind.
+    pub(crate) fn record_lag(&self) {
+        let lag = self.progress.borrow().lag();
+        let collection = self.served().collection.name.to_string();
+        metrics::gauge!("braid_index_lag", "collection" => collection).set(lag as f64);
     }
 
     pub(crate) fn pause(&self, paused: bool) {

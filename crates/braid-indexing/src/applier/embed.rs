@@ -9,9 +9,6 @@ use crate::progress::Health;
 use crate::retry::Backoff;
 use crate::state::Stopped;
 
-/// Most operations looked at in one go.
-const OPERATIONS: usize = 1024;
-
 /// Embeds ahead of the [applying task](super::apply). Every step is stored and may be repeated, so
 /// it may be dropped anywhere.
 #[derive(Debug)]
@@ -57,16 +54,19 @@ impl EmbeddingTask {
         staged.map(drop).map_err(|_| Stopped)
     }
 
-    /// Embeds the next operations; `None` when there are none.
+    /// Embeds the next operations and returns the last; `None` when there are none.
     async fn advance(&self, cursor: Sequence) -> Result<Option<Sequence>> {
         let session = &self.session;
         let ledger = &session.parts.ledger;
+        let batch = session.parts.options.embed_batch_chunks.max(1);
         let operations = ledger
-            .operations(session.collection(), cursor, OPERATIONS)
+            .operations(session.collection(), cursor, batch)
             .await?;
-        let piece = take_within(operations, session.parts.options.embed_batch_chunks);
+        let piece = take_within(operations, batch);
         let Some(through) = piece.last().map(|operation| operation.sequence) else {
-            return Ok(None);
+            // Published operations leave the log; usually none was published ahead of this task.
+            let published = ledger.stats(session.collection()).await?.published;
+            return Ok((published > cursor).then_some(published));
         };
         let note = |error: &Error, failures| self.note_retry(error, failures);
         let counts = self.isolation().embed(&piece, &note).await?;

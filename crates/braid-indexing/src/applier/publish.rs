@@ -81,7 +81,6 @@ fn note_published(session: &Session, run: &Run, receipt: &PublishReceipt) {
         superseded = receipt.superseded,
         "published"
     );
-    let mut lag = 0;
     session.state.progress.send_modify(|progress| {
         progress.published = receipt.watermark;
         progress.newest = progress.newest.max(receipt.watermark);
@@ -89,11 +88,10 @@ fn note_published(session: &Session, run: &Run, receipt: &PublishReceipt) {
         progress.chunks_purged += run.purges();
         progress.operations_published += receipt.published as u64;
         progress.purgeable = true;
-        lag = progress.lag();
     });
     metrics::counter!("braid_index_chunks_applied_total", "collection" => name.clone())
         .increment(run.chunks());
-    metrics::counter!("braid_index_operations_published_total", "collection" => name.clone())
+    metrics::counter!("braid_index_operations_published_total", "collection" => name)
         .increment(receipt.published as u64);
-    metrics::gauge!("braid_index_lag", "collection" => name).set(lag as f64);
+    session.state.record_lag();
 }
