@@ -1,6 +1,9 @@
 //! Looking for inconsistencies within the ledger. Every finding is one sentence; a sound ledger has
 //! none, whatever was interrupted.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use braid_core::{Collection, Result, Sequence, SlotSet};

@@ -52,7 +52,13 @@ impl LmdbLedger {
     /// build does not read, [`Corrupt`](braid_core::ErrorCode::Corrupt) for a damaged file.
     pub fn open(path: impl AsRef<Path>, options: LedgerOptions) -> Result<Self> {
         let store = Arc::new(Store::open(path.as_ref(), options)?);
+        tracing::debug!(path = %store.env.path().display(), "ledger opened");
         Ok(Self { store })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
     }
 
     async fn blocking<R: Send + 'static>(

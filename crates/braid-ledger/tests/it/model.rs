@@ -165,7 +165,7 @@ impl Pair {
         }
     }
 
-    async fn publish(&mut self, part: u8) {
+    async fn publish(&self, part: u8) {
         let stats = self.model.stats().await;
         let through = stats.published.0 + stats.lag() * u64::from(part) / 255;
         let through = Sequence(through);
@@ -174,7 +174,7 @@ impl Pair {
         assert_eq!(receipt.watermark, through);
     }
 
-    async fn fail(&mut self, which: u8) {
+    async fn fail(&self, which: u8) {
         let stats = self.model.stats().await;
         if stats.lag() == 0 {
             return;
@@ -184,7 +184,7 @@ impl Pair {
         self.ledger.fail(sequence, "the reason").await;
     }
 
-    async fn purge(&mut self) {
+    async fn purge(&self) {
         let slots = self.ledger.purge().await;
         assert_eq!(slots, self.model.purge().await);
         for slot in slots.iter().flatten() {
@@ -281,7 +281,7 @@ impl Pair {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 48,
+        cases: 64,
         failure_persistence: None,
         rng_seed: RngSeed::Fixed(1),
         ..ProptestConfig::default()

@@ -51,24 +51,29 @@ async fn statuses(scene: &Scene) -> Vec<(String, JobItemStatus)> {
     items.map(|item| (item.document, item.status)).collect()
 }
 
-async fn a_job_follows_its_operations(scene: Scene) {
-    assert_eq!(job(&scene).await, None);
+/// Stages a job: operation 3 puts `new`, 4 deletes `old`, 5 puts `poison`.
+async fn stage_mixed_job(scene: &Scene) {
     scene.put("same", &["same"]).await;
     scene.put("old", &["old"]).await;
     scene.publish().await;
     scene.advance_ms(77);
     let changes = vec![
-        put(staged("new", &["new"])), // operation 3
+        put(staged("new", &["new"])),
         put(staged("same", &["same"])),
-        delete("old"), // operation 4
+        delete("old"),
         delete("absent"),
-        put(staged("poison", &["poison"])), // operation 5
+        put(staged("poison", &["poison"])),
     ];
-    stage_job(&scene, changes).await;
+    stage_job(scene, changes).await;
+}
+
+async fn a_job_follows_its_operations(scene: Scene) {
+    use JobItemStatus::{Failed, Indexed, Pending, Rejected, Skipped};
+    assert_eq!(job(&scene).await, None);
+    stage_mixed_job(&scene).await;
     let found = job(&scene).await.unwrap();
     assert_eq!((found.id, found.created_at_ms), (JOB, 77));
     assert_eq!(found.collection, scene.collection.name);
-    use JobItemStatus::{Failed, Indexed, Pending, Rejected, Skipped};
     let expected = |new, old, poison| {
         [
             ("new", new),
@@ -90,11 +95,8 @@ async fn a_job_follows_its_operations(scene: Scene) {
     scene.put("poison", &["antidote"]).await;
     scene.publish().await;
     let done = expected(Indexed, Indexed, failed());
-    assert_eq!(
-        statuses(&scene).await,
-        done,
-        "a reason outlives its operation"
-    );
+    let found = statuses(&scene).await;
+    assert_eq!(found, done, "a reason outlives its operation");
 }
 
 async fn a_job_goes_with_its_collection(scene: Scene) {

@@ -3,7 +3,8 @@
 use braid_core::operation::ChangeOutcome;
 use braid_core::ports::SwitchGeneration;
 use braid_core::{
-    DocumentId, ErrorCode, Fingerprint, Generation, Language, PipelineFingerprint, Result, Slot,
+    Collection, DocumentId, ErrorCode, Fingerprint, Generation, Language, PipelineFingerprint,
+    Result, Slot,
 };
 
 use super::FreshLedger;
@@ -11,6 +12,7 @@ use super::scene::{Scene, put, staged, staged_chunks};
 
 pub(super) async fn check(fresh: FreshLedger<'_>) {
     a_switch_serves_the_new_chunks(Scene::new(fresh()).await).await;
+    a_switched_collection_goes_on(Scene::new(fresh()).await).await;
     a_switch_waits_for_the_log(Scene::new(fresh()).await).await;
     a_switch_refuses_stale_chunks(Scene::new(fresh()).await).await;
     only_published_documents_are_rechunked(Scene::new(fresh()).await).await;
@@ -52,49 +54,53 @@ async fn refusal(scene: &Scene, switch: SwitchGeneration) -> ErrorCode {
     switched.await.unwrap_err().code()
 }
 
-async fn a_switch_serves_the_new_chunks(scene: Scene) {
+/// The scene with `a` chunked anew, and its new slots.
+async fn rechunked(scene: &Scene) -> Vec<Slot> {
     scene.put("a", &["a one", "a two"]).await; // slots 0, 1
     scene.put("b", &["b"]).await; // slot 2
     scene.publish().await;
-    let slots = rechunk(&scene, "a", &["a", "one a", "two"]).await.unwrap();
+    let slots = rechunk(scene, "a", &["a", "one a", "two"]).await.unwrap();
     assert_eq!(slots, [3, 4, 5].map(Slot));
+    slots
+}
+
+async fn switch_to(scene: &Scene, rechunked: &[(&str, Vec<Slot>)]) -> Collection {
+    let (id, switch) = (scene.collection.id, switch(rechunked));
+    scene.ledger.switch_generation(id, switch).await.unwrap()
+}
+
+async fn a_switch_serves_the_new_chunks(scene: Scene) {
+    let slots = rechunked(&scene).await;
     let before = ["a: a one | a two", "b: b"];
     assert_eq!(scene.visible().await, before);
     scene.check_sound().await;
-    let chunks = scene
-        .ledger
-        .chunks(scene.collection.id, &slots)
-        .await
-        .unwrap();
+    let chunks = scene.ledger.chunks(scene.collection.id, &slots).await;
+    let chunks = chunks.unwrap();
     assert_eq!(chunks.len(), 3, "they can be indexed");
     assert_eq!(chunks[0].record.title.as_deref(), Some("found"));
     let pin = scene.pin().await;
-    let switched = scene
-        .ledger
-        .switch_generation(scene.collection.id, switch(&[("a", slots)]));
-    let switched = switched.await.unwrap();
+    let switched = switch_to(&scene, &[("a", slots)]).await;
     let wanted = switch(&[]);
     assert_eq!(switched.generation, Generation(2));
-    assert_eq!(
-        (switched.dimension, &switched.settings),
-        (3, &wanted.settings)
-    );
+    assert_eq!(switched.dimension, 3);
+    assert_eq!(switched.settings, wanted.settings);
     assert_eq!(switched.fingerprint, wanted.fingerprint);
-    let found = scene
-        .ledger
-        .collection(&scene.collection.name)
-        .await
-        .unwrap();
-    assert_eq!(found, Some(switched));
+    let found = scene.ledger.collection(&scene.collection.name).await;
+    assert_eq!(found.unwrap(), Some(switched));
     assert_eq!(scene.visible().await, ["a: a | one a | two", "b: b"]);
     assert_eq!(super::scene::visible(&*pin, None).await, before);
     assert_eq!(pin.collection().generation, Generation(1));
     scene.check_sound().await;
-    drop(pin);
-    assert_eq!(scene.purge().await, Some(vec![Slot(0), Slot(1)]));
+}
+
+async fn a_switched_collection_goes_on(scene: Scene) {
+    let slots = rechunked(&scene).await;
+    switch_to(&scene, &[("a", slots)]).await;
+    let purged = scene.purge().await;
+    assert_eq!(purged, Some(vec![Slot(0), Slot(1)]), "the old chunks");
     scene.publish().await;
     let mut again = staged("a", &["a one", "a two"]);
-    again.pipeline = wanted.pipeline;
+    again.pipeline = switch(&[]).pipeline;
     let outcome = scene.stage_one(put(again)).await;
     assert!(
         matches!(outcome, ChangeOutcome::Unchanged { .. }),
@@ -113,10 +119,8 @@ async fn a_switch_waits_for_the_log(scene: Scene) {
         ErrorCode::InvalidRequest
     );
     scene.publish().await;
-    let switched = scene
-        .ledger
-        .switch_generation(scene.collection.id, switch(&[]));
-    assert_eq!(switched.await.unwrap().generation, Generation(2));
+    let switched = switch_to(&scene, &[]).await;
+    assert_eq!(switched.generation, Generation(2));
     assert_eq!(scene.visible().await, ["a: a"]);
 }
 
@@ -164,9 +168,6 @@ async fn chunks_of_a_rebuild_under_way_are_kept(scene: Scene) {
     scene.publish().await;
     let slots = rechunk(&scene, "a", &["anew"]).await.unwrap();
     assert_eq!(scene.ledger.sweep().await.unwrap(), 0);
-    let switched = scene
-        .ledger
-        .switch_generation(scene.collection.id, switch(&[("a", slots)]));
-    switched.await.unwrap();
+    switch_to(&scene, &[("a", slots)]).await;
     assert_eq!(scene.visible().await, ["a: anew"]);
 }

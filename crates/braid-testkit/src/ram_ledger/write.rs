@@ -102,25 +102,52 @@ impl Data {
 
     fn stage_put(&mut self, now_ms: i64, staged: StagedDocument) -> ChangeOutcome {
         let row = self.documents.get(&staged.document.id).copied();
-        if let Some(sequence) = row.and_then(|row| row.current.filter(|_| row.newest_is_current()))
-            && let Some(version) = self.versions.get(&sequence)
-            && version.content_hash == staged.content_hash
-            && version.pipeline == staged.pipeline
+        if let Some(row) = row
+            && self.is_unchanged(row, &staged)
         {
+            let sequence = row.newest;
             return ChangeOutcome::Unchanged { sequence };
         }
-        let document = staged.document;
+        let id = staged.document.id.clone();
         let sequence = self.newest.next();
-        let slots = self.store_chunks(
-            (&document.id, sequence, document.title.as_deref()),
-            staged.chunks,
-        );
+        let slots = self.store_version(now_ms, sequence, staged);
         self.log(OperationKind::Put {
-            document: document.id.clone(),
-            slots: slots.clone(),
+            document: id.clone(),
+            slots,
         });
+        let after = DocumentRow {
+            newest: sequence,
+            current: Some(sequence),
+            live: row.and_then(|row| row.live),
+        };
+        self.documents.insert(id, after);
+        self.drop_unused_version(row.map(|row| row.newest));
+        ChangeOutcome::Staged {
+            sequence,
+            replaced: row.is_some(),
+        }
+    }
+
+    /// Whether the newest version is the same content under the same pipeline, and did not fail.
+    fn is_unchanged(&self, row: DocumentRow, staged: &StagedDocument) -> bool {
+        let version = self.versions.get(&row.newest);
+        row.current == Some(row.newest)
+            && version.is_some_and(|version| {
+                version.content_hash == staged.content_hash && version.pipeline == staged.pipeline
+            })
+    }
+
+    fn store_version(
+        &mut self,
+        now_ms: i64,
+        sequence: Sequence,
+        staged: StagedDocument,
+    ) -> Vec<Slot> {
+        let document = staged.document;
+        let named = (&document.id, sequence, document.title.as_deref());
+        let slots = self.store_chunks(named, staged.chunks);
         let version = Version {
-            document: document.id.clone(),
+            document: document.id,
             text: document.text.into(),
             title: document.title,
             uri: document.uri,
@@ -128,21 +155,11 @@ impl Data {
             metadata: Arc::new(document.metadata),
             content_hash: staged.content_hash,
             pipeline: staged.pipeline,
-            slots,
+            slots: slots.clone(),
             updated_at_ms: now_ms,
         };
         self.versions.insert(sequence, version);
-        let after = DocumentRow {
-            newest: sequence,
-            current: Some(sequence),
-            live: row.and_then(|row| row.live),
-        };
-        self.documents.insert(document.id, after);
-        self.drop_unused_version(row.map(|row| row.newest));
-        ChangeOutcome::Staged {
-            sequence,
-            replaced: row.is_some(),
-        }
+        slots
     }
 
     pub(super) fn store_chunks(
@@ -335,10 +352,6 @@ impl Data {
 }
 
 impl DocumentRow {
-    fn newest_is_current(&self) -> bool {
-        self.current == Some(self.newest)
-    }
-
     fn names(&self, sequence: Sequence) -> bool {
         self.newest == sequence || self.current == Some(sequence) || self.live == Some(sequence)
     }
