@@ -291,12 +291,12 @@ fn slots(searcher: &Searcher) -> Result<SlotSet> {
     Ok(slots)
 }
 
+/// An upper bound of the slots there ever were: deleted ones may count.
 fn highest_slot(searcher: &Searcher) -> Result<Option<u32>> {
     let mut highest = None;
     for segment in searcher.segment_readers() {
-        let column = slot_column(segment)?;
-        let slots = (0..segment.max_doc()).map(|document| slot_of(&*column, document).0);
-        highest = highest.max(slots.max());
+        let bound = slot_column(segment)?.max_value();
+        highest = highest.max(Some(u32::try_from(bound).unwrap_or(u32::MAX)));
     }
     Ok(highest)
 }

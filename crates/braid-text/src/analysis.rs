@@ -13,6 +13,7 @@ use braid_core::{Fingerprint, Language};
 
 mod atom;
 mod compound;
+mod memo;
 mod normal;
 mod scan;
 mod stem;

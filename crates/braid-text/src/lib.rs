@@ -1,4 +1,12 @@
-//! braid-text.
+//! Text: what is done to it before anything is indexed or embedded.
+//!
+//! [`analysis`] makes the terms that the lexical leg indexes and searches; [`chunking`] cuts
+//! extracted text into chunks along its structure, by the embedder's tokens; [`hashing`] names
+//! content. All of it is pure and deterministic: the same input gives the same output on every
+//! machine, and whatever could change an output is in a fingerprint.
+//!
+//! No I/O, no engine, no model: tokens are counted through braid-core's
+//! [`TokenCounter`](braid_core::TokenCounter). Start at [`Analyzer`] and [`Chunker`].
 
 pub mod analysis;
 pub mod chunking;

@@ -1,5 +1,8 @@
 //! The Tantivy index against the port's suites, and what only it promises.
 
+// Test code: a failed unwrap is a failed test, in helpers too.
+#![allow(clippy::unwrap_used)]
+
 mod identifiers;
 mod languages;
 mod opening;

@@ -24,6 +24,7 @@ pub(super) enum Surroundings {
 pub(super) struct AtomWriter<'a> {
     form: &'a WordForm,
     lowered: String,
+    term: String,
     whole: String,
     cuts: Vec<usize>,
 }
@@ -33,6 +34,7 @@ impl<'a> AtomWriter<'a> {
         Self {
             form,
             lowered: String::new(),
+            term: String::new(),
             whole: String::new(),
             cuts: Vec::new(),
         }
@@ -57,7 +59,8 @@ impl<'a> AtomWriter<'a> {
         self.form.lower_into(raw, &mut self.lowered);
         let form = self.form;
         if surroundings == Surroundings::Clitic || form.is_stop_word(&self.lowered) {
-            output.term(&form.plain(&self.lowered), TermKind::StopWord, position);
+            form.plain_into(&self.lowered, &mut self.term);
+            output.term(&self.term, TermKind::StopWord, position);
             if !is_acronym(raw) {
                 return;
             }
@@ -69,7 +72,8 @@ impl<'a> AtomWriter<'a> {
         } else {
             TermKind::Word
         };
-        output.term(&form.term(&self.lowered), kind, position);
+        form.term_into(&self.lowered, &mut self.term);
+        output.term(&self.term, kind, position);
         self.write_pieces(raw, position, output);
     }
 
@@ -81,14 +85,14 @@ impl<'a> AtomWriter<'a> {
             return;
         }
         if has_humps {
-            output.term(&self.form.plain(&self.lowered), TermKind::Whole, position);
+            self.form.plain_into(&self.lowered, &mut self.term);
+            output.term(&self.term, TermKind::Whole, position);
         } else if self.cuts.len() > 1 {
             return;
         } else if !raw.starts_with(|c: char| c.is_ascii_digit()) {
             let (letters, digits) = raw.split_at(self.cuts[0]);
             self.form.lower_into(letters, &mut self.lowered);
-            self.whole.clear();
-            self.whole.push_str(&self.form.plain(&self.lowered));
+            self.form.plain_into(&self.lowered, &mut self.whole);
             self.whole.push('-');
             self.whole.push_str(digits);
             output.term(&self.whole, TermKind::Whole, position);
@@ -105,7 +109,8 @@ impl<'a> AtomWriter<'a> {
         let is_digits = raw.bytes().all(|byte| byte.is_ascii_digit());
         self.form.lower_into(raw, &mut self.lowered);
         if (is_digits || raw.len() > 1) && !self.form.is_stop_word(&self.lowered) {
-            output.term(&self.form.term(&self.lowered), TermKind::Part, position);
+            self.form.term_into(&self.lowered, &mut self.term);
+            output.term(&self.term, TermKind::Part, position);
         }
     }
 }

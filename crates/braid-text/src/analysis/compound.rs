@@ -15,6 +15,7 @@ pub(super) struct CompoundWriter<'a> {
     form: &'a WordForm,
     text: &'a str,
     lowered: String,
+    term: String,
     joined: String,
     /// Byte range of the compound before, where it was one plain word.
     previous_word: Option<(usize, usize)>,
@@ -26,6 +27,7 @@ impl<'a> CompoundWriter<'a> {
             form,
             text,
             lowered: String::new(),
+            term: String::new(),
             joined: String::new(),
             previous_word: None,
         }
@@ -62,20 +64,21 @@ impl<'a> CompoundWriter<'a> {
             return;
         };
         let (number, number_end) = bounds(&compound.atoms);
-        let starts_with_digit = self.text.as_bytes()[number].is_ascii_digit();
-        if starts_with_digit && &self.text[end..number] == " " {
-            self.joined.clear();
-            for part in [&self.text[start..end], "-", &self.text[number..number_end]] {
-                self.joined.push_str(part);
-            }
-            let joined = std::mem::take(&mut self.joined);
-            self.write_whole(&joined, output);
-            self.joined = joined;
+        let is_number = self.text.as_bytes()[number].is_ascii_digit();
+        if !is_number || &self.text[end..number] != " " {
+            return;
         }
+        let word = &self.text[start..end];
+        self.form.lower_into(word, &mut self.lowered);
+        if self.form.is_stop_word(&self.lowered) {
+            return;
+        }
+        let joined = format!("{word}-{}", &self.text[number..number_end]);
+        self.write_whole(&joined, output);
     }
 
-    /// The byte range of a compound that is one word of at least two letters and no stop word.
-    fn plain_word(&mut self, compound: &Compound) -> Option<(usize, usize)> {
+    /// The byte range of a compound that is one word of at least two letters.
+    fn plain_word(&self, compound: &Compound) -> Option<(usize, usize)> {
         let [atom] = compound.atoms[..] else {
             return None;
         };
@@ -84,11 +87,7 @@ impl<'a> CompoundWriter<'a> {
             && atom.script == Script::Spaced
             && raw.len() > 1
             && raw.bytes().all(|byte| byte.is_ascii_alphabetic());
-        if !is_word {
-            return None;
-        }
-        self.form.lower_into(raw, &mut self.lowered);
-        (!self.form.is_stop_word(&self.lowered)).then_some((atom.start, atom.end))
+        is_word.then_some((atom.start, atom.end))
     }
 
     /// Writes a number with thousands separators as one word; false where it is none.
@@ -190,21 +189,15 @@ impl<'a> CompoundWriter<'a> {
         self.joined
             .extend(text[start..end].chars().filter(char::is_ascii_alphabetic));
         self.form.lower_into(&self.joined, &mut self.lowered);
-        output.term(
-            &self.form.term(&self.lowered),
-            TermKind::Part,
-            output.position,
-        );
+        self.form.term_into(&self.lowered, &mut self.term);
+        output.term(&self.term, TermKind::Part, output.position);
     }
 
     fn write_whole(&mut self, raw: &str, output: &mut Output<'_>) {
         if raw.len() <= MAX_WHOLE_BYTES {
             self.form.lower_into(raw, &mut self.lowered);
-            output.term(
-                &self.form.plain(&self.lowered),
-                TermKind::Whole,
-                output.position,
-            );
+            self.form.plain_into(&self.lowered, &mut self.term);
+            output.term(&self.term, TermKind::Whole, output.position);
         }
     }
 }

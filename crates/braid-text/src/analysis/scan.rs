@@ -67,11 +67,12 @@ impl<'t> Scanner<'t> {
 
     /// Where the next atom starts.
     fn find_atom(&self) -> Option<usize> {
-        let rest = &self.text[self.position..];
-        let offset = rest
-            .char_indices()
-            .find(|(_, c)| class(*c).is_some() && !is_combining_mark_fast(*c))
-            .map(|(offset, _)| offset)?;
+        let starts = |c: char| class(c).is_some() && !is_mark(c);
+        let offset = find(
+            &self.text[self.position..],
+            |byte| byte.is_ascii_alphanumeric(),
+            starts,
+        )?;
         Some(self.position + offset)
     }
 
@@ -79,11 +80,10 @@ impl<'t> Scanner<'t> {
     fn take_atom(&mut self) -> Option<Atom> {
         let start = self.position;
         let rest = &self.text[start..];
-        let mut chars = rest.char_indices();
-        let script = chars.next().and_then(|(_, c)| class(c))?;
-        let len = chars
-            .find(|(_, c)| !continues(*c, script))
-            .map_or(rest.len(), |(offset, _)| offset);
+        let script = rest.chars().next().and_then(class)?;
+        let is_spaced = script == Script::Spaced;
+        let ends_at = |byte: u8| !(is_spaced && byte.is_ascii_alphanumeric());
+        let len = find(rest, ends_at, |c| !continues(c, script)).unwrap_or(rest.len());
         self.position = start + len;
         Some(Atom {
             start,
@@ -93,12 +93,37 @@ impl<'t> Scanner<'t> {
     }
 }
 
-/// Whether `c` continues an atom of `script`. Marks continue any.
-fn continues(c: char, script: Script) -> bool {
-    class(c).is_some_and(|found| found == script || is_combining_mark_fast(c))
+/// Offset of the first ASCII byte or other character that satisfies its condition. Most text is
+/// ASCII, which needs no decoding.
+fn find(
+    text: &str,
+    is_ascii: impl Fn(u8) -> bool,
+    is_other: impl Fn(char) -> bool,
+) -> Option<usize> {
+    let mut offset = 0;
+    while let Some(byte) = text.as_bytes().get(offset) {
+        if byte.is_ascii() {
+            if is_ascii(*byte) {
+                return Some(offset);
+            }
+            offset += 1;
+        } else {
+            let c = text[offset..].chars().next()?;
+            if is_other(c) {
+                return Some(offset);
+            }
+            offset += c.len_utf8();
+        }
+    }
+    None
 }
 
-fn is_combining_mark_fast(c: char) -> bool {
+/// Whether `c` continues an atom of `script`. Marks continue any.
+fn continues(c: char, script: Script) -> bool {
+    class(c).is_some_and(|found| found == script || is_mark(c))
+}
+
+fn is_mark(c: char) -> bool {
     !c.is_ascii() && is_combining_mark(c)
 }
 

@@ -1,12 +1,12 @@
 //! Word forms: lower-casing, stop words, stemming, in the order the language needs.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use braid_core::Language;
 use frostem::{Algorithm, Stemmer};
 use rustc_hash::FxHashSet;
 
+use super::memo::stem_into;
 use super::normal::fold_into;
 use super::stop_words::stop_words;
 
@@ -60,24 +60,29 @@ impl WordForm {
         self.stop_words.contains(lowered)
     }
 
-    /// The term of a lower-cased word.
-    pub(super) fn term<'w>(&self, lowered: &'w str) -> Cow<'w, str> {
-        let stem = match self.stemmer {
-            Some(stemmer) if is_stemmable(lowered) => stemmer.stem(lowered),
-            _ => Cow::Borrowed(lowered),
-        };
-        if stem.is_ascii() || self.folds_before_stemming {
-            return stem;
+    /// Puts the term of a lower-cased word into `term`.
+    pub(super) fn term_into(&self, lowered: &str, term: &mut String) {
+        term.clear();
+        match self.stemmer {
+            Some(stemmer) if is_stemmable(lowered) => stem_into(stemmer, lowered, term),
+            _ => term.push_str(lowered),
         }
-        Cow::Owned(fold(&stem))
+        self.fold(term);
     }
 
-    /// The unstemmed term of a lower-cased word.
-    pub(super) fn plain<'w>(&self, lowered: &'w str) -> Cow<'w, str> {
-        if lowered.is_ascii() || self.folds_before_stemming {
-            return Cow::Borrowed(lowered);
+    /// Puts the unstemmed term of a lower-cased word into `term`.
+    pub(super) fn plain_into(&self, lowered: &str, term: &mut String) {
+        term.clear();
+        term.push_str(lowered);
+        self.fold(term);
+    }
+
+    /// Folds what was not folded when it was lower-cased.
+    fn fold(&self, term: &mut String) {
+        if !self.folds_before_stemming && !term.is_ascii() {
+            let unfolded = std::mem::take(term);
+            unfolded.chars().for_each(|c| fold_into(c, term));
         }
-        Cow::Owned(fold(lowered))
     }
 }
 
@@ -89,12 +94,6 @@ impl fmt::Debug for WordForm {
             .field("stop_words", &self.stop_words.len())
             .finish_non_exhaustive()
     }
-}
-
-fn fold(word: &str) -> String {
-    let mut folded = String::with_capacity(word.len());
-    word.chars().for_each(|c| fold_into(c, &mut folded));
-    folded
 }
 
 /// Words with digits are names, and very long runs are not words.
