@@ -22,6 +22,9 @@ pub struct IndexingOptions {
     pub retry: RetryPolicy,
     /// How long the indexes of a replaced generation stay for queries that began under it.
     pub generation_grace: Duration,
+    /// Whether this process indexes. One that does not (for lack of a model, say) may still delete,
+    /// verify and be told of documents; another process publishes.
+    pub background: bool,
     /// Starts every collection paused ([`Indexer::resume`](crate::Indexer::resume)); for tests.
     pub start_paused: bool,
     /// Called between durable steps; for crash tests.
@@ -38,6 +41,7 @@ impl Default for IndexingOptions {
             purge_interval: Duration::from_secs(1),
             retry: RetryPolicy::default(),
             generation_grace: Duration::from_secs(60),
+            background: true,
             start_paused: false,
             breakpoints: Breakpoints::default(),
         }

@@ -99,7 +99,8 @@ async fn drain(parts: &IndexerParts, state: &CollectionState) -> Result<()> {
         .await?
         .newest;
     let held_up = |progress: &Progress| {
-        progress.paused || matches!(progress.health(), Health::Retrying { .. })
+        let health = progress.health();
+        progress.paused || matches!(health, Health::Retrying { .. } | Health::Stopped)
     };
     let drained = state
         .wait(|progress| progress.published >= newest || held_up(progress))

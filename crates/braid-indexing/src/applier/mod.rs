@@ -36,6 +36,10 @@ pub(crate) struct Session {
 
 /// Starts the background tasks for what `state` serves now.
 pub(crate) fn begin(parts: &Arc<IndexerParts>, state: &Arc<CollectionState>) {
+    if !parts.options.background {
+        state.note_stopped();
+        return;
+    }
     let served = state.served();
     state.progress.send_modify(|progress| {
         progress.embedding = Health::Working;

@@ -11,7 +11,7 @@ use braid_indexing::{Health, IngestRequest};
 use braid_testkit::{Call, Fault, Faulty, Gate, HashEmbedder, RamLexicalIndex, RamVectorStore};
 use expect_test::expect;
 
-use crate::world::{DIMENSION, World, documents, name, receipt, settings, texts};
+use crate::world::{DIMENSION, Life, World, documents, name, receipt, settings, texts};
 
 #[tokio::test(start_paused = true)]
 async fn documents_are_put_replaced_and_deleted() {
@@ -296,8 +296,8 @@ async fn deletes_hide_at_once_while_the_appliers_are_paused() {
     life.world.assert_sound().await;
 }
 
-#[tokio::test(start_paused = true)]
-async fn another_model_may_neither_write_nor_index() {
+/// A life under another model, with one document published and one pending from before.
+async fn under_another_model() -> (World, Life) {
     let world = World::new();
     let life = world.open().await;
     life.ingest("a: one").await;
@@ -305,51 +305,88 @@ async fn another_model_may_neither_write_nor_index() {
     life.indexer.pause(life.collection.id).unwrap();
     life.ingest("b: two").await;
     life.shutdown.finish().await;
-
     let other = World {
         embedder: Arc::new(HashEmbedder::named("other", DIMENSION)),
         ..world.clone()
     };
-    let life = other.open().await;
-    let reason = life.indexer.stalled(life.collection.id).unwrap();
-    assert!(
-        reason.contains("was built with embedder hash-embedder"),
-        "{reason}"
-    );
+    (world, other.open().await)
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_model_may_not_write() {
+    let (_, life) = under_another_model().await;
     let request = IngestRequest {
         documents: documents("c: three"),
         ..IngestRequest::default()
     };
-    let refused = life
-        .indexer
-        .ingest(&life.collection, request)
-        .await
-        .unwrap_err();
+    let ingest = life.indexer.ingest(&life.collection, request);
+    let refused = ingest.await.unwrap_err();
     assert_eq!(refused.code(), ErrorCode::FingerprintMismatch);
     assert_eq!(refused.help(), Some("run `braid collection rebuild main`"));
-    let newest = world.ledger.stats(life.collection.id).await.unwrap().newest;
-    let waiting = life
-        .indexer
-        .wait_published(life.collection.id, newest)
-        .await
-        .unwrap_err();
-    assert_eq!(waiting.code(), ErrorCode::Unavailable);
-    assert_eq!(
-        world.live().await,
-        texts(&[("a", &["one"])]),
-        "what is published is served"
+    let bad = life.indexer.pipeline_fingerprint(&settings(0)).unwrap_err();
+    assert_eq!(bad.code(), ErrorCode::InvalidRequest);
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_model_may_not_index() {
+    let (world, life) = under_another_model().await;
+    let id = life.collection.id;
+    let reason = life.indexer.stalled(id).unwrap();
+    assert!(
+        reason.contains("was built with embedder hash-embedder"),
+        "{reason}"
     );
+    let newest = world.ledger.stats(id).await.unwrap().newest;
+    let waiting = life.indexer.wait_published(id, newest).await.unwrap_err();
+    assert_eq!(waiting.code(), ErrorCode::Unavailable);
+    let published = texts(&[("a", &["one"])]);
+    assert_eq!(world.live().await, published, "what is published is served");
     life.shutdown.finish().await;
 
     let life = world.open().await;
     life.idle().await;
-    assert_eq!(
-        world.live().await.len(),
-        2,
-        "under its own model it goes on"
-    );
-    let bad = life.indexer.pipeline_fingerprint(&settings(0)).unwrap_err();
-    assert_eq!(bad.code(), ErrorCode::InvalidRequest);
+    let live = world.live().await;
+    assert_eq!(live.len(), 2, "under its own model it goes on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_does_not_index_may_delete_and_verify() {
+    let world = World::new();
+    let life = world.open().await;
+    life.ingest("a: one\nb: two").await;
+    life.idle().await;
+    life.shutdown.finish().await;
+    let mut passive = world.clone();
+    passive.options.background = false;
+    let life = passive.open().await;
+    life.delete(&["a"]).await;
+    assert_eq!(world.live().await, texts(&[("b", &["two"])]));
+    let report = life.indexer.verify(&life.collection, false).await.unwrap();
+    assert!(report.is_sound() && report.lag == 1, "{report:?}");
+    life.shutdown.finish().await;
+    world.open().await.idle().await;
+    world.assert_sound().await;
+}
+
+/// A caller that goes away leaves nothing half done: what reached the ledger is indexed.
+#[tokio::test(start_paused = true)]
+async fn an_abandoned_request_is_published_all_the_same() {
+    let world = World::new();
+    let life = world.open().await;
+    let request = IngestRequest {
+        documents: documents("a: one"),
+        ..IngestRequest::default()
+    };
+    let indexer = life.indexer.clone();
+    let collection = life.collection.clone();
+    let caller = tokio::spawn(async move { indexer.ingest(&collection, request).await });
+    tokio::task::yield_now().await;
+    caller.abort();
+    assert!(caller.await.unwrap_err().is_cancelled());
+    let mut progress = life.indexer.progress(life.collection.id);
+    let published = progress.wait_for(|progress| progress.operations_published == 1);
+    published.await.unwrap();
+    assert_eq!(world.live().await, texts(&[("a", &["one"])]));
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,7 +7,7 @@ use braid_core::operation::ChangeOutcome;
 use braid_core::{ErrorCode, Generation};
 use braid_testkit::{Call, Fault, Faulty, Gate, HashEmbedder, RamVectorStore};
 
-use crate::world::{DIMENSION, World, receipt, settings, texts};
+use crate::world::{DIMENSION, Life, World, receipt, settings, texts};
 
 const LINES: &str = "a: one two three four five\nb: six";
 
@@ -40,13 +40,18 @@ async fn new_chunking_is_switched_to_at_once() {
     assert_eq!(embedder.passages_embedded(), 3 + 3);
 
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-    assert_eq!(
-        world.indexes.keys(),
-        [rebuilt.index_key()],
-        "the old generation is removed"
-    );
+    let keys = world.indexes.keys();
+    assert_eq!(keys, [rebuilt.index_key()], "the old generation is removed");
+}
 
-    // Writes go on under the new settings, and unchanged documents stay unchanged.
+#[tokio::test(start_paused = true)]
+async fn writes_go_on_under_the_new_settings() {
+    let world = World::new();
+    let life = world.open().await;
+    life.ingest(LINES).await;
+    life.idle().await;
+    let rebuild = life.indexer.rebuild(&life.collection, settings(2), |_| {});
+    rebuild.await.unwrap();
     let outcome = life.ingest(&format!("{LINES}\nc: seven eight nine")).await;
     let outcomes = receipt(outcome.staged).outcomes;
     assert!(
@@ -85,63 +90,92 @@ async fn the_same_pipeline_embeds_nothing() {
     world.assert_sound().await;
 }
 
-/// Writes that arrive while the new generation is being built are in it when it is switched to.
-#[tokio::test(start_paused = true)]
-async fn writes_go_on_during_a_rebuild() {
-    let world = World::new();
-    let life = world.open().await;
-    life.ingest(LINES).await;
-    life.idle().await;
-    let gate = Gate::new();
-    let next = braid_core::IndexKey {
-        generation: Generation(2),
-        ..life.collection.index_key()
-    };
+/// A world whose next generation waits at the gate once its vectors are written.
+fn held_at(gate: &Gate, life: &Life) -> World {
     let held = Faulty::new(RamVectorStore::new(DIMENSION)).on(
         Call::Apply,
         1,
         Fault::HoldAfter(gate.clone()),
     );
+    let next = braid_core::IndexKey {
+        generation: Generation(2),
+        ..life.collection.index_key()
+    };
+    let world = life.world.clone();
     // The rebuild removes what it finds under its key, so the store is put there afterwards.
     let provider = Arc::new(PutOnRemove {
         inner: Arc::clone(&world.indexes),
         key: next,
         store: Arc::new(held),
     });
+    World { provider, ..world }
+}
+
+/// Writes that arrive while the new generation is being built are in it when it is switched to.
+#[tokio::test(start_paused = true)]
+async fn writes_go_on_during_a_rebuild() {
+    let life = World::new().open().await;
+    life.ingest(LINES).await;
+    life.idle().await;
     life.shutdown.finish().await;
-    let world = World { provider, ..world };
+    let gate = Gate::new();
+    let world = held_at(&gate, &life);
     let life = world.open().await;
     let rebuild = tokio::spawn({
         let life = life.clone();
         async move {
-            life.indexer
-                .rebuild(&life.collection, settings(2), |_| {})
-                .await
+            let rebuild = life.indexer.rebuild(&life.collection, settings(2), |_| {});
+            rebuild.await
         }
     });
     gate.arrived().await;
-    let twice = life
-        .indexer
-        .rebuild(&life.collection, settings(3), |_| {})
-        .await
-        .unwrap_err();
-    assert_eq!(twice.code(), ErrorCode::Overloaded);
+    let twice = life.indexer.rebuild(&life.collection, settings(3), |_| {});
+    assert_eq!(twice.await.unwrap_err().code(), ErrorCode::Overloaded);
     life.ingest("a: seven eight nine\nc: ten").await;
     life.delete(&["b"]).await;
     life.idle().await;
+    let live = world.live().await;
     assert_eq!(
-        world.live().await["a"],
+        live["a"],
         ["seven eight nine"],
         "the old generation takes writes"
     );
     gate.open();
     rebuild.await.unwrap().unwrap();
     life.idle().await;
-    assert_eq!(
-        world.live().await,
-        texts(&[("a", &["seven eight", "nine"]), ("c", &["ten"])])
-    );
+    let expected = texts(&[("a", &["seven eight", "nine"]), ("c", &["ten"])]);
+    assert_eq!(world.live().await, expected);
     world.assert_sound().await;
+}
+
+/// A caller that goes away during the last step leaves a collection that works.
+#[tokio::test(start_paused = true)]
+async fn an_abandoned_rebuild_leaves_a_collection_that_works() {
+    let world = World::new();
+    let life = world.open().await;
+    life.ingest(LINES).await;
+    life.idle().await;
+    for turns in 0..40 {
+        let collection = world.ledger_collection().await;
+        let tokens = 2 + turns % 3;
+        let rebuild = tokio::spawn({
+            let life = life.clone();
+            async move {
+                life.indexer
+                    .rebuild(&collection, settings(tokens), |_| {})
+                    .await
+            }
+        });
+        for _ in 0..turns {
+            tokio::task::yield_now().await;
+        }
+        rebuild.abort();
+        life.ingest(&format!("c: written at turn {turns}")).await;
+        life.idle().await;
+        let expected = format!("written at turn {turns}");
+        assert_eq!(world.live().await["c"].join(" "), expected);
+        world.assert_sound().await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -283,19 +283,7 @@ impl Life {
         let mut text = String::new();
         let page = ledger.documents(id, None, 100).await.unwrap();
         for document in page.items {
-            let braid_core::DocumentSummary {
-                id,
-                title: _,
-                uri: _,
-                format: _,
-                metadata: _,
-                content_hash: _,
-                chunks,
-                sequence,
-                status,
-                updated_at_ms: _,
-            } = document;
-            writeln!(text, "{id}: {status:?} at {sequence}, {chunks} chunks").unwrap();
+            text += &show_document(document);
         }
         let braid_core::operation::CollectionStats {
             documents,
@@ -305,27 +293,44 @@ impl Life {
             failed,
             retired,
         } = ledger.stats(id).await.unwrap();
-        writeln!(
-            text,
-            "{documents} documents, {chunks} chunks live, {failed} failed, {retired} retired"
-        )
-        .unwrap();
+        let counts = format!("{chunks} chunks live, {failed} failed, {retired} retired");
+        writeln!(text, "{documents} documents, {counts}").unwrap();
         writeln!(text, "published {published} of {newest}").unwrap();
         let (lexical, vector) = self.world.served().await;
         let live = ledger.live_slots(id).await.unwrap();
         writeln!(text, "live    {}", show(&live)).unwrap();
-        let (slots, at) = (
-            lexical.slots().await.unwrap(),
-            lexical.watermark().await.unwrap(),
-        );
-        writeln!(text, "lexical {} at {at}", show(&slots)).unwrap();
-        let (slots, at) = (
-            vector.slots().await.unwrap(),
-            vector.watermark().await.unwrap(),
-        );
-        writeln!(text, "vector  {} at {at}", show(&slots)).unwrap();
+        let slots = show(&lexical.slots().await.unwrap());
+        writeln!(
+            text,
+            "lexical {slots} at {}",
+            lexical.watermark().await.unwrap()
+        )
+        .unwrap();
+        let slots = show(&vector.slots().await.unwrap());
+        writeln!(
+            text,
+            "vector  {slots} at {}",
+            vector.watermark().await.unwrap()
+        )
+        .unwrap();
         text
     }
+}
+
+fn show_document(document: braid_core::DocumentSummary) -> String {
+    let braid_core::DocumentSummary {
+        id,
+        title: _,
+        uri: _,
+        format: _,
+        metadata: _,
+        content_hash: _,
+        chunks,
+        sequence,
+        status,
+        updated_at_ms: _,
+    } = document;
+    format!("{id}: {status:?} at {sequence}, {chunks} chunks\n")
 }
 
 fn show(slots: &SlotSet) -> String {
