@@ -81,7 +81,7 @@ impl OnnxEmbedder {
     ) -> Result<Self> {
         let section = model.manifest.embedder_section();
         let network = Arc::new(Network::read(model, &section, options)?);
-        let source = SessionSource::new(environment, &model.path, OUTPUTS);
+        let source = SessionSource::new(environment, &model.path, OUTPUTS, options.threads);
         let mut session = ModelSession::open(&source)?;
         let dimension = network.check(&mut session, &section, model)?;
         let fingerprint = model.fingerprint(&format!(
@@ -98,7 +98,7 @@ impl OnnxEmbedder {
             };
             Lane::start(settings, ready, move || ModelSession::open(&source))
         };
-        let threads = options.threads.max(1);
+        let threads = source.sessions();
         Ok(Self {
             fingerprint,
             network,

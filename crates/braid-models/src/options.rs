@@ -17,7 +17,7 @@ pub struct StoreOptions {
 /// How an embedder runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EmbedderOptions {
-    /// Threads for bulk passages, each with a session of its own. Queries have one more.
+    /// Cores for bulk passages. Queries have a thread of their own besides.
     pub threads: usize,
     /// Queries that may wait; one more is refused as overloaded.
     pub query_queue: usize,
@@ -38,7 +38,7 @@ impl Default for EmbedderOptions {
 /// How a cross-encoder runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RerankerOptions {
-    /// Threads, each with a session of its own.
+    /// Cores to use.
     pub threads: usize,
     /// Pieces of work (of four pairs or more) that may wait; one more is refused as overloaded.
     pub queue: usize,
@@ -56,6 +56,10 @@ impl Default for RerankerOptions {
     }
 }
 
+/// Every core, up to where copies of the weights would cost more than they are worth unasked.
 fn cores() -> usize {
-    thread::available_parallelism().map_or(1, NonZero::get)
+    const MOST: usize = 8;
+    thread::available_parallelism()
+        .map_or(1, NonZero::get)
+        .min(MOST)
 }

@@ -65,10 +65,10 @@ impl OnnxReranker {
                 tokens: options.batch_tokens,
             },
         });
-        let source = SessionSource::new(environment, &model.path, OUTPUTS);
+        let source = SessionSource::new(environment, &model.path, OUTPUTS, options.threads);
         let mut session = ModelSession::open(&source)?;
         network.check(&mut session, &section, model)?;
-        let threads = options.threads.max(1);
+        let threads = source.sessions();
         let settings = LaneSettings {
             name: "rerank",
             threads,

@@ -11,6 +11,10 @@ use ort::value::{TensorElementType, TensorRef};
 
 use crate::batch::Batch;
 use crate::manifest::MODEL_FILE;
+use crate::store::network_files;
+
+/// A network of more than this is held once, not once per core.
+const LARGE_NETWORK_BYTES: u64 = 256 * 1024 * 1024;
 
 /// Inputs Braid can feed.
 const INPUTS: [&str; 3] = ["input_ids", "attention_mask", "token_type_ids"];
@@ -21,6 +25,7 @@ pub(crate) struct SessionSource {
     environment: Environment,
     model: PathBuf,
     outputs: OutputChoice,
+    layout: Layout,
 }
 
 /// Which output of a network is read.
@@ -33,14 +38,61 @@ pub(crate) struct OutputChoice {
 }
 
 impl SessionSource {
-    /// Sessions of the network in the model directory `dir`.
-    pub(crate) fn new(environment: Environment, dir: &Path, outputs: OutputChoice) -> Self {
+    /// Sessions of the network in the model directory `dir`, for `cores` cores.
+    pub(crate) fn new(
+        environment: Environment,
+        dir: &Path,
+        outputs: OutputChoice,
+        cores: usize,
+    ) -> Self {
         Self {
             environment,
             model: dir.join(MODEL_FILE),
             outputs,
+            layout: Layout::new(network_bytes(dir), cores),
         }
     }
+
+    /// How many sessions to run side by side.
+    pub(crate) fn sessions(&self) -> usize {
+        self.layout.sessions
+    }
+}
+
+/// How a model uses its cores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Layout {
+    /// Sessions side by side, each with a copy of the weights.
+    sessions: usize,
+    /// Threads within one run.
+    threads: usize,
+}
+
+impl Layout {
+    /// A session of one thread per core: runs side by side beat a run spread over cores. A network
+    /// too large to be held once per core is spread over them all the same.
+    fn new(network_bytes: u64, cores: usize) -> Self {
+        let cores = cores.max(1);
+        if network_bytes > LARGE_NETWORK_BYTES {
+            Self {
+                sessions: 1,
+                threads: cores,
+            }
+        } else {
+            Self {
+                sessions: cores,
+                threads: 1,
+            }
+        }
+    }
+}
+
+fn network_bytes(dir: &Path) -> u64 {
+    let files = network_files(dir);
+    files
+        .iter()
+        .filter_map(|file| Some(dir.join(file).metadata().ok()?.len()))
+        .sum()
 }
 
 /// An ONNX Runtime session and what Braid needs to know of its network.
@@ -105,7 +157,7 @@ pub(crate) fn unavailable(model: &Path, problem: impl std::fmt::Display) -> Erro
 fn build(source: &SessionSource) -> Result<Session> {
     configure(source)
         .and_then(|mut builder| builder.commit_from_file(&source.model))
-        .map_err(|error| unavailable(&source.model, &error).with_source(error))
+        .map_err(|error| unavailable(&source.model, error))
 }
 
 fn configure(source: &SessionSource) -> ort::Result<SessionBuilder> {
@@ -114,8 +166,9 @@ fn configure(source: &SessionSource) -> ort::Result<SessionBuilder> {
     Ok(Session::builder(&source.environment)?
         .with_execution_providers([cpu])?
         .with_optimization_level(GraphOptimizationLevel::Level3)?
-        // One thread a run and a session per core: runs side by side beat a run spread over cores.
-        .with_intra_threads(1)?)
+        .with_intra_threads(source.layout.threads)?
+        // Spinning threads take the cores from the sessions beside this one.
+        .with_intra_op_spinning(false)?)
 }
 
 fn known_inputs(session: &Session, model: &Path) -> Result<Vec<&'static str>> {
@@ -158,4 +211,18 @@ fn choose_output(session: &Session, source: &SessionSource) -> Result<String> {
         return Err(unavailable(&source.model, problem));
     }
     Ok(output.name().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_network_is_not_copied_for_every_core() {
+        let small = Layout::new(23_000_000, 4);
+        assert_eq!((small.sessions, small.threads), (4, 1));
+        let large = Layout::new(1_300_000_000, 4);
+        assert_eq!((large.sessions, large.threads), (1, 4));
+        assert_eq!(Layout::new(0, 0).sessions, 1);
+    }
 }

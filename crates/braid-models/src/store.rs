@@ -304,7 +304,7 @@ impl ModelDir {
 }
 
 /// The files that hold the network (its weights may be in several) and the tokenizer.
-fn network_files(dir: &Path) -> Vec<String> {
+pub(crate) fn network_files(dir: &Path) -> Vec<String> {
     let mut files: Vec<String> = fs::read_dir(dir)
         .into_iter()
         .flatten()
