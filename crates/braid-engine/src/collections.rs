@@ -33,6 +33,17 @@ impl Engine {
         settings: CollectionSettings,
         guard: Option<WriteGuard<Collection>>,
     ) -> Result<Recorded<Collection>> {
+        let engine = self.clone();
+        let work = async move { engine.create_and_open(name, settings, guard).await };
+        self.finish(work).await
+    }
+
+    async fn create_and_open(
+        &self,
+        name: CollectionName,
+        settings: CollectionSettings,
+        guard: Option<WriteGuard<Collection>>,
+    ) -> Result<Recorded<Collection>> {
         let inner = &self.inner;
         let new = NewCollection {
             name,
@@ -106,18 +117,44 @@ impl Engine {
         name: &CollectionName,
         guard: Option<WriteGuard<bool>>,
     ) -> Result<Recorded<bool>> {
+        let (engine, name) = (self.clone(), name.clone());
+        let work = async move { engine.close_and_delete(&name, guard).await };
+        self.finish(work).await
+    }
+
+    async fn close_and_delete(
+        &self,
+        name: &CollectionName,
+        guard: Option<WriteGuard<bool>>,
+    ) -> Result<Recorded<bool>> {
         let inner = &self.inner;
-        let existing = inner.ledger.collection(name).await?;
-        if let Some(collection) = &existing {
-            inner.indexer.stop(collection.id).await;
-        }
+        let Some(existing) = inner.ledger.collection(name).await? else {
+            return inner.ledger.delete_collection(name, guard).await;
+        };
+        inner.indexer.stop(existing.id).await;
         let deleted = inner.ledger.delete_collection(name, guard).await;
-        match (&existing, &deleted) {
-            (Some(collection), Ok(_)) => inner.indexes.remove(collection.index_key()).await?,
-            (Some(collection), Err(_)) => inner.indexer.start(collection).await?,
-            (None, _) => {}
+        if let Ok(Recorded::Done(_)) = &deleted {
+            inner.indexes.remove(existing.index_key()).await?;
+        } else if self.collection(name).await.is_ok_and(|now| now == existing) {
+            // It failed, or was done by an earlier request to a collection of the same name.
+            inner.indexer.start(&existing).await?;
         }
         deleted
+    }
+
+    /// Runs `work` to its end even if the caller loses interest half-way: what the ledger holds and
+    /// what is open must agree.
+    async fn finish<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        match self.inner.shutdown.spawn(work).await {
+            Ok(done) => done,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(Error::new(ErrorCode::ShuttingDown, "Braid has stopped")),
+            },
+        }
     }
 }
 

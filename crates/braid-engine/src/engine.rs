@@ -26,7 +26,7 @@ pub enum LoadModels {
     All,
     /// The embedder alone: ingesting.
     Embedder,
-    /// None: listing, deleting, verifying.
+    /// None: listing and printing. Nothing is indexed in the background.
     None,
 }
 
@@ -37,6 +37,8 @@ pub struct OpenOptions {
     pub models: LoadModels,
     /// Used instead of loading models; for tests.
     pub instead_of_models: Option<Arc<dyn Embedder>>,
+    /// The re-ranker beside that embedder; for tests.
+    pub instead_of_reranker: Option<Arc<dyn Reranker>>,
     /// Called at named points of the write path; for crash tests.
     pub breakpoints: Breakpoints,
 }
@@ -83,7 +85,7 @@ impl Engine {
         let models = match options.instead_of_models {
             Some(embedder) => models::Models {
                 embedder,
-                reranker: None,
+                reranker: options.instead_of_reranker,
             },
             None => models::load(settings, options.models).await?,
         };
@@ -124,7 +126,9 @@ impl Engine {
         let engine = Self {
             inner: Arc::new(inner),
         };
-        engine.inner.indexer.recover().await?;
+        if options.models != LoadModels::None {
+            engine.inner.indexer.recover().await?;
+        }
         Ok(engine)
     }
 
