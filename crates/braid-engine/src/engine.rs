@@ -7,7 +7,7 @@ use braid_config::Settings;
 use braid_core::{
     CollectionName, CollectionSettings, Embedder, IndexProvider, Ledger, Reranker, Result,
 };
-use braid_indexing::{Breakpoints, Indexer, IndexerParts};
+use braid_indexing::{Breakpoints, Indexer, IndexerParts, IndexingOptions};
 use braid_ledger::LmdbLedger;
 use braid_query::{Retriever, RetrieverParts};
 use braid_readers::FormatReader;
@@ -102,7 +102,10 @@ impl Engine {
             reader: Arc::new(FormatReader),
             pool: Arc::clone(&pool),
             shutdown: shutdown.clone(),
-            options: wiring::indexing_options(settings, options.breakpoints),
+            options: IndexingOptions {
+                background: options.models != LoadModels::None,
+                ..wiring::indexing_options(settings, options.breakpoints)
+            },
         });
         let retriever = Retriever::new(RetrieverParts {
             ledger: Arc::clone(&ledger),
@@ -126,9 +129,7 @@ impl Engine {
         let engine = Self {
             inner: Arc::new(inner),
         };
-        if options.models != LoadModels::None {
-            engine.inner.indexer.recover().await?;
-        }
+        engine.inner.indexer.recover().await?;
         Ok(engine)
     }
 
