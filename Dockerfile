@@ -7,11 +7,9 @@ FROM rust:1.95-bookworm AS build
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY .cargo .cargo
-COPY config config
 COPY crates crates
 COPY eval eval
 COPY ingest ingest
-COPY models models
 COPY xtask xtask
 RUN cargo build --locked --profile dist --package braid --bin braid
 
@@ -26,7 +24,6 @@ WORKDIR /opt/braid
 COPY --from=build /src/target/dist/braid /usr/local/bin/braid
 COPY --from=runtime-library /libonnxruntime.so /usr/local/lib/libonnxruntime.so
 COPY models models
-COPY config config
 COPY scripts/healthcheck.sh /usr/local/bin/braid-healthcheck
 ENV BRAID_ORT_LIB=/usr/local/lib/libonnxruntime.so
 USER 10001
