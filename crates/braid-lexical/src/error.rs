@@ -30,48 +30,38 @@ pub(crate) fn io_error(doing: &str, error: io::Error) -> Error {
 }
 
 fn code(error: &TantivyError) -> ErrorCode {
-    match error {
-        TantivyError::IoError(error)
-        | TantivyError::OpenWriteError(OpenWriteError::IoError {
-            io_error: error, ..
-        })
-        | TantivyError::OpenDirectoryError(OpenDirectoryError::IoError {
-            io_error: error, ..
-        })
-        | TantivyError::OpenReadError(OpenReadError::IoError {
-            io_error: error, ..
-        })
-        | TantivyError::LockFailure(LockError::IoError(error), _) => io_code(error),
-        TantivyError::LockFailure(LockError::LockBusy, _) => ErrorCode::DataDirLocked,
-        TantivyError::OpenReadError(OpenReadError::FileDoesNotExist(_))
-        | TantivyError::DataCorruption(_)
-        | TantivyError::SchemaError(_)
-        | TantivyError::FieldNotFound(_) => ErrorCode::Corrupt,
-        TantivyError::OpenReadError(OpenReadError::IncompatibleIndex(_))
-        | TantivyError::IncompatibleIndex(_) => ErrorCode::UnsupportedVersion,
-        TantivyError::ErrorInThread(text) | TantivyError::InternalError(text)
-            if says_full(text) =>
-        {
-            ErrorCode::StorageFull
-        }
-        TantivyError::OpenWriteError(OpenWriteError::FileAlreadyExists(_))
-        | TantivyError::OpenDirectoryError(
-            OpenDirectoryError::DoesNotExist(_)
-            | OpenDirectoryError::NotADirectory(_)
-            | OpenDirectoryError::FailedToCreateTempDir(_),
-        )
-        | TantivyError::AggregationError(_)
-        | TantivyError::IndexAlreadyExists
-        | TantivyError::Poisoned
-        | TantivyError::InvalidArgument(_)
-        | TantivyError::ErrorInThread(_)
-        | TantivyError::IndexBuilderMissingArgument(_)
-        | TantivyError::SystemError(_)
-        | TantivyError::InternalError(_)
-        | TantivyError::DeserializeError(_)
-        | TantivyError::MissingPlugin(_)
-        | TantivyError::ConflictingPlugins(_)
-        | TantivyError::UnexpectedPlugin(_) => ErrorCode::Internal,
+    use TantivyError as E;
+    if let E::IoError(error)
+    | E::OpenWriteError(OpenWriteError::IoError {
+        io_error: error, ..
+    })
+    | E::OpenDirectoryError(OpenDirectoryError::IoError {
+        io_error: error, ..
+    })
+    | E::OpenReadError(OpenReadError::IoError {
+        io_error: error, ..
+    })
+    | E::LockFailure(LockError::IoError(error), _) = error
+    {
+        return io_code(error);
+    }
+    if let E::ErrorInThread(text) | E::InternalError(text) = error
+        && says_full(text)
+    {
+        return ErrorCode::StorageFull;
+    }
+    if matches!(error, E::LockFailure(LockError::LockBusy, _)) {
+        return ErrorCode::DataDirLocked;
+    }
+    if let E::IncompatibleIndex(_) | E::OpenReadError(OpenReadError::IncompatibleIndex(_)) = error {
+        ErrorCode::UnsupportedVersion
+    } else if matches!(
+        error,
+        E::OpenReadError(_) | E::DataCorruption(_) | E::SchemaError(_) | E::FieldNotFound(_)
+    ) {
+        ErrorCode::Corrupt
+    } else {
+        ErrorCode::Internal
     }
 }
 
