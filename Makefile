@@ -4,7 +4,7 @@ CARGO ?= cargo
 PORT ?= 8080
 
 .DEFAULT_GOAL := help
-.PHONY: help tools models build run test fmt lint tidy codegen clean clean-all
+.PHONY: help tools models build run test bench fmt lint tidy codegen clean clean-all
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -23,6 +23,10 @@ run: models build ## ingest docs/ and serve it on 127.0.0.1:8080 (PORT=N for ano
 
 test: models ## run the whole test suite
 	$(CARGO) test --workspace --locked --no-fail-fast
+
+bench: models ## measure and write docs/benchmarks.md (PARTS=quality,load,latency,http,startup,report)
+	$(CARGO) build --release --locked --package braid --package braid-eval --bins
+	./target/release/braid-bench $(PARTS)
 
 fmt: ## format the sources
 	$(CARGO) fmt --all

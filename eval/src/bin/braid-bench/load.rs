@@ -1,16 +1,24 @@
 //! Initial load against the embedder alone, on the same chunks.
+//!
+//! Both are measured slice by slice in turn, so that whatever else the machine does meanwhile
+//! weighs on both alike.
 
 use std::time::Instant;
 
 use anyhow::Result;
 use braid_config::Settings;
-use braid_core::{ChunkingSettings, ChunkingStrategy, CollectionName, CollectionSettings};
+use braid_core::{
+    ChunkingSettings, ChunkingStrategy, CollectionName, CollectionSettings, NewDocument,
+};
 use braid_engine::{Engine, Loader, OpenOptions};
 use serde::Serialize;
 
 use crate::machine::Machine;
 use crate::passages::corpus;
 use crate::{Cli, say};
+
+/// Slices that are measured in turn.
+const SLICES: usize = 5;
 
 /// Name of the loaded collection.
 pub(crate) const COLLECTION: &str = "bench";
@@ -52,29 +60,23 @@ pub(crate) async fn measure(cli: &Cli) -> Result<()> {
         .create_collection(name.clone(), collection_settings, None)
         .await?;
 
-    say(format!("loading {} passages", corpus.documents.len()));
-    let start = Instant::now();
-    let mut loader = Loader::new(engine.clone(), name.clone(), 256);
-    for document in corpus.documents.iter().cloned() {
-        loader.push(document).await?;
+    let mut seconds = Seconds::default();
+    for slice in corpus
+        .documents
+        .chunks(corpus.documents.len().div_ceil(SLICES).max(1))
+    {
+        load_slice(&engine, &name, slice, &mut seconds).await?;
+        embed_alone(&engine, slice, &mut seconds).await?;
+        say(format!(
+            "{} passages: loaded in {:.1} s, embedded alone in {:.1} s",
+            seconds.passages, seconds.load, seconds.embedder
+        ));
     }
-    loader.flush().await?;
-    let staged_seconds = start.elapsed().as_secs_f64();
-    let report = loader.finish().await?;
-    let load_seconds = start.elapsed().as_secs_f64();
-    anyhow::ensure!(
-        report.failed.is_empty(),
-        "{} passages failed",
-        report.failed.len()
-    );
     let chunks = engine.collection_info(&name).await?.stats.chunks;
-    say(format!("loaded {chunks} chunks in {load_seconds:.1} s"));
-
-    let embedder_seconds = embed_alone(&engine, &corpus.documents).await?;
     engine.close().await;
     let (load_rate, embed_rate) = (
-        chunks as f64 / load_seconds,
-        chunks as f64 / embedder_seconds,
+        chunks as f64 / seconds.load,
+        chunks as f64 / seconds.embedder,
     );
     say(format!(
         "embedder alone {embed_rate:.1}/s, load {load_rate:.1}/s"
@@ -86,26 +88,64 @@ pub(crate) async fn measure(cli: &Cli) -> Result<()> {
             source: corpus.source,
             documents: corpus.documents.len(),
             chunks,
-            embedder_seconds,
+            embedder_seconds: seconds.embedder,
             embedder_chunks_per_second: embed_rate,
-            load_seconds,
+            load_seconds: seconds.load,
             load_chunks_per_second: load_rate,
             share_of_embedder: load_rate / embed_rate,
-            staged_seconds,
+            staged_seconds: seconds.staged,
             disk_mib: disk_bytes(&directory)? as f64 / (1024.0 * 1024.0),
         },
     )
 }
 
-/// Seconds the embedder alone takes for the same texts, in the calls the pipeline makes.
-async fn embed_alone(engine: &Engine, documents: &[braid_core::NewDocument]) -> Result<f64> {
-    say("embedding the same passages without anything else");
+/// What was measured so far.
+#[derive(Default)]
+struct Seconds {
+    passages: usize,
+    load: f64,
+    staged: f64,
+    embedder: f64,
+}
+
+/// From handing documents in to all of them being retrievable.
+async fn load_slice(
+    engine: &Engine,
+    name: &CollectionName,
+    documents: &[NewDocument],
+    seconds: &mut Seconds,
+) -> Result<()> {
+    let start = Instant::now();
+    let mut loader = Loader::new(engine.clone(), name.clone(), 256);
+    for document in documents.iter().cloned() {
+        loader.push(document).await?;
+    }
+    loader.flush().await?;
+    seconds.staged += start.elapsed().as_secs_f64();
+    let report = loader.finish().await?;
+    seconds.load += start.elapsed().as_secs_f64();
+    seconds.passages += documents.len();
+    anyhow::ensure!(
+        report.failed.is_empty(),
+        "{} passages failed",
+        report.failed.len()
+    );
+    Ok(())
+}
+
+/// The same texts through the embedder alone, in calls of the size that the pipeline makes.
+async fn embed_alone(
+    engine: &Engine,
+    documents: &[NewDocument],
+    seconds: &mut Seconds,
+) -> Result<()> {
     let start = Instant::now();
     for batch in documents.chunks(256) {
         let texts = batch.iter().map(|document| document.text.clone()).collect();
         engine.embedder().embed_passages(texts).await?;
     }
-    Ok(start.elapsed().as_secs_f64())
+    seconds.embedder += start.elapsed().as_secs_f64();
+    Ok(())
 }
 
 /// Bytes on disk below a directory (allocated, so that sparse maps count what they use).

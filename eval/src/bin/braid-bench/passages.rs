@@ -33,11 +33,16 @@ pub(crate) fn corpus(train: &Path, count: usize, queries: usize) -> Result<Corpu
     }
     let mut documents = Vec::with_capacity(count);
     let mut asked = Vec::new();
+    let mut texts = std::collections::HashSet::new();
     for source in sources(train)? {
         let path = train.join(format!("{source}.passages.jsonl"));
         for line in std::fs::read_to_string(&path)?.lines() {
-            if documents.len() < count {
-                let passage: Passage = serde_json::from_str(line)?;
+            if documents.len() >= count {
+                break;
+            }
+            let passage: Passage = serde_json::from_str(line)?;
+            // A repeated text would be embedded once in a load and twice by the embedder alone.
+            if texts.insert(passage.text.clone()) {
                 documents.push(document(&format!("{source}/{}", passage.id), passage.text)?);
             }
         }
