@@ -14,8 +14,9 @@ pub use index::{
     VectorEntry, VectorStore, VectorView,
 };
 pub use ledger::{
-    IdempotencyKey, Job, JobItem, JobItemStatus, Ledger, LedgerPin, NewJob, Page, Recorded,
-    StageOutcome, StageReceipt, StageRequest, StoredResponse, SwitchGeneration, WriteGuard,
+    IdempotencyKey, Job, JobChange, JobItem, JobItemStatus, Ledger, LedgerPin, NewJob, Page,
+    Recorded, StageOutcome, StageReceipt, StageRequest, StoredResponse, SwitchGeneration,
+    WriteGuard,
 };
 pub use model::{Embedder, Embedding, Reranker, TokenCounter};
 pub use reader::{ExtractedText, Markup, Reader};

@@ -2,7 +2,8 @@
 
 use braid_core::operation::ChangeOutcome;
 use braid_core::ports::{
-    IdempotencyKey, Job, JobItem, JobItemStatus, NewJob, Recorded, StoredResponse, WriteGuard,
+    IdempotencyKey, Job, JobChange, JobItem, JobItemStatus, NewJob, Recorded, StoredResponse,
+    WriteGuard,
 };
 use braid_core::{CollectionId, CollectionName, Error, ErrorCode, JobId, Result, Sequence};
 use heed::{RoTxn, RwTxn};
@@ -10,7 +11,7 @@ use heed::{RoTxn, RwTxn};
 use crate::collections;
 use crate::error::corrupt;
 use crate::keys;
-use crate::rows::{JobOutcomeRow, JobRow, ResponseRow};
+use crate::rows::{JobOutcomeRow, JobRow, ResponseRow, StagedChangeRow};
 use crate::store::Store;
 use crate::table::Tables;
 
@@ -38,11 +39,33 @@ pub(crate) fn record<'o>(
 
 impl JobOutcomeRow {
     fn of(outcome: &ChangeOutcome) -> Self {
+        let staged = |sequence: &Sequence, change| Self::Staged {
+            sequence: sequence.0,
+            change,
+        };
         match outcome {
-            ChangeOutcome::Staged { sequence, .. } | ChangeOutcome::Deleted { sequence } => {
-                Self::Staged(sequence.0)
-            }
+            ChangeOutcome::Staged {
+                sequence,
+                replaced: false,
+            } => staged(sequence, StagedChangeRow::Create),
+            ChangeOutcome::Staged {
+                sequence,
+                replaced: true,
+            } => staged(sequence, StagedChangeRow::Replace),
+            ChangeOutcome::Deleted { sequence } => staged(sequence, StagedChangeRow::Delete),
             ChangeOutcome::Unchanged { .. } | ChangeOutcome::Absent => Self::Skipped,
+        }
+    }
+
+    fn change(&self) -> Option<JobChange> {
+        match self {
+            Self::Staged { change, .. } => Some(match change {
+                StagedChangeRow::Create => JobChange::Created,
+                StagedChangeRow::Replace => JobChange::Replaced,
+                StagedChangeRow::Delete => JobChange::Deleted,
+            }),
+            Self::Skipped => Some(JobChange::Unchanged),
+            Self::Rejected(_) => None,
         }
     }
 }
@@ -55,9 +78,14 @@ pub(crate) fn read(tables: &Tables, txn: &RoTxn, id: JobId) -> Result<Option<Job
     let collection = CollectionId(row.collection);
     let name = collections::row(tables, txn, collection)?.name;
     let published = collections::counters(tables, txn, collection)?.published;
-    let item = |(document, outcome)| {
+    let item = |(document, outcome): (String, JobOutcomeRow)| {
+        let change = outcome.change();
         let status = status(tables, txn, (collection, published), outcome)?;
-        Ok(JobItem { document, status })
+        Ok(JobItem {
+            document,
+            change,
+            status,
+        })
     };
     Ok(Some(Job {
         id,
@@ -77,7 +105,7 @@ fn status(
     let sequence = match outcome {
         JobOutcomeRow::Skipped => return Ok(JobItemStatus::Skipped),
         JobOutcomeRow::Rejected(reason) => return Ok(JobItemStatus::Rejected(reason)),
-        JobOutcomeRow::Staged(sequence) => sequence,
+        JobOutcomeRow::Staged { sequence, .. } => sequence,
     };
     let key = keys::sequence(collection, Sequence(sequence));
     Ok(match tables.failures.get(txn, &key)? {

@@ -121,9 +121,20 @@ pub(crate) struct JobRow {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum JobOutcomeRow {
-    Staged(u64),
+    Staged {
+        sequence: u64,
+        change: StagedChangeRow,
+    },
     Skipped,
     Rejected(String),
+}
+
+/// What a staged operation of a job does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum StagedChangeRow {
+    Create,
+    Replace,
+    Delete,
 }
 
 /// The recorded answer to an idempotent request.

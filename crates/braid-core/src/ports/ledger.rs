@@ -99,8 +99,36 @@ pub struct Job {
 pub struct JobItem {
     /// The id as handed in (it may not be a valid [`DocumentId`] when rejected).
     pub document: String,
+    /// What was asked of it, as staging saw it; `None` when it was refused before.
+    pub change: Option<JobChange>,
     /// Where it stands now.
     pub status: JobItemStatus,
+}
+
+/// What staging made of one change of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobChange {
+    /// The document was not there before.
+    Created,
+    /// It was, with another content.
+    Replaced,
+    /// It was, and is hidden from now on.
+    Deleted,
+    /// Nothing was written: the same content was there, or nothing was there to delete.
+    Unchanged,
+}
+
+impl From<&ChangeOutcome> for JobChange {
+    fn from(outcome: &ChangeOutcome) -> Self {
+        match outcome {
+            ChangeOutcome::Staged {
+                replaced: false, ..
+            } => Self::Created,
+            ChangeOutcome::Staged { replaced: true, .. } => Self::Replaced,
+            ChangeOutcome::Deleted { .. } => Self::Deleted,
+            ChangeOutcome::Unchanged { .. } | ChangeOutcome::Absent => Self::Unchanged,
+        }
+    }
 }
 
 /// Where one document of a job stands.

@@ -1,6 +1,6 @@
 //! Bulk jobs on the wire.
 
-use braid_core::ports::{Job, JobItemStatus};
+use braid_core::ports::{Job, JobChange, JobItemStatus};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -43,6 +43,9 @@ pub struct JobItemAnswer {
     pub id: String,
     /// `pending`, `indexed`, `skipped`, `rejected` or `failed`.
     pub status: String,
+    /// What was asked of it: `created`, `replaced`, `deleted` or `unchanged`; `null` when it was
+    /// refused.
+    pub change: Option<String>,
     /// Why it was refused or failed.
     pub reason: Option<String>,
 }
@@ -56,6 +59,8 @@ pub struct JobAccepted {
     pub accepted: usize,
     /// Documents refused; the job has the reasons.
     pub rejected: usize,
+    /// The newest write's place in the collection's log; `null` when nothing was written.
+    pub sequence: Option<u64>,
 }
 
 impl From<Job> for JobAnswer {
@@ -74,6 +79,7 @@ impl From<Job> for JobAnswer {
             items.push(JobItemAnswer {
                 id: item.document,
                 status: status.to_owned(),
+                change: item.change.map(|change| change_name(change).to_owned()),
                 reason,
             });
         }
@@ -94,5 +100,14 @@ impl From<Job> for JobAnswer {
             counts,
             items,
         }
+    }
+}
+
+fn change_name(change: JobChange) -> &'static str {
+    match change {
+        JobChange::Created => "created",
+        JobChange::Replaced => "replaced",
+        JobChange::Deleted => "deleted",
+        JobChange::Unchanged => "unchanged",
     }
 }

@@ -2,7 +2,7 @@
 
 use braid_core::operation::Change;
 use braid_core::ports::{
-    IdempotencyKey, Job, JobItemStatus, NewJob, Recorded, StageReceipt, StageRequest,
+    IdempotencyKey, Job, JobChange, JobItemStatus, NewJob, Recorded, StageReceipt, StageRequest,
     StoredResponse, WriteGuard,
 };
 use braid_core::{DocumentId, ErrorCode, JobId, Sequence};
@@ -15,6 +15,7 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 pub(super) async fn check(fresh: FreshLedger<'_>) {
     a_job_follows_its_operations(Scene::new(fresh()).await).await;
+    a_job_names_each_change(Scene::new(fresh()).await).await;
     a_job_goes_with_its_collection(Scene::new(fresh()).await).await;
     old_jobs_are_swept(Scene::new(fresh()).await).await;
     a_request_is_done_once(Scene::new(fresh()).await).await;
@@ -97,6 +98,24 @@ async fn a_job_follows_its_operations(scene: Scene) {
     let done = expected(Indexed, Indexed, failed());
     let found = statuses(&scene).await;
     assert_eq!(found, done, "a reason outlives its operation");
+}
+
+async fn a_job_names_each_change(scene: Scene) {
+    stage_mixed_job(&scene).await;
+    let items = job(&scene).await.unwrap().items;
+    let changes: Vec<_> = items.iter().map(|item| item.change).collect();
+    let expected = [
+        Some(JobChange::Created),
+        Some(JobChange::Unchanged),
+        Some(JobChange::Deleted),
+        Some(JobChange::Unchanged),
+        Some(JobChange::Created),
+        None,
+    ];
+    assert_eq!(changes, expected);
+    stage_job(&scene, vec![put(staged("new", &["newer"]))]).await;
+    let items = job(&scene).await.unwrap().items;
+    assert_eq!(items[0].change, Some(JobChange::Replaced));
 }
 
 async fn a_job_goes_with_its_collection(scene: Scene) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use braid_core::operation::{CollectionStats, OperationKind};
 use braid_core::ports::{
-    IdempotencyKey, Job, JobItem, JobItemStatus, Recorded, StoredResponse, WriteGuard,
+    IdempotencyKey, Job, JobChange, JobItem, JobItemStatus, Recorded, StoredResponse, WriteGuard,
 };
 use braid_core::{
     ChunkRecord, Collection, CollectionId, CollectionName, ContentHash, Document, DocumentId,
@@ -79,7 +79,7 @@ pub(super) struct JobRow {
 }
 
 pub(super) enum JobOutcome {
-    Staged(Sequence),
+    Staged(Sequence, JobChange),
     Skipped,
     Rejected(String),
 }
@@ -317,6 +317,7 @@ impl JobRow {
     pub(super) fn read(&self, id: JobId, data: &Data) -> Job {
         let items = self.items.iter().map(|(document, outcome)| JobItem {
             document: document.clone(),
+            change: outcome.change(),
             status: outcome.status(data),
         });
         Job {
@@ -329,11 +330,19 @@ impl JobRow {
 }
 
 impl JobOutcome {
+    fn change(&self) -> Option<JobChange> {
+        match self {
+            Self::Staged(_, change) => Some(*change),
+            Self::Skipped => Some(JobChange::Unchanged),
+            Self::Rejected(_) => None,
+        }
+    }
+
     fn status(&self, data: &Data) -> JobItemStatus {
         match self {
             Self::Rejected(reason) => JobItemStatus::Rejected(reason.clone()),
             Self::Skipped => JobItemStatus::Skipped,
-            Self::Staged(sequence) => match data.failures.get(sequence) {
+            Self::Staged(sequence, _) => match data.failures.get(sequence) {
                 Some(reason) => JobItemStatus::Failed(reason.clone()),
                 None if *sequence <= data.published => JobItemStatus::Indexed,
                 None => JobItemStatus::Pending,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use braid_core::operation::{
     Change, ChangeOutcome, OperationKind, PublishReceipt, StagedChunk, StagedDocument,
 };
-use braid_core::ports::{NewJob, StageReceipt};
+use braid_core::ports::{JobChange, NewJob, StageReceipt};
 use braid_core::{
     ChunkRecord, CollectionId, DocumentId, Error, ErrorCode, Operation, Result, Sequence, Slot,
     SlotSet,
@@ -60,7 +60,7 @@ impl JobRow {
     ) -> Self {
         let outcomes = outcomes.iter().map(|outcome| match outcome {
             ChangeOutcome::Staged { sequence, .. } | ChangeOutcome::Deleted { sequence } => {
-                JobOutcome::Staged(*sequence)
+                JobOutcome::Staged(*sequence, JobChange::from(outcome))
             }
             ChangeOutcome::Unchanged { .. } | ChangeOutcome::Absent => JobOutcome::Skipped,
         });
