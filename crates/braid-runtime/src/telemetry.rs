@@ -1,5 +1,7 @@
 //! Tracing and metrics set-up, done once by the binary.
 
+use std::io::IsTerminal;
+
 use braid_core::{Error, Result};
 pub use metrics_exporter_prometheus::PrometheusHandle;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
@@ -30,7 +32,8 @@ pub fn install_tracing(level: &str, format: LogFormat) -> Result<()> {
         .map_err(|error| Error::invalid(format!("bad log level {level:?}")).with_source(error))?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     let installed = match format {
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => builder.json().try_init(),
