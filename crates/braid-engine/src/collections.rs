@@ -102,8 +102,12 @@ impl Engine {
     pub async fn collections(&self) -> Result<Vec<CollectionInfo>> {
         let mut infos = Vec::new();
         for collection in self.inner.ledger.collections().await? {
-            let stats = self.inner.ledger.stats(collection.id).await?;
-            infos.push(CollectionInfo { collection, stats });
+            match self.inner.ledger.stats(collection.id).await {
+                Ok(stats) => infos.push(CollectionInfo { collection, stats }),
+                // Deleted since the list was read.
+                Err(error) if error.code() == ErrorCode::CollectionNotFound => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(infos)
     }

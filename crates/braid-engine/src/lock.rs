@@ -44,7 +44,10 @@ impl DirectoryLock {
             Err(TryLockError::WouldBlock) => return Err(locked(directory, &mut file)),
             Err(TryLockError::Error(error)) => return Err(unusable(error)),
         }
-        write_pid(&mut file).map_err(unusable)?;
+        // The text is only for people: a full disk must not keep what is stored from being served.
+        if let Err(error) = write_pid(&mut file) {
+            tracing::warn!(%error, "cannot write the owner's process id into the lock file");
+        }
         Ok(Self { _file: file })
     }
 }

@@ -1,6 +1,7 @@
 //! Tracing and metrics set-up, done once by the binary.
 
 use std::io::IsTerminal;
+use std::time::Duration;
 
 use braid_core::{Error, Result};
 pub use metrics_exporter_prometheus::PrometheusHandle;
@@ -52,4 +53,17 @@ pub fn install_metrics() -> Result<PrometheusHandle> {
         .map_err(failed)?
         .install_recorder()
         .map_err(failed)
+}
+
+/// How often samples are folded into their histograms.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Folds samples into histograms for as long as the process runs: without it they pile up in memory
+/// until somebody reads the metrics.
+pub async fn keep_upkeep(metrics: PrometheusHandle) {
+    let mut ticks = tokio::time::interval(UPKEEP);
+    loop {
+        ticks.tick().await;
+        metrics.run_upkeep();
+    }
 }
