@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Router, middleware};
 use braid_core::{Error, ErrorCode};
@@ -12,13 +13,13 @@ use braid_engine::Engine;
 use braid_engine::query::RetrieveRequest;
 use braid_runtime::telemetry::PrometheusHandle;
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_swagger_ui::SwaggerUi;
 
 use crate::admission::{self, Admission};
 use crate::error::ApiError;
-use crate::{playground, request_id, routes};
+use crate::{playground, reference, request_id, routes};
 
 /// Limits of the server.
 #[derive(Clone, Copy, Debug)]
@@ -126,7 +127,7 @@ impl App {
         ));
         admitted
             .merge(probes)
-            .merge(SwaggerUi::new("/docs").url("/openapi.json", document))
+            .merge(reference::router(document))
             .merge(playground::router())
             .fallback(|| async { refuse(ErrorCode::RouteNotFound, "no such route; see /docs") })
             .method_not_allowed_fallback(|| async {
@@ -139,6 +140,10 @@ impl App {
             .layer(CatchPanicLayer::custom(panicked))
             .layer(middleware::from_fn(routes::record))
             .layer(middleware::from_fn(request_id::layer))
+            .layer(SetResponseHeaderLayer::overriding(
+                header::X_CONTENT_TYPE_OPTIONS,
+                HeaderValue::from_static("nosniff"),
+            ))
             .with_state(self.clone())
     }
 }

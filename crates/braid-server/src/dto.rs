@@ -6,5 +6,7 @@ pub mod documents;
 pub mod filter;
 pub mod jobs;
 pub mod metadata;
+mod number;
+pub(crate) mod object;
 pub mod problem;
 pub mod retrieve;

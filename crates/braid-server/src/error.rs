@@ -3,16 +3,18 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use braid_core::ports::StoredResponse;
 use braid_core::{Error, ErrorCode};
 
 use crate::dto::problem::Problem;
+use crate::idempotency::stored;
 use crate::request_id;
 
 /// What a client is told to wait before it repeats a retryable request.
 pub(crate) const RETRY_AFTER_SECONDS: u64 = 1;
 
 /// Media type of problem documents.
-const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+pub(crate) const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 /// The status each code is answered with.
 pub(crate) fn status_of(code: ErrorCode) -> StatusCode {
@@ -42,9 +44,29 @@ pub(crate) fn status_of(code: ErrorCode) -> StatusCode {
     }
 }
 
+/// Where a layer that knows no request refused a value: names the field it came from.
+pub(crate) fn about(pointer: &str, error: Error) -> Error {
+    if error.code() == ErrorCode::InvalidRequest && error.fields().is_empty() {
+        return Error::invalid_field(pointer, error.message());
+    }
+    error
+}
+
 /// An [`Error`] on its way to a client. It is logged once, here.
 #[derive(Debug)]
 pub(crate) struct ApiError(pub(crate) Error);
+
+impl ApiError {
+    /// The problem document of the request `request_id`, in the form in which a mutation records
+    /// it: the same bytes as [`IntoResponse`] makes within that request.
+    pub(crate) fn stored(&self, request_id: &str) -> StoredResponse {
+        let status = status_of(self.0.code());
+        stored(
+            status,
+            &Problem::new(&self.0, status, request_id.to_owned()),
+        )
+    }
+}
 
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {

@@ -1,10 +1,12 @@
 //! Extractors whose refusals are problem documents with JSON pointers.
 
+mod json;
+
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
-use braid_core::{CollectionName, DocumentId, Error, ErrorCode, FieldError, Result};
+use braid_core::{CollectionName, DocumentId, Error, ErrorCode, FieldError, JobId, Result};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -12,16 +14,19 @@ use serde::de::DeserializeOwned;
 use crate::app::App;
 use crate::error::ApiError;
 
+pub(crate) use json::{off_thread, parse};
+
 /// A JSON body.
 pub(crate) struct JsonBody<T>(pub(crate) T);
 
-impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
+impl<T: DeserializeOwned + Send + 'static> FromRequest<App> for JsonBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
         check_media_type(request.headers())?;
         let bytes = read_body(request, app).await?;
-        Ok(Self(parse(&bytes)?))
+        let parsed = off_thread(bytes.len(), move || parse(&bytes)).await?;
+        Ok(Self(parsed))
     }
 }
 
@@ -52,14 +57,8 @@ pub(crate) fn check_media_type(headers: &HeaderMap) -> Result<()> {
     let given = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok());
-    let essence = given
-        .unwrap_or("")
-        .split(';')
-        .next()
-        .unwrap_or("")
-        .trim()
-        .to_ascii_lowercase();
-    if essence == "application/json" {
+    let essence = given.unwrap_or("").split(';').next().unwrap_or("").trim();
+    if essence.eq_ignore_ascii_case("application/json") {
         Ok(())
     } else {
         Err(Error::new(
@@ -68,43 +67,6 @@ pub(crate) fn check_media_type(headers: &HeaderMap) -> Result<()> {
         )
         .with_help("send Content-Type: application/json"))
     }
-}
-
-/// Parses JSON; a type error names the field by JSON pointer.
-pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let parsed = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let pointer = pointer(error.path());
-        let inner = error.into_inner();
-        if inner.is_data() {
-            Error::invalid_field(pointer, inner.to_string())
-        } else {
-            Error::new(
-                ErrorCode::MalformedJson,
-                format!("the body is not JSON: {inner}"),
-            )
-        }
-    })?;
-    reader.end().map_err(|error| {
-        Error::new(
-            ErrorCode::MalformedJson,
-            format!("text after the JSON body: {error}"),
-        )
-    })?;
-    Ok(parsed)
-}
-
-/// The JSON pointer (RFC 6901) of a path.
-fn pointer(path: &serde_path_to_error::Path) -> String {
-    use serde_path_to_error::Segment;
-    path.iter()
-        .map(|segment| match segment {
-            Segment::Seq { index } => format!("/{index}"),
-            Segment::Map { key } => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
-            Segment::Enum { variant } => format!("/{variant}"),
-            Segment::Unknown => String::new(),
-        })
-        .collect()
 }
 
 /// The collection named in the path.
@@ -135,12 +97,33 @@ impl FromRequestParts<App> for DocumentPath {
         #[derive(Deserialize)]
         struct Names {
             collection: String,
+            // The route of bulk deletes also serves the document of that id, without a parameter.
+            #[serde(default = "named_delete")]
             id: String,
         }
         let Path(Names { collection, id }) = Path::from_request_parts(parts, app)
             .await
             .map_err(bad_path)?;
         Ok(Self(CollectionName::new(collection)?, DocumentId::new(id)?))
+    }
+}
+
+fn named_delete() -> String {
+    "delete".to_owned()
+}
+
+/// The job named in the path. What is no job id names no job.
+pub(crate) struct JobPath(pub(crate) JobId);
+
+impl FromRequestParts<App> for JobPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let Path(id): Path<String> = Path::from_request_parts(parts, app)
+            .await
+            .map_err(bad_path)?;
+        let unknown = |_| Error::new(ErrorCode::JobNotFound, format!("no job {id:?}"));
+        Ok(Self(id.parse().map(JobId).map_err(unknown)?))
     }
 }
 
@@ -169,45 +152,5 @@ impl<T: DeserializeOwned> FromRequestParts<App> for QueryParameters<T> {
                 Err(ApiError(Error::invalid(detail).with_fields(fields)))
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[derive(Debug, Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Body {
-        #[expect(dead_code, reason = "only parsed")]
-        items: Vec<u32>,
-    }
-
-    #[track_caller]
-    fn check(text: &str, code: ErrorCode, pointer: Option<&str>) {
-        let error = parse::<Body>(text.as_bytes()).unwrap_err();
-        assert_eq!(error.code(), code, "{error}");
-        assert_eq!(
-            error.fields().first().map(|field| field.pointer.as_str()),
-            pointer
-        );
-    }
-
-    #[test]
-    fn errors_name_the_field() {
-        check(
-            "{\"items\": [1, \"x\"]}",
-            ErrorCode::InvalidRequest,
-            Some("/items/1"),
-        );
-        check(
-            "{\"items\": [], \"a/b\": 1}",
-            ErrorCode::InvalidRequest,
-            Some("/a~1b"),
-        );
-        check("{}", ErrorCode::InvalidRequest, Some(""));
-        check("{\"items\": [", ErrorCode::MalformedJson, None);
-        check("{\"items\": []} x", ErrorCode::MalformedJson, None);
-        check("", ErrorCode::MalformedJson, None);
     }
 }

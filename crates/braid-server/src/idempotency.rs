@@ -1,9 +1,13 @@
 //! `Idempotency-Key`: the same key with the same request returns the first answer; with another
 //! request it is a conflict. Answers are kept for 24 hours, in the ledger, written in the
-//! mutation's own transaction.
+//! mutation's own transaction. A request that is refused before it reaches the ledger leaves no
+//! record.
+//!
+//! Invariant: the first answer is made of the bytes that were recorded, by one function for both.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use axum::body::HttpBody;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -15,8 +19,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::app::App;
-use crate::error::ApiError;
-use crate::extract::{check_media_type, parse, read_body};
+use crate::error::{ApiError, PROBLEM_JSON};
+use crate::extract::{check_media_type, off_thread, parse, read_body};
 
 /// How long an answer is kept.
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -36,41 +40,37 @@ impl FromRequest<App> for Mutation {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
         let takes_body = *request.method() != Method::DELETE;
-        if takes_body && !is_bodyless(&request) {
+        if takes_body && !request.body().is_end_stream() {
             check_media_type(request.headers())?;
         }
         let key = request.headers().get(HEADER).map(key_text).transpose()?;
         let target = format!("{} {}", request.method(), request.uri());
         let bytes = read_body(request, app).await?;
-        let key = key.map(|key| IdempotencyKey {
-            key,
-            request: request_hash(&target, &bytes),
-            expires_at_ms: now_ms() + KEPT.as_millis() as i64,
-        });
+        let key = match key {
+            None => None,
+            Some(key) => Some(IdempotencyKey {
+                key,
+                request: request_hash(target, bytes.clone()).await?,
+                expires_at_ms: now_ms() + KEPT.as_millis() as i64,
+            }),
+        };
         Ok(Self { bytes, key })
     }
 }
 
-/// A `PUT` without settings may have no body at all.
-fn is_bodyless(request: &Request) -> bool {
-    let length = request.headers().get(header::CONTENT_LENGTH);
-    let is_empty = length.is_none_or(|length| length.as_bytes() == b"0");
-    is_empty && !request.headers().contains_key(header::TRANSFER_ENCODING)
-}
-
 impl Mutation {
-    /// The body as JSON.
-    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T> {
-        parse(&self.bytes)
+    /// What `check` makes of the body.
+    pub(crate) async fn read<T: DeserializeOwned, R: Send + 'static>(
+        &self,
+        check: impl FnOnce(T) -> Result<R> + Send + 'static,
+    ) -> Result<R> {
+        let bytes = self.bytes.clone();
+        off_thread(bytes.len(), move || check(parse(&bytes)?)).await
     }
 
-    /// The body as JSON, or the default where there is none.
-    pub(crate) fn json_or_default<T: DeserializeOwned + Default>(&self) -> Result<T> {
-        if self.bytes.is_empty() {
-            Ok(T::default())
-        } else {
-            self.json()
-        }
+    /// Whether there is no body at all.
+    pub(crate) fn is_bodyless(&self) -> bool {
+        self.bytes.is_empty()
     }
 
     /// The answer this request was given before, if it was.
@@ -106,16 +106,22 @@ pub(crate) fn stored(status: StatusCode, body: &impl Serialize) -> StoredRespons
     }
 }
 
-/// A recorded answer as a response.
+/// The first answer to a mutation.
+pub(crate) fn first(answer: StoredResponse) -> Response {
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
+    let kind = if status.is_success() {
+        HeaderValue::from_static("application/json")
+    } else {
+        PROBLEM_JSON
+    };
+    (status, [(header::CONTENT_TYPE, kind)], answer.body).into_response()
+}
+
+/// The recorded answer to a mutation that was done before.
 pub(crate) fn replay(recorded: StoredResponse) -> Response {
-    let status = StatusCode::from_u16(recorded.status).unwrap_or(StatusCode::OK);
-    let mut response = (status, recorded.body).into_response();
-    let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
-    headers.insert(REPLAYED, HeaderValue::from_static("true"));
+    let mut response = first(recorded);
+    let replayed = HeaderValue::from_static("true");
+    response.headers_mut().insert(REPLAYED, replayed);
     response
 }
 
@@ -130,12 +136,16 @@ fn key_text(value: &HeaderValue) -> Result<String> {
 }
 
 /// Hash of method, path, query and body.
-fn request_hash(target: &str, body: &[u8]) -> ContentHash {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&(target.len() as u64).to_le_bytes());
-    hasher.update(target.as_bytes());
-    hasher.update(body);
-    ContentHash(*hasher.finalize().as_bytes())
+async fn request_hash(target: String, body: Bytes) -> Result<ContentHash> {
+    let size = body.len();
+    let hash = move || {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&(target.len() as u64).to_le_bytes());
+        hasher.update(target.as_bytes());
+        hasher.update(&body);
+        Ok(ContentHash(*hasher.finalize().as_bytes()))
+    };
+    off_thread(size, hash).await
 }
 
 fn now_ms() -> i64 {

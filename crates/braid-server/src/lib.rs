@@ -12,6 +12,7 @@ mod error;
 mod extract;
 mod idempotency;
 mod playground;
+mod reference;
 mod request_id;
 mod routes;
 pub mod serve;

@@ -9,6 +9,7 @@ pub(crate) mod retrieve;
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
+use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::Response;
 
@@ -27,7 +28,7 @@ pub(crate) async fn record(request: Request, next: Next) -> Response {
     let (seconds, status) = (start.elapsed().as_secs_f64(), response.status().as_u16());
     let labels = [
         ("route", route.clone()),
-        ("method", method.to_string()),
+        ("method", method_label(&method).to_owned()),
         ("status", status.to_string()),
     ];
     metrics::counter!("braid_http_requests_total", &labels).increment(1);
@@ -35,4 +36,21 @@ pub(crate) async fn record(request: Request, next: Next) -> Response {
     let request_id = request_id::current();
     tracing::info!(%request_id, %method, route, status, seconds, "request");
     response
+}
+
+/// A label of bounded number: a client may send any method.
+fn method_label(method: &Method) -> &str {
+    let known = [
+        Method::GET,
+        Method::HEAD,
+        Method::OPTIONS,
+        Method::POST,
+        Method::PUT,
+        Method::DELETE,
+    ];
+    if known.contains(method) {
+        method.as_str()
+    } else {
+        "other"
+    }
 }

@@ -1,23 +1,58 @@
 //! Collections on the wire.
 
+use std::str::FromStr;
+
 use braid_core::{
-    ChunkingSettings, ChunkingStrategy, CollectionSettings, FieldError, Language, Result,
+    ChunkingSettings, ChunkingStrategy, CollectionSettings, Error, FieldError, Language, Result,
 };
 use braid_engine::CollectionInfo;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
+
+use super::object::optional_object;
 
 /// Settings of a collection to be made. What is left out is taken from the server's configuration.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CollectionBody {
-    /// Language of the analyzer, such as `english`, `german` or `none`.
-    #[schema(example = "english")]
+    /// Language of the analyzer.
+    #[schema(value_type = Option<LanguageName>, example = "english")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
     /// How documents are chunked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "optional_object"
+    )]
     pub chunking: Option<ChunkingBody>,
+}
+
+/// Name of a language, or `none`.
+#[derive(Debug)]
+struct LanguageName;
+
+impl PartialSchema for LanguageName {
+    fn schema() -> RefOr<Schema> {
+        let names = Language::ALL.map(|(_, name)| name);
+        let string = ObjectBuilder::new().schema_type(Type::String);
+        string.enum_values(Some(names)).into()
+    }
+}
+
+impl ToSchema for LanguageName {}
+
+/// Name of a chunking strategy.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "only its schema is used")]
+enum StrategyName {
+    /// By headings and sentences.
+    Structure,
+    /// One chunk a document.
+    Whole,
 }
 
 /// How documents are chunked; sizes are in tokens of the embedder.
@@ -25,12 +60,14 @@ pub struct CollectionBody {
 #[serde(deny_unknown_fields)]
 pub struct ChunkingBody {
     /// `structure` (headings, sentences) or `whole` (one chunk a document).
+    #[schema(value_type = Option<StrategyName>)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strategy: Option<String>,
-    /// Most tokens in a chunk.
+    /// Most tokens in a chunk; no more than the embedder reads.
+    #[schema(minimum = 1)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_tokens: Option<usize>,
-    /// Tokens repeated from the chunk before.
+    /// Tokens repeated from the chunk before; less than `target_tokens`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overlap_tokens: Option<usize>,
 }
@@ -41,46 +78,56 @@ impl CollectionBody {
     /// # Errors
     /// `InvalidRequest` naming every bad field.
     pub fn into_settings(self, defaults: CollectionSettings) -> Result<CollectionSettings> {
-        let chunking = self.chunking.unwrap_or_default();
+        let body = self.chunking.unwrap_or_default();
         let mut fields = Vec::new();
-        let mut note = |pointer: &str, error: braid_core::Error| {
-            fields.push(FieldError::new(pointer, error.message()));
+        let language = chosen(self.language, "/language", &mut fields);
+        let strategy = chosen(body.strategy, "/chunking/strategy", &mut fields);
+        let chunking = ChunkingSettings {
+            strategy: strategy.unwrap_or(defaults.chunking.strategy),
+            target_tokens: body
+                .target_tokens
+                .unwrap_or(defaults.chunking.target_tokens),
+            overlap_tokens: body
+                .overlap_tokens
+                .unwrap_or(defaults.chunking.overlap_tokens),
         };
-        let language = match self.language.map(|name| name.parse::<Language>()) {
-            None => defaults.language,
-            Some(Ok(language)) => language,
-            Some(Err(error)) => {
-                note("/language", error);
-                defaults.language
+        check_sizes(chunking, &mut fields);
+        match fields.first() {
+            None => Ok(CollectionSettings {
+                language: language.unwrap_or(defaults.language),
+                chunking,
+            }),
+            Some(first) => {
+                let message = format!("{}: {}", first.pointer, first.detail);
+                Err(Error::invalid(message).with_fields(fields))
             }
-        };
-        let strategy = match chunking
-            .strategy
-            .map(|name| name.parse::<ChunkingStrategy>())
-        {
-            None => defaults.chunking.strategy,
-            Some(Ok(strategy)) => strategy,
-            Some(Err(error)) => {
-                note("/chunking/strategy", error);
-                defaults.chunking.strategy
-            }
-        };
-        if let Some(first) = fields.first() {
-            let message = format!("{}: {}", first.pointer, first.detail);
-            return Err(braid_core::Error::invalid(message).with_fields(fields));
         }
-        Ok(CollectionSettings {
-            language,
-            chunking: ChunkingSettings {
-                strategy,
-                target_tokens: chunking
-                    .target_tokens
-                    .unwrap_or(defaults.chunking.target_tokens),
-                overlap_tokens: chunking
-                    .overlap_tokens
-                    .unwrap_or(defaults.chunking.overlap_tokens),
-            },
-        })
+    }
+}
+
+/// What `name` names; a bad name is noted.
+fn chosen<T: FromStr<Err = Error>>(
+    name: Option<String>,
+    pointer: &str,
+    fields: &mut Vec<FieldError>,
+) -> Option<T> {
+    match name?.parse() {
+        Ok(value) => Some(value),
+        Err(error) => {
+            fields.push(FieldError::new(pointer, error.message()));
+            None
+        }
+    }
+}
+
+fn check_sizes(chunking: ChunkingSettings, fields: &mut Vec<FieldError>) {
+    let (target, overlap) = (chunking.target_tokens, chunking.overlap_tokens);
+    if target == 0 {
+        let detail = "must be 1 or more";
+        fields.push(FieldError::new("/chunking/target_tokens", detail));
+    } else if overlap >= target && chunking.strategy == ChunkingStrategy::Structure {
+        let detail = format!("must be less than target_tokens, which is {target}");
+        fields.push(FieldError::new("/chunking/overlap_tokens", detail));
     }
 }
 

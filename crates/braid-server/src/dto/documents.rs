@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::filter::FilterBody;
 use super::metadata::{MetadataBody, metadata, metadata_body};
+use super::object::{objects, optional_object};
 
 /// A document to be stored under the id in the path.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
@@ -20,9 +21,11 @@ pub struct PutDocumentBody {
     /// The text, in `format`.
     pub text: String,
     /// Title; where absent, one found in the text is used.
+    #[schema(max_length = 4096)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
     /// Where the document came from.
+    #[schema(max_length = 4096)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uri: Option<String>,
     /// `text` (default), `markdown` or `html`.
@@ -55,9 +58,11 @@ pub struct DocumentBody {
     /// The text, in `format`.
     pub text: String,
     /// Title; where absent, one found in the text is used.
+    #[schema(max_length = 4096)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
     /// Where the document came from.
+    #[schema(max_length = 4096)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uri: Option<String>,
     /// `text` (default), `markdown` or `html`.
@@ -72,7 +77,9 @@ pub struct DocumentBody {
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BulkBody {
-    /// The documents: 1 to 10,000, no id twice.
+    /// The documents: 1 to 10,000; of several with one id the first is taken.
+    #[schema(min_items = 1, max_items = 10_000)]
+    #[serde(deserialize_with = "objects")]
     pub documents: Vec<DocumentBody>,
 }
 
@@ -81,10 +88,15 @@ pub struct BulkBody {
 #[serde(deny_unknown_fields)]
 pub struct DeleteDocumentsBody {
     /// These documents.
+    #[schema(min_items = 1, max_items = 10_000)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ids: Option<Vec<String>>,
-    /// Documents whose metadata passes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Documents whose metadata passes; it must not be empty.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "optional_object"
+    )]
     pub filter: Option<FilterBody>,
 }
 
@@ -155,7 +167,7 @@ impl DocumentBody {
 }
 
 /// `error` with its fields' pointers moved below `pointer`.
-fn moved(error: Error, pointer: &str) -> Error {
+pub(crate) fn moved(error: Error, pointer: &str) -> Error {
     let fields: Vec<FieldError> = error
         .fields()
         .iter()

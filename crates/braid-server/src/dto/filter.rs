@@ -1,55 +1,97 @@
 //! Metadata filters on the wire.
 
-use braid_core::{Condition, Filter, MetadataValue, Predicate, Range};
-use serde::{Deserialize, Serialize};
+use braid_core::{Condition, Filter, Predicate, Range};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use utoipa::ToSchema;
 
-use super::metadata::MetadataValueBody;
+use super::metadata::MetadataScalarBody;
+use super::object::{Object, optional_object};
 
-/// All of `must`, none of `must_not`, and at least one of `should` where there are any.
+/// All of `must`, none of `must_not`, and at least one of `should` where there are any. At most 64
+/// conditions in all.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Filter)]
 pub struct FilterBody {
     /// Conditions that must all hold.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 64)]
     pub must: Vec<ConditionBody>,
     /// Conditions of which one must hold, if there are any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 64)]
     pub should: Vec<ConditionBody>,
     /// Conditions none of which may hold.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 64)]
     pub must_not: Vec<ConditionBody>,
 }
 
 /// A condition on one metadata field: its key and exactly one of `match`, `any`, `range`, `exists`.
-#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
-#[serde(try_from = "LooseCondition", into = "LooseCondition")]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(untagged)]
 #[schema(as = Condition)]
-pub struct ConditionBody {
-    /// The field.
-    pub key: String,
-    /// What must hold.
-    #[serde(flatten)]
-    pub predicate: PredicateBody,
+pub enum ConditionBody {
+    /// On equality.
+    Match(MatchCondition),
+    /// On membership.
+    Any(AnyCondition),
+    /// On a number's size.
+    Range(RangeCondition),
+    /// On presence.
+    Exists(ExistsCondition),
 }
 
-/// What must hold of a field.
-#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum PredicateBody {
-    /// Equal to this, or an array that has it.
-    Match(MetadataValueBody),
-    /// Equal to one of these, or an array that has one of them.
-    Any(Vec<MetadataValueBody>),
-    /// A number within these bounds.
-    Range(RangeBody),
-    /// Whether the field is there.
-    Exists(bool),
+/// The field equals a value, or is an array that has it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MatchCondition {
+    /// The field.
+    #[schema(min_length = 1)]
+    pub key: String,
+    /// The value.
+    #[serde(rename = "match")]
+    pub equals: MetadataScalarBody,
+}
+
+/// The field equals one of several values, or is an array that has one of them.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AnyCondition {
+    /// The field.
+    #[schema(min_length = 1)]
+    pub key: String,
+    /// The values.
+    #[schema(max_items = 256)]
+    pub any: Vec<MetadataScalarBody>,
+}
+
+/// The field is a number within bounds.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RangeCondition {
+    /// The field.
+    #[schema(min_length = 1)]
+    pub key: String,
+    /// The bounds.
+    pub range: RangeBody,
+}
+
+/// The field is there, or is not.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExistsCondition {
+    /// The field.
+    #[schema(min_length = 1)]
+    pub key: String,
+    /// Whether it is there.
+    pub exists: bool,
 }
 
 /// Bounds on a number; at least one.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Range)]
 pub struct RangeBody {
     /// Greater than.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -65,61 +107,47 @@ pub struct RangeBody {
     pub lte: Option<f64>,
 }
 
-/// What is accepted before "exactly one" is checked: flattened enums would let unknown and extra
-/// fields pass.
-#[derive(Default, Deserialize, Serialize)]
+/// What is read before "exactly one" is checked: a derived untagged enum could not say what is
+/// wrong.
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LooseCondition {
     key: String,
-    #[serde(rename = "match", default, skip_serializing_if = "Option::is_none")]
-    equals: Option<MetadataValueBody>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    any: Option<Vec<MetadataValueBody>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "match", default)]
+    equals: Option<MetadataScalarBody>,
+    #[serde(default)]
+    any: Option<Vec<MetadataScalarBody>>,
+    #[serde(default, deserialize_with = "optional_object")]
     range: Option<RangeBody>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     exists: Option<bool>,
 }
 
-impl TryFrom<LooseCondition> for ConditionBody {
-    type Error = String;
-
-    fn try_from(loose: LooseCondition) -> Result<Self, String> {
-        let LooseCondition {
-            key,
-            equals,
-            any,
-            range,
-            exists,
-        } = loose;
-        let mut given = [
-            equals.map(PredicateBody::Match),
-            any.map(PredicateBody::Any),
-            range.map(PredicateBody::Range),
-            exists.map(PredicateBody::Exists),
-        ]
-        .into_iter()
-        .flatten();
-        match (given.next(), given.next()) {
-            (Some(predicate), None) => Ok(Self { key, predicate }),
-            _ => Err("a condition takes exactly one of match, any, range, exists".to_owned()),
-        }
+impl<'de> Deserialize<'de> for ConditionBody {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Object(loose) = Object::<LooseCondition>::deserialize(deserializer)?;
+        loose.condition().ok_or_else(|| {
+            de::Error::custom("a condition takes exactly one of match, any, range, exists")
+        })
     }
 }
 
-impl From<ConditionBody> for LooseCondition {
-    fn from(condition: ConditionBody) -> Self {
-        let mut loose = Self {
-            key: condition.key,
-            ..Self::default()
-        };
-        match condition.predicate {
-            PredicateBody::Match(value) => loose.equals = Some(value),
-            PredicateBody::Any(values) => loose.any = Some(values),
-            PredicateBody::Range(range) => loose.range = Some(range),
-            PredicateBody::Exists(wanted) => loose.exists = Some(wanted),
+impl LooseCondition {
+    fn condition(self) -> Option<ConditionBody> {
+        let key = self.key;
+        match (self.equals, self.any, self.range, self.exists) {
+            (Some(equals), None, None, None) => {
+                Some(ConditionBody::Match(MatchCondition { key, equals }))
+            }
+            (None, Some(any), None, None) => Some(ConditionBody::Any(AnyCondition { key, any })),
+            (None, None, Some(range), None) => {
+                Some(ConditionBody::Range(RangeCondition { key, range }))
+            }
+            (None, None, None, Some(exists)) => {
+                Some(ConditionBody::Exists(ExistsCondition { key, exists }))
+            }
+            _ => None,
         }
-        loose
     }
 }
 
@@ -137,19 +165,22 @@ impl From<FilterBody> for Filter {
 
 impl From<ConditionBody> for Condition {
     fn from(body: ConditionBody) -> Self {
-        let values =
-            |bodies: Vec<MetadataValueBody>| bodies.into_iter().map(MetadataValue::from).collect();
-        let predicate = match body.predicate {
-            PredicateBody::Match(value) => Predicate::Match(value.into()),
-            PredicateBody::Any(bodies) => Predicate::Any(values(bodies)),
-            PredicateBody::Range(RangeBody { gt, gte, lt, lte }) => {
-                Predicate::Range(Range { gt, gte, lt, lte })
+        let (key, predicate) = match body {
+            ConditionBody::Match(MatchCondition { key, equals }) => {
+                (key, Predicate::Match(equals.into()))
             }
-            PredicateBody::Exists(wanted) => Predicate::Exists(wanted),
+            ConditionBody::Any(AnyCondition { key, any }) => {
+                let values = any.into_iter().map(Into::into).collect();
+                (key, Predicate::Any(values))
+            }
+            ConditionBody::Range(RangeCondition { key, range }) => {
+                let RangeBody { gt, gte, lt, lte } = range;
+                (key, Predicate::Range(Range { gt, gte, lt, lte }))
+            }
+            ConditionBody::Exists(ExistsCondition { key, exists }) => {
+                (key, Predicate::Exists(exists))
+            }
         };
-        Self {
-            key: body.key,
-            predicate,
-        }
+        Self { key, predicate }
     }
 }

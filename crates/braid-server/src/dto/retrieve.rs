@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 use super::filter::FilterBody;
 use super::metadata::{MetadataBody, metadata_body};
+use super::object::optional_object;
 
 /// What to look for, where, and how. Everything but `query` has a default, which the server's
 /// configuration sets.
@@ -23,10 +24,12 @@ pub struct RetrieveBody {
     #[schema(
         min_length = 1,
         max_length = 8192,
+        pattern = r"\S",
         example = "which guarantees hold after a crash?"
     )]
     pub query: String,
     /// Where; `default` when absent.
+    #[schema(pattern = "^[a-z0-9][a-z0-9_-]{0,63}$")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub collection: Option<String>,
     /// How many hits to return.
@@ -37,19 +40,39 @@ pub struct RetrieveBody {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<ModeName>,
     /// How many candidates each leg contributes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "optional_object"
+    )]
     pub candidates: Option<CandidatesBody>,
     /// How the legs are merged.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "optional_object"
+    )]
     pub fusion: Option<FusionBody>,
     /// How the head of the fused list is re-ranked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "optional_object"
+    )]
     pub rerank: Option<RerankBody>,
     /// Metadata filter, applied inside both legs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "optional_object"
+    )]
     pub filter: Option<FilterBody>,
     /// How context is assembled from the hits.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "optional_object"
+    )]
     pub context: Option<ContextBody>,
     /// Whether each hit carries its rank and score at every stage.
     #[serde(default)]
@@ -94,7 +117,11 @@ pub struct FusionBody {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub k: Option<f64>,
     /// Weight of each leg.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "optional_object"
+    )]
     pub weights: Option<WeightsBody>,
 }
 
@@ -137,7 +164,6 @@ pub struct RerankBody {
     pub blend: Option<f64>,
     /// Time for the stage in milliseconds, queueing included; what is not scored by then keeps its
     /// fused order behind what is.
-    #[schema(minimum = 1)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline_ms: Option<u64>,
 }

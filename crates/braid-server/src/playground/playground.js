@@ -1,18 +1,20 @@
 "use strict";
 
 const byId = (id) => document.getElementById(id);
-const STAGES = ["lexical", "dense", "fused", "rerank"];
+const STAGES = [["lexical", "lexical"], ["dense", "dense"], ["fused", "fused"], ["rerank", "re-ranked"]];
 
 // Text is only ever set through textContent: nothing that was ingested is run as markup.
-function element(tag, className, text) {
+function element(tag, className, ...content) {
   const node = document.createElement(tag);
   if (className) node.className = className;
-  if (text !== undefined) node.textContent = text;
+  node.append(...content);
   return node;
 }
 
 async function ask(path, options) {
-  const response = await fetch(path, options);
+  const response = await fetch(path, options).catch(() => {
+    throw new Error("The server does not answer.");
+  });
   const body = await response.json();
   if (!response.ok) {
     const fields = (body.errors || []).map((field) => `${field.pointer || "body"}: ${field.detail}`);
@@ -23,91 +25,134 @@ async function ask(path, options) {
 
 async function loadCollections() {
   const { collections } = await ask("/v1/collections");
-  const select = byId("collection");
-  select.replaceChildren(...collections.map((collection) => {
+  byId("collection").replaceChildren(...collections.map((collection) => {
     const option = element("option", "", `${collection.name} (${collection.documents})`);
     option.value = collection.name;
     return option;
   }));
-  const chunks = collections.reduce((sum, collection) => sum + collection.chunks, 0);
-  const lag = collections.reduce((sum, collection) => sum + collection.lag, 0);
-  byId("state").textContent = `${chunks} chunks, ${lag === 0 ? "up to date" : `${lag} writes behind`}`;
+  const sum = (key) => collections.reduce((total, collection) => total + collection[key], 0);
+  const lag = sum("lag") === 0 ? "up to date" : `${sum("lag")} writes behind`;
+  byId("state").textContent = `${sum("documents")} documents, ${sum("chunks")} chunks, ${lag}`;
 }
 
-function scoreTable(scores) {
-  const table = element("table");
-  const [stages, ranks, values] = [element("tr"), element("tr"), element("tr")];
-  stages.append(element("th", "", "stage"));
-  ranks.append(element("th", "", "rank"));
-  values.append(element("th", "", "score"));
-  for (const stage of STAGES) {
-    const score = scores[stage];
-    stages.append(element("td", "", stage));
-    ranks.append(element("td", "", score ? String(score.rank) : "–"));
-    values.append(element("td", "", score ? score.score.toPrecision(4) : "–"));
+// A number of at most four significant digits, never in exponent form where it can be read.
+function brief(score) {
+  return Number(score.toPrecision(4)).toString();
+}
+
+function scoreList(hit) {
+  const list = element("dl", "scores");
+  for (const [stage, name] of STAGES) {
+    const score = hit.scores[stage];
+    const ordered = stage === hit.score_stage ? "ordered" : "";
+    const cell = element("div", score ? ordered : "none", element("dt", "", name));
+    const values = score ? [element("span", "", `#${score.rank}`), element("span", "", brief(score.score))] : ["–"];
+    cell.append(element("dd", "", ...values));
+    cell.dataset.stage = stage;
+    list.append(cell);
   }
-  table.append(stages, ranks, values);
-  return table;
+  return list;
 }
 
 function renderHit(hit) {
-  const item = element("li", "hit");
-  const title = element("h2");
   const path = [hit.source.title, ...hit.source.heading_path].filter(Boolean);
-  title.append(
-    element("span", "rank", `${hit.rank}`),
-    element("span", "", path.filter((part, at) => part !== path[at - 1]).join(" › ") || hit.document_id),
-  );
-  const source = hit.source.uri || hit.document_id;
-  const where = `${source} · characters ${hit.source.char_start}–${hit.source.char_end} · ordered by ${hit.score_stage}`;
-  item.append(title, element("div", "where", where), element("div", "text", hit.text), scoreTable(hit.scores));
+  const name = path.filter((part, at) => part !== path[at - 1]).join(" › ") || hit.document_id;
+  const title = element("h2", "", element("span", "rank", String(hit.rank)), name);
+  const source = hit.source.uri && hit.source.uri !== hit.document_id ? ` · ${hit.source.uri}` : "";
+  const where = `${hit.document_id}${source} · characters ${hit.source.char_start}–${hit.source.char_end}`;
+  const item = element("li", "hit", title, element("div", "where", where), element("div", "text", hit.text));
+  const fields = Object.entries(hit.metadata).map(([key, value]) => `${key}: ${[value].flat().join(", ")}`);
+  if (fields.length) item.append(element("div", "metadata", fields.join(" · ")));
+  item.append(scoreList(hit));
   return item;
 }
 
 function renderSummary(answer) {
-  const parts = Object.entries(answer.timings_ms).map(([stage, ms]) => element("span", "", `${stage} ${ms.toFixed(1)} ms`));
-  if (answer.rerank) parts.push(element("span", "", `scored ${answer.rerank.scored} of ${answer.rerank.of}`));
-  for (const { stage, reason } of answer.degraded) parts.push(element("span", "degraded", `${stage}: ${reason}`));
+  const parts = Object.entries(answer.timings_ms)
+    .filter(([, ms]) => ms > 0)
+    .map(([stage, ms]) => element("span", "", `${stage} `, element("b", "", `${ms.toFixed(1)} ms`)));
+  if (answer.rerank) parts.push(element("span", "", `re-ranked ${answer.rerank.scored} of ${answer.rerank.of}`));
+  if (answer.lag) parts.push(element("span", "", `${answer.lag} writes behind`));
+  for (const { stage, reason } of answer.degraded) parts.push(element("span", "degraded", `degraded: ${stage}: ${reason}`));
   byId("summary").replaceChildren(...parts);
-  byId("summary").hidden = false;
 }
 
 function render(answer) {
   renderSummary(answer);
   const hits = answer.hits.map(renderHit);
-  byId("hits").replaceChildren(...(hits.length ? hits : [element("li", "soft", "Nothing found.")]));
+  byId("hits").replaceChildren(...(hits.length ? hits : [element("li", "empty", "Nothing found.")]));
   byId("tokens").textContent = String(answer.context.tokens);
   byId("context-text").textContent = answer.context.text;
-  byId("context").hidden = answer.context.tokens === 0;
 }
 
-function showError(error) {
+// Shows an answer or an error, never both.
+function show(answer, error) {
   byId("error").textContent = error ? error.message : "";
   byId("error").hidden = !error;
+  byId("summary").hidden = !answer;
+  byId("context").hidden = !answer || answer.context.tokens === 0;
+  if (answer) render(answer);
+  else byId("hits").replaceChildren();
 }
 
-async function retrieve(event) {
-  event.preventDefault();
-  const button = byId("form").querySelector("button");
-  button.disabled = true;
+function request() {
+  return {
+    query: byId("query").value,
+    collection: byId("collection").value || "default",
+    top_k: byId("top_k").valueAsNumber,
+    mode: byId("mode").value,
+    rerank: { enabled: byId("rerank").checked },
+    explain: true,
+  };
+}
+
+function showRequest(body) {
+  const quoted = body.replaceAll("'", "'\\''");
+  byId("request-text").textContent = `curl ${location.origin}/retrieve -H 'content-type: application/json' -d '${quoted}'`;
+  byId("request").hidden = false;
+}
+
+// The page's address asks the same question again.
+function remember(asked) {
+  const link = new URLSearchParams({ q: asked.query, collection: asked.collection });
+  if (asked.mode !== "hybrid") link.set("mode", asked.mode);
+  if (asked.top_k !== 8) link.set("top_k", asked.top_k);
+  if (!asked.rerank.enabled) link.set("rerank", "off");
+  history.replaceState(null, "", `?${link}`);
+}
+
+function recall() {
+  const link = new URLSearchParams(location.search);
+  for (const [parameter, id] of [["q", "query"], ["collection", "collection"], ["mode", "mode"], ["top_k", "top_k"]]) {
+    if (link.has(parameter)) byId(id).value = link.get(parameter);
+  }
+  byId("rerank").checked = link.get("rerank") !== "off";
+  return link.has("q");
+}
+
+async function retrieve() {
+  byId("submit").disabled = true;
+  const asked = request();
+  const body = JSON.stringify(asked);
+  remember(asked);
+  showRequest(body);
   try {
-    const body = {
-      query: byId("query").value,
-      collection: byId("collection").value || "default",
-      top_k: Number(byId("top_k").value),
-      mode: byId("mode").value,
-      rerank: { enabled: byId("rerank").checked },
-      explain: true,
-    };
     const headers = { "content-type": "application/json" };
-    render(await ask("/retrieve", { method: "POST", headers, body: JSON.stringify(body) }));
-    showError(null);
+    show(await ask("/retrieve", { method: "POST", headers, body }), null);
   } catch (error) {
-    showError(error);
+    show(null, error);
   } finally {
-    button.disabled = false;
+    byId("submit").disabled = false;
   }
 }
 
-byId("form").addEventListener("submit", retrieve);
-loadCollections().catch(showError);
+async function start() {
+  byId("form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    retrieve();
+  });
+  await loadCollections();
+  if (recall()) await retrieve();
+}
+
+start().catch((error) => show(null, error));

@@ -3,10 +3,12 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use braid_core::operation::CollectionStats;
-use braid_core::ports::Recorded;
-use braid_core::{Collection, Error, ErrorCode};
+use braid_core::ports::{Recorded, StoredResponse};
+use braid_core::{
+    Collection, CollectionId, CollectionName, CollectionSettings, Error, ErrorCode, Result,
+};
 use braid_engine::CollectionInfo;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -14,9 +16,10 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::dto::collections::{CollectionAnswer, CollectionBody, CollectionsAnswer, DeletedAnswer};
 use crate::dto::problem::Problem;
-use crate::error::ApiError;
+use crate::error::{ApiError, about};
 use crate::extract::CollectionPath;
-use crate::idempotency::{Mutation, replay, stored};
+use crate::idempotency::{Mutation, first, replay, stored};
+use crate::request_id;
 
 pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -32,6 +35,7 @@ pub(crate) fn router() -> OpenApiRouter<App> {
     tag = "collections",
     responses(
         (status = 200, description = "Every collection", body = CollectionsAnswer),
+        (status = "4XX", description = "The request is refused", body = Problem, content_type = "application/problem+json"),
         (status = "5XX", description = "The request failed", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -89,25 +93,50 @@ async fn put(
     if let Some(recorded) = mutation.recorded(&app).await? {
         return Ok(replay(recorded));
     }
-    let body: CollectionBody = mutation.json_or_default()?;
-    let settings = body.into_settings(app.engine().default_collection_settings())?;
-    let guard = mutation.guard(|collection: &Collection| {
+    let settings = settings(&app, &mutation).await?;
+    let respond = respond_with(counters(&app, &name).await?);
+    let guard = mutation.guard(respond.clone());
+    let created = app.engine().create_collection(name, settings, guard).await;
+    // The engine checks sizes against the embedder, and knows no request.
+    match created.map_err(|error| about("/chunking", error))? {
+        Recorded::Replayed(recorded) => Ok(replay(recorded)),
+        Recorded::Done(collection) => Ok(first(respond(&collection))),
+    }
+}
+
+async fn settings(app: &App, mutation: &Mutation) -> Result<CollectionSettings> {
+    let defaults = app.engine().default_collection_settings();
+    if mutation.is_bodyless() {
+        return Ok(defaults);
+    }
+    mutation
+        .read(move |body: CollectionBody| body.into_settings(defaults))
+        .await
+}
+
+/// Counters of the collection of that name, if there is one.
+async fn counters(
+    app: &App,
+    name: &CollectionName,
+) -> Result<Option<(CollectionId, CollectionStats)>> {
+    match app.engine().collection_info(name).await {
+        Ok(info) => Ok(Some((info.collection.id, info.stats))),
+        Err(error) if error.code() == ErrorCode::CollectionNotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Renders a collection with the counters it had before, zero if it is new.
+fn respond_with(
+    before: Option<(CollectionId, CollectionStats)>,
+) -> impl Fn(&Collection) -> StoredResponse + Clone + Send + 'static {
+    move |collection| {
+        let known = before.as_ref().filter(|(id, _)| *id == collection.id);
         let info = CollectionInfo {
             collection: collection.clone(),
-            stats: CollectionStats::default(),
+            stats: known.map_or_else(CollectionStats::default, |(_, stats)| stats.clone()),
         };
         stored(StatusCode::OK, &CollectionAnswer::from(info))
-    });
-    match app
-        .engine()
-        .create_collection(name.clone(), settings, guard)
-        .await?
-    {
-        Recorded::Replayed(recorded) => Ok(replay(recorded)),
-        Recorded::Done(_) => {
-            let info = app.engine().collection_info(&name).await?;
-            Ok(Json(CollectionAnswer::from(info)).into_response())
-        }
     }
 }
 
@@ -135,14 +164,23 @@ async fn delete(
     if let Some(recorded) = mutation.recorded(&app).await? {
         return Ok(replay(recorded));
     }
-    let guard = mutation
-        .guard(|deleted: &bool| stored(StatusCode::OK, &DeletedAnswer { deleted: *deleted }));
+    let request_id = request_id::current();
+    let respond = {
+        let name = name.clone();
+        move |deleted: &bool| match *deleted {
+            true => stored(StatusCode::OK, &DeletedAnswer { deleted: true }),
+            false => no_collection(&name).stored(&request_id),
+        }
+    };
+    let guard = mutation.guard(respond.clone());
     match app.engine().delete_collection(&name, guard).await? {
         Recorded::Replayed(recorded) => Ok(replay(recorded)),
-        Recorded::Done(true) => Ok(Json(DeletedAnswer { deleted: true }).into_response()),
-        Recorded::Done(false) => {
-            let message = format!("no collection named {:?}", name.as_str());
-            Err(Error::new(ErrorCode::CollectionNotFound, message).into())
-        }
+        Recorded::Done(true) => Ok(first(respond(&true))),
+        Recorded::Done(false) => Err(no_collection(&name)),
     }
+}
+
+fn no_collection(name: &CollectionName) -> ApiError {
+    let message = format!("no collection named {:?}", name.as_str());
+    ApiError(Error::new(ErrorCode::CollectionNotFound, message))
 }

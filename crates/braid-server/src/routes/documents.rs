@@ -5,8 +5,8 @@ mod single;
 
 use axum::http::StatusCode;
 use braid_core::operation::ChangeOutcome;
-use braid_core::ports::StageReceipt;
-use braid_core::{CollectionName, Result, Sequence};
+use braid_core::ports::{StageReceipt, StoredResponse};
+use braid_core::{CollectionName, ErrorCode, Result, Sequence};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -48,7 +48,7 @@ impl Wait {
         }
     }
 
-    /// Waits until `sequence` is retrievable, where that was asked for.
+    /// Waits until `sequence` is applied, where that was asked for.
     async fn settle(
         self,
         app: &App,
@@ -62,6 +62,35 @@ impl Wait {
                     .await
             }
             (Self::Indexed | Self::None, _) => Ok(()),
+        }
+    }
+}
+
+/// The part of a write's answer that says what to wait for.
+#[derive(Deserialize)]
+struct Sequenced {
+    sequence: Option<u64>,
+}
+
+impl Wait {
+    /// As [`Wait::settle`] for an answer that was recorded. A collection that is gone, or was made
+    /// again since, has nothing to wait for.
+    async fn settle_recorded(
+        self,
+        app: &App,
+        collection: &CollectionName,
+        recorded: &StoredResponse,
+    ) -> Result<()> {
+        let Ok(Sequenced { sequence }) = serde_json::from_slice(&recorded.body) else {
+            return Ok(());
+        };
+        match app.engine().collection_info(collection).await {
+            Ok(info) if sequence.is_some_and(|sequence| sequence <= info.stats.newest.0) => {
+                self.settle(app, collection, sequence).await
+            }
+            Ok(_) => Ok(()),
+            Err(error) if error.code() == ErrorCode::CollectionNotFound => Ok(()),
+            Err(error) => Err(error),
         }
     }
 }

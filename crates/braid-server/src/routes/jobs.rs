@@ -1,8 +1,7 @@
 //! Bulk jobs.
 
 use axum::Json;
-use axum::extract::{Path, State};
-use braid_core::{Error, ErrorCode, JobId};
+use axum::extract::State;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -10,6 +9,7 @@ use crate::app::App;
 use crate::dto::jobs::JobAnswer;
 use crate::dto::problem::Problem;
 use crate::error::ApiError;
+use crate::extract::JobPath;
 
 pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(get))
@@ -28,10 +28,6 @@ pub(crate) fn router() -> OpenApiRouter<App> {
         (status = "5XX", description = "The request failed", body = Problem, content_type = "application/problem+json"),
     )
 )]
-async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Json<JobAnswer>, ApiError> {
-    let id = id
-        .parse()
-        .map(JobId)
-        .map_err(|_| Error::new(ErrorCode::JobNotFound, format!("no job {id:?}")))?;
+async fn get(State(app): State<App>, JobPath(id): JobPath) -> Result<Json<JobAnswer>, ApiError> {
     Ok(Json(app.engine().job(id).await?.into()))
 }

@@ -2,12 +2,11 @@
 
 use std::collections::HashSet;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use braid_core::limits::MAX_BULK_DOCUMENTS;
-use braid_core::ports::{NewJob, Recorded, StageReceipt};
+use braid_core::ports::{NewJob, Recorded, StageReceipt, StoredResponse};
 use braid_core::{CollectionName, DocumentId, Error, Filter, JobId, NewDocument, Result};
 use braid_engine::IngestRequest;
 use utoipa_axum::router::OpenApiRouter;
@@ -16,12 +15,12 @@ use uuid::Uuid;
 
 use super::{Wait, WriteParameters, newest};
 use crate::app::App;
-use crate::dto::documents::{BulkBody, DeleteDocumentsBody};
+use crate::dto::documents::{BulkBody, DeleteDocumentsBody, moved};
 use crate::dto::jobs::JobAccepted;
 use crate::dto::problem::Problem;
 use crate::error::ApiError;
 use crate::extract::{CollectionPath, QueryParameters};
-use crate::idempotency::{Mutation, replay, stored};
+use crate::idempotency::{Mutation, first, replay, stored};
 
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -55,26 +54,15 @@ async fn put(
     mutation: Mutation,
 ) -> Result<Response, ApiError> {
     if let Some(recorded) = mutation.recorded(&app).await? {
+        wait.settle_recorded(&app, &name, &recorded).await?;
         return Ok(replay(recorded));
     }
-    let body: BulkBody = mutation.json()?;
-    let (documents, rejected) = check_documents(body)?;
-    let handed_in = documents.len() + rejected.len();
-    let job = NewJob {
-        id: new_job_id(),
-        rejected,
-    };
-    let accepted = Accepted {
-        job: job.id,
-        handed_in,
-    };
-    let guard = mutation.guard(move |receipt: &StageReceipt| {
-        stored(StatusCode::ACCEPTED, &accepted.answer(receipt))
-    });
+    let (documents, rejected) = mutation.read(check_documents).await?;
+    let accepted = Accepted::of(documents.len() + rejected.len());
     let request = IngestRequest {
         documents,
-        job: Some(job),
-        guard,
+        job: Some(accepted.job(rejected)),
+        guard: mutation.guard(move |receipt: &StageReceipt| accepted.answer(receipt)),
     };
     let outcome = app.engine().ingest(&name, request).await?;
     answer(&app, &name, wait, (outcome.staged, accepted)).await
@@ -105,24 +93,20 @@ async fn delete(
     mutation: Mutation,
 ) -> Result<Response, ApiError> {
     if let Some(recorded) = mutation.recorded(&app).await? {
+        wait.settle_recorded(&app, &name, &recorded).await?;
         return Ok(replay(recorded));
     }
-    let body: DeleteDocumentsBody = mutation.json()?;
-    let ids = ids_to_delete(&app, &name, body).await?;
-    let job = NewJob {
-        id: new_job_id(),
-        rejected: Vec::new(),
+    let targets = mutation.read(check_targets).await?;
+    let ids = match targets {
+        Targets::Ids(ids) => ids,
+        Targets::Filter(filter) => app.engine().find_documents(&name, &filter).await?,
     };
-    let accepted = Accepted {
-        job: job.id,
-        handed_in: ids.len(),
-    };
-    let guard = mutation.guard(move |receipt: &StageReceipt| {
-        stored(StatusCode::ACCEPTED, &accepted.answer(receipt))
-    });
+    let accepted = Accepted::of(ids.len());
+    let job = Some(accepted.job(Vec::new()));
+    let guard = mutation.guard(move |receipt: &StageReceipt| accepted.answer(receipt));
     let staged = app
         .engine()
-        .delete_documents(&name, ids, Some(job), guard)
+        .delete_documents(&name, ids, job, guard)
         .await?;
     answer(&app, &name, wait, (staged, accepted)).await
 }
@@ -134,10 +118,13 @@ async fn answer(
     (staged, accepted): (Recorded<StageReceipt>, Accepted),
 ) -> Result<Response, ApiError> {
     match staged {
-        Recorded::Replayed(recorded) => Ok(replay(recorded)),
+        Recorded::Replayed(recorded) => {
+            wait.settle_recorded(app, collection, &recorded).await?;
+            Ok(replay(recorded))
+        }
         Recorded::Done(receipt) => {
             wait.settle(app, collection, newest(&receipt)).await?;
-            Ok((StatusCode::ACCEPTED, Json(accepted.answer(&receipt))).into_response())
+            Ok(first(accepted.answer(&receipt)))
         }
     }
 }
@@ -165,11 +152,13 @@ fn check_documents(body: BulkBody) -> Result<(Vec<NewDocument>, Vec<Refused>)> {
     Ok((documents, rejected))
 }
 
-async fn ids_to_delete(
-    app: &App,
-    collection: &CollectionName,
-    body: DeleteDocumentsBody,
-) -> Result<Vec<DocumentId>> {
+/// What a bulk delete names.
+enum Targets {
+    Ids(Vec<DocumentId>),
+    Filter(Filter),
+}
+
+fn check_targets(body: DeleteDocumentsBody) -> Result<Targets> {
     match (body.ids, body.filter) {
         (Some(ids), None) => {
             check_count("/ids", ids.len())?;
@@ -177,7 +166,8 @@ async fn ids_to_delete(
                 DocumentId::new(id)
                     .map_err(|error| Error::invalid_field(format!("/ids/{index}"), error.message()))
             };
-            ids.into_iter().enumerate().map(parse).collect()
+            let ids: Result<_> = ids.into_iter().enumerate().map(parse).collect();
+            Ok(Targets::Ids(ids?))
         }
         (None, Some(filter)) => {
             let filter = Filter::from(filter);
@@ -185,7 +175,8 @@ async fn ids_to_delete(
                 let detail = "an empty filter would delete every document; delete the collection";
                 return Err(Error::invalid_field("/filter", detail));
             }
-            app.engine().find_documents(collection, &filter).await
+            filter.check().map_err(|error| moved(error, "/filter"))?;
+            Ok(Targets::Filter(filter))
         }
         (Some(_), Some(_)) | (None, None) => Err(Error::invalid_field(
             "",
@@ -210,17 +201,27 @@ struct Accepted {
 }
 
 impl Accepted {
-    fn answer(self, receipt: &StageReceipt) -> JobAccepted {
-        let accepted = receipt.outcomes.len();
-        let rejected = self.handed_in.saturating_sub(accepted);
-        JobAccepted {
-            job_id: self.job.to_string(),
-            accepted,
-            rejected,
+    /// A new job for so many documents.
+    fn of(handed_in: usize) -> Self {
+        Self {
+            job: JobId(Uuid::now_v7()),
+            handed_in,
         }
     }
-}
 
-fn new_job_id() -> JobId {
-    JobId(Uuid::now_v7())
+    fn job(self, rejected: Vec<Refused>) -> NewJob {
+        let id = self.job;
+        NewJob { id, rejected }
+    }
+
+    fn answer(self, receipt: &StageReceipt) -> StoredResponse {
+        let accepted = receipt.outcomes.len();
+        let answer = JobAccepted {
+            job_id: self.job.to_string(),
+            accepted,
+            rejected: self.handed_in.saturating_sub(accepted),
+            sequence: newest(receipt),
+        };
+        stored(StatusCode::ACCEPTED, &answer)
+    }
 }

@@ -2,23 +2,25 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
+use axum::routing;
 use braid_core::operation::ChangeOutcome;
 use braid_core::ports::{Recorded, StageReceipt, StoredResponse};
-use braid_core::{CollectionName, DocumentId, Error, ErrorCode, Result};
+use braid_core::{CollectionName, DocumentId, DocumentStatus, Error, ErrorCode, Result};
 use braid_engine::IngestRequest;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Wait, WriteParameters, describe};
+use super::{Wait, WriteParameters, describe, newest};
 use crate::app::App;
 use crate::dto::documents::{DocumentAnswer, DocumentsAnswer, PutDocumentBody, WriteAnswer};
 use crate::dto::problem::Problem;
-use crate::error::ApiError;
+use crate::error::{ApiError, about};
 use crate::extract::{CollectionPath, DocumentPath, QueryParameters};
-use crate::idempotency::{Mutation, replay, stored};
+use crate::idempotency::{Mutation, first, replay, stored};
+use crate::request_id;
 
 /// Documents on a page when the request does not say.
 const DEFAULT_LIMIT: usize = 100;
@@ -29,6 +31,11 @@ pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(get, put, delete))
         .routes(routes!(list))
+        // The route of bulk deletes hides the document whose id is `delete` from `{id}`.
+        .route(
+            "/v1/collections/{collection}/documents/delete",
+            routing::get(get).put(put).delete(delete),
+        )
 }
 
 /// Which page of documents.
@@ -69,7 +76,8 @@ async fn list(
     let page = app
         .engine()
         .documents(&name, page.cursor.as_deref(), limit)
-        .await?;
+        .await
+        .map_err(|error| about("/cursor", error))?;
     Ok(Json(DocumentsAnswer {
         documents: page.items.into_iter().map(Into::into).collect(),
         next_cursor: page.next,
@@ -126,29 +134,68 @@ async fn put(
     mutation: Mutation,
 ) -> Result<Response, ApiError> {
     if let Some(recorded) = mutation.recorded(&app).await? {
-        return settle_recorded(&app, &name, wait, recorded).await;
+        return replay_put(&app, (&name, &id), wait, recorded).await;
     }
-    let body: PutDocumentBody = mutation.json()?;
-    let document = body.into_document(id.clone())?;
+    let document = mutation
+        .read({
+            let id = id.clone();
+            move |body: PutDocumentBody| body.into_document(id)
+        })
+        .await?;
+    let respond = {
+        let id = id.clone();
+        move |receipt: &StageReceipt| stored(wait.status(), &written(&id, receipt))
+    };
     let request = IngestRequest {
         documents: vec![document],
         job: None,
-        guard: mutation.guard({
-            let id = id.clone();
-            move |receipt: &StageReceipt| stored(wait.status(), &answer(&id, receipt))
-        }),
+        guard: mutation.guard(respond.clone()),
     };
     let outcome = app.engine().ingest(&name, request).await?;
     if let Some((_, error)) = outcome.rejected.into_iter().next() {
         return Err(error.into());
     }
     match outcome.staged {
-        Recorded::Replayed(recorded) => settle_recorded(&app, &name, wait, recorded).await,
+        Recorded::Replayed(recorded) => replay_put(&app, (&name, &id), wait, recorded).await,
         Recorded::Done(receipt) => {
-            let answer = answer(&id, &receipt);
-            wait.settle(&app, &name, answer.sequence).await?;
-            Ok((wait.status(), Json(answer)).into_response())
+            wait.settle(&app, &name, newest(&receipt)).await?;
+            check_indexed(&app, (&name, &id), wait).await?;
+            Ok(first(respond(&receipt)))
         }
+    }
+}
+
+/// The recorded answer, once what it promised holds.
+async fn replay_put(
+    app: &App,
+    (name, id): (&CollectionName, &DocumentId),
+    wait: Wait,
+    recorded: StoredResponse,
+) -> Result<Response, ApiError> {
+    wait.settle_recorded(app, name, &recorded).await?;
+    check_indexed(app, (name, id), wait).await?;
+    Ok(replay(recorded))
+}
+
+/// Refuses to say that a document is retrievable when indexing it failed.
+async fn check_indexed(
+    app: &App,
+    (name, id): (&CollectionName, &DocumentId),
+    wait: Wait,
+) -> Result<()> {
+    if wait == Wait::None {
+        return Ok(());
+    }
+    match app.engine().document(name, id).await {
+        Ok(document) => match document.summary.status {
+            DocumentStatus::Failed(reason) => Err(Error::new(
+                ErrorCode::UnreadableDocument,
+                format!("the document is stored but could not be indexed: {reason}"),
+            )),
+            DocumentStatus::Published | DocumentStatus::Pending => Ok(()),
+        },
+        // Deleted since: there is nothing left to promise.
+        Err(_) => Ok(()),
     }
 }
 
@@ -178,48 +225,49 @@ async fn delete(
     mutation: Mutation,
 ) -> Result<Response, ApiError> {
     if let Some(recorded) = mutation.recorded(&app).await? {
-        return settle_recorded(&app, &name, wait, recorded).await;
+        wait.settle_recorded(&app, &name, &recorded).await?;
+        return Ok(replay(recorded));
     }
-    let guard = mutation.guard({
-        let id = id.clone();
-        move |receipt: &StageReceipt| stored(wait.status(), &answer(&id, receipt))
-    });
+    let request_id = request_id::current();
+    let respond = {
+        let (name, id) = (name.clone(), id.clone());
+        move |receipt: &StageReceipt| match is_absent(receipt) {
+            true => no_document(&name, &id).stored(&request_id),
+            false => stored(wait.status(), &written(&id, receipt)),
+        }
+    };
+    let guard = mutation.guard(respond.clone());
     match app
         .engine()
         .delete_documents(&name, vec![id.clone()], None, guard)
         .await?
     {
-        Recorded::Replayed(recorded) => settle_recorded(&app, &name, wait, recorded).await,
-        Recorded::Done(receipt) if receipt.outcomes == [ChangeOutcome::Absent] => {
-            let message = format!("no document {:?} in collection {name}", id.as_str());
-            Err(Error::new(ErrorCode::DocumentNotFound, message).into())
+        Recorded::Replayed(recorded) => {
+            wait.settle_recorded(&app, &name, &recorded).await?;
+            Ok(replay(recorded))
         }
+        Recorded::Done(receipt) if is_absent(&receipt) => Err(no_document(&name, &id)),
         Recorded::Done(receipt) => {
-            let answer = answer(&id, &receipt);
-            wait.settle(&app, &name, answer.sequence).await?;
-            Ok((wait.status(), Json(answer)).into_response())
+            wait.settle(&app, &name, newest(&receipt)).await?;
+            Ok(first(respond(&receipt)))
         }
     }
 }
 
-fn answer(id: &DocumentId, receipt: &StageReceipt) -> WriteAnswer {
+fn is_absent(receipt: &StageReceipt) -> bool {
+    receipt.outcomes == [ChangeOutcome::Absent]
+}
+
+fn no_document(name: &CollectionName, id: &DocumentId) -> ApiError {
+    let message = format!("no document {:?} in collection {name}", id.as_str());
+    ApiError(Error::new(ErrorCode::DocumentNotFound, message))
+}
+
+fn written(id: &DocumentId, receipt: &StageReceipt) -> WriteAnswer {
     let (result, sequence) = receipt.outcomes.first().map_or(("absent", None), describe);
     WriteAnswer {
         id: id.as_str().to_owned(),
         result: result.to_owned(),
         sequence,
     }
-}
-
-/// The recorded answer, once what it promised holds.
-async fn settle_recorded(
-    app: &App,
-    collection: &CollectionName,
-    wait: Wait,
-    recorded: StoredResponse,
-) -> Result<Response, ApiError> {
-    if let Ok(answer) = serde_json::from_slice::<WriteAnswer>(&recorded.body) {
-        wait.settle(app, collection, answer.sequence).await?;
-    }
-    Ok(replay(recorded))
 }

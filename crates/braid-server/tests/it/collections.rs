@@ -1,0 +1,154 @@
+//! Collections: made, listed, looked at, deleted.
+
+use axum::http::Method;
+use braid_core::ErrorCode;
+use serde_json::{Value, json};
+
+use crate::server::{Call, Server, Setup};
+
+#[tokio::test]
+async fn a_collection_comes_and_goes() {
+    let server = Setup::default().open().await;
+    let none = server.get("/v1/collections").await.ok(200);
+    assert_eq!(none, json!({ "collections": [] }));
+    let settings = json!({
+        "language": "german",
+        "chunking": { "strategy": "structure", "target_tokens": 100, "overlap_tokens": 10 },
+    });
+    let made = server.put("/v1/collections/notes", &settings).await.ok(200);
+    assert_eq!(made["name"], "notes");
+    assert_eq!(made["language"], "german");
+    assert_eq!(made["chunking"], settings["chunking"]);
+    assert_eq!(made["dimension"], 64);
+    assert_eq!(made["generation"], 1);
+    assert_eq!(made["documents"], 0);
+    let seen = server.get("/v1/collections/notes").await.ok(200);
+    assert_eq!(seen, made);
+    server.put("/v1/collections/also", &json!({})).await.ok(200);
+    let all = server.get("/v1/collections").await.ok(200);
+    let names: Vec<_> = all["collections"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|collection| &collection["name"])
+        .collect();
+    assert_eq!(names, ["also", "notes"]);
+    let gone = server.delete("/v1/collections/notes").await.ok(200);
+    assert_eq!(gone, json!({ "deleted": true }));
+    let missing = server.get("/v1/collections/notes").await;
+    missing.problem(404, ErrorCode::CollectionNotFound);
+    let again = server.delete("/v1/collections/notes").await;
+    again.problem(404, ErrorCode::CollectionNotFound);
+}
+
+#[tokio::test]
+async fn making_it_again_needs_the_same_settings() {
+    let server = Server::new().await;
+    server.index("a", json!("some text")).await;
+    let same = server.put("/v1/collections/default", &json!({})).await;
+    assert_eq!(same.ok(200)["documents"], 1, "it is the one that is there");
+    let other = json!({ "language": "german" });
+    let refused = server.put("/v1/collections/default", &other).await;
+    refused.problem(409, ErrorCode::CollectionExists);
+}
+
+#[tokio::test]
+async fn settings_may_be_left_out_altogether() {
+    let server = Setup::default().open().await;
+    let bare = Call::new(Method::PUT, "/v1/collections/bare");
+    let made = server.send(bare).await.ok(200);
+    assert_eq!(made["language"], "english");
+    assert_eq!(made["chunking"]["target_tokens"], 220);
+}
+
+#[tokio::test]
+async fn bad_settings_are_named_by_pointer() {
+    let server = Setup::default().open().await;
+    let check = async |body: Value, pointer: &str, detail: &str| {
+        let problem = server
+            .put("/v1/collections/bad", &body)
+            .await
+            .problem(400, ErrorCode::InvalidRequest);
+        assert_eq!(problem["errors"][0]["pointer"], pointer, "{problem}");
+        let said = problem["errors"][0]["detail"].as_str().unwrap();
+        assert!(said.contains(detail), "{said}");
+    };
+    let chunking = |field: &str, value: Value| json!({ "chunking": { field: value } });
+    check(
+        json!({ "language": "klingon" }),
+        "/language",
+        "unknown language",
+    )
+    .await;
+    check(
+        chunking("strategy", json!("tiny")),
+        "/chunking/strategy",
+        "unknown strategy",
+    )
+    .await;
+    check(
+        chunking("target_tokens", json!(0)),
+        "/chunking/target_tokens",
+        "must be 1 or more",
+    )
+    .await;
+    let overlap = chunking("overlap_tokens", json!(220));
+    check(
+        overlap,
+        "/chunking/overlap_tokens",
+        "less than target_tokens",
+    )
+    .await;
+    check(
+        chunking("target_tokens", json!(5000)),
+        "/chunking",
+        "the embedder reads",
+    )
+    .await;
+    check(
+        chunking("size", json!(1)),
+        "/chunking/size",
+        "unknown field `size`",
+    )
+    .await;
+    check(
+        json!({ "chunking": ["whole"] }),
+        "/chunking",
+        "expected an object",
+    )
+    .await;
+    let absent = server.get("/v1/collections/bad").await;
+    absent.problem(404, ErrorCode::CollectionNotFound);
+}
+
+#[tokio::test]
+async fn names_are_checked_in_the_path() {
+    let server = Setup::default().open().await;
+    let long = "a".repeat(65);
+    for name in ["A", "-a", "a%20b", "a%2Fb", "%C3%A4", "%FF", long.as_str()] {
+        for method in [Method::GET, Method::PUT, Method::DELETE] {
+            let path = format!("/v1/collections/{name}");
+            let answer = server.send(Call::new(method, &path)).await;
+            answer.problem(400, ErrorCode::InvalidRequest);
+        }
+    }
+    let longest = format!("/v1/collections/{}", "a".repeat(64));
+    server.put(&longest, &json!({})).await.ok(200);
+}
+
+#[tokio::test]
+async fn a_deleted_collection_takes_its_documents_along() {
+    let server = Server::new().await;
+    server.index("a", json!("old text")).await;
+    server.delete("/v1/collections/default").await.ok(200);
+    let body = json!({ "query": "old text" });
+    let refused = server.post("/retrieve", &body).await;
+    refused.problem(404, ErrorCode::CollectionNotFound);
+    server
+        .put("/v1/collections/default", &json!({}))
+        .await
+        .ok(200);
+    assert_eq!(server.found(&body).await, Vec::<String>::new());
+    server.index("b", json!("new text")).await;
+    assert_eq!(server.found(&body).await, ["b"]);
+}

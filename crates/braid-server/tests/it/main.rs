@@ -1,0 +1,22 @@
+//! The HTTP contract, against a real embedded engine with a hashing embedder in place of a model.
+//!
+//! Every answer that any test sees is checked against `/openapi.json`: see `contract`. Start at
+//! `server` for how a test talks to Braid.
+
+#![expect(clippy::unwrap_used, reason = "a test panics where it fails")]
+
+mod bad_input;
+mod bulk;
+mod codes;
+mod collections;
+mod contract;
+mod documents;
+mod idempotency;
+mod idempotency_everywhere;
+mod openapi;
+mod operations;
+mod overload;
+mod pages;
+mod retrieve;
+mod server;
+mod shutdown;

@@ -1,0 +1,458 @@
+//! `/openapi.json` is what is served. Answers are checked by every test (see `contract`); here are
+//! routes, requests and limits.
+
+use std::collections::BTreeMap;
+
+use axum::http::Method;
+use braid_core::limits::{
+    MAX_BULK_DOCUMENTS, MAX_CANDIDATES, MAX_DOCUMENT_ID_BYTES, MAX_FILTER_CONDITIONS,
+    MAX_METADATA_ARRAY, MAX_QUERY_BYTES, MAX_TITLE_BYTES, MAX_TOP_K,
+};
+use braid_core::{ErrorCode, Language};
+use serde_json::{Value, json};
+
+use crate::contract::{self, DOCUMENT, objects};
+use crate::server::{Call, Server};
+
+/// Every operation: method, path, id. What is not here is not served.
+const OPERATIONS: [(&str, &str, &str); 16] = [
+    ("get", "/healthz", "healthz"),
+    ("get", "/metrics", "metrics"),
+    ("get", "/readyz", "readyz"),
+    ("post", "/retrieve", "retrieve"),
+    ("get", "/v1/collections", "list_collections"),
+    (
+        "delete",
+        "/v1/collections/{collection}",
+        "delete_collection",
+    ),
+    ("get", "/v1/collections/{collection}", "get_collection"),
+    ("put", "/v1/collections/{collection}", "put_collection"),
+    (
+        "get",
+        "/v1/collections/{collection}/documents",
+        "list_documents",
+    ),
+    (
+        "post",
+        "/v1/collections/{collection}/documents",
+        "put_documents",
+    ),
+    (
+        "post",
+        "/v1/collections/{collection}/documents/delete",
+        "delete_documents",
+    ),
+    (
+        "delete",
+        "/v1/collections/{collection}/documents/{id}",
+        "delete_document",
+    ),
+    (
+        "get",
+        "/v1/collections/{collection}/documents/{id}",
+        "get_document",
+    ),
+    (
+        "put",
+        "/v1/collections/{collection}/documents/{id}",
+        "put_document",
+    ),
+    ("get", "/v1/jobs/{id}", "get_job"),
+    ("post", "/v1/retrieve", "retrieve_v1"),
+];
+
+#[test]
+fn the_document_has_these_operations() {
+    let mut documented = Vec::new();
+    for (path, item) in DOCUMENT["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let id = operation["operationId"].as_str().unwrap();
+            documented.push((method.as_str(), path.as_str(), id));
+            assert_ne!(operation["summary"], Value::Null, "{id} says what it does");
+            assert_eq!(operation["tags"].as_array().unwrap().len(), 1, "{id}");
+        }
+    }
+    documented.sort_by_key(|(method, path, _)| (*path, *method));
+    assert_eq!(documented, OPERATIONS);
+}
+
+/// An operation is served if its path takes its method; other methods are refused.
+#[tokio::test]
+async fn the_routes_are_the_documented_ones() {
+    let server = Server::new().await;
+    let mut methods: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (method, path, _) in OPERATIONS {
+        methods.entry(path).or_default().push(method.to_uppercase());
+    }
+    for (path, mut methods) in methods {
+        if methods.contains(&"GET".to_owned()) {
+            methods.push("HEAD".to_owned());
+        }
+        if path.ends_with("/documents/delete") {
+            // Also the path of the document whose id is `delete`.
+            methods.extend(["GET", "HEAD", "PUT", "DELETE"].map(str::to_owned));
+        }
+        methods.sort();
+        let path = path.replace("{collection}", "default").replace("{id}", "x");
+        let answer = server.send(Call::new(Method::TRACE, &path)).await;
+        answer.problem(405, ErrorCode::MethodNotAllowed);
+        let mut allowed: Vec<_> = answer.header("allow").unwrap().split(',').collect();
+        allowed.sort_unstable();
+        assert_eq!(allowed, methods, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_document_is_served_as_it_is() {
+    let server = Server::new().await;
+    let answer = server.send_unchecked(Call::get("/openapi.json")).await;
+    assert_eq!(answer.ok(200), *DOCUMENT);
+    assert_eq!(answer.media_type(), "application/json");
+    assert_eq!(DOCUMENT["openapi"], "3.1.0");
+    assert_eq!(DOCUMENT["info"]["title"], "Braid");
+    assert_eq!(DOCUMENT["info"]["version"], env!("CARGO_PKG_VERSION"));
+}
+
+#[test]
+fn every_reference_resolves_and_every_schema_is_used() {
+    let mut referenced = Vec::new();
+    for (at, object) in objects() {
+        if let Some(reference) = object.get("$ref").and_then(Value::as_str) {
+            let pointer = reference.strip_prefix('#').unwrap();
+            assert!(DOCUMENT.pointer(pointer).is_some(), "{at}: {reference}");
+            referenced.push(reference.to_owned());
+        }
+    }
+    for name in DOCUMENT["components"]["schemas"]
+        .as_object()
+        .unwrap()
+        .keys()
+    {
+        let reference = format!("#/components/schemas/{name}");
+        assert!(referenced.contains(&reference), "{name} is used nowhere");
+    }
+}
+
+#[test]
+fn every_schema_and_field_is_described() {
+    for (at, object) in objects() {
+        let Some(properties) = object.get("properties").and_then(Value::as_object) else {
+            continue;
+        };
+        if !at.starts_with("/components/schemas/") {
+            continue;
+        }
+        for (name, schema) in properties {
+            let inner = schema["oneOf"].as_array().into_iter().flatten();
+            let described = schema.get("description").is_some()
+                || schema.get("$ref").is_some()
+                || inner.into_iter().any(|schema| schema.get("$ref").is_some());
+            assert!(described, "{at}/{name}");
+        }
+    }
+}
+
+/// Every JSON request with an example that is accepted.
+fn requests() -> Vec<(&'static str, &'static str, Value)> {
+    let condition = |predicate: &str, value: Value| json!({ "key": "k", predicate: value });
+    vec![
+        (
+            "post",
+            "/retrieve",
+            json!({
+                "query": "x", "collection": "default", "top_k": 1, "mode": "lexical",
+                "candidates": { "lexical": 1, "dense": 1 },
+                "fusion": { "method": "rrf", "k": 60, "weights": { "lexical": 1, "dense": 1 } },
+                "rerank": { "enabled": false, "candidates": 1, "blend": 0.5, "deadline_ms": 10 },
+                "filter": {
+                    "must": [condition("match", json!("x")), condition("range", json!({ "gt": 1 }))],
+                    "should": [condition("any", json!([1, true]))],
+                    "must_not": [condition("exists", json!(true))],
+                },
+                "context": { "max_tokens": 10, "expand": "section" },
+                "explain": true,
+            }),
+        ),
+        ("post", "/v1/retrieve", json!({ "query": "x" })),
+        (
+            "put",
+            "/v1/collections/{collection}",
+            json!({
+                "chunking": { "strategy": "structure", "target_tokens": 220, "overlap_tokens": 0 },
+                "language": "english",
+            }),
+        ),
+        (
+            "put",
+            "/v1/collections/{collection}/documents/{id}",
+            json!({
+                "id": "x", "text": "x", "title": "t", "uri": "u", "format": "text",
+                "metadata": { "s": "x", "n": 1.5, "b": false, "l": ["x"] },
+            }),
+        ),
+        (
+            "post",
+            "/v1/collections/{collection}/documents",
+            json!({
+                "documents": [{ "id": "y", "text": "x", "title": null, "metadata": { "k": 1 } }],
+            }),
+        ),
+        (
+            "post",
+            "/v1/collections/{collection}/documents/delete",
+            json!({ "ids": ["x"] }),
+        ),
+        (
+            "post",
+            "/v1/collections/{collection}/documents/delete",
+            json!({
+                "filter": { "must": [condition("match", json!(1))] },
+            }),
+        ),
+    ]
+}
+
+fn path_of(template: &str) -> String {
+    template
+        .replace("{collection}", "default")
+        .replace("{id}", "x")
+}
+
+#[test]
+fn the_list_of_requests_has_every_body() {
+    let mut documented = Vec::new();
+    for (path, item) in DOCUMENT["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            if operation.get("requestBody").is_some() {
+                documented.push((method.clone(), path.clone()));
+            }
+        }
+    }
+    let mut listed: Vec<_> = requests()
+        .into_iter()
+        .map(|(method, path, _)| (method.to_owned(), path.to_owned()))
+        .collect();
+    listed.sort();
+    listed.dedup();
+    documented.sort();
+    assert_eq!(listed, documented);
+}
+
+#[tokio::test]
+async fn schema_and_server_agree_on_unknown_fields() {
+    let server = Server::new().await;
+    for (method, template, body) in requests() {
+        assert!(
+            contract::accepts(template, method, &body),
+            "{template} {body}"
+        );
+        let call = |body: &Value| {
+            Call::new(method.to_uppercase().parse().unwrap(), &path_of(template))
+                .json(body.to_string())
+        };
+        let answer = server.send(call(&body)).await;
+        assert!(answer.status < 300, "{template}: {}", answer.text());
+        for pointer in object_pointers(&body) {
+            if pointer.ends_with("/metadata") {
+                continue;
+            }
+            let mut changed = body.clone();
+            let object = changed
+                .pointer_mut(&pointer)
+                .unwrap()
+                .as_object_mut()
+                .unwrap();
+            object.insert("surprise".to_owned(), json!(1));
+            assert!(
+                !contract::accepts(template, method, &changed),
+                "{template} {pointer}"
+            );
+            let answer = server.send(call(&changed)).await;
+            answer.problem(400, ErrorCode::InvalidRequest);
+        }
+    }
+}
+
+#[test]
+fn every_request_object_is_closed() {
+    let mut names = Vec::new();
+    for (at, object) in objects() {
+        if at.ends_with("/requestBody") {
+            collect_schemas(&Value::Object(object), &mut names);
+        }
+    }
+    assert!(names.len() > 10, "{names:?}");
+    for name in names {
+        let schema = &DOCUMENT["components"]["schemas"][&name];
+        if schema.get("properties").is_some() {
+            assert_eq!(schema["additionalProperties"], false, "{name}");
+        }
+    }
+}
+
+/// Names of every schema within reach of `value`.
+fn collect_schemas(value: &Value, names: &mut Vec<String>) {
+    match value {
+        Value::Object(object) => {
+            let reference = object.get("$ref").and_then(Value::as_str);
+            if let Some(name) = reference.and_then(|reference| reference.rsplit('/').next())
+                && !names.contains(&name.to_owned())
+            {
+                names.push(name.to_owned());
+                collect_schemas(&DOCUMENT["components"]["schemas"][name], names);
+            }
+            object
+                .values()
+                .for_each(|value| collect_schemas(value, names));
+        }
+        Value::Array(values) => values
+            .iter()
+            .for_each(|value| collect_schemas(value, names)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Pointers of the objects in `body`, its own first.
+fn object_pointers(body: &Value) -> Vec<String> {
+    fn walk(pointer: &str, value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::Object(object) => {
+                found.push(pointer.to_owned());
+                for (key, value) in object {
+                    walk(&format!("{pointer}/{key}"), value, found);
+                }
+            }
+            Value::Array(values) => {
+                for (index, value) in values.iter().enumerate() {
+                    walk(&format!("{pointer}/{index}"), value, found);
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    let mut found = Vec::new();
+    walk("", body, &mut found);
+    found
+}
+
+#[test]
+fn limits_are_the_enforced_ones() {
+    let check = |pointer: &str, keyword: &str, limit: usize| {
+        let schema = DOCUMENT.pointer(&format!("/components/schemas/{pointer}"));
+        let schema = schema.unwrap_or_else(|| panic!("no {pointer}"));
+        assert_eq!(schema[keyword], limit, "{pointer} {keyword} in {schema}");
+    };
+    check(
+        "RetrieveBody/properties/query",
+        "maxLength",
+        MAX_QUERY_BYTES,
+    );
+    check("RetrieveBody/properties/query", "minLength", 1);
+    check("RetrieveBody/properties/top_k", "maximum", MAX_TOP_K);
+    check("RetrieveBody/properties/top_k", "minimum", 1);
+    for leg in ["lexical", "dense"] {
+        let depth = format!("CandidatesBody/properties/{leg}");
+        check(&depth, "maximum", MAX_CANDIDATES);
+        check(&depth, "minimum", 1);
+    }
+    check(
+        "RerankBody/properties/candidates",
+        "maximum",
+        MAX_CANDIDATES,
+    );
+    check("RerankBody/properties/blend", "maximum", 1);
+    check(
+        "BulkBody/properties/documents",
+        "maxItems",
+        MAX_BULK_DOCUMENTS,
+    );
+    check("BulkBody/properties/documents", "minItems", 1);
+    check(
+        "DeleteDocumentsBody/properties/ids",
+        "maxItems",
+        MAX_BULK_DOCUMENTS,
+    );
+    check(
+        "DocumentBody/properties/id",
+        "maxLength",
+        MAX_DOCUMENT_ID_BYTES,
+    );
+    for field in ["title", "uri"] {
+        check(
+            &format!("DocumentBody/properties/{field}"),
+            "maxLength",
+            MAX_TITLE_BYTES,
+        );
+        check(
+            &format!("PutDocumentBody/properties/{field}"),
+            "maxLength",
+            MAX_TITLE_BYTES,
+        );
+    }
+    for group in ["must", "should", "must_not"] {
+        check(
+            &format!("Filter/properties/{group}"),
+            "maxItems",
+            MAX_FILTER_CONDITIONS,
+        );
+    }
+    check(
+        "AnyCondition/properties/any",
+        "maxItems",
+        MAX_METADATA_ARRAY,
+    );
+    let languages = Language::ALL.map(|(_, name)| name);
+    assert_eq!(
+        DOCUMENT["components"]["schemas"]["LanguageName"]["enum"],
+        json!(languages)
+    );
+}
+
+/// Every number in a request schema that has bounds is tried just inside and just outside of them.
+#[tokio::test]
+async fn bounds_of_numbers_bind_where_the_schema_says() {
+    let server = Server::new().await;
+    let fields = [
+        ("RetrieveBody", "", "top_k"),
+        ("CandidatesBody", "/candidates", "lexical"),
+        ("CandidatesBody", "/candidates", "dense"),
+        ("FusionBody", "/fusion", "k"),
+        ("WeightsBody", "/fusion/weights", "dense"),
+        ("RerankBody", "/rerank", "candidates"),
+        ("RerankBody", "/rerank", "blend"),
+        ("RerankBody", "/rerank", "deadline_ms"),
+        ("ContextBody", "/context", "max_tokens"),
+    ];
+    for (schema, parent, field) in fields {
+        let bounds = &DOCUMENT["components"]["schemas"][schema]["properties"][field];
+        let mut tries = Vec::new();
+        if let Some(least) = bounds["minimum"].as_i64() {
+            tries.extend([(least, 200), (least - 1, 400)]);
+        }
+        if let Some(most) = bounds["maximum"].as_i64() {
+            tries.extend([(most, 200), (most + 1, 400)]);
+        }
+        assert!(!tries.is_empty(), "{schema}.{field} has no bounds");
+        for (value, status) in tries {
+            let mut body = json!({ "query": "x", "candidates": {}, "fusion": { "weights": {} }, "rerank": {}, "context": {} });
+            body.pointer_mut(parent).unwrap()[field] = json!(value);
+            let answer = server.post("/retrieve", &body).await;
+            assert_eq!(
+                answer.status,
+                status,
+                "{field} = {value}: {}",
+                answer.text()
+            );
+            assert_eq!(
+                contract::accepts("/retrieve", "post", &body),
+                status == 200,
+                "{body}"
+            );
+            if status == 400 {
+                let pointer = format!("{parent}/{field}");
+                assert_eq!(answer.json()["errors"][0]["pointer"], pointer);
+            }
+        }
+    }
+}
