@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::args::{IngestArgs, Sources};
 use crate::progress::Bars;
 use crate::report::IngestReport;
-use crate::sync::Present;
+use crate::sync::{Present, refuse_to_empty};
 
 /// Documents staged in one transaction.
 const BATCH_DOCUMENTS: usize = 128;
@@ -41,11 +41,12 @@ pub(crate) async fn ingest(
     }
     loader.flush().await?;
     if args.sync {
+        refuse_to_empty(&present, loader.report().failed.len())?;
         delete_gone(&engine, &args.collection, &present, &mut loader).await?;
     }
     bars.reading.finish();
     let loaded = follow(loader, progress.clone(), &before, &bars).await?;
-    bars.finish();
+    drop(bars);
     let after = progress.borrow().clone();
     report.collection = args.collection.as_str().to_owned();
     report.added = loaded.added;

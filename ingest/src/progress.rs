@@ -19,7 +19,7 @@ impl Bars {
             "reading  {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} ETA {eta}",
         )));
         let indexing = both.add(ProgressBar::new(0).with_style(style(
-            "indexing {wide_bar} {pos}/{len} writes {per_sec} ETA {eta}",
+            "indexing {wide_bar} {pos}/{len} documents {per_sec} ETA {eta}",
         )));
         indexing.enable_steady_tick(Duration::from_millis(200));
         Self {
@@ -28,8 +28,11 @@ impl Bars {
             indexing,
         }
     }
+}
 
-    pub(crate) fn finish(&self) {
+impl Drop for Bars {
+    /// Leaves a clean line for the report, or for the error that ended it.
+    fn drop(&mut self) {
         self.reading.finish_and_clear();
         self.indexing.finish_and_clear();
     }

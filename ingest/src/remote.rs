@@ -2,14 +2,18 @@
 
 use std::time::Duration;
 
-use braid_core::{Error, ErrorCode, Result};
+use braid_core::{Error, ErrorCode, FieldError, Result};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
+use uuid::Uuid;
 
 /// Longest wait for one answer.
 const TIMEOUT: Duration = Duration::from_secs(120);
 /// Largest answer that is read.
 const MAX_ANSWER_BYTES: u64 = 256 * 1024 * 1024;
+/// Tries of a request that the server has no room for, and the time between two.
+const MOST_TRIES: usize = 30;
+const PAUSE: Duration = Duration::from_secs(1);
 /// Everything but RFC 3986's unreserved characters is encoded in a path segment.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
@@ -84,6 +88,22 @@ impl Remote {
         self.read(request.send_json(body))
     }
 
+    /// `POST path` under a new idempotency key, again and again (to a limit) while the server says
+    /// that it has too much to do.
+    ///
+    /// # Errors
+    /// As [`Remote::get`].
+    pub fn post_patiently(&self, path: &str, body: &Value) -> Result<Answer> {
+        let key = Uuid::now_v7().to_string();
+        for _ in 1..MOST_TRIES {
+            match self.post(path, body, Some(&key)) {
+                Err(error) if error.code() == ErrorCode::Overloaded => std::thread::sleep(PAUSE),
+                answered => return answered,
+            }
+        }
+        self.post(path, body, Some(&key))
+    }
+
     /// `PUT path` with a JSON body.
     ///
     /// # Errors
@@ -101,9 +121,14 @@ impl Remote {
         answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
     ) -> Result<Answer> {
         let unreachable = |error: ureq::Error| {
+            let reason = if let ureq::Error::Io(cause) = &error {
+                cause.to_string()
+            } else {
+                error.to_string()
+            };
             Error::new(
                 ErrorCode::Unavailable,
-                format!("cannot reach {}: {error}", self.base),
+                format!("cannot reach {}: {reason}", self.base),
             )
             .with_help("start it with `braid serve`, or use --data-dir without a server")
             .with_source(error)
@@ -152,7 +177,14 @@ fn problem(status: u16, body: &Value) -> Error {
     let detail = text("detail")
         .or_else(|| text("title"))
         .unwrap_or("no detail");
+    let fields = body.get("errors").and_then(Value::as_array);
+    let field = |field: &Value| {
+        let of = |key| field.get(key).and_then(Value::as_str);
+        Some(FieldError::new(of("pointer")?, of("detail")?))
+    };
+    let fields = fields.into_iter().flatten().filter_map(field);
     Error::new(code, format!("server answered {status} {code}: {detail}"))
+        .with_fields(fields.collect())
 }
 
 #[cfg(test)]

@@ -51,7 +51,13 @@ impl IngestReport {
             self.failed.len(),
             self.seconds
         )];
-        if self.added + self.replaced + self.deleted == 0 {
+        if self.seen() == 0 {
+            lines.push(
+                "no documents found: folders are searched for Markdown, text and HTML files that \
+                 are not hidden"
+                    .to_owned(),
+            );
+        } else if self.added + self.replaced + self.deleted == 0 {
             lines.push("nothing changed: nothing was embedded and no index was written".to_owned());
         } else if let (Some(embedded), Some(reused)) = (self.chunks_embedded, self.chunks_reused) {
             lines.push(format!(
@@ -65,6 +71,11 @@ impl IngestReport {
             lines.push(format!("failed {}: {}", failed.document, failed.reason));
         }
         lines
+    }
+
+    /// Documents that were found, stored or deleted.
+    fn seen(&self) -> usize {
+        self.added + self.replaced + self.unchanged + self.deleted + self.failed.len()
     }
 
     pub(crate) fn fail(&mut self, document: impl Into<String>, reason: impl Into<String>) {
@@ -93,5 +104,7 @@ mod tests {
         let lines = report.lines();
         assert_eq!(lines[1], "2 chunks embedded, 1 had an embedding already");
         assert_eq!(lines[2], "failed a.md: not valid UTF-8");
+        let nothing = IngestReport::default().lines();
+        assert!(nothing[1].starts_with("no documents found"), "{nothing:?}");
     }
 }

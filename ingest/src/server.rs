@@ -7,13 +7,12 @@ use braid_core::{CollectionName, Error, ErrorCode, Format, MetadataValue, NewDoc
 use braid_engine::source;
 use braid_engine::{SourceStep, read_ahead};
 use serde_json::{Map, Value, json};
-use uuid::Uuid;
 
 use crate::args::{IngestArgs, Sources};
 use crate::progress::Bars;
 use crate::remote::{Answer, Remote, segment};
 use crate::report::IngestReport;
-use crate::sync::Present;
+use crate::sync::{Present, refuse_to_empty};
 
 /// Documents in one request.
 const BATCH_DOCUMENTS: usize = 100;
@@ -55,7 +54,13 @@ struct Upload {
     present: Present,
     batch: Vec<Value>,
     batch_bytes: usize,
-    jobs: VecDeque<String>,
+    jobs: VecDeque<Sent>,
+}
+
+/// A job the server works on.
+struct Sent {
+    job: String,
+    documents: u64,
 }
 
 impl Upload {
@@ -108,21 +113,42 @@ impl Upload {
     }
 
     fn send(&mut self) -> Result<()> {
-        if self.batch.is_empty() {
-            return Ok(());
-        }
-        let body = json!({ "documents": std::mem::take(&mut self.batch) });
+        let batch = std::mem::take(&mut self.batch);
         self.batch_bytes = 0;
-        let path = format!("{}/documents", collection_path(&self.args.collection));
-        self.start_job(&path, &body)
+        self.send_documents(batch)
     }
 
-    fn start_job(&mut self, path: &str, body: &Value) -> Result<()> {
-        let key = Uuid::now_v7().to_string();
-        let answer = self.remote.post(path, body, Some(&key))?;
-        self.jobs
-            .push_back(text(&answer.body, "job_id")?.to_owned());
-        self.bars.indexing.inc_length(1);
+    /// Sends documents in one request; in two where the server finds one too large.
+    fn send_documents(&mut self, mut documents: Vec<Value>) -> Result<()> {
+        if documents.is_empty() {
+            return Ok(());
+        }
+        let count = documents.len();
+        let body = json!({ "documents": documents });
+        match self.start_job(&documents_path(&self.args.collection), &body, count) {
+            Err(error) if error.code() == ErrorCode::TooLarge && count == 1 => {
+                let id = text(&documents[0], "id")?.to_owned();
+                self.report.fail(id, error.message());
+                Ok(())
+            }
+            Err(error) if error.code() == ErrorCode::TooLarge => {
+                drop(body);
+                let second = documents.split_off(count / 2);
+                self.send_documents(documents)?;
+                self.send_documents(second)
+            }
+            sent => sent,
+        }
+    }
+
+    fn start_job(&mut self, path: &str, body: &Value, documents: usize) -> Result<()> {
+        let answer = self.remote.post_patiently(path, body)?;
+        let documents = documents as u64;
+        self.jobs.push_back(Sent {
+            job: text(&answer.body, "job_id")?.to_owned(),
+            documents,
+        });
+        self.bars.indexing.inc_length(documents);
         if self.jobs.len() >= MOST_JOBS {
             self.settle_oldest()
         } else {
@@ -132,63 +158,35 @@ impl Upload {
 
     /// Follows the oldest job to its end.
     fn settle_oldest(&mut self) -> Result<()> {
-        let Some(id) = self.jobs.pop_front() else {
+        let Some(sent) = self.jobs.pop_front() else {
             return Ok(());
         };
-        let path = format!("/v1/jobs/{}", segment(&id));
+        let path = format!("/v1/jobs/{}", segment(&sent.job));
         loop {
             let job = self.remote.get(&path)?.body;
             if text(&job, "state")? != "running" {
-                self.bars.indexing.inc(1);
-                return self.count(&job);
+                self.bars.indexing.inc(sent.documents);
+                return count(&mut self.report, &job);
             }
             std::thread::sleep(POLL);
         }
     }
 
-    fn count(&mut self, job: &Value) -> Result<()> {
-        let items = job
-            .get("items")
-            .and_then(Value::as_array)
-            .ok_or_else(|| unexpected("items"))?;
-        for item in items {
-            match text(item, "status")? {
-                "indexed" if item.get("change").and_then(Value::as_str) == Some("replaced") => {
-                    self.report.replaced += 1;
-                }
-                "indexed" if item.get("change").and_then(Value::as_str) == Some("deleted") => {
-                    self.report.deleted += 1;
-                }
-                "indexed" => self.report.added += 1,
-                "skipped" => self.report.unchanged += 1,
-                _ => {
-                    let reason = item
-                        .get("reason")
-                        .and_then(Value::as_str)
-                        .unwrap_or("no reason");
-                    let (id, reason) = (text(item, "id")?.to_owned(), reason.to_owned());
-                    self.report.fail(id, reason);
-                }
-            }
-        }
-        Ok(())
-    }
-
     fn finish(mut self) -> Result<IngestReport> {
         self.send()?;
         if self.args.sync {
+            refuse_to_empty(&self.present, self.report.failed.len())?;
             self.delete_gone()?;
         }
         while !self.jobs.is_empty() {
             self.settle_oldest()?;
         }
-        self.bars.finish();
         self.report.seconds = self.start.elapsed().as_secs_f64();
         Ok(self.report)
     }
 
     fn delete_gone(&mut self) -> Result<()> {
-        let base = format!("{}/documents", collection_path(&self.args.collection));
+        let base = documents_path(&self.args.collection);
         let mut gone = Vec::new();
         let mut cursor: Option<String> = None;
         loop {
@@ -219,10 +217,34 @@ impl Upload {
             }
         }
         for ids in gone.chunks(1000) {
-            self.start_job(&format!("{base}/delete"), &json!({ "ids": ids }))?;
+            self.start_job(&format!("{base}/delete"), &json!({ "ids": ids }), ids.len())?;
         }
         Ok(())
     }
+}
+
+/// Counts what a job did.
+fn count(report: &mut IngestReport, job: &Value) -> Result<()> {
+    let items = job
+        .get("items")
+        .and_then(Value::as_array)
+        .ok_or_else(|| unexpected("items"))?;
+    for item in items {
+        match text(item, "status")? {
+            "indexed" => match text(item, "change")? {
+                "created" => report.added += 1,
+                "replaced" => report.replaced += 1,
+                "deleted" => report.deleted += 1,
+                _ => return Err(unexpected("change")),
+            },
+            "skipped" => report.unchanged += 1,
+            _ => report.fail(
+                text(item, "id")?,
+                text(item, "reason").unwrap_or("no reason"),
+            ),
+        }
+    }
+    Ok(())
 }
 
 /// A collection that exists with other settings is the one to write.
@@ -238,6 +260,10 @@ fn ignore_other_settings(error: Error) -> Result<Answer> {
 
 fn collection_path(collection: &CollectionName) -> String {
     format!("/v1/collections/{}", segment(collection.as_str()))
+}
+
+fn documents_path(collection: &CollectionName) -> String {
+    format!("{}/documents", collection_path(collection))
 }
 
 fn document_json(document: NewDocument) -> Value {
@@ -284,4 +310,33 @@ fn unexpected(key: &str) -> Error {
         format!("the server's answer has no {key:?}"),
     )
     .with_help("check that the server and this command have the same version")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_is_counted_by_what_each_change_was() {
+        let item = |id: &str, status: &str, change: Option<&str>, reason: Option<&str>| json!({"id": id, "status": status, "change": change, "reason": reason});
+        let job = json!({"items": [
+            item("a", "indexed", Some("created"), None),
+            item("b", "indexed", Some("replaced"), None),
+            item("c", "indexed", Some("deleted"), None),
+            item("d", "skipped", Some("unchanged"), None),
+            item("e", "failed", Some("created"), Some("poison")),
+            item("f", "rejected", None, Some("empty")),
+        ]});
+        let mut report = IngestReport::default();
+        count(&mut report, &job).unwrap();
+        let counts = [
+            report.added,
+            report.replaced,
+            report.deleted,
+            report.unchanged,
+        ];
+        assert_eq!(counts, [1, 1, 1, 1]);
+        let failed: Vec<_> = report.failed.iter().map(|it| it.reason.as_str()).collect();
+        assert_eq!(failed, ["poison", "empty"]);
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use braid_core::{Error, Result};
 use braid_engine::source::SourceFailure;
 
 /// Ids the sources have, readable or not.
@@ -34,6 +35,18 @@ impl Present {
             None => Ok(!self.ids.contains(id)),
         }
     }
+}
+
+/// Sources without a single document are more likely a wrong path or a disk that is not mounted
+/// than a wish to delete everything.
+pub(crate) fn refuse_to_empty(present: &Present, failures: usize) -> Result<()> {
+    if present.ids.is_empty() && failures == 0 {
+        return Err(Error::invalid(
+            "--sync with sources that have no document would delete every document",
+        )
+        .with_help("check PATHS, or delete the collection with `braid collection delete`"));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

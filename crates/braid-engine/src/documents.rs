@@ -11,6 +11,7 @@ use braid_indexing::{IngestOutcome, IngestRequest, Progress};
 use braid_query::{RankRequest, RetrieveRequest, RetrieveResponse, StageRankings};
 use tokio::sync::watch;
 
+use crate::collections::not_found;
 use crate::engine::Engine;
 
 impl Engine {
@@ -154,7 +155,14 @@ impl Engine {
     /// [`InvalidRequest`](ErrorCode::InvalidRequest), [`CollectionNotFound`](ErrorCode::CollectionNotFound), or the error of
     /// the legs when none could answer.
     pub async fn retrieve(&self, request: RetrieveRequest) -> Result<RetrieveResponse> {
-        self.inner.retriever.retrieve(request).await
+        let collection = request.collection.clone();
+        let answered = self.inner.retriever.retrieve(request).await;
+        answered.map_err(
+            |error| match error.code() == ErrorCode::CollectionNotFound {
+                true => not_found(&collection),
+                false => error,
+            },
+        )
     }
 
     /// Ranks documents per stage for evaluation, through the same pipeline.

@@ -1,7 +1,7 @@
 //! Loading many documents: batched staging with one report.
 
 use braid_core::operation::ChangeOutcome;
-use braid_core::ports::{JobItemStatus, NewJob, Recorded};
+use braid_core::ports::{JobChange, JobItemStatus, NewJob, Recorded};
 use braid_core::{CollectionName, DocumentId, Error, JobId, NewDocument, Result, Sequence};
 use braid_indexing::{IngestOutcome, IngestRequest};
 use braid_readers::source::{Documents, SourceDocument, SourceFailure};
@@ -64,6 +64,15 @@ impl LoadReport {
     /// Documents looked at.
     pub fn seen(&self) -> usize {
         self.added + self.replaced + self.unchanged + self.failed.len()
+    }
+
+    /// A document counts once: as failed where it was stored and could not be indexed.
+    fn take_back(&mut self, change: Option<JobChange>) {
+        match change {
+            Some(JobChange::Created) => self.added -= 1,
+            Some(JobChange::Replaced) => self.replaced -= 1,
+            Some(JobChange::Deleted | JobChange::Unchanged) | None => {}
+        }
     }
 
     fn add(&mut self, outcome: IngestOutcome) -> Result<()> {
@@ -204,6 +213,7 @@ impl Loader {
         for job in std::mem::take(&mut self.jobs) {
             for item in self.engine.job(job).await?.items {
                 if let JobItemStatus::Failed(reason) = item.status {
+                    self.report.take_back(item.change);
                     self.report.failed.push((item.document, reason));
                 }
             }

@@ -8,7 +8,12 @@ use clap::{Args, Parser, Subcommand};
 
 /// Hybrid-search retrieval for RAG: BM25 and embeddings, fused, re-ranked, cited, measured.
 #[derive(Debug, Parser)]
-#[command(name = "braid", version, propagate_version = true)]
+#[command(
+    name = "braid",
+    version,
+    after_help = "Exit status: 0 done, 1 failed, 2 wrong usage, 3 partly done (some documents failed), \
+                  130 or 143 stopped by SIGINT or SIGTERM"
+)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -18,19 +23,34 @@ pub(crate) struct Cli {
 
 /// Options of every command.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
     /// Configuration file [default: ./braid.toml if there is one]
-    #[arg(long, global = true, value_name = "F", env = "BRAID_CONFIG")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "F",
+        env = "BRAID_CONFIG",
+        hide_env_values = true
+    )]
     pub(crate) config: Option<PathBuf>,
     /// Data directory; has one owner at a time [default: ./data]
     #[arg(long, global = true, value_name = "D")]
     pub(crate) data_dir: Option<PathBuf>,
     /// Override one setting, repeatable: SECTION.KEY=VALUE
-    #[arg(long = "set", global = true, value_name = "S.K=V")]
-    pub(crate) set: Vec<String>,
+    #[arg(long = "set", global = true, value_name = "S.K=V", value_parser = assignment)]
+    pub(crate) set: Vec<(String, String)>,
     /// Log level, such as warn, info or debug
     #[arg(long, global = true, value_name = "L")]
     pub(crate) log_level: Option<String>,
+}
+
+/// `section.key=value`.
+fn assignment(argument: &str) -> Result<(String, String), String> {
+    argument
+        .split_once('=')
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .ok_or_else(|| "it is not SECTION.KEY=VALUE".to_owned())
 }
 
 /// What to do.
@@ -39,8 +59,14 @@ pub(crate) enum Command {
     /// Serve the HTTP API and the playground
     Serve(ServeArgs),
     /// Ingest files, folders, JSONL or BEIR corpora
+    ///
+    /// Documents are durable as they are read; the command ends when they are retrievable. Running
+    /// it again embeds and writes only what changed, and goes on where it was stopped.
     Ingest(IngestCommand),
     /// Retrieve cited passages for a query
+    ///
+    /// Without --server the data directory and the models are opened for this one query, and
+    /// re-ranking is waited for: retrieve.rerank_deadline_ms is for servers.
     Retrieve(RetrieveArgs),
     /// Measure retrieval quality
     Eval(braid_eval::cli::EvalArgs),
@@ -90,7 +116,7 @@ pub(crate) struct RetrieveArgs {
     #[arg(long, value_name = "URL")]
     pub(crate) server: Option<String>,
     /// How many hits
-    #[arg(long, short = 'k', value_name = "N")]
+    #[arg(long, short = 'k', value_name = "N", allow_negative_numbers = true)]
     pub(crate) top_k: Option<usize>,
     /// Which legs: lexical, dense or hybrid
     #[arg(long, value_name = "M", value_parser = ["lexical", "dense", "hybrid"])]
@@ -101,6 +127,9 @@ pub(crate) struct RetrieveArgs {
     /// Do not re-rank
     #[arg(long)]
     pub(crate) no_rerank: bool,
+    /// Most milliseconds for re-ranking [default: no limit; the server's with --server]
+    #[arg(long, value_name = "MS", conflicts_with = "no_rerank")]
+    pub(crate) rerank_deadline_ms: Option<u64>,
     /// Show each hit's rank and score at every stage
     #[arg(long)]
     pub(crate) explain: bool,
@@ -116,6 +145,9 @@ pub(crate) enum CollectionCommand {
     Create(CreateArgs),
     /// List collections with their counters
     List {
+        /// Ask a running server instead of opening a data directory
+        #[arg(long, value_name = "URL")]
+        server: Option<String>,
         /// Print as JSON
         #[arg(long)]
         json: bool,
@@ -124,12 +156,16 @@ pub(crate) enum CollectionCommand {
     Delete {
         /// Its name
         name: CollectionName,
+        /// Ask a running server instead of opening a data directory
+        #[arg(long, value_name = "URL")]
+        server: Option<String>,
         /// Print as JSON
         #[arg(long)]
         json: bool,
     },
-    /// Build a collection's indexes anew from the ledger, with the configured chunking and the
-    /// models in use, and switch to them
+    /// Build a collection's indexes anew from the ledger and switch to them
+    ///
+    /// With the configured embedder; what it embedded before is not embedded again.
     Rebuild {
         /// Its name
         name: CollectionName,
@@ -159,6 +195,9 @@ pub(crate) struct CreateArgs {
     /// Tokens repeated from the chunk before
     #[arg(long, value_name = "N")]
     pub(crate) overlap_tokens: Option<usize>,
+    /// Ask a running server instead of opening a data directory
+    #[arg(long, value_name = "URL")]
+    pub(crate) server: Option<String>,
     /// Print as JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -170,6 +209,9 @@ pub(crate) struct InCollection {
     /// The collection
     #[arg(long, short, default_value = "default")]
     pub(crate) collection: CollectionName,
+    /// Ask a running server instead of opening a data directory
+    #[arg(long, value_name = "URL")]
+    pub(crate) server: Option<String>,
     /// Print as JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -213,6 +255,9 @@ pub(crate) enum ModelsCommand {
     Pull {
         /// Its name
         name: String,
+        /// Print as JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Check every file of every model, or of one, against its manifest, and its probes
     Verify {

@@ -4,6 +4,7 @@ mod args;
 mod commands;
 mod open;
 mod output;
+mod signals;
 
 use std::process::ExitCode;
 
@@ -12,16 +13,20 @@ use braid_config::Settings;
 use braid_core::Result;
 use braid_engine::{LoadModels, retrieve_defaults};
 use braid_eval::cli::{CompareArgs, EvalCommand, RunArgs};
-use braid_ingest::Target;
 use braid_ingest::remote::Remote;
+use braid_ingest::{IngestReport, Target};
 use clap::Parser;
 
 use crate::args::{Cli, Command, Global, IngestCommand};
-use crate::open::{load_settings, with_engine};
+use crate::open::{Directory, load_settings, with_engine};
 use crate::output::Exit;
+use crate::signals::Signals;
 
 fn main() -> anyhow::Result<ExitCode> {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return Ok(output::usage(&error).into()),
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("braid-async")
@@ -55,17 +60,29 @@ async fn run(cli: Cli) -> Result<Exit> {
 
 async fn ingest(settings: &Settings, command: IngestCommand) -> Result<Exit> {
     let args = &command.ingest;
-    let report = match &command.server {
-        Some(url) => braid_ingest::run(args, Target::Server(Remote::new(url)?)).await?,
-        None => {
-            with_engine(settings, LoadModels::Embedder, async |engine| {
-                braid_ingest::run(args, Target::Local(engine.clone())).await
-            })
-            .await?
-        }
+    let Some(url) = &command.server else {
+        let directory = Directory::Made(LoadModels::Embedder);
+        return with_engine(settings, directory, async |engine| {
+            let report = braid_ingest::run(args, Target::Local(engine.clone())).await?;
+            print_ingested(&report, args.json)
+        })
+        .await;
     };
-    if args.json {
-        output::json(&report)?;
+    let signals = Signals::watch()?;
+    tokio::select! {
+        report = braid_ingest::run(args, Target::Server(Remote::new(url)?)) => {
+            print_ingested(&report?, args.json)
+        }
+        stop = signals.stop() => {
+            output::note("stopped: what the server acknowledged is durable; run the command again to go on");
+            Ok(Exit::Stopped(stop))
+        }
+    }
+}
+
+fn print_ingested(report: &IngestReport, json: bool) -> Result<Exit> {
+    if json {
+        output::json(report)?;
     } else {
         report.lines().iter().for_each(output::line);
     }
@@ -84,17 +101,20 @@ async fn evaluate(settings: &Settings, global: &Global, args: RunArgs) -> Result
     } else {
         LoadModels::Embedder
     };
-    let report = with_engine(&settings, models, async |engine| prepared.run(engine).await).await?;
-    if args.json {
-        output::json(&report)?;
-    } else {
-        output::line(report.table());
-    }
-    Ok(if report.failed.is_empty() {
-        Exit::Done
-    } else {
-        Exit::Partly
+    with_engine(&settings, Directory::Made(models), async |engine| {
+        let report = prepared.run(engine).await?;
+        if args.json {
+            output::json(&report)?;
+        } else {
+            output::line(report.table());
+        }
+        Ok(if report.failed.is_empty() {
+            Exit::Done
+        } else {
+            Exit::Partly
+        })
     })
+    .await
 }
 
 fn compare(args: &CompareArgs) -> Result<Exit> {

@@ -1,22 +1,32 @@
 //! From the command line to settings, and from settings to an open engine.
 
+use std::path::Path;
 use std::time::Duration;
 
 use braid_config::{LogFormat, Overrides, Settings};
-use braid_core::{Error, Result};
+use braid_core::{Error, ErrorCode, Result};
 use braid_engine::{Engine, LoadModels, OpenOptions};
 use braid_runtime::telemetry;
 use braid_server::ServerOptions;
 use tempfile::TempDir;
 
-use crate::args::{Cli, Command, Global};
+use crate::args::{Cli, Command};
+use crate::output::{self, Exit};
+use crate::signals::Signals;
+
+/// Said when a signal ends a command.
+pub(crate) const STOPPED: &str = "stopped: what was stored stays stored and is indexed when the \
+     data directory is next opened; run the command again to go on";
 
 /// Settings from defaults, file, environment and flags.
 ///
 /// # Errors
 /// `InvalidRequest` with everything that is wrong, each with where it is.
 pub(crate) fn load_settings(cli: &Cli) -> Result<Settings> {
-    let mut flags = set_flags(&cli.global)?;
+    let set = cli.global.set.iter().cloned();
+    let mut flags: Vec<_> = set
+        .map(|(key, value)| ("--set".to_owned(), key, value))
+        .collect();
     let mut flag = |name: &str, key: &str, value: Option<String>| {
         if let Some(value) = value {
             flags.push((name.to_owned(), key.to_owned(), value));
@@ -49,17 +59,6 @@ pub(crate) fn load_settings(cli: &Cli) -> Result<Settings> {
     })
 }
 
-/// `--set section.key=value`.
-fn set_flags(global: &Global) -> Result<Vec<(String, String, String)>> {
-    let parse = |argument: &String| match argument.split_once('=') {
-        Some((key, value)) => Ok(("--set".to_owned(), key.to_owned(), value.to_owned())),
-        None => Err(Error::invalid(format!(
-            "--set {argument:?} is not SECTION.KEY=VALUE"
-        ))),
-    };
-    global.set.iter().map(parse).collect()
-}
-
 /// Sends log lines to standard error. Commands that print results log warnings only, unless told
 /// otherwise.
 ///
@@ -80,20 +79,52 @@ pub(crate) fn install_tracing(cli: &Cli, settings: &Settings) -> Result<()> {
     telemetry::install_tracing(level, format)
 }
 
-/// Opens the engine, runs `work` with it, and closes it whatever came of that.
-pub(crate) async fn with_engine<T>(
+/// What a command needs of the data directory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Directory {
+    /// It is made where it does not exist.
+    Made(LoadModels),
+    /// It must be there: a mistyped path is said to be one, not filled with an empty directory.
+    Found(LoadModels),
+}
+
+/// Opens the engine, runs `work` with it, and closes it whatever came of that, a signal included.
+pub(crate) async fn with_engine(
     settings: &Settings,
-    models: LoadModels,
-    work: impl AsyncFnOnce(&Engine) -> Result<T>,
-) -> Result<T> {
+    directory: Directory,
+    work: impl AsyncFnOnce(&Engine) -> Result<Exit>,
+) -> Result<Exit> {
+    let models = match directory {
+        Directory::Made(models) => models,
+        Directory::Found(models) => {
+            find_data_dir(&settings.storage.data_dir)?;
+            models
+        }
+    };
+    let signals = Signals::watch()?;
     let options = OpenOptions {
         models,
         ..OpenOptions::default()
     };
     let engine = Engine::open(settings, options).await?;
-    let done = work(&engine).await;
+    let done = tokio::select! {
+        done = work(&engine) => done,
+        stop = signals.stop() => {
+            output::note(STOPPED);
+            Ok(Exit::Stopped(stop))
+        }
+    };
     engine.close().await;
     done
+}
+
+fn find_data_dir(directory: &Path) -> Result<()> {
+    if directory.join("ledger").is_dir() {
+        return Ok(());
+    }
+    let message = format!("there is no data in {}", directory.display());
+    let help = "run `braid ingest PATH` first, or name the data directory with --data-dir";
+    Err(Error::new(ErrorCode::Unavailable, message).with_help(help))
 }
 
 /// Settings of an evaluation: a temporary data directory, removed afterwards, unless one was named.
@@ -101,7 +132,7 @@ pub(crate) async fn with_engine<T>(
 /// # Errors
 /// `Unavailable` when no temporary directory can be made.
 pub(crate) fn eval_settings(
-    cli_data_dir: Option<&std::path::Path>,
+    cli_data_dir: Option<&Path>,
     settings: &Settings,
 ) -> Result<(Settings, Option<TempDir>)> {
     if cli_data_dir.is_some() {
@@ -109,7 +140,7 @@ pub(crate) fn eval_settings(
     }
     let temporary = tempfile::tempdir().map_err(|error| {
         Error::new(
-            braid_core::ErrorCode::Unavailable,
+            ErrorCode::Unavailable,
             format!("cannot make a temporary directory: {error}"),
         )
         .with_help("name one with --data-dir")

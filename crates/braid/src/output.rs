@@ -1,10 +1,31 @@
 //! Printing: results to standard output, errors to standard error in one line.
 
+use std::error::Error as _;
 use std::io::Write;
 use std::process::ExitCode;
 
 use braid_core::{Error, ErrorCode, Result};
 use serde::Serialize;
+
+use crate::signals::Stop;
+
+/// Prints what clap has to say: help and version as they are, wrong usage as one line.
+pub(crate) fn usage(error: &clap::Error) -> Exit {
+    if !error.use_stderr() {
+        // A reader that has gone away is not an error.
+        let _ = error.print();
+        return Exit::Done;
+    }
+    if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let _ = error.print();
+        return Exit::Usage;
+    }
+    let text = error.render().to_string();
+    let wanted = |line: &&str| !line.is_empty() && !line.starts_with("For more information");
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(wanted).collect();
+    note(format!("{} (see --help)", lines.join("; ")));
+    Exit::Usage
+}
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +38,8 @@ pub(crate) enum Exit {
     Usage,
     /// Some documents failed.
     Partly,
+    /// Stopped by a signal.
+    Stopped(Stop),
 }
 
 impl From<Exit> for ExitCode {
@@ -26,6 +49,7 @@ impl From<Exit> for ExitCode {
             Exit::Failed => 1,
             Exit::Usage => 2,
             Exit::Partly => 3,
+            Exit::Stopped(stop) => stop.exit_status(),
         })
     }
 }
@@ -46,18 +70,44 @@ pub(crate) fn json(value: &impl Serialize) -> Result<()> {
     Ok(())
 }
 
-/// Prints an error, every bad field included, and says how the command ended.
+/// Prints an error and says how the command ended: one line, with the cause where the message does
+/// not say it; where several fields are bad, one line each.
 pub(crate) fn failure(error: &Error) -> Exit {
-    let mut err = std::io::stderr().lock();
-    let _ = writeln!(err, "error: {error}");
-    for field in error.fields().iter().skip(1) {
-        let _ = writeln!(err, "error: {}: {}", field.pointer, field.detail);
+    match error.fields() {
+        fields @ [_, _, ..] => fields
+            .iter()
+            .for_each(|field| note(format!("error: {}: {}", field.pointer, field.detail))),
+        [] | [_] => note(format!("error: {}", one_line(error))),
     }
     let is_usage = matches!(
         error.code(),
         ErrorCode::InvalidRequest | ErrorCode::MalformedJson
     );
     if is_usage { Exit::Usage } else { Exit::Failed }
+}
+
+/// Prints a line to standard error.
+pub(crate) fn note(text: impl AsRef<str>) {
+    let _ = writeln!(std::io::stderr().lock(), "{}", text.as_ref());
+}
+
+/// The message, each cause that it does not already contain, and the help.
+fn one_line(error: &Error) -> String {
+    let mut text = error.message().to_owned();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let reason = error.to_string();
+        if !text.contains(&reason) {
+            text.push_str(": ");
+            text.push_str(&reason);
+        }
+        cause = error.source();
+    }
+    if let Some(help) = error.help() {
+        text.push_str("; ");
+        text.push_str(help);
+    }
+    text.lines().map(str::trim).collect::<Vec<_>>().join(" ")
 }
 
 /// Rows as columns as wide as their widest cell.
@@ -77,5 +127,21 @@ pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) {
     line(render(header.to_vec()));
     for row in rows {
         line(render(row.iter().map(String::as_str).collect()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_line_with_its_cause_once() {
+        let cause = std::io::Error::other("disk\non fire");
+        let error = Error::internal("cannot commit")
+            .with_source(cause)
+            .with_help("buy another");
+        assert_eq!(one_line(&error), "cannot commit: disk on fire; buy another");
+        let said = Error::internal("cannot commit: no").with_source(std::io::Error::other("no"));
+        assert_eq!(one_line(&said), "cannot commit: no");
     }
 }

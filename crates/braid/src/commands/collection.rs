@@ -2,77 +2,129 @@
 
 use braid_config::Settings;
 use braid_core::ports::Recorded;
-use braid_core::{CollectionSettings, Error, Result};
-use braid_engine::{CollectionInfo, Engine, LoadModels, RebuildProgress};
-use braid_server::dto::collections::{CollectionAnswer, CollectionsAnswer, DeletedAnswer};
+use braid_core::{CollectionName, Error, ErrorCode, Result};
+use braid_engine::{LoadModels, RebuildProgress};
+use braid_ingest::remote::segment;
+use braid_server::dto::collections::{
+    ChunkingBody, CollectionAnswer, CollectionBody, CollectionsAnswer, DeletedAnswer,
+};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::args::{CollectionCommand, CreateArgs};
-use crate::open::with_engine;
+use crate::commands::ask;
+use crate::open::{Directory, with_engine};
 use crate::output::{self, Exit};
 
 pub(crate) async fn run(settings: &Settings, command: CollectionCommand) -> Result<Exit> {
-    let models = match command {
-        CollectionCommand::List { .. } | CollectionCommand::Delete { .. } => LoadModels::None,
-        CollectionCommand::Create(_) | CollectionCommand::Rebuild { .. } => LoadModels::Embedder,
-    };
-    with_engine(settings, models, async |engine| match command {
-        CollectionCommand::Create(args) => create(engine, args).await,
-        CollectionCommand::List { json } => list(engine, json).await,
-        CollectionCommand::Delete { name, json } => {
-            let deleted = matches!(
-                engine.delete_collection(&name, None).await?,
-                Recorded::Done(true)
-            );
-            if json {
-                output::json(&DeletedAnswer { deleted })?;
-            } else if deleted {
+    match command {
+        CollectionCommand::Create(args) => create(settings, args).await,
+        CollectionCommand::List { server, json } => list(settings, server, json).await,
+        CollectionCommand::Delete { name, server, json } => {
+            let exit = delete(settings, name.clone(), server).await?;
+            if exit == Exit::Done && json {
+                output::json(&DeletedAnswer { deleted: true })?;
+            } else if exit == Exit::Done {
                 output::line(format!("deleted {name}"));
-            } else {
-                output::line(format!("there is no collection {name}"));
             }
-            Ok(if deleted { Exit::Done } else { Exit::Failed })
+            Ok(exit)
         }
         CollectionCommand::Rebuild {
             name,
             with_configured_settings,
             json,
         } => {
-            let settings = with_configured_settings.then(|| engine.default_collection_settings());
-            let bar = rebuild_bar();
-            let collection = engine
-                .rebuild(&name, settings, move |at| show(&bar, at))
-                .await?;
-            print(engine.collection_info(&collection.name).await?, json)
+            let directory = Directory::Found(LoadModels::Embedder);
+            with_engine(settings, directory, async |engine| {
+                let settings =
+                    with_configured_settings.then(|| engine.default_collection_settings());
+                let bar = rebuild_bar();
+                engine
+                    .rebuild(&name, settings, move |at| show(&bar, at))
+                    .await?;
+                print(&engine.collection_info(&name).await?.into(), json)
+            })
+            .await
         }
+    }
+}
+
+async fn create(settings: &Settings, args: CreateArgs) -> Result<Exit> {
+    if let Some(url) = &args.server {
+        let path = format!("/v1/collections/{}", segment(args.name.as_str()));
+        let body = serde_json::to_value(body(&args))
+            .map_err(|error| Error::internal("cannot write as JSON").with_source(error))?;
+        let made = ask(url, move |remote| remote.put(&path, &body)).await?;
+        return print(&made, args.json);
+    }
+    let directory = Directory::Made(LoadModels::Embedder);
+    with_engine(settings, directory, async |engine| {
+        let settings = body(&args).into_settings(engine.default_collection_settings())?;
+        engine
+            .create_collection(args.name.clone(), settings, None)
+            .await?;
+        let made = engine.collection_info(&args.name).await?;
+        print(&made.into(), args.json)
     })
     .await
 }
 
-async fn create(engine: &Engine, args: CreateArgs) -> Result<Exit> {
-    let defaults = engine.default_collection_settings();
-    let mut chunking = defaults.chunking;
-    chunking.strategy = args.strategy.unwrap_or(chunking.strategy);
-    chunking.target_tokens = args.target_tokens.unwrap_or(chunking.target_tokens);
-    chunking.overlap_tokens = args.overlap_tokens.unwrap_or(chunking.overlap_tokens);
-    let settings = CollectionSettings {
-        language: args.language.unwrap_or(defaults.language),
-        chunking,
-    };
-    match engine
-        .create_collection(args.name.clone(), settings, None)
-        .await?
-    {
-        Recorded::Done(_) => print(engine.collection_info(&args.name).await?, args.json),
-        Recorded::Replayed(_) => Err(Error::internal("an unguarded write was replayed")),
+fn body(args: &CreateArgs) -> CollectionBody {
+    CollectionBody {
+        language: args.language.map(|language| language.to_string()),
+        chunking: Some(ChunkingBody {
+            strategy: args.strategy.map(|strategy| strategy.as_str().to_owned()),
+            target_tokens: args.target_tokens,
+            overlap_tokens: args.overlap_tokens,
+        }),
     }
 }
 
-async fn list(engine: &Engine, json: bool) -> Result<Exit> {
-    let infos = engine.collections().await?;
+/// Deletes a collection that exists.
+async fn delete(settings: &Settings, name: CollectionName, server: Option<String>) -> Result<Exit> {
+    if let Some(url) = &server {
+        let path = format!("/v1/collections/{}", segment(name.as_str()));
+        let answer: DeletedAnswer = ask(url, move |remote| remote.delete(&path)).await?;
+        return was_deleted(&name, answer.deleted);
+    }
+    with_engine(
+        settings,
+        Directory::Found(LoadModels::None),
+        async |engine| {
+            let deleted = engine.delete_collection(&name, None).await?;
+            was_deleted(&name, matches!(deleted, Recorded::Done(true)))
+        },
+    )
+    .await
+}
+
+fn was_deleted(name: &CollectionName, deleted: bool) -> Result<Exit> {
+    if deleted {
+        return Ok(Exit::Done);
+    }
+    let message = format!("there is no collection {name}");
+    Err(Error::new(ErrorCode::CollectionNotFound, message))
+}
+
+async fn list(settings: &Settings, server: Option<String>, json: bool) -> Result<Exit> {
+    if let Some(url) = &server {
+        let listed: CollectionsAnswer = ask(url, |remote| remote.get("/v1/collections")).await?;
+        return print_list(listed, json);
+    }
+    with_engine(
+        settings,
+        Directory::Found(LoadModels::None),
+        async |engine| {
+            let infos = engine.collections().await?.into_iter();
+            let collections = infos.map(CollectionAnswer::from).collect();
+            print_list(CollectionsAnswer { collections }, json)
+        },
+    )
+    .await
+}
+
+fn print_list(answer: CollectionsAnswer, json: bool) -> Result<Exit> {
     if json {
-        let collections = infos.into_iter().map(CollectionAnswer::from).collect();
-        output::json(&CollectionsAnswer { collections })?;
+        output::json(&answer)?;
         return Ok(Exit::Done);
     }
     let header = [
@@ -84,8 +136,7 @@ async fn list(engine: &Engine, json: bool) -> Result<Exit> {
         "language",
         "generation",
     ];
-    let rows = infos.into_iter().map(|info| {
-        let answer = CollectionAnswer::from(info);
+    let rows = answer.collections.into_iter().map(|answer| {
         vec![
             answer.name,
             answer.documents.to_string(),
@@ -100,10 +151,9 @@ async fn list(engine: &Engine, json: bool) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn print(info: CollectionInfo, json: bool) -> Result<Exit> {
-    let answer = CollectionAnswer::from(info);
+fn print(answer: &CollectionAnswer, json: bool) -> Result<Exit> {
     if json {
-        output::json(&answer)?;
+        output::json(answer)?;
     } else {
         output::line(format!(
             "{}: {} documents, {} chunks, {} analyzer, chunking {} of {} tokens, generation {}",

@@ -5,6 +5,7 @@ use braid_core::Result;
 use braid_engine::model_files::{ModelKind, ModelStatus, ModelStore, ModelSummary};
 use braid_engine::model_store;
 use serde::Serialize;
+use serde_json::json;
 
 use crate::args::ModelsCommand;
 use crate::output::{self, Exit};
@@ -39,9 +40,13 @@ pub(crate) fn run(settings: &Settings, command: ModelsCommand) -> Result<Exit> {
     let store = model_store(settings);
     match command {
         ModelsCommand::List { json } => list(&store, json),
-        ModelsCommand::Pull { name } => {
+        ModelsCommand::Pull { name, json } => {
             let model = store.pull(&name)?;
-            output::line(format!("{} is in {}", model.name, model.path.display()));
+            if json {
+                output::json(&json!({ "name": model.name, "path": model.path }))?;
+            } else {
+                output::line(format!("{} is in {}", model.name, model.path.display()));
+            }
             Ok(Exit::Done)
         }
         ModelsCommand::Verify { name, json } => verify(&store, name, json),

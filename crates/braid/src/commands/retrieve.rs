@@ -3,27 +3,24 @@
 use braid_config::Settings;
 use braid_core::{Error, Result};
 use braid_engine::{LoadModels, retrieve_defaults};
-use braid_ingest::remote::Remote;
 use braid_server::dto::retrieve::{HitBody, RetrieveAnswer, RetrieveBody, ScoreBody};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::args::RetrieveArgs;
-use crate::open::with_engine;
+use crate::commands::ask;
+use crate::open::{Directory, with_engine};
 use crate::output::{self, Exit};
 
 pub(crate) async fn run(settings: &Settings, args: RetrieveArgs) -> Result<Exit> {
     let body = body(&args)?;
-    let answer = match &args.server {
-        Some(url) => ask_server(url, body).await?,
-        None => ask_directory(settings, body, args.explain).await?,
-    };
-    if args.json {
-        output::json(&answer)?
-    } else {
-        print(&answer)
+    match &args.server {
+        Some(url) => {
+            let answer = ask(url, move |remote| remote.post("/retrieve", &body, None)).await?;
+            print(&answer, args.json)
+        }
+        None => ask_directory(settings, body, &args).await,
     }
-    Ok(Exit::Done)
 }
 
 /// The request as the API takes it: both ways to ask go through the same checks.
@@ -42,6 +39,9 @@ fn body(args: &RetrieveArgs) -> Result<Value> {
     if args.no_rerank {
         body["rerank"] = json!({ "enabled": false });
     }
+    if let Some(deadline_ms) = args.rerank_deadline_ms {
+        body["rerank"] = json!({ "deadline_ms": deadline_ms });
+    }
     if let Some(filter) = &args.filter {
         body["filter"] = serde_json::from_str(filter)
             .map_err(|error| Error::invalid(format!("--filter is not JSON: {error}")))?;
@@ -49,38 +49,36 @@ fn body(args: &RetrieveArgs) -> Result<Value> {
     Ok(body)
 }
 
-async fn ask_directory(settings: &Settings, body: Value, explain: bool) -> Result<RetrieveAnswer> {
+async fn ask_directory(settings: &Settings, body: Value, args: &RetrieveArgs) -> Result<Exit> {
     let defaults = retrieve_defaults(settings)?;
     let body: RetrieveBody = serde_json::from_value(body)
         .map_err(|error| Error::invalid(format!("the request is not valid: {error}")))?;
-    let request = body.into_request(&defaults)?;
+    let mut request = body.into_request(&defaults)?;
+    // The configured deadline is for a server, whose models are warm and whose callers wait.
+    request.rerank.deadline_ms = args.rerank_deadline_ms;
     let models = if request.rerank.enabled {
         LoadModels::All
     } else {
         LoadModels::Embedder
     };
-    with_engine(settings, models, async |engine| {
+    with_engine(settings, Directory::Found(models), async |engine| {
         let response = engine.retrieve(request).await?;
-        Ok(RetrieveAnswer::new(
-            Uuid::now_v7().to_string(),
-            response,
-            explain,
-        ))
+        let id = Uuid::now_v7().to_string();
+        print(&RetrieveAnswer::new(id, response, args.explain), args.json)
     })
     .await
 }
 
-async fn ask_server(url: &str, body: Value) -> Result<RetrieveAnswer> {
-    let remote = Remote::new(url)?;
-    let asked = tokio::task::spawn_blocking(move || remote.post("/retrieve", &body, None));
-    let answer = asked
-        .await
-        .map_err(|error| Error::internal("request stopped").with_source(error))??;
-    serde_json::from_value(answer.body)
-        .map_err(|error| Error::internal("the server's answer has another form").with_source(error))
+fn print(answer: &RetrieveAnswer, json: bool) -> Result<Exit> {
+    if json {
+        output::json(answer)?;
+    } else {
+        print_text(answer);
+    }
+    Ok(Exit::Done)
 }
 
-fn print(answer: &RetrieveAnswer) {
+fn print_text(answer: &RetrieveAnswer) {
     for hit in &answer.hits {
         print_hit(hit);
     }
@@ -125,8 +123,9 @@ fn print_hit(hit: &HitBody) {
             ("fused", scores.fused),
             ("rerank", scores.rerank),
         ];
-        let shown = stages.into_iter().filter_map(|(name, score)| {
-            score.map(|ScoreBody { rank, score }| format!("{name} #{rank} {score:.4}"))
+        let shown = stages.into_iter().map(|(name, score)| match score {
+            Some(ScoreBody { rank, score }) => format!("{name} #{rank} {score:.4}"),
+            None => format!("{name} -"),
         });
         output::line(format!("    {}", shown.collect::<Vec<_>>().join(", ")));
     }

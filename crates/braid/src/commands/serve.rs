@@ -7,10 +7,10 @@ use braid_core::{CollectionName, Error, Result};
 use braid_engine::{Engine, OpenOptions, retrieve_defaults};
 use braid_runtime::telemetry;
 use braid_server::{App, serve as http};
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::open::server_options;
 use crate::output::Exit;
+use crate::signals::Signals;
 
 pub(crate) async fn run(settings: &Settings) -> Result<Exit> {
     let start = Instant::now();
@@ -22,8 +22,9 @@ pub(crate) async fn run(settings: &Settings) -> Result<Exit> {
     engine
         .ensure_collection(&CollectionName::new("default")?)
         .await?;
+    tokio::spawn(telemetry::keep_upkeep(metrics.clone()));
     let app = App::new(engine, server_options(settings), defaults, Some(metrics));
-    let stop = stop_signal()?;
+    let signals = Signals::watch()?;
     let address = listener
         .local_addr()
         .map_err(|error| Error::internal(error.to_string()))?;
@@ -33,22 +34,10 @@ pub(crate) async fn run(settings: &Settings) -> Result<Exit> {
         seconds = start.elapsed().as_secs_f64(),
         "ready"
     );
+    let stop = async move {
+        signals.stop().await;
+    };
     http::serve(listener, app, stop).await?;
     tracing::info!("stopped");
     Ok(Exit::Done)
-}
-
-/// Resolves at SIGINT or SIGTERM. Registered before the server starts, so that none is missed.
-fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static> {
-    let register = |kind| {
-        signal(kind).map_err(|error| Error::internal("cannot watch signals").with_source(error))
-    };
-    let mut interrupt = register(SignalKind::interrupt())?;
-    let mut terminate = register(SignalKind::terminate())?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
 }

@@ -6,7 +6,7 @@ use braid_engine::{Engine, IndexReport, LoadModels, VerifyReport};
 use serde::Serialize;
 
 use crate::args::VerifyArgs;
-use crate::open::with_engine;
+use crate::open::{Directory, with_engine};
 use crate::output::{self, Exit};
 
 /// What was found in one collection.
@@ -29,25 +29,29 @@ struct Difference {
 }
 
 pub(crate) async fn run(settings: &Settings, args: VerifyArgs) -> Result<Exit> {
-    with_engine(settings, LoadModels::Embedder, async |engine| {
-        let mut found = Vec::new();
-        for name in names(engine, args.collection).await? {
-            let report = engine.verify(&name, args.repair).await?;
-            found.push(Found::new(&name, &report));
-        }
-        let swept = if args.repair {
-            engine.sweep().await?
-        } else {
-            0
-        };
-        if args.json {
-            output::json(&found)?
-        } else {
-            print(&found, swept)
-        }
-        let is_sound = found.iter().all(|found| found.sound || found.repaired);
-        Ok(if is_sound { Exit::Done } else { Exit::Failed })
-    })
+    with_engine(
+        settings,
+        Directory::Found(LoadModels::Embedder),
+        async |engine| {
+            let mut found = Vec::new();
+            for name in names(engine, args.collection).await? {
+                let report = engine.verify(&name, args.repair).await?;
+                found.push(Found::new(&name, &report));
+            }
+            let swept = if args.repair {
+                engine.sweep().await?
+            } else {
+                0
+            };
+            if args.json {
+                output::json(&found)?
+            } else {
+                print(&found, swept)
+            }
+            let is_sound = found.iter().all(|found| found.sound || found.repaired);
+            Ok(if is_sound { Exit::Done } else { Exit::Failed })
+        },
+    )
     .await
 }
 
