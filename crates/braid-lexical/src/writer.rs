@@ -1,11 +1,12 @@
 //! The one writer of an index: opened by the first batch, closed by a failure or after idling.
 
 use braid_core::{IndexBatch, LexicalEntry, Result};
+use tantivy::directory::Directory;
 use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
 use tantivy::{Index, IndexWriter, TantivyDocument, TantivyError, Term};
 
 use crate::document::document;
-use crate::error::lexical_error;
+use crate::error::{io_error, lexical_error};
 use crate::schema::{CommitPayload, Fields};
 use braid_text::Analyzer;
 
@@ -104,7 +105,12 @@ impl BatchWriter {
         let mut commit = writer.prepare_commit().map_err(write_error)?;
         commit.set_payload(&payload);
         commit.commit().map_err(write_error)?;
-        Ok(())
+        // Tantivy syncs the files and then renames the list of them into place: the rename itself
+        // is durable only now.
+        let directory = self.index.directory();
+        directory
+            .sync_directory()
+            .map_err(|error| io_error("cannot sync the lexical index", error))
     }
 
     fn delete(&self, writer: &IndexWriter, slot: u32) {
