@@ -13,6 +13,7 @@ use braid_query::{Retriever, RetrieverParts};
 use braid_readers::FormatReader;
 use braid_runtime::{CpuPool, Shutdown};
 
+use crate::durable::{sync_directories, sync_directory};
 use crate::lock::DirectoryLock;
 use crate::models;
 use crate::provider::EmbeddedIndexes;
@@ -62,7 +63,7 @@ pub struct Engine {
 pub(crate) struct Inner {
     pub(crate) default_settings: CollectionSettings,
     pub(crate) ledger: Arc<dyn Ledger>,
-    pub(crate) indexes: Arc<dyn IndexProvider>,
+    pub(crate) indexes: Arc<EmbeddedIndexes>,
     pub(crate) embedder: Arc<dyn Embedder>,
     pub(crate) reranker: Option<Arc<dyn Reranker>>,
     pub(crate) indexer: Indexer,
@@ -89,7 +90,7 @@ impl Engine {
             },
             None => models::load(settings, options.models).await?,
         };
-        let indexes: Arc<dyn IndexProvider> = Arc::new(EmbeddedIndexes::new(
+        let indexes = Arc::new(EmbeddedIndexes::new(
             directory.join("indexes"),
             wiring::index_options(settings),
             Arc::clone(&pool),
@@ -97,7 +98,7 @@ impl Engine {
         let shutdown = Shutdown::new();
         let indexer = Indexer::new(IndexerParts {
             ledger: Arc::clone(&ledger),
-            indexes: Arc::clone(&indexes),
+            indexes: Arc::clone(&indexes) as Arc<dyn IndexProvider>,
             embedder: Arc::clone(&models.embedder),
             reader: Arc::new(FormatReader),
             pool: Arc::clone(&pool),
@@ -109,7 +110,7 @@ impl Engine {
         });
         let retriever = Retriever::new(RetrieverParts {
             ledger: Arc::clone(&ledger),
-            indexes: Arc::clone(&indexes),
+            indexes: Arc::clone(&indexes) as Arc<dyn IndexProvider>,
             embedder: Arc::clone(&models.embedder),
             reranker: models.reranker.clone(),
             pool,
@@ -186,8 +187,17 @@ async fn open_storage(
     let options = wiring::ledger_options(settings);
     let opened = tokio::task::spawn_blocking(move || {
         let lock = DirectoryLock::acquire(&directory)?;
-        let ledger: Arc<dyn Ledger> =
-            Arc::new(LmdbLedger::open(directory.join("ledger"), options)?);
+        let path = directory.join("ledger");
+        let ledger: Arc<dyn Ledger> = Arc::new(LmdbLedger::open(&path, options)?);
+        sync_directories(&path, &directory)?;
+        let parent = directory
+            .canonicalize()
+            .ok()
+            .and_then(|d| d.parent().map(Path::to_owned));
+        if let Some(parent) = parent {
+            // One that may not be read was not made by this process either.
+            let _ = sync_directory(&parent);
+        }
         Ok((lock, ledger))
     });
     opened

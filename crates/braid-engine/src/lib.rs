@@ -7,6 +7,7 @@
 
 mod collections;
 mod documents;
+mod durable;
 mod engine;
 mod load;
 mod lock;

@@ -1,18 +1,21 @@
 //! The embedded profile's indexes: one Tantivy directory and one hannoy environment per collection
 //! generation, under `indexes/COLLECTION-GENERATION/` of the data directory.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use braid_core::{
-    Collection, Error, ErrorCode, IndexKey, IndexProvider, LexicalIndex, Result, VectorStore,
+    Collection, CollectionId, Error, ErrorCode, IndexKey, IndexProvider, LexicalIndex, Result,
+    VectorStore,
 };
 use braid_lexical::{LexicalOptions, TantivyIndex};
 use braid_runtime::CpuPool;
 use braid_vector::{EmbeddedVectors, VectorOptions};
 use tokio::sync::Mutex;
+
+use crate::durable::sync_directories;
 
 /// Options every index of the process shares.
 #[derive(Clone, Debug)]
@@ -25,8 +28,22 @@ pub(crate) struct IndexOptions {
 
 #[derive(Default)]
 struct Open {
+    /// Collections that were deleted: their numbers are never used again, and a query that began
+    /// before the delete must not make empty indexes in their place.
+    deleted: HashSet<CollectionId>,
+    /// Directories moved away so far, to name the next one.
+    removals: u64,
     lexical: HashMap<IndexKey, Arc<dyn LexicalIndex>>,
     vector: HashMap<IndexKey, Arc<dyn VectorStore>>,
+}
+
+impl Open {
+    fn refuse_deleted(&self, collection: &Collection) -> Result<()> {
+        if self.deleted.contains(&collection.id) {
+            return Err(crate::collections::not_found(&collection.name));
+        }
+        Ok(())
+    }
 }
 
 /// Opens each index once and keeps it open.
@@ -45,6 +62,23 @@ impl EmbeddedIndexes {
             pool,
             open: Mutex::default(),
         }
+    }
+
+    /// What `root` stands in.
+    fn data_directory(&self) -> PathBuf {
+        self.root.parent().unwrap_or(&self.root).to_owned()
+    }
+
+    /// Removes the indexes of a collection that was deleted, for good.
+    pub(crate) async fn delete(&self, key: IndexKey) -> Result<()> {
+        self.open.lock().await.deleted.insert(key.collection);
+        self.remove(key).await
+    }
+
+    /// Where a directory waits to be deleted; [`IndexProvider::retain`] deletes what a crash leaves.
+    fn removed_directory(&self, number: u64) -> PathBuf {
+        self.root
+            .join(format!("removed-{}-{number}", std::process::id()))
     }
 
     fn directory(&self, key: IndexKey) -> PathBuf {
@@ -68,6 +102,7 @@ impl IndexProvider for EmbeddedIndexes {
         key: IndexKey,
     ) -> Result<Arc<dyn LexicalIndex>> {
         let mut open = self.open.lock().await;
+        open.refuse_deleted(collection)?;
         if let Some(index) = open.lexical.get(&key) {
             return Ok(Arc::clone(index));
         }
@@ -76,8 +111,13 @@ impl IndexProvider for EmbeddedIndexes {
             language: collection.settings.language,
             ..self.options.lexical
         };
-        let pool = Arc::clone(&self.pool);
-        let index = blocking(move || TantivyIndex::open(&directory, options, pool)).await?;
+        let (pool, root) = (Arc::clone(&self.pool), self.data_directory());
+        let opened = blocking(move || {
+            let index = TantivyIndex::open(&directory, options, pool)?;
+            sync_directories(&directory, &root)?;
+            Ok(index)
+        });
+        let index = opened.await?;
         let index: Arc<dyn LexicalIndex> = index;
         open.lexical.insert(key, Arc::clone(&index));
         Ok(index)
@@ -85,6 +125,7 @@ impl IndexProvider for EmbeddedIndexes {
 
     async fn vector(&self, collection: &Collection, key: IndexKey) -> Result<Arc<dyn VectorStore>> {
         let mut open = self.open.lock().await;
+        open.refuse_deleted(collection)?;
         if let Some(store) = open.vector.get(&key) {
             return Ok(Arc::clone(store));
         }
@@ -93,8 +134,13 @@ impl IndexProvider for EmbeddedIndexes {
             dimension: collection.dimension,
             ..self.options.vector.clone()
         };
-        let pool = Arc::clone(&self.pool);
-        let store = blocking(move || EmbeddedVectors::open(&directory, options, pool)).await?;
+        let (pool, root) = (Arc::clone(&self.pool), self.data_directory());
+        let opened = blocking(move || {
+            let store = EmbeddedVectors::open(&directory, options, pool)?;
+            sync_directories(&directory, &root)?;
+            Ok(store)
+        });
+        let store = opened.await?;
         let store: Arc<dyn VectorStore> = store;
         open.vector.insert(key, Arc::clone(&store));
         Ok(store)
@@ -104,8 +150,15 @@ impl IndexProvider for EmbeddedIndexes {
         let mut open = self.open.lock().await;
         open.lexical.remove(&key);
         open.vector.remove(&key);
-        let directory = self.directory(key);
-        blocking(move || remove_directory(&directory)).await
+        open.removals += 1;
+        let (directory, removed) = (self.directory(key), self.removed_directory(open.removals));
+        let moved = blocking(move || move_away(&directory, removed)).await?;
+        // Every query opens its indexes under this lock: deleting large files must not hold it.
+        drop(open);
+        match moved {
+            Some(removed) => blocking(move || remove_directory(&removed)).await,
+            None => Ok(()),
+        }
     }
 
     async fn retain(&self, keep: &[IndexKey]) -> Result<()> {
@@ -139,9 +192,29 @@ fn retain_directories(root: &Path, names: &[String]) -> Result<()> {
     Ok(())
 }
 
+/// Renames a directory; `None` where there is none.
+fn move_away(directory: &Path, to: PathBuf) -> Result<Option<PathBuf>> {
+    match std::fs::rename(directory, &to) {
+        Ok(()) => Ok(Some(to)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(unusable(directory, error)),
+    }
+}
+
 /// Removes a directory tree; one that is not there is fine. On Unix, views pinned before keep
-/// reading the unlinked files.
+/// reading the unlinked files. It is renamed first: a merge that still runs in it then finds no
+/// place for another file, which would keep the directory from being removed.
 fn remove_directory(directory: &Path) -> Result<()> {
+    let doomed = directory.with_extension("removed");
+    remove_tree(&doomed)?;
+    match std::fs::rename(directory, &doomed) {
+        Ok(()) => remove_tree(&doomed),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(unusable(directory, error)),
+    }
+}
+
+fn remove_tree(directory: &Path) -> Result<()> {
     match std::fs::remove_dir_all(directory) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
@@ -168,7 +241,7 @@ async fn blocking<T: Send + 'static>(
 
 #[cfg(test)]
 mod tests {
-    use braid_core::{CollectionId, Generation};
+    use braid_core::Generation;
 
     use super::*;
 
@@ -182,6 +255,8 @@ mod tests {
         for generation in 1..=3 {
             std::fs::create_dir_all(root.path().join(directory_name(key(generation)))).unwrap();
         }
+        std::fs::create_dir(root.path().join("7-9.removed")).unwrap();
+        std::fs::write(root.path().join("7-1/file"), "").unwrap();
         retain_directories(root.path(), &[directory_name(key(2))]).unwrap();
         let left: Vec<_> = std::fs::read_dir(root.path())
             .unwrap()
@@ -189,5 +264,37 @@ mod tests {
             .collect();
         assert_eq!(left, ["7-2"]);
         retain_directories(&root.path().join("absent"), &[]).unwrap();
+    }
+
+    #[tokio::test]
+    async fn indexes_of_a_deleted_collection_are_not_made_again() {
+        let root = tempfile::tempdir().unwrap();
+        let options = crate::wiring::index_options(&braid_config::Settings::default());
+        let pool = CpuPool::new(1).unwrap();
+        let indexes = EmbeddedIndexes::new(root.path().join("indexes"), options, pool);
+        let fingerprint = |name: &str| braid_core::Fingerprint::new(name);
+        let collection = Collection {
+            id: CollectionId(1),
+            name: braid_core::CollectionName::new("gone").unwrap(),
+            settings: braid_core::CollectionSettings::default(),
+            fingerprint: braid_core::PipelineFingerprint {
+                embedder: fingerprint("e"),
+                chunker: fingerprint("c"),
+                analyzer: fingerprint("a"),
+            },
+            dimension: 4,
+            generation: Generation(1),
+            created_at_ms: 0,
+        };
+        let key = collection.index_key();
+        indexes.lexical(&collection, key).await.unwrap();
+        indexes.vector(&collection, key).await.unwrap();
+        indexes.delete(key).await.unwrap();
+        let error = indexes.vector(&collection, key).await.unwrap_err();
+        assert_eq!(error.code(), ErrorCode::CollectionNotFound);
+        let left: Vec<_> = std::fs::read_dir(root.path().join("indexes"))
+            .unwrap()
+            .collect();
+        assert!(left.is_empty(), "{left:?}");
     }
 }
