@@ -1,10 +1,12 @@
 //! The command line of `braid eval`.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use braid_core::{CollectionName, Error, Result};
+use braid_core::limits::MAX_CANDIDATES;
+use braid_core::{Error, Result};
 use braid_engine::Engine;
 use braid_engine::query::{RankRequest, RerankOptions, RetrieveRequest, Stage};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -86,13 +88,14 @@ impl RunArgs {
     /// # Errors
     /// `InvalidRequest` for a bad stage or dataset.
     pub fn prepare(&self, defaults: &RetrieveRequest) -> Result<Prepared> {
-        let stages = self
-            .stages
-            .iter()
-            .map(|name| stage(name))
-            .collect::<Result<Vec<_>>>()?;
+        let stages = stages(&self.stages)?;
+        if !(1..=MAX_CANDIDATES).contains(&self.depth) {
+            let depth = self.depth;
+            return Err(Error::invalid(format!(
+                "--depth is {depth}, it must be 1 to {MAX_CANDIDATES}"
+            )));
+        }
         let dataset = Dataset::open(&self.dataset, &self.split)?;
-        let collection = CollectionName::new("eval")?;
         let deadline_ms = if self.deadline {
             defaults.rerank.deadline_ms
         } else {
@@ -106,14 +109,11 @@ impl RunArgs {
                 deadline_ms,
                 ..defaults.rerank
             },
-            ..RankRequest::new("", collection.clone())
+            // The collection is named once the engine says what it is made of.
+            ..RankRequest::new("", defaults.collection.clone())
         };
         Ok(Prepared {
-            plan: EvalPlan {
-                dataset,
-                collection,
-                request,
-            },
+            plan: EvalPlan { dataset, request },
             split: self.split.clone(),
             out: self.out.clone(),
             served_deadline: defaults.rerank.deadline_ms.map(Duration::from_millis),
@@ -141,9 +141,12 @@ impl Prepared {
     /// # Errors
     /// What stops the whole evaluation; a topic that fails scores 0 and is counted.
     pub async fn run(&self, engine: &Engine) -> Result<Report> {
-        let plan = &self.plan;
+        let mut plan = self.plan.clone();
+        let collection = harness::collection_of(engine, &plan.dataset)?;
+        plan.request.collection = collection.clone();
+        let plan = &plan;
         let bar = bar("ingesting {spinner} {pos} documents", None);
-        let loaded = harness::load_corpus(engine, &plan.collection, &plan.dataset, |n| {
+        let loaded = harness::load_corpus(engine, &collection, &plan.dataset, |n| {
             bar.set_position(n as u64)
         })
         .await?;
@@ -155,63 +158,70 @@ impl Prepared {
         let bar = bar_of_topics(topics);
         let results = harness::rank_topics(engine, plan, |n| bar.set_position(n as u64)).await;
         bar.finish_and_clear();
-        let report = self.measure(engine, &results).await?;
+        let report = Report {
+            not_searched: loaded.failed.into_iter().collect(),
+            ..self.measure(&results, settings_of(engine, plan).await?)
+        };
         if let Some(out) = &self.out {
             write_files(out, plan, &results, &report)?;
         }
         Ok(report)
     }
 
-    async fn measure(&self, engine: &Engine, results: &[TopicResult]) -> Result<Report> {
+    fn measure(&self, results: &[TopicResult], settings: ReportSettings) -> Report {
         let plan = &self.plan;
-        let failed = results.iter().filter_map(|result| {
+        let unanswered = results.iter().filter_map(|result| {
             let error = result.rankings.as_ref().err()?;
             Some((result.topic.id.clone(), error.clone()))
         });
+        let unasked = plan.dataset.topics_without_text();
         let missed = self
             .served_deadline
             .filter(|_| self.needs_reranker())
             .map(|deadline| harness::missed_share(results, deadline));
         let stages = plan.request.stages.iter();
-        Ok(Report {
+        Report {
             dataset: plan.dataset.name.clone(),
             split: self.split.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             topics: plan.dataset.qrels.len(),
-            failed: failed.collect(),
-            settings: self.settings(engine).await?,
+            failed: unanswered
+                .chain(unasked.map(|topic| (topic, "queries.jsonl does not have it".to_owned())))
+                .collect(),
+            not_searched: BTreeMap::new(),
+            settings,
             stages: stages
                 .map(|stage| measure_stage(*stage, results, &plan.dataset.qrels))
                 .collect(),
             latency_ms: latencies(results),
             missed_deadline: missed,
-        })
+        }
     }
+}
 
-    async fn settings(&self, engine: &Engine) -> Result<ReportSettings> {
-        let info = engine.collection_info(&self.plan.collection).await?;
-        let request = &self.plan.request;
-        let reranker = engine.reranker();
-        let fingerprint = info.collection.fingerprint;
-        Ok(ReportSettings {
-            depth: request.depth,
-            fusion_k: request.fusion.k,
-            weight_lexical: request.fusion.weights.lexical,
-            weight_dense: request.fusion.weights.dense,
-            rerank_candidates: request.rerank.candidates,
-            blend: request
-                .rerank
-                .blend
-                .or(reranker.map(|model| model.recommended_blend())),
-            deadline_ms: request.rerank.deadline_ms,
-            documents: info.stats.documents,
-            chunks: info.stats.chunks,
-            embedder: fingerprint.embedder.to_string(),
-            chunker: fingerprint.chunker.to_string(),
-            analyzer: fingerprint.analyzer.to_string(),
-            reranker: reranker.map(|model| model.fingerprint().to_string()),
-        })
-    }
+async fn settings_of(engine: &Engine, plan: &EvalPlan) -> Result<ReportSettings> {
+    let request = &plan.request;
+    let info = engine.collection_info(&request.collection).await?;
+    let reranker = engine.reranker();
+    let fingerprint = info.collection.fingerprint;
+    Ok(ReportSettings {
+        depth: request.depth,
+        fusion_k: request.fusion.k,
+        weight_lexical: request.fusion.weights.lexical,
+        weight_dense: request.fusion.weights.dense,
+        rerank_candidates: request.rerank.candidates,
+        blend: request
+            .rerank
+            .blend
+            .or(reranker.map(|model| model.recommended_blend())),
+        deadline_ms: request.rerank.deadline_ms,
+        documents: info.stats.documents,
+        chunks: info.stats.chunks,
+        embedder: fingerprint.embedder.to_string(),
+        chunker: fingerprint.chunker.to_string(),
+        analyzer: fingerprint.analyzer.to_string(),
+        reranker: reranker.map(|model| model.fingerprint().to_string()),
+    })
 }
 
 impl CompareArgs {
@@ -225,14 +235,17 @@ impl CompareArgs {
     }
 }
 
-fn stage(name: &str) -> Result<Stage> {
-    Stage::ALL
-        .into_iter()
-        .find(|stage| stage.as_str() == name)
-        .ok_or_else(|| {
-            let known = Stage::ALL.map(Stage::as_str).join(", ");
-            Error::invalid(format!("unknown stage {name:?}: use {known}"))
-        })
+/// The named stages, each once, in pipeline order.
+fn stages(names: &[String]) -> Result<Vec<Stage>> {
+    let known = Stage::ALL.map(Stage::as_str);
+    if let Some(name) = names.iter().find(|name| !known.contains(&name.as_str())) {
+        let known = known.join(", ");
+        return Err(Error::invalid(format!(
+            "unknown stage {name:?}: use {known}"
+        )));
+    }
+    let asked = |stage: &Stage| names.iter().any(|name| name == stage.as_str());
+    Ok(Stage::ALL.into_iter().filter(asked).collect())
 }
 
 fn write_files(

@@ -1,6 +1,6 @@
 //! A BEIR folder: `corpus.jsonl`, `queries.jsonl`, `qrels/SPLIT.tsv`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
@@ -79,6 +79,15 @@ impl Dataset {
             qrels,
         })
     }
+
+    /// Ids of judged topics that `queries.jsonl` does not have; they score 0.
+    pub fn topics_without_text(&self) -> impl Iterator<Item = String> {
+        let asked: HashSet<&str> = self.topics.iter().map(|topic| topic.id.as_str()).collect();
+        let judged = self.qrels.keys();
+        judged
+            .filter(move |id| !asked.contains(id.as_str()))
+            .cloned()
+    }
 }
 
 fn splits(path: &Path) -> Vec<String> {
@@ -146,5 +155,6 @@ mod tests {
             }]
         );
         assert_eq!(dataset.qrels.len(), 2);
+        assert_eq!(dataset.topics_without_text().collect::<Vec<_>>(), ["q9"]);
     }
 }

@@ -1,26 +1,27 @@
 //! `braid eval run`: ingest a BEIR corpus, rank every topic per stage, measure.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use braid_core::{CollectionName, Error, Result};
+use braid_core::{ChunkingStrategy, CollectionName, DocumentId, Error, Result};
 use braid_engine::query::{RankRequest, RankedDocument, Stage, StageRankings, Timings};
 use braid_engine::source::{self, SourceFormat, SourceOptions};
 use braid_engine::{Engine, LoadReport, Loader, SourceStep, read_ahead};
 
 use crate::dataset::{Dataset, Topic};
 
-/// Documents staged in one transaction.
+/// Documents staged, listed or deleted at once.
 const BATCH_DOCUMENTS: usize = 256;
+/// Most bytes of a dataset's name in its collection's.
+const NAME_BYTES: usize = 24;
 
 /// What is evaluated.
 #[derive(Clone, Debug)]
 pub struct EvalPlan {
     /// Topics and qrels.
     pub dataset: Dataset,
-    /// The collection the corpus is in.
-    pub collection: CollectionName,
-    /// What each topic asks for; the query is the topic's.
+    /// What each topic asks for, and where; the query is the topic's.
     pub request: RankRequest,
 }
 
@@ -55,8 +56,32 @@ impl TopicResult {
     }
 }
 
-/// Loads the corpus of `dataset` into `collection` (made if needed) and waits until it is
-/// retrievable. `progress` is told how many documents were read so far.
+/// The collection that `dataset` is evaluated in. Its name says dataset, chunking and language, so
+/// that one data directory can hold many evaluations and none is measured on another's chunks.
+///
+/// # Errors
+/// None that is known: the name is valid by construction.
+pub fn collection_of(engine: &Engine, dataset: &Dataset) -> Result<CollectionName> {
+    let settings = engine.default_collection_settings();
+    let chunking = settings.chunking;
+    let sizes = match chunking.strategy {
+        ChunkingStrategy::Whole => String::new(),
+        ChunkingStrategy::Structure => {
+            format!("-{}-{}", chunking.target_tokens, chunking.overlap_tokens)
+        }
+    };
+    let plain = |c: char| match c.to_ascii_lowercase() {
+        c if c.is_ascii_alphanumeric() => c,
+        _ => '-',
+    };
+    let name: String = dataset.name.chars().map(plain).take(NAME_BYTES).collect();
+    let (strategy, language) = (chunking.strategy.as_str(), settings.language);
+    CollectionName::new(format!("eval-{name}-{strategy}{sizes}-{language}"))
+}
+
+/// Loads the corpus of `dataset` into `collection` (made if needed), deletes what the corpus does
+/// not have, and waits until it is retrievable. `progress` is told how many documents were read so
+/// far.
 ///
 /// # Errors
 /// What the source or the engine reports.
@@ -73,16 +98,48 @@ pub async fn load_corpus(
     };
     let mut steps = read_ahead(source::open(std::slice::from_ref(&dataset.path), &options)?);
     let mut loader = Loader::new(engine.clone(), collection.clone(), BATCH_DOCUMENTS);
+    let mut present = HashSet::new();
     let mut read = 0;
     while let Some(SourceStep::Item(item)) = steps.recv().await {
         match *item {
-            Ok(found) => loader.push(found.document).await?,
+            Ok(found) => {
+                present.insert(found.document.id.clone());
+                loader.push(found.document).await?;
+            }
             Err(failure) => loader.fail(failure.name, failure.reason),
         }
         read += 1;
         progress(read);
     }
+    delete_others(engine, collection, &present, &mut loader).await?;
     loader.finish().await
+}
+
+/// Deletes what is in the collection and not in `present`: left from an earlier version of the
+/// corpus, it would be ranked.
+async fn delete_others(
+    engine: &Engine,
+    collection: &CollectionName,
+    present: &HashSet<DocumentId>,
+    loader: &mut Loader,
+) -> Result<()> {
+    let mut cursor = None;
+    let mut others = Vec::new();
+    loop {
+        let page = engine
+            .documents(collection, cursor.as_deref(), BATCH_DOCUMENTS)
+            .await?;
+        let ids = page.items.into_iter().map(|summary| summary.id);
+        others.extend(ids.filter(|id| !present.contains(id)));
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    for ids in others.chunks(BATCH_DOCUMENTS) {
+        loader.delete(ids.to_vec()).await?;
+    }
+    Ok(())
 }
 
 /// Ranks every topic of the plan, one after another, so that latencies are those of an idle server.

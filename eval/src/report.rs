@@ -10,6 +10,9 @@ use crate::harness::TopicResult;
 use crate::metrics::Metric;
 use crate::trec::Qrels;
 
+/// Failed topics that the table names; the report has all.
+const SHOWN_FAILURES: usize = 5;
+
 /// Everything an evaluation found, and under which settings.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
@@ -23,11 +26,13 @@ pub struct Report {
     pub topics: usize,
     /// Topics that failed and scored 0, with the reason.
     pub failed: BTreeMap<String, String>,
+    /// Documents of the corpus that could not be indexed, with the reason.
+    pub not_searched: BTreeMap<String, String>,
     /// Settings that shape the rankings.
     pub settings: ReportSettings,
     /// One per stage, in pipeline order.
     pub stages: Vec<StageReport>,
-    /// Latency in milliseconds by part of the pipeline.
+    /// Latency in milliseconds by part of the pipeline that ran.
     pub latency_ms: BTreeMap<String, Latency>,
     /// Share of topics whose re-ranking took longer than the served deadline; `null` without
     /// re-ranking.
@@ -131,7 +136,7 @@ pub fn measure_stage(stage: Stage, results: &[TopicResult], qrels: &Qrels) -> St
     }
 }
 
-/// Latency percentiles of each part of the pipeline, in milliseconds.
+/// Latency percentiles of each part of the pipeline that ran, in milliseconds.
 pub fn latencies(results: &[TopicResult]) -> BTreeMap<String, Latency> {
     type Part = (&'static str, fn(&Timings) -> f64);
     let parts: [Part; 6] = [
@@ -144,13 +149,11 @@ pub fn latencies(results: &[TopicResult]) -> BTreeMap<String, Latency> {
     ];
     parts
         .into_iter()
-        .map(|(name, part)| {
-            let values = results
-                .iter()
-                .filter_map(TopicResult::timings)
-                .map(part)
-                .collect();
-            (name.to_owned(), percentiles(values))
+        .filter_map(|(name, part)| {
+            let answered = results.iter().filter_map(TopicResult::timings);
+            let values: Vec<f64> = answered.map(part).collect();
+            let ran = values.iter().any(|value| *value > 0.0);
+            ran.then(|| (name.to_owned(), percentiles(values)))
         })
         .collect()
 }
@@ -202,6 +205,13 @@ impl Report {
             "ms p50/p95: {}",
             parts.collect::<Vec<_>>().join(", ")
         ));
+        for (topic, reason) in self.failed.iter().take(SHOWN_FAILURES) {
+            lines.push(format!("failed, scored 0: {topic}: {reason}"));
+        }
+        if !self.not_searched.is_empty() {
+            let count = self.not_searched.len();
+            lines.push(format!("{count} documents of the corpus are not searched"));
+        }
         if let Some(share) = self.missed_deadline {
             lines.push(format!(
                 "re-ranking past the served deadline: {:.1}%",

@@ -56,8 +56,7 @@ pub fn read_qrels(path: &Path) -> Result<Qrels> {
 pub fn read_run(path: &Path) -> Result<Run> {
     let mut scored: HashMap<String, Vec<(f32, String)>> = HashMap::new();
     for (number, line) in lines(path)? {
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        let [topic, _, document, _, score, _] = fields.as_slice() else {
+        let Some((topic, document, score)) = run_fields(&line) else {
             return Err(bad_line(path, number, "expected 6 fields"));
         };
         let score: f32 = score
@@ -79,6 +78,23 @@ pub fn read_run(path: &Path) -> Result<Run> {
         )
     });
     Ok(ranked.collect())
+}
+
+/// Topic, document and score of a run's line. The document is what two fields before it and three
+/// after it leave, so that an id with spaces is read as it was written; trec_eval has no such ids.
+fn run_fields(line: &str) -> Option<(&str, &str, &str)> {
+    let (topic, rest) = line.trim().split_once(char::is_whitespace)?;
+    let (_, rest) = rest.trim_start().split_once(char::is_whitespace)?;
+    let (rest, _tag) = last_field(rest)?;
+    let (rest, score) = last_field(rest)?;
+    let (document, _rank) = last_field(rest)?;
+    Some((topic, document.trim_start(), score))
+}
+
+fn last_field(text: &str) -> Option<(&str, &str)> {
+    let (rest, field) = text.rsplit_once(char::is_whitespace)?;
+    let rest = rest.trim_end();
+    (!rest.is_empty()).then_some((rest, field))
 }
 
 /// Writes one topic's ranking. Scores are written as 32-bit floats, which trec_eval reads, and made
@@ -150,6 +166,28 @@ mod tests {
             scores.windows(2).all(|pair| pair[0] > pair[1]),
             "{scores:?}"
         );
+    }
+
+    #[test]
+    fn lines_are_read_as_other_tools_write_them_and_bad_ones_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("run.trec");
+        let run =
+            "t1\tQ0\tb\t1\t0.5\tx\nt1  Q0   a  2   0.75  x\nt1 Q0 an id 9 0.1 x\nt1 Q0 c 3 0.5 x\n";
+        std::fs::write(&path, run).unwrap();
+        // By score, then by id, both falling.
+        assert_eq!(read_run(&path).unwrap()["t1"], ["a", "c", "b", "an id"]);
+        for (bad, why) in [
+            ("t1 Q0 a 1 0.5\n", "6 fields"),
+            ("t1 Q0 a 1 x tag\n", "number"),
+        ] {
+            std::fs::write(&path, format!("t1 Q0 b 1 0.5 x\n{bad}")).unwrap();
+            let error = read_run(&path).unwrap_err().to_string();
+            assert!(
+                error.contains("run.trec:2:") && error.contains(why),
+                "{error}"
+            );
+        }
     }
 
     #[test]

@@ -5,12 +5,12 @@ use std::path::Path;
 
 use anyhow::Result;
 use braid_config::Settings;
-use braid_core::CollectionName;
 use braid_engine::query::{ContextOptions, RetrieveRequest};
 use braid_engine::{Engine, OpenOptions, retrieve_defaults};
 use braid_eval::bootstrap::{Estimate, estimate};
 use braid_eval::cli::RunArgs;
 use braid_eval::dataset::Dataset;
+use braid_eval::harness::collection_of;
 use braid_eval::metrics::Metric;
 use braid_eval::report::Report;
 use serde::Serialize;
@@ -104,11 +104,12 @@ async fn measure_served(
     defaults: &RetrieveRequest,
     rerank: bool,
 ) -> Result<Interval> {
+    let collection = collection_of(engine, dataset)?;
     let mut rankings: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for topic in &dataset.topics {
         let mut request = RetrieveRequest {
             query: topic.text.clone(),
-            collection: CollectionName::new("eval")?,
+            collection: collection.clone(),
             top_k: 100,
             context: ContextOptions {
                 max_tokens: 0,
