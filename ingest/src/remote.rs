@@ -131,7 +131,6 @@ impl Remote {
                 format!("cannot reach {}: {reason}", self.base),
             )
             .with_help("start it with `braid serve`, or use --data-dir without a server")
-            .with_source(error)
         };
         let mut answer = answer.map_err(unreachable)?;
         let status = answer.status().as_u16();

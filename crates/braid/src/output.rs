@@ -21,9 +21,12 @@ pub(crate) fn usage(error: &clap::Error) -> Exit {
         return Exit::Usage;
     }
     let text = error.render().to_string();
-    let wanted = |line: &&str| !line.is_empty() && !line.starts_with("For more information");
+    let wanted = |line: &&str| {
+        let is_advice = line.starts_with("For more information") || line.starts_with("Usage:");
+        !line.is_empty() && !is_advice
+    };
     let lines: Vec<&str> = text.lines().map(str::trim).filter(wanted).collect();
-    note(format!("{} (see --help)", lines.join("; ")));
+    note(format!("{} (see --help)", lines.join(" ")));
     Exit::Usage
 }
 

@@ -3,6 +3,7 @@
 use braid_config::Settings;
 use braid_core::{CollectionName, Result};
 use braid_engine::{Engine, IndexReport, LoadModels, VerifyReport};
+use braid_runtime::telemetry;
 use serde::Serialize;
 
 use crate::args::VerifyArgs;
@@ -19,6 +20,8 @@ struct Found {
     lexical: Difference,
     vector: Difference,
     repaired: bool,
+    /// Chunks that the model embedded meanwhile; others had a stored embedding.
+    chunks_embedded: u64,
 }
 
 /// How an index differs from the ledger.
@@ -29,6 +32,7 @@ struct Difference {
 }
 
 pub(crate) async fn run(settings: &Settings, args: VerifyArgs) -> Result<Exit> {
+    let metrics = telemetry::install_metrics()?;
     with_engine(
         settings,
         Directory::Found(LoadModels::Embedder),
@@ -36,7 +40,8 @@ pub(crate) async fn run(settings: &Settings, args: VerifyArgs) -> Result<Exit> {
             let mut found = Vec::new();
             for name in names(engine, args.collection).await? {
                 let report = engine.verify(&name, args.repair).await?;
-                found.push(Found::new(&name, &report));
+                let embedded = embedded(&metrics.render(), &name);
+                found.push(Found::new(&name, &report, embedded));
             }
             let swept = if args.repair {
                 engine.sweep().await?
@@ -55,6 +60,13 @@ pub(crate) async fn run(settings: &Settings, args: VerifyArgs) -> Result<Exit> {
     .await
 }
 
+/// The counter of the indexing pipeline, as it is rendered.
+fn embedded(metrics: &str, name: &CollectionName) -> u64 {
+    let counter = format!("braid_index_chunks_embedded_total{{collection=\"{name}\"}} ");
+    let count = metrics.lines().find_map(|line| line.strip_prefix(&counter));
+    count.and_then(|count| count.parse().ok()).unwrap_or(0)
+}
+
 async fn names(engine: &Engine, one: Option<CollectionName>) -> Result<Vec<CollectionName>> {
     match one {
         Some(name) => Ok(vec![engine.collection(&name).await?.name]),
@@ -66,7 +78,7 @@ async fn names(engine: &Engine, one: Option<CollectionName>) -> Result<Vec<Colle
 }
 
 impl Found {
-    fn new(name: &CollectionName, report: &VerifyReport) -> Self {
+    fn new(name: &CollectionName, report: &VerifyReport, chunks_embedded: u64) -> Self {
         Self {
             collection: name.as_str().to_owned(),
             sound: report.is_sound(),
@@ -75,6 +87,7 @@ impl Found {
             lexical: Difference::new(&report.lexical),
             vector: Difference::new(&report.vector),
             repaired: report.repaired,
+            chunks_embedded,
         }
     }
 }
