@@ -4,7 +4,7 @@
     make_sets.py PAIRS_DIR OUT_DIR
 
 PAIRS_DIR holds NAME.jsonl (`query`, `positive`, `title`, `group`) and NAME.passages.jsonl (`id`,
-`text`, `group`). Two sets keep a passage as a document; the others join the passages of a group
+`text`, `group`). One set keeps a passage as a document; the others join the passages of a group
 into one document, which is then several chunks long. Sampling is seeded: the same input gives the
 same folders. Standard library only.
 """
@@ -16,14 +16,15 @@ import random
 import sys
 
 SEED = 20
-QUERIES = 250
-# name: (whether a group is a document, most words of all documents)
+QUERIES = 200
+# Most words of all documents of a set.
+WORDS = 60_000
+# name: whether a group is a document
 SETS = {
-    "scifact_train": (False, 150_000),
-    "mtrag": (False, 110_000),
-    "selqa": (True, 150_000),
-    "conditionalqa": (True, 140_000),
-    "covidqa": (True, 150_000),
+    "scifact_train": False,
+    "selqa": True,
+    "conditionalqa": True,
+    "covidqa": True,
 }
 
 
@@ -60,7 +61,7 @@ def write(path, rows):
 
 
 def make(pairs_dir, out, name):
-    by_group, most_words = SETS[name]
+    by_group = SETS[name]
     pairs = list(lines(pairs_dir / f"{name}.jsonl"))
     titles = {p["group"]: p.get("title") or "" for p in pairs} if by_group else {}
     found, home = documents(pairs_dir, name, by_group, titles)
@@ -79,8 +80,8 @@ def make(pairs_dir, out, name):
     # do not: they make the search harder.
     answers = {target for targets in relevant.values() for target in targets}
     order.sort(key=lambda key: key not in answers)
-    half = most_words // 2
-    for limit, keys in ((half, order), (most_words, list(reversed(order)))):
+    half = WORDS // 2
+    for limit, keys in ((half, order), (WORDS, list(reversed(order)))):
         for key in keys:
             size = len(found[key]["text"].split())
             if key not in kept and words + size <= limit:

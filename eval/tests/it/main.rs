@@ -1,5 +1,8 @@
 //! The harness over a small corpus of its own, against `ir_measures`, and on real data.
 
+// Test code: a failed unwrap is a failed check.
+#![allow(clippy::unwrap_used)]
+
 mod bad_input;
 mod harness;
 mod parity;
