@@ -1,0 +1,142 @@
+//! Every command says what it takes.
+
+use crate::run::Place;
+
+const GLOBAL: [&str; 4] = ["--config", "--data-dir", "--set", "--log-level"];
+
+#[test]
+fn every_command_documents_its_flags() {
+    let commands: [(&str, &[&str]); 17] = [
+        ("serve", &["--listen", "--allow-unauthenticated"]),
+        (
+            "ingest",
+            &[
+                "<PATHS>",
+                "--collection",
+                "--server",
+                "--sync",
+                "--format",
+                "--id-field",
+                "--text-field",
+                "--metadata",
+                "--json",
+            ],
+        ),
+        (
+            "retrieve",
+            &[
+                "<QUERY>",
+                "--collection",
+                "--server",
+                "--top-k",
+                "--mode",
+                "--filter",
+                "--no-rerank",
+                "--rerank-deadline-ms",
+                "--explain",
+                "--json",
+            ],
+        ),
+        (
+            "eval run",
+            &[
+                "--dataset",
+                "--split",
+                "--stages",
+                "--depth",
+                "--deadline",
+                "--out",
+                "--json",
+            ],
+        ),
+        ("eval compare", &["<A>", "<B>", "--qrels", "--json"]),
+        (
+            "collection create",
+            &[
+                "--language",
+                "--strategy",
+                "--target-tokens",
+                "--overlap-tokens",
+                "--server",
+                "--json",
+            ],
+        ),
+        ("collection list", &["--server", "--json"]),
+        ("collection delete", &["<NAME>", "--server", "--json"]),
+        (
+            "collection rebuild",
+            &["<NAME>", "--with-configured-settings", "--json"],
+        ),
+        ("document list", &["--collection", "--server", "--json"]),
+        (
+            "document get",
+            &["<ID>", "--collection", "--server", "--json"],
+        ),
+        (
+            "document delete",
+            &["<IDS>", "--collection", "--server", "--json"],
+        ),
+        ("models list", &["--json"]),
+        ("models pull", &["<NAME>", "--json"]),
+        ("models verify", &["[NAME]", "--json"]),
+        ("verify", &["--collection", "--repair", "--json"]),
+        (
+            "",
+            &[
+                "serve",
+                "ingest",
+                "retrieve",
+                "eval",
+                "collection",
+                "document",
+                "models",
+                "verify",
+            ],
+        ),
+    ];
+    let place = Place::new();
+    for (command, words) in commands {
+        let mut arguments: Vec<&str> = command.split_whitespace().collect();
+        arguments.push("--help");
+        let help = place.ok(&arguments);
+        for word in words.iter().chain(&GLOBAL) {
+            assert!(
+                help.contains(word),
+                "no {word} in the help of {command:?}: {help}"
+            );
+        }
+    }
+}
+
+#[test]
+fn wrong_usage_is_one_line_and_status_2() {
+    let place = Place::new();
+    place.fails(&["ingest"], 2, &["<PATHS>"]);
+    place.fails(
+        &["retrieve", "x", "--mode", "fast"],
+        2,
+        &["--mode", "hybrid"],
+    );
+    place.fails(
+        &["retrieve", "x", "--collection", "Bad Name"],
+        2,
+        &["a-z, 0-9"],
+    );
+    place.fails(&["frobnicate"], 2, &["frobnicate"]);
+    assert_eq!(place.braid(&[]).status, 2);
+    assert!(place.ok(&["--version"]).starts_with("braid "));
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let place = Place::new();
+    let mut child = place
+        .command(&["models", "list"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let ran = crate::run::Ran::of(child.wait_with_output().unwrap());
+    assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
+}

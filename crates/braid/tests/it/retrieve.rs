@@ -1,0 +1,149 @@
+//! `braid retrieve` from a data directory.
+
+use serde_json::Value;
+
+use crate::run::Place;
+
+fn corpus() -> Place {
+    let place = Place::new();
+    let documents = [
+        (
+            "net",
+            "en",
+            2019,
+            "Private addresses are those of RFC 1918, such as 10.0.0.0/8.",
+        ),
+        (
+            "cve",
+            "en",
+            2024,
+            "The backdoor in xz is CVE-2024-3094; upgrade to v5.6.2 at once.",
+        ),
+        (
+            "code",
+            "en",
+            2021,
+            "Call max_retry_count on the client before the first request.",
+        ),
+        ("release", "de", 2023, "Version v1.2.3 mends the importer."),
+        ("cat", "en", 2020, "A kitten purrs when it is stroked."),
+        (
+            "bread",
+            "en",
+            2018,
+            "Knead the dough, let it rise, and bake the loaf.",
+        ),
+    ];
+    let lines = documents.map(|(id, lang, year, text)| {
+        serde_json::json!({"id": id, "text": text, "metadata": {"lang": lang, "year": year}})
+            .to_string()
+    });
+    place.write("docs.jsonl", lines.join("\n"));
+    place.ok(&["ingest", "docs.jsonl"]);
+    place
+}
+
+fn ids(answer: &Value) -> Vec<&str> {
+    let hits = answer["hits"].as_array().unwrap().iter();
+    hits.map(|hit| hit["document_id"].as_str().unwrap())
+        .collect()
+}
+
+#[test]
+fn each_leg_finds_what_it_is_for() {
+    let place = corpus();
+    let first = |query: &str, mode: &str| {
+        let arguments = ["retrieve", query, "--mode", mode, "--no-rerank"];
+        let answer = place.json(&arguments, 0);
+        assert_eq!(answer["degraded"], serde_json::json!([]));
+        ids(&answer).first().map(|&id| id.to_owned())
+    };
+    let found = |id: &str| Some(id.to_owned());
+    for (query, id) in [
+        ("RFC 1918", "net"),
+        ("cve-2024-3094", "cve"),
+        ("max_retry_count", "code"),
+    ] {
+        assert_eq!(first(query, "lexical"), found(id), "{query}");
+    }
+    assert_eq!(first("v1.2.3", "lexical"), found("release"));
+    assert_eq!(first("feline happiness", "lexical"), None);
+    assert_eq!(first("feline happiness", "dense"), found("cat"));
+    assert_eq!(first("feline happiness", "hybrid"), found("cat"));
+    assert_eq!(first("RFC 1918", "hybrid"), found("net"));
+}
+
+#[test]
+fn filters_explanations_and_the_shape_of_the_answer() {
+    let place = corpus();
+    let filter =
+        r#"{"must": [{"key": "lang", "match": "en"}, {"key": "year", "range": {"gte": 2021}}]}"#;
+    let arguments = [
+        "retrieve",
+        "upgrade the client",
+        "--filter",
+        filter,
+        "--explain",
+        "-k",
+        "5",
+    ];
+    let answer = place.json(&arguments, 0);
+    let mut found = ids(&answer);
+    found.sort_unstable();
+    assert_eq!(found, ["code", "cve"]);
+    for key in [
+        "request_id",
+        "hits",
+        "context",
+        "timings_ms",
+        "rerank",
+        "lag",
+        "degraded",
+    ] {
+        assert!(answer.get(key).is_some(), "no {key} in {answer:#}");
+    }
+    assert_eq!(
+        answer["rerank"]["scored"], answer["rerank"]["of"],
+        "one-shot waits for all"
+    );
+    let hit = &answer["hits"][0];
+    assert_eq!(hit["score_stage"], "rerank");
+    for stage in ["lexical", "dense", "fused", "rerank"] {
+        assert!(hit["scores"].get(stage).is_some(), "no {stage} in {hit:#}");
+    }
+    assert!(answer["context"]["text"].as_str().unwrap().contains("[1]"));
+
+    let text = place.ok(&["retrieve", "CVE-2024-3094", "--explain", "-k", "1"]);
+    for stage in ["lexical #1", "dense #", "fused #1", "rerank #1"] {
+        assert!(text.contains(stage), "no {stage} in {text}");
+    }
+    let cut = place.json(&["retrieve", "upgrade", "--rerank-deadline-ms", "0"], 0);
+    assert_eq!(cut["degraded"][0]["stage"], "rerank", "{cut:#}");
+}
+
+#[test]
+fn bad_requests_are_refused_in_one_line() {
+    let place = Place::new();
+    place.write("one.md", "# One\n\nA single document.");
+    place.ok(&["ingest", "one.md"]);
+    let long = "a".repeat(8193);
+    let refused: [(&[&str], &[&str]); 7] = [
+        (&[""], &["/query", "empty"]),
+        (&[" \t "], &["/query", "empty"]),
+        (&[&long], &["/query", "8192"]),
+        (&["x", "--top-k", "0"], &["/top_k", "1 to 1000"]),
+        (&["x", "--top-k", "10000"], &["/top_k", "1 to 1000"]),
+        (&["x", "--filter", "{"], &["--filter", "JSON"]),
+        (&["x", "--filter", r#"{"must": [{"kei": 1}]}"#], &["kei"]),
+    ];
+    for (arguments, words) in refused {
+        place.fails(&[&["retrieve"], arguments].concat(), 2, words);
+    }
+    let unknown = ["retrieve", "x", "--collection", "nope"];
+    place.fails(&unknown, 1, &["nope", "braid collection create"]);
+    place.fails(
+        &["retrieve", "x", "--data-dir", "typo"],
+        1,
+        &["typo", "braid ingest"],
+    );
+}
