@@ -12,6 +12,7 @@ use crate::collections;
 use crate::documents::Reading;
 use crate::filters::FilterChanges;
 use crate::keys;
+use crate::pending;
 use crate::rows::{CountersRow, DocumentRow, OperationRow, VersionRow};
 
 /// As [`braid_core::Ledger::check`].
@@ -184,7 +185,7 @@ impl Check<'_> {
 
     /// The log holds what is acknowledged and not published, without a gap.
     fn operations(&mut self) -> Result<()> {
-        let mut expected = self.counters.published;
+        let (mut expected, mut pending) = (self.counters.published, 0);
         let prefix = keys::collection(self.reading.id);
         for entry in self
             .reading
@@ -198,8 +199,12 @@ impl Check<'_> {
             self.expect(sequence == expected, || {
                 format!("the log has operation {sequence} where {expected} belongs")
             });
-            self.operation(sequence, operation)?;
+            pending += self.operation(sequence, operation)?;
         }
+        let counted = pending::chunks(self.reading.tables, self.reading.txn, self.reading.id)?;
+        self.expect(counted == pending, || {
+            format!("{pending} chunks are pending, {counted} are counted")
+        });
         let newest = self.counters.newest;
         self.expect(expected == newest, || {
             format!("the log ends at operation {expected}, {newest} is acknowledged")
@@ -207,10 +212,12 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn operation(&mut self, sequence: u64, operation: OperationRow) -> Result<()> {
+    /// Returns how many chunks it puts.
+    fn operation(&mut self, sequence: u64, operation: OperationRow) -> Result<u64> {
         let OperationRow::Put { slots, .. } = operation else {
-            return Ok(());
+            return Ok(0);
         };
+        let chunks = slots.len() as u64;
         self.named.insert(sequence);
         let version = self.reading.version(sequence)?;
         self.expect(version.is_some(), || {
@@ -220,7 +227,7 @@ impl Check<'_> {
             let is_stored = self.reading.find_chunk_header(slot)?.is_some();
             self.expect(is_stored, || format!("staged slot {slot} has no chunk"));
         }
-        Ok(())
+        Ok(chunks)
     }
 
     /// Every stored version, and every text, is of a document or of the log.

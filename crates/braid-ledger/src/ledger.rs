@@ -306,4 +306,8 @@ impl Ledger for LmdbLedger {
     async fn sweep(&self) -> Result<u64> {
         self.write(sweep::sweep).await
     }
+
+    async fn tidy(&self) -> Result<u64> {
+        self.blocking(|store| sweep::tidy(store)).await
+    }
 }

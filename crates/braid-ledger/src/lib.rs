@@ -21,6 +21,7 @@ mod filters;
 mod jobs;
 mod keys;
 mod ledger;
+mod pending;
 mod pin;
 mod pins;
 mod publish;

@@ -93,6 +93,7 @@ impl Draft<'_, '_> {
         self.counters.published = sequence;
         match operation {
             OperationRow::Put { document, slots } => {
+                self.put_done(&slots);
                 if self.publish_put(sequence, document_id(document)?, &slots)? {
                     receipt.published += 1;
                 } else {
@@ -103,6 +104,11 @@ impl Draft<'_, '_> {
             OperationRow::Delete { .. } | OperationRow::Failed { .. } => {}
         }
         Ok(())
+    }
+
+    /// Nothing of a put is left to be embedded.
+    fn put_done(&mut self, slots: &[u32]) {
+        self.pending = self.pending.saturating_sub(slots.len() as u64);
     }
 
     /// Makes a version retrievable if it is still its document's newest.
@@ -155,6 +161,7 @@ impl Draft<'_, '_> {
         reason: &str,
     ) -> Result<()> {
         self.log_failed(sequence, reason)?;
+        self.put_done(slots);
         self.retire(slots);
         let id = document_id(document.to_owned())?;
         let before = self.document(&id)?;

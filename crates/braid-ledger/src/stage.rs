@@ -12,6 +12,7 @@ use crate::draft::Draft;
 use crate::error::map_full;
 use crate::jobs;
 use crate::keys;
+use crate::pending;
 use crate::rows::{ChunkRow, DocumentRow, OperationRow, Raw, VersionRow, metadata_row};
 use crate::store::Store;
 
@@ -60,11 +61,13 @@ struct Room {
 }
 
 impl Room {
+    /// Staging may run far ahead of embedding, so what is pending counts as if it were stored.
     fn measure(store: &Store, txn: &RwTxn, dimension: usize) -> Result<Self> {
         let used = store.tables.used_bytes(txn)?;
+        let taken = used.saturating_add(pending::bytes(&store.tables, txn)?);
         Ok(Self {
-            left: store.options.map_size.saturating_sub(used),
-            embedding_bytes: dimension * size_of::<f32>(),
+            left: store.options.map_size.saturating_sub(taken),
+            embedding_bytes: pending::embedding_bytes(dimension),
         })
     }
 
@@ -95,6 +98,7 @@ impl Draft<'_, '_> {
         let document = staged.document.id.clone();
         let title = staged.document.title.as_deref();
         let slots = self.store_chunks((&document, sequence.0, title), staged.chunks)?;
+        self.pending += slots.len() as u64;
         let version = (staged.content_hash.0, staged.pipeline.to_string());
         self.store_version(sequence, staged.document, version, slots.clone())?;
         self.log(&OperationRow::Put {

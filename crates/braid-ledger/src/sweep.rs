@@ -1,9 +1,10 @@
 //! Dropping what nothing refers to any more.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::ops::Bound;
 
 use braid_core::{CollectionId, Result, Sequence};
-use heed::RwTxn;
+use heed::{RoTxn, RwTxn};
 
 use crate::collections;
 use crate::documents::Reading;
@@ -13,14 +14,54 @@ use crate::rows::ChunkHeader;
 use crate::store::Store;
 use crate::table::{Row, Table};
 
+/// Embeddings dropped in one transaction of [`tidy`].
+const STEP: usize = 4096;
+
 /// As [`braid_core::Ledger::sweep`].
 pub(crate) fn sweep(store: &Store, txn: &mut RwTxn) -> Result<u64> {
+    let dropped = sweep_small(store, txn)?;
+    let mut used = used_embedders(store, txn)?;
+    used.extend(store.recent_embedders.lock().iter());
+    let texts = Texts::read(store, txn)?;
+    let orphans = orphans(store, txn, |embedder, text| {
+        used.contains(embedder) && texts.texts.contains(text)
+    })?;
+    Ok(dropped + drop_keys(&store.tables.embeddings, txn, orphans)?)
+}
+
+/// As [`braid_core::Ledger::tidy`]. What to drop is found in a snapshot beside the writers; only
+/// chunks staged since are looked at while they wait.
+pub(crate) fn tidy(store: &Store) -> Result<u64> {
+    let mut dropped = store.write(|txn| sweep_small(store, txn))?;
+    let (mut texts, orphans) = store.read(|txn| {
+        let used = used_embedders(store, txn)?;
+        let texts = Texts::read(store, txn)?;
+        let orphans = orphans(store, txn, |embedder, text| {
+            !used.contains(embedder) || texts.texts.contains(text)
+        })?;
+        Ok((texts, orphans))
+    })?;
+    for step in orphans.chunks(STEP) {
+        dropped += store.write(|txn| {
+            texts.read_on(store, txn)?;
+            let unused = |key: &&Vec<u8>| match key.split_first_chunk::<16>() {
+                Some((_, text)) => !texts.texts.contains(text),
+                None => true,
+            };
+            let unused = step.iter().filter(unused).cloned().collect();
+            drop_keys(&store.tables.embeddings, txn, unused)
+        })?;
+    }
+    Ok(dropped)
+}
+
+/// Everything but embeddings.
+fn sweep_small(store: &Store, txn: &mut RwTxn) -> Result<u64> {
     let mut dropped = 0;
     for collection in collections::all(&store.tables, txn)? {
         dropped += sweep_chunks(store, txn, collection.id)?;
         dropped += sweep_failures(store, txn, collection.id)?;
     }
-    dropped += sweep_embeddings(store, txn)?;
     let now = store.now_ms();
     let jobs = &store.tables.jobs;
     dropped += drop_if(jobs, txn, |job| now - job.created_at_ms >= RETENTION_MS)?;
@@ -82,27 +123,58 @@ fn sweep_failures(store: &Store, txn: &mut RwTxn, id: CollectionId) -> Result<u6
     drop_keys(&tables.failures, txn, forgotten)
 }
 
-/// Drops embeddings of texts that no stored chunk has, and those by embedders that no collection
-/// uses, unless they were stored since the start: a rebuild may be about to switch to them.
-fn sweep_embeddings(store: &Store, txn: &mut RwTxn) -> Result<u64> {
-    let tables = &store.tables;
-    let mut embedders = store.recent_embedders.lock().clone();
-    for collection in collections::all(tables, txn)? {
-        embedders.insert(keys::embedder(&collection.fingerprint.embedder));
-    }
-    let mut texts = HashSet::new();
-    for entry in tables.chunks.entries(txn, &[])? {
-        texts.insert(ChunkHeader::read(entry?.1)?.embedding_key.0);
-    }
+/// Embedders of the collections.
+fn used_embedders(store: &Store, txn: &RoTxn) -> Result<HashSet<[u8; 16]>> {
+    let collections = collections::all(&store.tables, txn)?;
+    let embedders = collections.iter().map(|one| &one.fingerprint.embedder);
+    Ok(embedders.map(keys::embedder).collect())
+}
+
+/// Keys of embeddings that are not `used`, by their embedder and the hash of their text.
+fn orphans(
+    store: &Store,
+    txn: &RoTxn,
+    used: impl Fn(&[u8; 16], &[u8]) -> bool,
+) -> Result<Vec<Vec<u8>>> {
     let mut orphans = Vec::new();
-    for entry in tables.embeddings.entries(txn, &[])? {
+    for entry in store.tables.embeddings.entries(txn, &[])? {
         let (key, _) = entry?;
-        let used = key
-            .split_first_chunk::<16>()
-            .is_some_and(|(embedder, text)| embedders.contains(embedder) && texts.contains(text));
-        if !used {
+        let parts = key.split_first_chunk::<16>();
+        if !parts.is_some_and(|(embedder, text)| used(embedder, text)) {
             orphans.push(key.to_vec());
         }
     }
-    drop_keys(&tables.embeddings, txn, orphans)
+    Ok(orphans)
+}
+
+/// Hashes of the texts that stored chunks have.
+#[derive(Default)]
+struct Texts {
+    texts: HashSet<[u8; 32]>,
+    /// The first slot of each collection that was not looked at.
+    next: HashMap<CollectionId, u32>,
+}
+
+impl Texts {
+    fn read(store: &Store, txn: &RoTxn) -> Result<Self> {
+        let mut texts = Self::default();
+        texts.read_on(store, txn)?;
+        Ok(texts)
+    }
+
+    /// Reads the chunks stored since. Slots only rise.
+    fn read_on(&mut self, store: &Store, txn: &RoTxn) -> Result<()> {
+        for collection in collections::all(&store.tables, txn)? {
+            let id = collection.id;
+            let end = collections::counters(&store.tables, txn, id)?.next_slot;
+            let start = self.next.insert(id, end).unwrap_or_default();
+            let (start, end) = (keys::slot(id, start), keys::slot(id, end));
+            let range = (Bound::Included(&start[..]), Bound::Excluded(&end[..]));
+            for entry in store.tables.chunks.entries_in(txn, range)? {
+                let header = ChunkHeader::read(entry?.1)?;
+                self.texts.insert(header.embedding_key.0);
+            }
+        }
+        Ok(())
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! | table | key | row |
 //! |---|---|---|
-//! | meta | name | number: format version, collections made, epoch |
+//! | meta | name | number: format version, collections made, epoch, chunks pending by collection |
 //! | names | collection name | collection number |
 //! | collections | collection | [`CollectionRow`] |
 //! | counters | collection | [`CountersRow`]: next slot, watermarks, counts |

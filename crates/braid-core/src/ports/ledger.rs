@@ -345,6 +345,12 @@ pub trait Ledger: Send + Sync + std::fmt::Debug {
     /// Drops what nothing refers to any more: embeddings, chunks left by an interrupted rebuild,
     /// expired idempotency records and jobs. Returns how many rows went.
     async fn sweep(&self) -> Result<u64>;
+    /// As [`Ledger::sweep`], from time to time while writes go on: holds them up only briefly, and
+    /// leaves alone the embeddings by embedders that no collection uses, for a rebuild that was
+    /// interrupted may go on with them.
+    async fn tidy(&self) -> Result<u64> {
+        self.sweep().await
+    }
 }
 
 /// One consistent state of a collection's published data. Dropping it lets purges proceed.

@@ -135,6 +135,73 @@ async fn a_full_map_refuses_puts_and_nothing_else() {
     scene.check_sound().await;
 }
 
+/// Text of a short chunk.
+fn short_text(document: usize, chunk: usize) -> String {
+    format!("document {document} chunk {chunk} ").repeat(9)
+}
+
+/// Stages documents of ten short chunks each until one is refused; returns how many were taken.
+async fn fill_with_short_chunks(scene: &Scene) -> usize {
+    for first in (0..).step_by(20) {
+        let documents = first..first + 20;
+        let changes = documents.map(|document| {
+            let texts: Vec<_> = (0..10).map(|chunk| short_text(document, chunk)).collect();
+            let texts: Vec<_> = texts.iter().map(String::as_str).collect();
+            put(staged(&format!("d{document:04}"), &texts))
+        });
+        let request = StageRequest {
+            changes: changes.collect(),
+            job: None,
+            guard: None,
+        };
+        if let Err(error) = scene.ledger.stage(scene.collection.id, request).await {
+            assert_eq!(error.code(), ErrorCode::StorageFull);
+            return first;
+        }
+        assert!(first < 10_000, "the map never fills");
+    }
+    unreachable!("the range has no end")
+}
+
+/// The embeddings of short chunks take far more room than their texts, and far more than the
+/// reserve.
+#[tokio::test]
+async fn staging_far_ahead_leaves_room_for_the_embeddings() {
+    const DIMENSION: usize = 384;
+    let dir = tempfile::tempdir().unwrap();
+    let mut scene = small_scene(dir.path(), 24 << 20).await;
+    let new = braid_core::NewCollection {
+        dimension: DIMENSION,
+        ..braid_testkit::ledger_suite::new_collection("wide")
+    };
+    let created = scene.ledger.create_collection(new, None).await.unwrap();
+    let Recorded::Done(wide) = created else {
+        panic!("created without an idempotency key");
+    };
+    scene.collection = wide;
+    let count = fill_with_short_chunks(&scene).await;
+    assert!(count > 200, "{count}");
+    let embedder = Fingerprint::new("embedder");
+    for document in 0..count {
+        let rows = (0..10).map(|chunk| {
+            let embedding = vec![0.5; DIMENSION].into();
+            (hash(&short_text(document, chunk)), embedding)
+        });
+        let put = scene.ledger.put_embeddings(&embedder, rows.collect());
+        put.await.unwrap();
+    }
+    scene.publish().await;
+    assert_eq!(scene.stats().await.documents, count as u64);
+    for document in 0..count {
+        scene.delete(&format!("d{document:04}")).await;
+    }
+    scene.purge().await;
+    scene.publish().await;
+    assert!(scene.ledger.sweep().await.unwrap() >= 10 * count as u64);
+    scene.check_sound().await;
+    assert!(fill_with_short_chunks(&scene).await > count / 2);
+}
+
 #[tokio::test]
 async fn a_map_that_is_truly_full_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
@@ -240,6 +307,32 @@ async fn embeddings_of_a_model_no_collection_uses_go_after_a_restart() {
     let (embedder, keys) = (Fingerprint::new("embedder"), [hash("one")]);
     let left = ledger.embeddings(&embedder, &keys);
     assert!(left.await.unwrap()[0].is_some());
+}
+
+/// What a rebuild to another model embedded before it was interrupted is kept until asked for.
+#[tokio::test]
+async fn tidying_keeps_what_an_interrupted_rebuild_embedded() {
+    let dir = tempfile::tempdir().unwrap();
+    let scene = Scene::of(Arc::new(open(dir.path()))).await;
+    scene.put("d", &["one"]).await;
+    for (embedder, text) in [
+        ("embedder", "one"),
+        ("next embedder", "one"),
+        ("embedder", "gone"),
+    ] {
+        let embedding = (hash(text), vec![1.0, 0.0].into());
+        let embedder = Fingerprint::new(embedder);
+        let put = scene.ledger.put_embeddings(&embedder, vec![embedding]);
+        put.await.unwrap();
+    }
+    drop(scene);
+    let ledger = open(dir.path());
+    assert_eq!(ledger.tidy().await.unwrap(), 1, "the text that is gone");
+    assert_eq!(ledger.tidy().await.unwrap(), 0);
+    let (embedder, keys) = (Fingerprint::new("next embedder"), [hash("one")]);
+    let kept = ledger.embeddings(&embedder, &keys).await.unwrap();
+    assert!(kept[0].is_some());
+    assert_eq!(ledger.sweep().await.unwrap(), 1);
 }
 
 #[tokio::test]
