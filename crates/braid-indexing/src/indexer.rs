@@ -6,7 +6,7 @@ use std::sync::Arc;
 use braid_core::operation::CollectionStats;
 use braid_core::ports::{NewJob, StageOutcome, StageReceipt, WriteGuard};
 use braid_core::{
-    Collection, CollectionId, CollectionSettings, DocumentId, Embedder, Error, ErrorCode,
+    Collection, CollectionId, CollectionSettings, DocumentId, Embedder, Error, ErrorCode, Filter,
     IndexProvider, Ledger, PipelineFingerprint, Reader, Result, Sequence,
 };
 use braid_runtime::{CpuPool, Shutdown};
@@ -19,7 +19,8 @@ use crate::options::IndexingOptions;
 use crate::pipeline::Pipeline;
 use crate::progress::{Health, Progress};
 use crate::rebuild::{Rebuild, RebuildProgress};
-use crate::state::{CollectionState, Served};
+use crate::state::{CollectionState, Served, no_collection};
+use crate::sweeper;
 use crate::verify::{self, VerifyReport};
 
 /// What the pipeline works with.
@@ -52,6 +53,8 @@ pub struct Indexer {
 struct Inner {
     parts: Arc<IndexerParts>,
     collections: Mutex<HashMap<CollectionId, Arc<CollectionState>>>,
+    /// How often a sweep was asked for.
+    sweeps: watch::Sender<u64>,
 }
 
 impl Drop for Inner {
@@ -69,6 +72,7 @@ impl Indexer {
             inner: Arc::new(Inner {
                 parts: Arc::new(parts),
                 collections: Mutex::default(),
+                sweeps: watch::Sender::default(),
             }),
         }
     }
@@ -86,14 +90,18 @@ impl Indexer {
     }
 
     /// Opens every collection of the ledger, once per process and before anything else: drops what
-    /// crashes left behind, then replays in the background what was acknowledged.
+    /// crashes left behind, then replays in the background what was acknowledged, and drops what
+    /// nothing refers to [from time to time](IndexingOptions::sweep_interval). A process that does
+    /// not index drops nothing from the ledger.
     ///
     /// # Errors
     /// Those of the ledger and of the index provider.
     pub async fn recover(&self) -> Result<Vec<Collection>> {
         let parts = &self.inner.parts;
-        let swept = parts.ledger.sweep().await?;
-        tracing::debug!(rows = swept, "swept the ledger");
+        if parts.options.background {
+            sweeper::sweep(parts).await;
+            sweeper::begin(parts, self.inner.sweeps.subscribe());
+        }
         let collections = parts.ledger.collections().await?;
         let keep: Vec<_> = collections.iter().map(Collection::index_key).collect();
         parts.indexes.retain(&keep).await?;
@@ -131,13 +139,19 @@ impl Indexer {
         Ok(())
     }
 
-    /// Closes a collection, before it is deleted. A no-op where it is not open.
+    /// Closes a collection, before it is deleted: once the writes in progress are done, later ones
+    /// do not find it. A no-op where it is not open.
     pub async fn stop(&self, collection: CollectionId) {
-        let state = self.inner.collections.lock().remove(&collection);
-        if let Some(state) = state {
-            state.end().await;
-            state.note_stopped();
-        }
+        let Ok(state) = self.state_of(collection) else {
+            return;
+        };
+        let writers = state.writers.write().await;
+        state.close();
+        self.inner.collections.lock().remove(&collection);
+        drop(writers);
+        state.end().await;
+        state.note_stopped();
+        state.forget_lag();
     }
 
     /// Stores documents. When this returns they are durable and will be indexed, whatever happens;
@@ -152,10 +166,10 @@ impl Indexer {
         request: IngestRequest,
     ) -> Result<IngestOutcome> {
         let writer = self.writer(collection)?;
-        detached(&self.inner.parts.shutdown, async move {
-            writer.ingest(request).await
-        })
-        .await
+        let work = async move { writer.ingest(request).await };
+        let done = detached(&self.inner.parts.shutdown, work).await;
+        self.make_room(&done);
+        done
     }
 
     /// Deletes documents: they are hidden when this returns, and purged later.
@@ -174,14 +188,37 @@ impl Indexer {
         detached(&self.inner.parts.shutdown, work).await
     }
 
+    /// Deletes the documents whose newest version passes `filter`, as they are when this is called:
+    /// none is replaced between being found and being deleted. One outcome per document found.
+    ///
+    /// # Errors
+    /// As [`Indexer::delete`]; [`InvalidRequest`](ErrorCode::InvalidRequest) for a bad filter.
+    pub async fn delete_matching(
+        &self,
+        collection: &Collection,
+        filter: Filter,
+        job: Option<NewJob>,
+        guard: Option<WriteGuard<StageReceipt>>,
+    ) -> Result<StageOutcome> {
+        filter.check()?;
+        let writer = self.writer(collection)?;
+        let work = async move { writer.delete_matching(&filter, job, guard).await };
+        detached(&self.inner.parts.shutdown, work).await
+    }
+
     /// Waits until every operation up to `through` is published, or recorded as failed.
     ///
     /// # Errors
+    /// What fails, as [`StorageFull`](ErrorCode::StorageFull) or
+    /// [`ModelUnavailable`](ErrorCode::ModelUnavailable), once it was tried as often as
+    /// [`RetryPolicy::attempts`](crate::RetryPolicy::attempts) says; it is tried again all the same.
     /// [`Unavailable`](ErrorCode::Unavailable) when indexing is stalled,
     /// [`ShuttingDown`](ErrorCode::ShuttingDown) when it stops.
     pub async fn wait_published(&self, collection: CollectionId, through: Sequence) -> Result<()> {
         let state = self.state_of(collection)?;
-        state.wait(|progress| progress.published >= through).await
+        state
+            .wait(|progress| progress.is_retrievable(through))
+            .await
     }
 
     /// Waits until everything acknowledged is published and every retired slot is purged.
@@ -191,7 +228,7 @@ impl Indexer {
     pub async fn wait_idle(&self, collection: CollectionId) -> Result<()> {
         let state = self.state_of(collection)?;
         let newest = self.inner.parts.ledger.stats(collection).await?.newest;
-        let idle = |progress: &Progress| progress.published >= newest && progress.is_idle();
+        let idle = |progress: &Progress| progress.is_retrievable(newest) && progress.is_idle();
         state.wait(idle).await
     }
 
@@ -211,10 +248,16 @@ impl Indexer {
         })
     }
 
-    /// Why indexing of a collection waits for a person, if it does.
+    /// Why indexing of a collection waits for a person, or keeps failing, if it does.
     pub fn stalled(&self, collection: CollectionId) -> Option<String> {
         match self.health(collection) {
             Health::Stalled { reason } => Some(reason),
+            Health::Retrying {
+                error,
+                failures,
+                lasting: true,
+                ..
+            } => Some(format!("failed {failures} times in a row: {error}")),
             Health::Working | Health::Reconciling | Health::Retrying { .. } | Health::Stopped => {
                 None
             }
@@ -272,6 +315,15 @@ impl Indexer {
         Rebuild::new(parts, state, settings).run(&progress).await
     }
 
+    /// After a refusal for lack of room: what is stored for nothing goes, so that the next try may
+    /// succeed.
+    fn make_room<T>(&self, done: &Result<T>) {
+        let refused = done.as_ref().err().map(Error::code);
+        if refused == Some(ErrorCode::StorageFull) {
+            self.inner.sweeps.send_modify(|asked| *asked += 1);
+        }
+    }
+
     fn writer(&self, collection: &Collection) -> Result<Writer> {
         Ok(Writer {
             parts: Arc::clone(&self.inner.parts),
@@ -280,12 +332,8 @@ impl Indexer {
     }
 
     fn state(&self, collection: &Collection) -> Result<Arc<CollectionState>> {
-        self.state_of(collection.id).map_err(|_| {
-            Error::new(
-                ErrorCode::CollectionNotFound,
-                format!("no collection {}", collection.name),
-            )
-        })
+        let state = self.state_of(collection.id);
+        state.map_err(|_| no_collection(&collection.name))
     }
 
     fn state_of(&self, collection: CollectionId) -> Result<Arc<CollectionState>> {

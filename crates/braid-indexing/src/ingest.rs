@@ -6,7 +6,7 @@ use braid_core::operation::Change;
 use braid_core::ports::{
     IdempotencyKey, NewJob, Recorded, StageOutcome, StageReceipt, StageRequest, WriteGuard,
 };
-use braid_core::{CollectionId, DocumentId, DocumentStatus, NewDocument, Result};
+use braid_core::{CollectionId, DocumentId, DocumentStatus, Filter, NewDocument, Result};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::breakpoints::Breakpoint;
@@ -49,6 +49,7 @@ pub(crate) struct Writer {
 impl Writer {
     pub(crate) async fn ingest(&self, mut request: IngestRequest) -> Result<IngestOutcome> {
         let _writing = self.state.writers.read().await;
+        self.state.check_open()?;
         let served = self.state.served();
         served.pipeline.check_writes(&served.collection)?;
         let key = request.guard.as_ref().map(|guard| guard.key.clone());
@@ -82,7 +83,32 @@ impl Writer {
         guard: Option<WriteGuard<StageReceipt>>,
     ) -> Result<StageOutcome> {
         let _writing = self.state.writers.read().await;
+        self.state.check_open()?;
         let _staging = self.state.staging.lock().await;
+        self.delete_locked(ids, job, guard).await
+    }
+
+    pub(crate) async fn delete_matching(
+        &self,
+        filter: &Filter,
+        job: Option<NewJob>,
+        guard: Option<WriteGuard<StageReceipt>>,
+    ) -> Result<StageOutcome> {
+        let _writing = self.state.writers.read().await;
+        self.state.check_open()?;
+        let _staging = self.state.staging.lock().await;
+        let collection = self.state.served().collection.id;
+        let ids = self.parts.ledger.find_documents(collection, filter).await?;
+        self.delete_locked(ids, job, guard).await
+    }
+
+    /// The caller holds the writers' and the staging lock.
+    async fn delete_locked(
+        &self,
+        ids: Vec<DocumentId>,
+        job: Option<NewJob>,
+        guard: Option<WriteGuard<StageReceipt>>,
+    ) -> Result<StageOutcome> {
         let changes = ids.into_iter().map(Change::Delete).collect();
         let staged = self
             .stage_changes(StageRequest {

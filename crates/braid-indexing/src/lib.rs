@@ -24,6 +24,7 @@ mod rebuild;
 mod reconcile;
 mod retry;
 mod state;
+mod sweeper;
 mod verify;
 
 pub use breakpoints::{Breakpoint, Breakpoints, Hook};

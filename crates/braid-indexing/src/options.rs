@@ -22,6 +22,8 @@ pub struct IndexingOptions {
     pub retry: RetryPolicy,
     /// How long the indexes of a replaced generation stay for queries that began under it.
     pub generation_grace: Duration,
+    /// How often stored rows that nothing refers to are dropped; never where `None`.
+    pub sweep_interval: Option<Duration>,
     /// Whether this process indexes. One that does not (for lack of a model, say) may still delete,
     /// verify and be told of documents; another process publishes.
     pub background: bool,
@@ -41,6 +43,7 @@ impl Default for IndexingOptions {
             purge_interval: Duration::from_secs(1),
             retry: RetryPolicy::default(),
             generation_grace: Duration::from_secs(60),
+            sweep_interval: Some(Duration::from_secs(3600)),
             background: true,
             start_paused: false,
             breakpoints: Breakpoints::default(),
@@ -52,7 +55,8 @@ impl Default for IndexingOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
     /// How often a document's embedding is tried before it is taken to be the document's fault,
-    /// and an index write before indexing stalls. Full disks and outages are waited out however long.
+    /// and an index write before indexing stalls. Full disks and outages are waited out however long,
+    /// but after so many failures whoever waits for a write is told.
     pub attempts: u32,
     /// The first wait.
     pub first: Duration,

@@ -1,6 +1,8 @@
 //! How far indexing of one collection has come.
 
-use braid_core::Sequence;
+use braid_core::{Error, ErrorCode, Sequence};
+
+use crate::options::RetryPolicy;
 
 /// Watermarks and counters of one collection. Counters start at zero with the process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,6 +46,12 @@ impl Progress {
         self.lag() == 0 && !self.purgeable
     }
 
+    /// Whether every operation up to `through` is published and found in the indexes: one that
+    /// was lost, or is as of another time, is brought back when a collection is opened.
+    pub fn is_retrievable(&self, through: Sequence) -> bool {
+        self.published >= through && self.applying != Health::Reconciling
+    }
+
     /// The worse of the two tasks' states.
     pub fn health(&self) -> &Health {
         if self.embedding.severity() > self.applying.severity() {
@@ -73,14 +81,21 @@ pub enum Health {
     /// It works, or waits for work.
     #[default]
     Working,
-    /// An index that fell behind the published state is being brought back.
+    /// The indexes are compared with the published state, and brought back to it if need be.
     Reconciling,
     /// Something outside failed; it is tried again. Nothing is lost, the lag grows.
     Retrying {
+        /// The code of what failed.
+        code: ErrorCode,
         /// What failed, in one line.
         error: String,
+        /// What helps, where that is known.
+        help: Option<String>,
         /// Failures in a row.
         failures: u32,
+        /// Whether it failed so often that nobody should wait for it: it is tried again all the
+        /// same.
+        lasting: bool,
     },
     /// Trying again does not help: a person must act. What is published is served all the same.
     Stalled {
@@ -92,6 +107,17 @@ pub enum Health {
 }
 
 impl Health {
+    /// After `failures` failures in a row, of which `error` is the last.
+    pub(crate) fn retrying(error: &Error, failures: u32, policy: RetryPolicy) -> Self {
+        Self::Retrying {
+            code: error.code(),
+            error: error.chain(),
+            help: error.help().map(str::to_owned),
+            failures,
+            lasting: failures >= policy.attempts,
+        }
+    }
+
     fn severity(&self) -> u8 {
         match self {
             Self::Working => 0,

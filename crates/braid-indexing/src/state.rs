@@ -1,9 +1,10 @@
 //! One collection while it is open: its locks, its progress and its background tasks.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use braid_core::{Collection, Error, ErrorCode, Result, Sequence};
+use braid_core::{Collection, CollectionName, Error, ErrorCode, Result, Sequence};
 use braid_runtime::Shutdown;
 use parking_lot::RwLock as SyncRwLock;
 use tokio::sync::{Mutex, Notify, RwLock, watch};
@@ -38,6 +39,7 @@ pub(crate) struct CollectionState {
     served: SyncRwLock<Arc<Served>>,
     paused: watch::Sender<bool>,
     session: parking_lot::Mutex<Option<Session>>,
+    closed: AtomicBool,
 }
 
 /// The background tasks of one served generation.
@@ -59,6 +61,23 @@ impl CollectionState {
             progress: watch::Sender::new(progress),
             served: SyncRwLock::new(Arc::new(served)),
             session: parking_lot::Mutex::default(),
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    /// Lets no more writes begin. The caller holds `writers` exclusively.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+
+    /// Whoever got this state before it was closed must not write. The caller holds `writers`.
+    ///
+    /// # Errors
+    /// [`CollectionNotFound`](ErrorCode::CollectionNotFound).
+    pub(crate) fn check_open(&self) -> Result<()> {
+        match self.closed.load(Ordering::Acquire) {
+            true => Err(no_collection(&self.served().collection.name)),
+            false => Ok(()),
         }
     }
 
@@ -81,6 +100,15 @@ impl CollectionState {
     /// Tells the metrics how far the published state is behind.
     pub(crate) fn record_lag(&self) {
         let lag = self.progress.borrow().lag();
+        self.set_lag(lag);
+    }
+
+    /// Tells the metrics that there is nothing to be behind of.
+    pub(crate) fn forget_lag(&self) {
+        self.set_lag(0);
+    }
+
+    fn set_lag(&self, lag: u64) {
         let collection = self.served().collection.name.to_string();
         metrics::gauge!("braid_index_lag", "collection" => collection).set(lag as f64);
     }
@@ -138,6 +166,7 @@ impl CollectionState {
     /// Waits until `reached` holds.
     ///
     /// # Errors
+    /// What fails once it failed as often as the policy says, though it is tried again;
     /// [`Unavailable`](ErrorCode::Unavailable) while indexing is stalled,
     /// [`ShuttingDown`](ErrorCode::ShuttingDown) once it has stopped.
     pub(crate) async fn wait(&self, reached: impl Fn(&Progress) -> bool) -> Result<()> {
@@ -158,7 +187,20 @@ impl CollectionState {
 
     fn check_moving(&self, health: &Health) -> Result<()> {
         match health {
-            Health::Working | Health::Reconciling | Health::Retrying { .. } => Ok(()),
+            Health::Working | Health::Reconciling | Health::Retrying { lasting: false, .. } => {
+                Ok(())
+            }
+            Health::Retrying {
+                code, error, help, ..
+            } => {
+                let name = &self.served().collection.name;
+                let message = format!("indexing of collection {name} fails: {error}");
+                let error = Error::new(*code, message);
+                Err(match help {
+                    Some(help) => error.with_help(help),
+                    None => error,
+                })
+            }
             Health::Stopped => Err(stopped()),
             Health::Stalled { reason } => {
                 let name = &self.served().collection.name;
@@ -172,6 +214,11 @@ impl CollectionState {
             }
         }
     }
+}
+
+pub(crate) fn no_collection(name: &CollectionName) -> Error {
+    let message = format!("no collection {name}");
+    Error::new(ErrorCode::CollectionNotFound, message)
 }
 
 fn stopped() -> Error {

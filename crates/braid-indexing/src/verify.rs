@@ -21,8 +21,11 @@ pub struct VerifyReport {
     pub lexical: IndexReport,
     /// Acknowledged operations that were not applied yet; they are not counted as missing.
     pub lag: u64,
-    /// Whether what was found in the indexes has been mended.
+    /// Whether what was found has been mended: looked at again afterwards, ledger and indexes are
+    /// sound.
     pub repaired: bool,
+    /// What is still wrong after an attempt to mend it, in one sentence each.
+    pub left: Vec<String>,
 }
 
 impl VerifyReport {
@@ -70,6 +73,7 @@ pub(crate) async fn verify(
         lexical: IndexReport::default(),
         lag: ledger.stats(collection.id).await?.lag(),
         repaired: false,
+        left: Vec::new(),
     };
     let source = Source::new(Arc::clone(parts), &collection);
     let indexes = Indexes::open(parts, &collection).await?;
@@ -82,13 +86,34 @@ pub(crate) async fn verify(
     }
     if repair {
         restore_embeddings(ledger, &source, (collection.id, &report.ledger)).await?;
+        report.left = what_is_left(ledger, collection.id, &indexes).await?;
+        report.repaired = report.left.is_empty();
     }
     drop(applying);
     if repair {
-        report.repaired = true;
         state.revive.notify_waiters();
     }
     Ok(report)
+}
+
+/// Looks again at everything that was to be mended.
+async fn what_is_left(
+    ledger: &dyn Ledger,
+    collection: CollectionId,
+    indexes: &Indexes,
+) -> Result<Vec<String>> {
+    let mut left = ledger.check(collection).await?;
+    for index in indexes.both() {
+        let difference = reconcile::difference(ledger, collection, index).await?;
+        if !difference.is_empty() {
+            let (missing, extra) = (difference.missing.len(), difference.extra.len());
+            let leg = index.leg();
+            left.push(format!(
+                "the {leg} index still lacks {missing} entries and has {extra} too many"
+            ));
+        }
+    }
+    Ok(left)
 }
 
 /// Lets the appliers catch up with what is acknowledged now, unless something holds them up.

@@ -80,12 +80,21 @@ impl ApplyingTask {
         let indexes = Indexes::open(&self.session.parts, &self.session.served.collection).await?;
         self.reconcile(&indexes).await?;
         loop {
-            self.session.note_health(Task::Applying, Health::Working);
-            match self.wait_until_due().await? {
+            match self.wait_until_due(backoff).await? {
                 Due::Apply => self.apply(&indexes).await?,
                 Due::Purge => self.purge().await?,
             }
             backoff.reset();
+        }
+    }
+
+    /// What failed has not recovered before it is done, or there is nothing left to do.
+    fn note_recovered(&self, when: When, backoff: &mut Backoff) {
+        if when == When::Later(None) {
+            backoff.reset();
+        }
+        if backoff.failures() == 0 {
+            self.session.note_health(Task::Applying, Health::Working);
         }
     }
 
@@ -111,11 +120,13 @@ impl ApplyingTask {
         Ok(())
     }
 
-    async fn wait_until_due(&mut self) -> Result<Due, Stopped> {
+    async fn wait_until_due(&mut self, backoff: &mut Backoff) -> Result<Due, Stopped> {
         let mut progress = self.session.state.progress.subscribe();
         loop {
             self.session.control.pass().await?;
-            let at = match self.when(&progress.borrow_and_update()) {
+            let when = self.when(&progress.borrow_and_update());
+            self.note_recovered(when, backoff);
+            let at = match when {
                 When::Now(due) => return Ok(due),
                 When::Later(at) => at,
             };

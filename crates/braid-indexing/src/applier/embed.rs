@@ -32,13 +32,17 @@ impl EmbeddingTask {
         let mut backoff = Backoff::new(self.session.parts.options.retry);
         loop {
             self.session.control.pass().await?;
-            match self.advance(cursor).await {
+            match self.advance(cursor, backoff.failures()).await {
                 Ok(Some(through)) => {
                     cursor = through;
                     backoff.reset();
                     self.session.note_health(Task::Embedding, Health::Working);
                 }
-                Ok(None) => self.wait_for_operations(cursor).await?,
+                Ok(None) => {
+                    backoff.reset();
+                    self.session.note_health(Task::Embedding, Health::Working);
+                    self.wait_for_operations(cursor).await?;
+                }
                 Err(error) => {
                     self.session
                         .settle(Task::Embedding, &error, &mut backoff)
@@ -54,8 +58,9 @@ impl EmbeddingTask {
         staged.map(drop).map_err(|_| Stopped)
     }
 
-    /// Embeds the next operations and returns the last; `None` when there are none.
-    async fn advance(&self, cursor: Sequence) -> Result<Option<Sequence>> {
+    /// Embeds the next operations, which failed so often, and returns the last; `None` when there
+    /// are none.
+    async fn advance(&self, cursor: Sequence, failed: u32) -> Result<Option<Sequence>> {
         let session = &self.session;
         let ledger = &session.parts.ledger;
         let batch = session.parts.options.embed_batch_chunks.max(1);
@@ -68,7 +73,7 @@ impl EmbeddingTask {
             let published = ledger.stats(session.collection()).await?.published;
             return Ok((published > cursor).then_some(published));
         };
-        let note = |error: &Error, failures| self.note_retry(error, failures);
+        let note = |error: &Error, failures| self.note_retry(error, failed + failures);
         let counts = self.isolation().embed(&piece, &note).await?;
         session.state.progress.send_modify(|progress| {
             progress.chunks_embedded += counts.embedded;
@@ -88,8 +93,8 @@ impl EmbeddingTask {
     }
 
     fn note_retry(&self, error: &Error, failures: u32) {
-        let error = error.chain();
-        let health = Health::Retrying { error, failures };
+        let policy = self.session.parts.options.retry;
+        let health = Health::retrying(error, failures, policy);
         self.session.note_health(Task::Embedding, health);
     }
 }

@@ -43,7 +43,8 @@ pub(crate) fn begin(parts: &Arc<IndexerParts>, state: &Arc<CollectionState>) {
     let served = state.served();
     state.progress.send_modify(|progress| {
         progress.embedding = Health::Working;
-        progress.applying = Health::Working;
+        // Until the indexes were seen to hold what is published.
+        progress.applying = Health::Reconciling;
         progress.embedded = progress.published;
     });
     if let Err(error) = served.pipeline.check_indexing(&served.collection) {
@@ -133,13 +134,8 @@ impl Session {
             Remedy::Wait(wait) => {
                 let failures = backoff.failures();
                 tracing::warn!(%collection, task = task.as_str(), error = %error.chain(), failures, ?wait, "indexing failed, it will be tried again");
-                self.note_health(
-                    task,
-                    Health::Retrying {
-                        error: error.chain(),
-                        failures,
-                    },
-                );
+                let policy = self.parts.options.retry;
+                self.note_health(task, Health::retrying(error, failures, policy));
                 self.control.sleep(wait).await
             }
             Remedy::Stall => {

@@ -32,6 +32,27 @@ impl Build {
         report: &Report<'_>,
     ) -> Result<u64> {
         let target = self.target(report).await?;
+        self.reach(target, watermark, report).await
+    }
+
+    /// As [`Build::pass`], with `pending` beside what the ledger has live.
+    pub(super) async fn pass_with(
+        &mut self,
+        pending: &SlotSet,
+        watermark: Sequence,
+    ) -> Result<u64> {
+        let report: &Report<'_> = &|_| {};
+        let target = self.target(report).await? | pending;
+        self.reach(target, Some(watermark), report).await
+    }
+
+    /// Makes both indexes hold `target` and nothing else.
+    async fn reach(
+        &mut self,
+        target: SlotSet,
+        watermark: Option<Sequence>,
+        report: &Report<'_>,
+    ) -> Result<u64> {
         let mut changed = 0;
         for leg in [Leg::Dense, Leg::Lexical] {
             let index = self.indexes.of(leg);

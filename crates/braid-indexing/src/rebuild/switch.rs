@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use braid_core::ports::SwitchGeneration;
-use braid_core::{Collection, ErrorCode, IndexKey, Result, Sequence};
+use braid_core::{Collection, CollectionId, ErrorCode, IndexKey, Result, Sequence, SlotSet};
 use tokio::sync::{MutexGuard, OwnedMutexGuard};
 
 use super::build::{Build, note_retry};
 use super::rechunk::Rechunked;
 use crate::applier;
+use crate::applier::gather::put_slots;
 use crate::applier::isolate::Isolation;
 use crate::breakpoints::Breakpoint;
 use crate::indexer::detached;
@@ -54,9 +55,9 @@ impl Switch {
         let parts = Arc::clone(&self.build.parts);
         let old = state.served().collection.clone();
         let _writers = state.writers.write().await;
+        state.check_open()?;
         let applying = self.drain(&state, old.id).await?;
-        let newest = parts.ledger.stats(old.id).await?.newest;
-        self.build.pass(Some(newest), &|_| {}).await?;
+        let newest = self.finish_build(old.id).await?;
         // Nothing may fail between the ledger's switch and the applier's.
         let pipeline = Pipeline::new(&parts, &self.build.served.collection.settings)?;
         parts
@@ -97,11 +98,37 @@ impl Switch {
         ledger.switch_generation(next.id, switch).await
     }
 
-    /// Waits until everything is published and holds the applier there. The caller holds writers.
+    /// Brings the new generation in line with everything acknowledged; returns the last operation.
+    async fn finish_build(&mut self, collection: CollectionId) -> Result<Sequence> {
+        let stats = self.build.parts.ledger.stats(collection).await?;
+        if stats.lag() > 0 {
+            self.publish_pending(stats.newest).await?;
+            if self.build.rechunked.is_none() {
+                // What the pending operations replaced is retired, and purged like everything else.
+                return Ok(stats.newest);
+            }
+        }
+        self.build.pass(Some(stats.newest), &|_| {}).await?;
+        Ok(stats.newest)
+    }
+
+    /// Publishes what the old generation cannot take (its model is gone, it is corrupt or its disk
+    /// is full). The new one holds it by then, so that a failure before leaves the old one serving
+    /// the versions that it has.
+    async fn publish_pending(&mut self, newest: Sequence) -> Result<()> {
+        let pending = self.embed_pending().await?;
+        self.build.pass_with(&pending, newest).await?;
+        let collection = self.build.served.collection.id;
+        let ledger = &self.build.parts.ledger;
+        ledger.publish(collection, newest).await.map(drop)
+    }
+
+    /// Waits until everything is published, or cannot be under the old generation, and holds the
+    /// applier there. The caller holds writers.
     async fn drain<'s>(
         &self,
         state: &'s CollectionState,
-        collection: braid_core::CollectionId,
+        collection: CollectionId,
     ) -> Result<MutexGuard<'s, ()>> {
         let ledger = &self.build.parts.ledger;
         loop {
@@ -115,18 +142,13 @@ impl Switch {
                 if error.code() == ErrorCode::ShuttingDown {
                     return Err(error);
                 }
-                // The old generation cannot take what is pending (its model is gone, or it is
-                // corrupt); the new one, which is about to be served, will hold it.
-                self.embed_pending().await?;
-                ledger.publish(collection, newest).await?;
                 return Ok(applying);
             }
         }
     }
 
-    /// Embeds what the old generation could not take, so that after it is published nothing is
-    /// left to fail on.
-    async fn embed_pending(&self) -> Result<()> {
+    /// Embeds what the old generation could not take and returns the slots.
+    async fn embed_pending(&self) -> Result<SlotSet> {
         let isolation = Isolation {
             parts: &self.build.parts,
             state: &self.state,
@@ -134,14 +156,26 @@ impl Switch {
         };
         let collection = self.build.served.collection.id;
         let ledger = &self.build.parts.ledger;
-        let mut after = ledger.stats(collection).await?.published;
+        let published = ledger.stats(collection).await?.published;
+        let mut after = published;
         loop {
             let operations = ledger.operations(collection, after, OPERATIONS).await?;
             let Some(last) = operations.last() else {
-                return Ok(());
+                break;
             };
             after = last.sequence;
             isolation.embed(&operations, &note_retry).await?;
+        }
+        // Read again: what the model refused is recorded as failed by now.
+        let mut slots = SlotSet::new();
+        after = published;
+        loop {
+            let operations = ledger.operations(collection, after, OPERATIONS).await?;
+            let Some(last) = operations.last() else {
+                return Ok(slots);
+            };
+            after = last.sequence;
+            slots.extend(operations.iter().flat_map(put_slots).map(|slot| slot.0));
         }
     }
 

@@ -136,7 +136,15 @@ async fn an_outage_of_the_embedder_fails_no_document() {
     .await;
     let stats = world.ledger.stats(life.collection.id).await.unwrap();
     assert_eq!((stats.failed, stats.lag()), (0, 2));
+    let told = life
+        .indexer
+        .wait_idle(life.collection.id)
+        .await
+        .unwrap_err();
+    assert_eq!(told.code(), ErrorCode::Unavailable);
+    assert!(told.message().contains("the embedder does not answer"));
     embedder.heal();
+    until_health(&life, |health| *health == Health::Working).await;
     life.idle().await;
     assert_eq!(world.live().await.len(), 2);
     assert_eq!(life.indexer.health(life.collection.id), Health::Working);
@@ -154,6 +162,14 @@ async fn a_full_disk_is_waited_out() {
     life.ingest("a: one").await;
     life.idle().await;
     let receipt = crate::world::receipt(life.ingest("b: two\nc: three").await.staged);
+    let told = life
+        .indexer
+        .wait_published(life.collection.id, receipt.newest)
+        .await
+        .unwrap_err();
+    assert_eq!(told.code(), ErrorCode::StorageFull);
+    let stalled = life.indexer.stalled(life.collection.id).unwrap();
+    assert!(stalled.contains("failed 5 times"), "{stalled}");
     until_health(&life, |health| {
         matches!(health, Health::Retrying { failures: 10.., .. })
     })
@@ -166,10 +182,8 @@ async fn a_full_disk_is_waited_out() {
     );
     assert_eq!(world.live().await, texts(&[("a", &["one"])]));
     store.heal();
-    life.indexer
-        .wait_published(life.collection.id, receipt.newest)
-        .await
-        .unwrap();
+    until_health(&life, |health| *health == Health::Working).await;
+    assert_eq!(life.indexer.stalled(life.collection.id), None);
     life.idle().await;
     assert_eq!(world.live().await.len(), 3);
     world.assert_sound().await;

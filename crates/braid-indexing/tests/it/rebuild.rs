@@ -262,6 +262,56 @@ async fn another_model_takes_over_with_what_was_pending() {
     }
 }
 
+/// A disk that is full for good holds up neither a rebuild nor, should that fail, the versions
+/// that are served.
+#[tokio::test(start_paused = true)]
+async fn a_rebuild_takes_over_from_a_full_disk() {
+    let embedder = Arc::new(Faulty::new(HashEmbedder::new(DIMENSION)));
+    let mut world = World::with_embedder(Arc::clone(&embedder) as _);
+    let (indexer, _) = world.indexer();
+    let collection = world.create(&indexer, settings(4)).await;
+    let full = Faulty::new(RamVectorStore::new(DIMENSION)).on_from(
+        Call::Apply,
+        2,
+        Fault::FailBefore(ErrorCode::StorageFull),
+    );
+    let key = collection.index_key();
+    world.indexes.put_vector(key, Arc::new(full));
+    let life = world.open().await;
+    life.ingest(LINES).await;
+    let mut progress = life.indexer.progress(collection.id);
+    let first = |now: &braid_indexing::Progress| now.lag() == 0;
+    progress.wait_for(first).await.unwrap();
+    life.ingest("b: seven").await;
+    let next = braid_core::IndexKey {
+        generation: Generation(2),
+        ..key
+    };
+    let broken = Faulty::new(RamVectorStore::new(DIMENSION)).on(
+        Call::Apply,
+        2,
+        Fault::FailBefore(ErrorCode::Unavailable),
+    );
+    world.provider = Arc::new(PutOnRemove {
+        inner: Arc::clone(&world.indexes),
+        key: next,
+        store: Arc::new(broken),
+    });
+    life.shutdown.finish().await;
+    let life = world.open().await;
+    let rebuild = || life.indexer.rebuild(&life.collection, settings(4), |_| {});
+    assert_eq!(rebuild().await.unwrap_err().code(), ErrorCode::Unavailable);
+    assert_eq!(
+        world.live().await["b"],
+        ["six"],
+        "the old version is served"
+    );
+    rebuild().await.unwrap();
+    life.idle().await;
+    assert_eq!(world.live().await["b"], ["seven"]);
+    world.assert_sound().await;
+}
+
 /// Hands out a store of the test's own for one generation.
 #[derive(Debug)]
 struct PutOnRemove {

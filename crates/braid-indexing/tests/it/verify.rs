@@ -252,3 +252,46 @@ async fn repair_embeds_what_the_ledger_lost() {
     let mended = life.indexer.verify(&life.collection, false).await.unwrap();
     assert!(mended.is_sound(), "{mended:?}");
 }
+
+/// A repair that changes nothing is not called one.
+#[tokio::test(start_paused = true)]
+async fn a_repair_that_does_not_help_says_what_is_left() {
+    let life = filled().await;
+    life.indexer.pause(life.collection.id).unwrap();
+    life.ingest("c: seven").await;
+    let key = life.collection.index_key();
+    let deaf = Deaf(RamVectorStore::new(DIMENSION));
+    life.world.indexes.put_vector(key, Arc::new(deaf));
+    let found = life.indexer.verify(&life.collection, true).await.unwrap();
+    assert!(!found.is_sound() && !found.repaired);
+    assert_eq!(
+        found.left,
+        ["the dense index still lacks 3 entries and has 0 too many"]
+    );
+    life.world.lose_vectors(&life.collection);
+    let found = life.indexer.verify(&life.collection, true).await.unwrap();
+    assert!(found.repaired && found.left.is_empty(), "{found:?}");
+}
+
+/// Says that it stored what it did not.
+#[derive(Debug)]
+struct Deaf(RamVectorStore);
+
+#[async_trait::async_trait]
+impl VectorStore for Deaf {
+    async fn apply(&self, _: IndexBatch<VectorEntry>) -> braid_core::Result<()> {
+        Ok(())
+    }
+
+    async fn watermark(&self) -> braid_core::Result<Sequence> {
+        self.0.watermark().await
+    }
+
+    async fn slots(&self) -> braid_core::Result<SlotSet> {
+        self.0.slots().await
+    }
+
+    async fn pin(&self) -> braid_core::Result<Arc<dyn braid_core::ports::VectorView>> {
+        self.0.pin().await
+    }
+}

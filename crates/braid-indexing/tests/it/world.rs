@@ -109,6 +109,8 @@ pub(crate) fn options() -> IndexingOptions {
     IndexingOptions {
         purge_interval: Duration::ZERO,
         generation_grace: Duration::from_millis(1),
+        // Its timer would move the paused clock.
+        sweep_interval: None,
         ..IndexingOptions::default()
     }
 }
