@@ -48,10 +48,30 @@ impl Engine {
             .await
     }
 
+    /// Deletes the documents whose newest version passes `filter`: none is replaced between being
+    /// found and being deleted. One outcome per document found.
+    ///
+    /// # Errors
+    /// As [`Engine::ingest`]; [`InvalidRequest`](ErrorCode::InvalidRequest) for a bad filter.
+    pub async fn delete_matching(
+        &self,
+        collection: &CollectionName,
+        filter: Filter,
+        job: Option<NewJob>,
+        guard: Option<WriteGuard<StageReceipt>>,
+    ) -> Result<StageOutcome> {
+        let collection = self.collection(collection).await?;
+        self.inner
+            .indexer
+            .delete_matching(&collection, filter, job, guard)
+            .await
+    }
+
     /// Resolves when every operation up to `through` is retrievable (or recorded as failed).
     ///
     /// # Errors
-    /// [`CollectionNotFound`](ErrorCode::CollectionNotFound), [`ShuttingDown`](ErrorCode::ShuttingDown).
+    /// [`CollectionNotFound`](ErrorCode::CollectionNotFound), [`ShuttingDown`](ErrorCode::ShuttingDown); what keeps
+    /// indexing from going on, once that failed several times.
     pub async fn wait_published(
         &self,
         collection: &CollectionName,

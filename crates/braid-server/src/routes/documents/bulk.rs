@@ -97,17 +97,18 @@ async fn delete(
         return Ok(replay(recorded));
     }
     let targets = mutation.read(check_targets).await?;
-    let ids = match targets {
-        Targets::Ids(ids) => ids,
-        Targets::Filter(filter) => app.engine().find_documents(&name, &filter).await?,
-    };
-    let accepted = Accepted::of(ids.len());
+    // Every document that is found is accepted, so nothing is refused where the filter decides.
+    let accepted = Accepted::of(match &targets {
+        Targets::Ids(ids) => ids.len(),
+        Targets::Filter(_) => 0,
+    });
     let job = Some(accepted.job(Vec::new()));
     let guard = mutation.guard(move |receipt: &StageReceipt| accepted.answer(receipt));
-    let staged = app
-        .engine()
-        .delete_documents(&name, ids, job, guard)
-        .await?;
+    let engine = app.engine();
+    let staged = match targets {
+        Targets::Ids(ids) => engine.delete_documents(&name, ids, job, guard).await?,
+        Targets::Filter(filter) => engine.delete_matching(&name, filter, job, guard).await?,
+    };
     answer(&app, &name, wait, (staged, accepted)).await
 }
 
