@@ -54,8 +54,8 @@ keys! {
     server.allow_unauthenticated: any, "Whether the server may listen beyond loopback although requests are not authenticated.";
     server.max_body_bytes: positive, "Largest request body, in bytes.";
     server.request_timeout_ms: positive_u64, "Longest time for one request, waiting in line included, in milliseconds.";
-    server.max_concurrent_requests: positive, "Requests that run at once.";
-    server.max_waiting_requests: any, "Requests that may wait in line; more are answered 429.";
+    server.max_concurrent_requests: positive, "Requests that run at once: so many reads and so many writes.";
+    server.max_waiting_requests: any, "Requests that may wait in line, of each kind; more are answered 429.";
     server.shutdown_grace_ms: any, "How long shutdown waits for requests in flight, in milliseconds.";
     models.dir: any, "Folder of model folders, searched before the bundled ones.";
     models.embedder: any, "Name of the embedder. After a change, rebuild every collection.";

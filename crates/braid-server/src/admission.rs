@@ -15,6 +15,27 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::app::App;
 use crate::error::ApiError;
 
+/// Which line a request stands in. Writes have one of their own: those that wait until they are
+/// retrievable, or whose bodies come slowly, must not keep queries out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Line {
+    /// Retrievals and everything else that only reads.
+    Reads,
+    /// Mutations.
+    Writes,
+}
+
+impl Line {
+    fn of(request: &Request) -> Self {
+        let is_retrieval = matches!(request.uri().path(), "/retrieve" | "/v1/retrieve");
+        if is_retrieval || request.method().is_safe() {
+            Self::Reads
+        } else {
+            Self::Writes
+        }
+    }
+}
+
 /// Who may run and who may wait.
 #[derive(Debug)]
 pub(crate) struct Admission {
@@ -81,7 +102,8 @@ pub(crate) async fn layer(State(app): State<App>, request: Request, next: Next) 
     }
     let limit = app.options().request_timeout;
     let answer = async {
-        let permit = app.admission().admit().await.map_err(ApiError)?;
+        let admission = app.admission(Line::of(&request));
+        let permit = admission.admit().await.map_err(ApiError)?;
         let response = next.run(request).await;
         drop(permit);
         Ok::<_, ApiError>(response)
@@ -99,6 +121,22 @@ pub(crate) async fn layer(State(app): State<App>, request: Request, next: Next) 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn writes_have_a_line_of_their_own() {
+        let line = |method: &str, path: &str| {
+            let request = Request::builder().method(method).uri(path);
+            Line::of(&request.body(axum::body::Body::empty()).unwrap())
+        };
+        assert_eq!(line("POST", "/retrieve"), Line::Reads);
+        assert_eq!(line("POST", "/v1/retrieve"), Line::Reads);
+        assert_eq!(line("GET", "/v1/collections/c/documents"), Line::Reads);
+        assert_eq!(
+            line("PUT", "/v1/collections/c/documents/retrieve"),
+            Line::Writes
+        );
+        assert_eq!(line("POST", "/v1/collections/c/documents"), Line::Writes);
+    }
 
     #[tokio::test]
     async fn runs_queues_and_refuses() {

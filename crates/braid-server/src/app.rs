@@ -17,7 +17,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::admission::{self, Admission};
+use crate::admission::{self, Admission, Line};
 use crate::error::ApiError;
 use crate::{playground, reference, request_id, routes};
 
@@ -47,7 +47,8 @@ struct Inner {
     options: ServerOptions,
     defaults: RetrieveRequest,
     metrics: Option<PrometheusHandle>,
-    admission: Admission,
+    reads: Admission,
+    writes: Admission,
     draining: AtomicBool,
 }
 
@@ -68,17 +69,21 @@ impl App {
         defaults: RetrieveRequest,
         metrics: Option<PrometheusHandle>,
     ) -> Self {
-        let admission = Admission::new(
-            options.max_concurrent_requests,
-            options.max_waiting_requests,
-        );
+        let admission = || {
+            Admission::new(
+                options.max_concurrent_requests,
+                options.max_waiting_requests,
+            )
+        };
+        let (reads, writes) = (admission(), admission());
         let draining = AtomicBool::new(false);
         let inner = Inner {
             engine,
             options,
             defaults,
             metrics,
-            admission,
+            reads,
+            writes,
             draining,
         };
         Self {
@@ -103,8 +108,11 @@ impl App {
         self.inner.metrics.as_ref()
     }
 
-    pub(crate) fn admission(&self) -> &Admission {
-        &self.inner.admission
+    pub(crate) fn admission(&self, line: Line) -> &Admission {
+        match line {
+            Line::Reads => &self.inner.reads,
+            Line::Writes => &self.inner.writes,
+        }
     }
 
     /// Refuses every request from now on with `SHUTTING_DOWN`; those in flight go on.
