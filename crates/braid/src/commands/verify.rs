@@ -20,6 +20,8 @@ struct Found {
     lexical: Difference,
     vector: Difference,
     repaired: bool,
+    /// What is still wrong after a repair.
+    left: Vec<String>,
     /// Chunks that the model embedded meanwhile; others had a stored embedding.
     chunks_embedded: u64,
 }
@@ -87,6 +89,7 @@ impl Found {
             lexical: Difference::new(&report.lexical),
             vector: Difference::new(&report.vector),
             repaired: report.repaired,
+            left: report.left.clone(),
             chunks_embedded,
         }
     }
@@ -106,7 +109,8 @@ fn print(found: &[Found], swept: u64) {
         let verdict = match (found.sound, found.repaired) {
             (true, _) => "sound",
             (false, true) => "repaired",
-            (false, false) => "NOT sound (run with --repair)",
+            (false, false) if found.left.is_empty() => "NOT sound (run with --repair)",
+            (false, false) => "NOT sound, and the repair did not mend it",
         };
         output::line(format!(
             "{}: {verdict}: lag {}; lexical {} missing, {} extra; vector {} missing, {} extra",
@@ -119,6 +123,9 @@ fn print(found: &[Found], swept: u64) {
         ));
         for problem in &found.ledger {
             output::line(format!("  ledger: {problem}"));
+        }
+        for problem in &found.left {
+            output::line(format!("  left: {problem}"));
         }
     }
     if swept > 0 {
