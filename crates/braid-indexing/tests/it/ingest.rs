@@ -6,7 +6,7 @@ use braid_core::operation::ChangeOutcome;
 use braid_core::ports::{
     IdempotencyKey, JobItemStatus, NewJob, Recorded, StageReceipt, StoredResponse, WriteGuard,
 };
-use braid_core::{ContentHash, DocumentStatus, ErrorCode, JobId, Ledger, Sequence};
+use braid_core::{ContentHash, DocumentStatus, ErrorCode, JobId, Ledger};
 use braid_indexing::{Health, IngestRequest};
 use braid_testkit::{Call, Fault, Faulty, Gate, HashEmbedder, RamLexicalIndex, RamVectorStore};
 use expect_test::expect;
@@ -446,73 +446,4 @@ async fn a_bulk_load_is_applied_in_large_batches() {
         (400, 400)
     );
     assert_eq!(progress.operations_published, 400);
-}
-
-/// A write that found the collection open before it was closed stores nothing unseen.
-#[tokio::test(start_paused = true)]
-async fn a_closed_collection_takes_no_write() {
-    let life = World::new().open().await;
-    let staged = {
-        let life = life.clone();
-        tokio::spawn(async move {
-            let request = IngestRequest {
-                documents: crate::world::documents("a: one"),
-                ..IngestRequest::default()
-            };
-            life.indexer.ingest(&life.collection, request).await
-        })
-    };
-    life.indexer.stop(life.collection.id).await;
-    let newest = life
-        .world
-        .ledger
-        .stats(life.collection.id)
-        .await
-        .unwrap()
-        .newest;
-    match staged.await.unwrap() {
-        Ok(_) => assert_eq!(
-            newest,
-            Sequence(1),
-            "it was there before the collection closed"
-        ),
-        Err(error) => {
-            assert_eq!(error.code(), ErrorCode::CollectionNotFound);
-            assert_eq!(newest, Sequence::ZERO);
-        }
-    }
-    assert_eq!(life.indexer.health(life.collection.id), Health::Stopped);
-}
-
-#[tokio::test(start_paused = true)]
-async fn deleting_by_filter_deletes_what_matches() {
-    let life = World::new().open().await;
-    let mut documents = crate::world::documents("a: one\nb: two");
-    let draft = ("draft".to_owned(), braid_core::MetadataValue::Bool(true));
-    documents[0].metadata = braid_core::Metadata::new([draft].into()).unwrap();
-    let request = IngestRequest {
-        documents,
-        ..IngestRequest::default()
-    };
-    life.indexer
-        .ingest(&life.collection, request)
-        .await
-        .unwrap();
-    let filter = braid_core::Filter {
-        must: vec![braid_core::Condition {
-            key: "draft".to_owned(),
-            predicate: braid_core::Predicate::Exists(true),
-        }],
-        ..braid_core::Filter::default()
-    };
-    let delete = |filter: &braid_core::Filter| {
-        life.indexer
-            .delete_matching(&life.collection, filter.clone(), None, None)
-    };
-    assert_eq!(receipt(delete(&filter).await.unwrap()).outcomes.len(), 1);
-    life.idle().await;
-    assert_eq!(life.world.live().await, texts(&[("b", &["two"])]));
-    // Replaced by a version that does not match, a document is left alone.
-    assert_eq!(receipt(delete(&filter).await.unwrap()).outcomes.len(), 0);
-    life.world.assert_sound().await;
 }

@@ -7,5 +7,6 @@ mod failures;
 mod ingest;
 mod model;
 mod rebuild;
+mod upkeep;
 mod verify;
 mod world;
