@@ -12,9 +12,11 @@ use crate::world::scratch;
 /// What such a disk keeps of one process's data directory.
 #[derive(Debug)]
 pub(crate) struct Disk {
-    image: PathBuf,
+    pub(crate) image: PathBuf,
     /// While this file exists, the disk is full.
     pub(crate) full: PathBuf,
+    /// The sync before which the process dies, from 1; 0 is none.
+    pub(crate) death: usize,
 }
 
 impl Disk {
@@ -26,6 +28,7 @@ impl Disk {
         Self {
             image: image.to_owned(),
             full: image.join("full"),
+            death: 0,
         }
     }
 
@@ -36,7 +39,14 @@ impl Disk {
             .env("LD_PRELOAD", library())
             .env("DROPSYNC_ROOT", directory.canonicalize().unwrap())
             .env("DROPSYNC_IMAGE", &self.image)
-            .env("DROPSYNC_FULL", &self.full);
+            .env("DROPSYNC_FULL", &self.full)
+            .env("DROPSYNC_DEATH", self.death.to_string());
+    }
+
+    /// How many syncs there were in the life of a process that was not killed.
+    pub(crate) fn syncs(&self) -> usize {
+        let count = fs::read_to_string(self.image.join("syncs"));
+        count.unwrap().parse().unwrap()
     }
 
     /// Makes `directory` what is left after the power went.

@@ -8,6 +8,8 @@
  *     created, renamed or removed since is found under its old name, or not at all.
  * files/KEY holds contents, dirs/KEY (dirs/root for the root) lines of "kind KEY name". A KEY is
  * inode and birth time, so that names do not matter to contents and inode numbers may be reused.
+ * At the sync numbered DROPSYNC_DEATH, from 1, the process dies before anything of it is kept; a
+ * process that ends by itself leaves the number of its syncs in the image's file "syncs".
  * Where DROPSYNC_FULL names a file that exists, writes under the root find the disk full.
  * Nothing reaches the real disk's sync. msync, sync and syncfs are not modelled: they abort.
  */
@@ -17,6 +19,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,11 +32,30 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static const char *root, *image, *full;
+static long syncs, death;
 
 __attribute__((constructor)) static void start(void) {
     root = getenv("DROPSYNC_ROOT");
     image = getenv("DROPSYNC_IMAGE");
     full = getenv("DROPSYNC_FULL");
+    const char *number = getenv("DROPSYNC_DEATH");
+    death = number ? atol(number) : 0;
+}
+
+__attribute__((destructor)) static void end(void) {
+    char path[PATH_MAX];
+    if (!image) return;
+    snprintf(path, sizeof path, "%s/syncs", image);
+    FILE *out = fopen(path, "we");
+    if (out) {
+        fprintf(out, "%ld", syncs);
+        fclose(out);
+    }
+}
+
+/* Called under the lock, before anything is kept. */
+static void count_sync(void) {
+    if (++syncs == death) kill(getpid(), SIGKILL);
 }
 
 static void give_up(const char *what) {
@@ -107,6 +129,7 @@ static int sync_fd(int fd) {
     int watched = is_watched(fd);
     if (!watched) return 0;
     pthread_mutex_lock(&lock);
+    count_sync();
     if (key_at(fd, "", key, &mode) != 0) give_up("cannot look at a synced file");
     if (S_ISDIR(mode))
         keep_directory(fd, watched == 2 ? "root" : key);
@@ -124,6 +147,7 @@ static void keep_range(int fd, const struct iovec *parts, ssize_t written, off_t
     char key[KEY_SIZE], target[PATH_MAX];
     if (written <= 0 || !(fcntl(fd, F_GETFL) & O_DSYNC) || !is_watched(fd)) return;
     pthread_mutex_lock(&lock);
+    count_sync();
     if (key_at(fd, "", key, NULL) != 0) give_up("cannot look at a file");
     image_path(target, "files", key);
     int to = open(target, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);

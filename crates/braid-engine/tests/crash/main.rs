@@ -6,11 +6,14 @@
 //! happens on a disk that keeps only what was synced. Nothing sleeps: the places of death are
 //! counted, and the clock of waits for background work stands still.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod bounds;
 mod check;
 mod disk;
 mod embeddings;
 mod full;
+mod guarantees;
 mod paused;
 mod points;
 mod process;

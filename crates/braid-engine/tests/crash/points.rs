@@ -1,5 +1,10 @@
 //! Death at every named point and at random ones, on a good disk and on one that loses power.
 
+#![expect(
+    clippy::print_stderr,
+    reason = "a failure is shown with the death before it"
+)]
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,6 +21,7 @@ use crate::world::{self, Life, scratch};
 
 const SEED: u64 = 20;
 const RANDOM_DEATHS: usize = 50;
+const RANDOM_SYNCS: usize = 30;
 
 /// What happens to unsynced writes when the process dies.
 #[derive(Clone, Copy, Debug)]
@@ -96,6 +102,40 @@ fn random(power: Power, part: usize, parts: usize) {
     // How many points a life has depends a little on which thread is faster.
     let planned = RANDOM_DEATHS / parts;
     assert!(died * 10 >= planned * 9, "{died} of {planned} deaths");
+}
+
+/// Loses power in the middle of commits: just before a random sync of any store takes effect.
+#[test]
+fn power_lost_at_random_syncs() {
+    let seed = 3;
+    let disk_in = |scratch: &Path, death| Disk {
+        death,
+        ..Disk::new(&scratch.join("disk"))
+    };
+    let whole = scratch();
+    let disk = disk_in(whole.path(), 0);
+    live(seed, Death::Never, &whole.path().join("data"), Some(&disk));
+    let syncs = disk.syncs();
+    assert!(syncs > 100, "{syncs} syncs");
+    let mut random = StdRng::seed_from_u64(9);
+    let mut died = 0;
+    for _ in 0..RANDOM_SYNCS {
+        let nth = random.random_range(1..=syncs);
+        eprintln!("sync {nth} of {syncs}");
+        let scratch = scratch();
+        let disk = disk_in(scratch.path(), nth);
+        let ended = live(
+            seed,
+            Death::Never,
+            &scratch.path().join("before"),
+            Some(&disk),
+        );
+        let directory = scratch.path().join("data");
+        disk.restore(&directory);
+        check(&directory, &script(seed), &ended);
+        died += usize::from(ended.was_killed);
+    }
+    assert!(died * 10 >= RANDOM_SYNCS * 9, "{died} deaths");
 }
 
 /// What is published is in the indexes for good: nothing has to be brought back after power came

@@ -219,7 +219,9 @@ fn run_script(task: &Task) {
                     life = Life::open(&task.directory, hook()).await;
                     String::new()
                 }
-                step => take(&life, at, step).await,
+                Step::Put(_) | Step::Delete(_) | Step::Idle | Step::Rebuild(_) => {
+                    take(&life, at, step).await
+                }
             };
             tell(&format!("ack {answer}"));
         }
