@@ -1,5 +1,7 @@
 //! The real binary with the bundled models, as a user runs it.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod admin;
 mod config;
 mod help;
