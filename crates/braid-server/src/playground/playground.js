@@ -17,8 +17,9 @@ async function ask(path, options) {
   });
   const body = await response.json();
   if (!response.ok) {
-    const fields = (body.errors || []).map((field) => `${field.pointer || "body"}: ${field.detail}`);
-    throw new Error([`${body.error_code}: ${body.detail}`, ...fields].join("\n"));
+    // The detail names the first bad field.
+    const others = (body.errors || []).slice(1).map((field) => `${field.pointer || "body"}: ${field.detail}`);
+    throw new Error([`${body.error_code}: ${body.detail}`, ...others].join("\n"));
   }
   return body;
 }

@@ -6,17 +6,21 @@
 #![expect(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 mod bad_input;
+mod browser;
 mod bulk;
 mod codes;
 mod collections;
 mod contract;
 mod documents;
+mod example_page;
 mod idempotency;
 mod idempotency_everywhere;
 mod openapi;
 mod operations;
 mod overload;
 mod pages;
+mod playground;
 mod retrieve;
 mod server;
 mod shutdown;
+mod tree;

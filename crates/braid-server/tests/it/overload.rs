@@ -46,7 +46,7 @@ async fn a_full_server_says_when_to_come_back() {
     for call in [
         query(),
         Call::get("/v1/collections"),
-        Call::delete("/v1/collections/default"),
+        Call::get("/v1/jobs/x"),
     ] {
         let refused = server.send(call).await;
         refused.problem(429, ErrorCode::Overloaded);
@@ -55,6 +55,36 @@ async fn a_full_server_says_when_to_come_back() {
     gate.open();
     running.await.unwrap().ok(200);
     server.get("/v1/collections/default").await.ok(200);
+}
+
+#[tokio::test]
+async fn writes_that_wait_keep_no_query_out() {
+    let gate = Gate::new();
+    let held = Fault::HoldBefore(gate.clone());
+    let embedder = Faulty::new(HashEmbedder::new(64)).on(PortCall::EmbedPassages, 1, held);
+    let mut setup = Setup {
+        embedder: Arc::new(embedder),
+        ..Setup::default()
+    };
+    setup.options.max_concurrent_requests = 1;
+    setup.options.max_waiting_requests = 0;
+    let server = Arc::new(setup.open().await);
+    server
+        .put("/v1/collections/default", &json!({}))
+        .await
+        .ok(200);
+    let path = "/v1/collections/default/documents/a?wait=indexed";
+    let write = tokio::spawn({
+        let server = Arc::clone(&server);
+        async move { server.put(path, &json!({ "text": "fox" })).await }
+    });
+    gate.arrived().await;
+    let refused = server.put(path, &json!({ "text": "dog" })).await;
+    refused.problem(429, ErrorCode::Overloaded);
+    let answer = server.send(query()).await.ok(200);
+    assert_eq!(answer["lag"], 1);
+    gate.open();
+    write.await.unwrap().ok(200);
 }
 
 #[tokio::test]
