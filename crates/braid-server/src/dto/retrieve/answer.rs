@@ -1,0 +1,278 @@
+//! What a retrieval found.
+
+use braid_engine::query::{
+    AssembledContext, Degradation, RerankSummary, RetrieveResponse, RetrievedHit, StageScore,
+    StageScores, Timings,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::dto::metadata::{MetadataBody, metadata_body};
+
+/// The answer to a retrieval.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct RetrieveAnswer {
+    /// Names this request in logs.
+    pub request_id: String,
+    /// Best first.
+    pub hits: Vec<HitBody>,
+    /// Context for a language model, with citations.
+    pub context: ContextAnswer,
+    /// Milliseconds spent in each stage.
+    pub timings_ms: TimingsBody,
+    /// How much of the window the re-ranker scored; `null` when it was not asked.
+    pub rerank: Option<RerankSummaryBody>,
+    /// Acknowledged writes that this answer does not reflect yet.
+    pub lag: u64,
+    /// Distinct terms the lexical leg searched for; empty when nothing could match there.
+    pub terms: Vec<String>,
+    /// Stages that did not do their full work.
+    pub degraded: Vec<DegradedBody>,
+}
+
+/// One hit.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct HitBody {
+    /// 1-based rank.
+    pub rank: usize,
+    /// Name of the chunk: the same content in the same place keeps it.
+    pub chunk_id: String,
+    /// The caller's id of the document.
+    pub document_id: String,
+    /// The chunk's text.
+    pub text: String,
+    /// The final ordering score; not comparable across queries.
+    pub score: f64,
+    /// The stage that ordered this hit: `lexical`, `dense`, `fused` or `rerank`.
+    pub score_stage: String,
+    /// Where the text stands.
+    pub source: SourceBody,
+    /// The document's metadata.
+    pub metadata: MetadataBody,
+    /// Rank and score at every stage; present when `explain` was set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scores: Option<ScoresBody>,
+}
+
+/// Where a chunk's text stands.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct SourceBody {
+    /// The document's URI.
+    pub uri: Option<String>,
+    /// The document's title.
+    pub title: Option<String>,
+    /// Titles of the headings above, outermost first.
+    pub heading_path: Vec<String>,
+    /// First character of the extracted text.
+    pub char_start: u32,
+    /// One past the last character.
+    pub char_end: u32,
+    /// 1-based page, where the format has pages.
+    pub page: Option<u32>,
+}
+
+/// Rank and score at every stage that saw the hit.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
+pub struct ScoresBody {
+    /// BM25.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lexical: Option<ScoreBody>,
+    /// Cosine similarity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dense: Option<ScoreBody>,
+    /// Reciprocal Rank Fusion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fused: Option<ScoreBody>,
+    /// The re-ranker's raw score; the rank is the final one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rerank: Option<ScoreBody>,
+}
+
+/// A rank and a score.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
+pub struct ScoreBody {
+    /// 1-based rank.
+    pub rank: usize,
+    /// The stage's score.
+    pub score: f64,
+}
+
+/// Context for a language model.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct ContextAnswer {
+    /// The text, each piece preceded by its marker.
+    pub text: String,
+    /// Its tokens.
+    pub tokens: usize,
+    /// One per marker, in order.
+    pub citations: Vec<CitationBody>,
+}
+
+/// Where a piece of context came from.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct CitationBody {
+    /// The marker in the text.
+    pub marker: String,
+    /// The cited chunk.
+    pub chunk_id: String,
+    /// Its document.
+    pub document_id: String,
+    /// First character of the document's extracted text that stands in the context.
+    pub char_start: u32,
+    /// One past the last.
+    pub char_end: u32,
+}
+
+/// Milliseconds per stage. Legs run in parallel: stages do not add up to the total.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
+pub struct TimingsBody {
+    /// Embedding the query.
+    pub embed: f64,
+    /// The lexical leg.
+    pub lexical: f64,
+    /// The dense leg.
+    pub dense: f64,
+    /// Fusing.
+    pub fuse: f64,
+    /// Reading passages.
+    pub hydrate: f64,
+    /// Re-ranking.
+    pub rerank: f64,
+    /// Assembling context.
+    pub assemble: f64,
+    /// Everything.
+    pub total: f64,
+}
+
+/// How much of the window the re-ranker scored.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
+pub struct RerankSummaryBody {
+    /// Hits scored before the deadline.
+    pub scored: usize,
+    /// Hits in the window.
+    pub of: usize,
+}
+
+/// A stage that did not do its full work.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct DegradedBody {
+    /// `lexical`, `dense` or `rerank`.
+    pub stage: String,
+    /// What happened.
+    pub reason: String,
+}
+
+impl RetrieveAnswer {
+    /// The wire form of `response`; hits carry their scores when `explain` is set.
+    pub fn new(request_id: String, response: RetrieveResponse, explain: bool) -> Self {
+        Self {
+            request_id,
+            hits: response
+                .hits
+                .into_iter()
+                .map(|hit| HitBody::new(hit, explain))
+                .collect(),
+            context: response.context.into(),
+            timings_ms: response.timings.into(),
+            rerank: response
+                .rerank
+                .map(|RerankSummary { scored, of }| RerankSummaryBody { scored, of }),
+            lag: response.lag,
+            terms: response.terms,
+            degraded: response
+                .degraded
+                .into_iter()
+                .map(DegradedBody::from)
+                .collect(),
+        }
+    }
+}
+
+impl HitBody {
+    fn new(hit: RetrievedHit, explain: bool) -> Self {
+        let record = hit.passage.record;
+        Self {
+            rank: hit.rank,
+            chunk_id: record.id.to_string(),
+            document_id: record.document.as_str().to_owned(),
+            text: record.chunk.text,
+            score: hit.score,
+            score_stage: hit.score_stage.as_str().to_owned(),
+            source: SourceBody {
+                uri: hit.passage.uri,
+                title: record.title,
+                heading_path: record.chunk.heading_path,
+                char_start: record.chunk.span.start,
+                char_end: record.chunk.span.end,
+                page: record.chunk.page,
+            },
+            metadata: metadata_body(hit.passage.metadata),
+            scores: explain.then(|| hit.scores.into()),
+        }
+    }
+}
+
+impl From<StageScores> for ScoresBody {
+    fn from(scores: StageScores) -> Self {
+        let body = |score: Option<StageScore>| {
+            score.map(|StageScore { rank, score }| ScoreBody { rank, score })
+        };
+        Self {
+            lexical: body(scores.lexical),
+            dense: body(scores.dense),
+            fused: body(scores.fused),
+            rerank: body(scores.rerank),
+        }
+    }
+}
+
+impl From<AssembledContext> for ContextAnswer {
+    fn from(context: AssembledContext) -> Self {
+        let citations = context.citations.into_iter().map(|citation| CitationBody {
+            marker: citation.marker,
+            chunk_id: citation.chunk.to_string(),
+            document_id: citation.document.as_str().to_owned(),
+            char_start: citation.span.start,
+            char_end: citation.span.end,
+        });
+        Self {
+            text: context.text,
+            tokens: context.tokens,
+            citations: citations.collect(),
+        }
+    }
+}
+
+impl From<Timings> for TimingsBody {
+    fn from(timings: Timings) -> Self {
+        let Timings {
+            embed,
+            lexical,
+            dense,
+            fuse,
+            hydrate,
+            rerank,
+            assemble,
+            total,
+        } = timings;
+        Self {
+            embed,
+            lexical,
+            dense,
+            fuse,
+            hydrate,
+            rerank,
+            assemble,
+            total,
+        }
+    }
+}
+
+impl From<Degradation> for DegradedBody {
+    fn from(degradation: Degradation) -> Self {
+        Self {
+            stage: degradation.stage.to_owned(),
+            reason: degradation.reason,
+        }
+    }
+}

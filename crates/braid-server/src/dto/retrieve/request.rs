@@ -1,0 +1,284 @@
+//! What a retrieval asks for.
+
+use std::sync::Arc;
+
+use braid_core::{CollectionName, Error, FieldError, Result};
+use braid_engine::query::{
+    CandidateDepths, ContextExpansion, ContextOptions, FusionOptions, LegWeights, Mode,
+    RerankOptions, RetrieveRequest,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::dto::filter::FilterBody;
+use crate::dto::object::optional_object;
+
+/// What to look for, where, and how. Everything but `query` has a default, which the server's
+/// configuration sets.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RetrieveBody {
+    /// What to look for: 1 to 8192 bytes, not only white space.
+    #[schema(
+        min_length = 1,
+        max_length = 8192,
+        pattern = r"\S",
+        example = "which guarantees hold after a crash?"
+    )]
+    pub query: String,
+    /// Where; `default` when absent.
+    #[schema(pattern = "^[a-z0-9][a-z0-9_-]{0,63}$")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collection: Option<String>,
+    /// How many hits to return.
+    #[schema(minimum = 1, maximum = 1000)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_k: Option<usize>,
+    /// Which legs are searched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<ModeName>,
+    /// How many candidates each leg contributes.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "optional_object"
+    )]
+    pub candidates: Option<CandidatesBody>,
+    /// How the legs are merged.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "optional_object"
+    )]
+    pub fusion: Option<FusionBody>,
+    /// How the head of the fused list is re-ranked.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "optional_object"
+    )]
+    pub rerank: Option<RerankBody>,
+    /// Metadata filter, applied inside both legs.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "optional_object"
+    )]
+    pub filter: Option<FilterBody>,
+    /// How context is assembled from the hits.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "optional_object"
+    )]
+    pub context: Option<ContextBody>,
+    /// Whether each hit carries its rank and score at every stage.
+    #[serde(default)]
+    pub explain: bool,
+}
+
+/// Which legs are searched.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ModeName {
+    /// BM25 alone.
+    Lexical,
+    /// Embeddings alone.
+    Dense,
+    /// Both, fused.
+    Hybrid,
+}
+
+/// How many candidates each leg contributes.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CandidatesBody {
+    /// Depth of the lexical leg.
+    #[schema(minimum = 1, maximum = 2000)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lexical: Option<usize>,
+    /// Depth of the dense leg.
+    #[schema(minimum = 1, maximum = 2000)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dense: Option<usize>,
+}
+
+/// How the legs are merged: each hit scores the sum over legs of `weight / (k + rank)`.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FusionBody {
+    /// The method; there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<FusionMethod>,
+    /// The constant added to each 1-based rank.
+    #[schema(minimum = 0)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub k: Option<f64>,
+    /// Weight of each leg.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "optional_object"
+    )]
+    pub weights: Option<WeightsBody>,
+}
+
+/// Fusion methods.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FusionMethod {
+    /// Reciprocal Rank Fusion.
+    Rrf,
+}
+
+/// Weight of each leg in fusion.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WeightsBody {
+    /// Weight of the lexical leg.
+    #[schema(minimum = 0)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lexical: Option<f64>,
+    /// Weight of the dense leg.
+    #[schema(minimum = 0)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dense: Option<f64>,
+}
+
+/// How the head of the fused list is re-ranked.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RerankBody {
+    /// Whether it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// How many fused hits are scored.
+    #[schema(minimum = 1, maximum = 2000)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candidates: Option<usize>,
+    /// Weight of the re-ranker in the final score; the model recommends one.
+    #[schema(minimum = 0, maximum = 1)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blend: Option<f64>,
+    /// Time for the stage in milliseconds, queueing included; what is not scored by then keeps its
+    /// fused order behind what is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline_ms: Option<u64>,
+}
+
+/// How context is assembled from the hits.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ContextBody {
+    /// Most tokens of context text; 0 assembles none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<usize>,
+    /// Which text around a hit goes in with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expand: Option<ExpansionName>,
+}
+
+/// Which text around a hit goes into the context with it.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ExpansionName {
+    /// The chunk alone.
+    None,
+    /// The chunks before and after it.
+    Neighbors,
+    /// Every chunk under the same headings.
+    Section,
+}
+
+impl RetrieveBody {
+    /// The request, with what the body leaves open taken from `defaults`.
+    ///
+    /// # Errors
+    /// `InvalidRequest` naming every bad field by JSON pointer.
+    pub fn into_request(self, defaults: &RetrieveRequest) -> Result<RetrieveRequest> {
+        let mut fields = Vec::new();
+        let collection = match self.collection.map(CollectionName::new).transpose() {
+            Ok(name) => name.unwrap_or_else(|| defaults.collection.clone()),
+            Err(error) => {
+                fields.push(FieldError::new("/collection", error.message()));
+                defaults.collection.clone()
+            }
+        };
+        let request = RetrieveRequest {
+            query: self.query,
+            collection,
+            top_k: self.top_k.unwrap_or(defaults.top_k),
+            mode: self.mode.map_or(defaults.mode, Mode::from),
+            candidates: depths(self.candidates.unwrap_or_default(), defaults.candidates),
+            fusion: fusion(self.fusion.unwrap_or_default(), defaults.fusion),
+            rerank: rerank(self.rerank.unwrap_or_default(), defaults.rerank),
+            filter: self.filter.map(|filter| Arc::new(filter.into())),
+            context: context(self.context.unwrap_or_default(), defaults.context),
+            explain: self.explain,
+        };
+        if let Err(error) = request.check() {
+            fields.extend(error.fields().iter().cloned());
+        }
+        match fields.first() {
+            None => Ok(request),
+            Some(first) => {
+                let message = format!("{}: {}", first.pointer, first.detail);
+                Err(Error::invalid(message).with_fields(fields))
+            }
+        }
+    }
+}
+
+fn depths(body: CandidatesBody, defaults: CandidateDepths) -> CandidateDepths {
+    CandidateDepths {
+        lexical: body.lexical.unwrap_or(defaults.lexical),
+        dense: body.dense.unwrap_or(defaults.dense),
+    }
+}
+
+fn fusion(body: FusionBody, defaults: FusionOptions) -> FusionOptions {
+    let weights = body.weights.unwrap_or_default();
+    FusionOptions {
+        k: body.k.unwrap_or(defaults.k),
+        weights: LegWeights {
+            lexical: weights.lexical.unwrap_or(defaults.weights.lexical),
+            dense: weights.dense.unwrap_or(defaults.weights.dense),
+        },
+    }
+}
+
+fn rerank(body: RerankBody, defaults: RerankOptions) -> RerankOptions {
+    RerankOptions {
+        enabled: body.enabled.unwrap_or(defaults.enabled),
+        candidates: body.candidates.unwrap_or(defaults.candidates),
+        blend: body.blend.or(defaults.blend),
+        deadline_ms: body.deadline_ms.or(defaults.deadline_ms),
+    }
+}
+
+fn context(body: ContextBody, defaults: ContextOptions) -> ContextOptions {
+    ContextOptions {
+        max_tokens: body.max_tokens.unwrap_or(defaults.max_tokens),
+        expand: body.expand.map_or(defaults.expand, ContextExpansion::from),
+    }
+}
+
+impl From<ModeName> for Mode {
+    fn from(name: ModeName) -> Self {
+        match name {
+            ModeName::Lexical => Self::Lexical,
+            ModeName::Dense => Self::Dense,
+            ModeName::Hybrid => Self::Hybrid,
+        }
+    }
+}
+
+impl From<ExpansionName> for ContextExpansion {
+    fn from(name: ExpansionName) -> Self {
+        match name {
+            ExpansionName::None => Self::None,
+            ExpansionName::Neighbors => Self::Neighbors,
+            ExpansionName::Section => Self::Section,
+        }
+    }
+}
