@@ -101,8 +101,9 @@ pub(crate) async fn layer(State(app): State<App>, request: Request, next: Next) 
         return ApiError(error).into_response();
     }
     let limit = app.options().request_timeout;
+    let line = Line::of(&request);
     let answer = async {
-        let admission = app.admission(Line::of(&request));
+        let admission = app.admission(line);
         let permit = admission.admit().await.map_err(ApiError)?;
         let response = next.run(request).await;
         drop(permit);
@@ -113,7 +114,14 @@ pub(crate) async fn layer(State(app): State<App>, request: Request, next: Next) 
         Ok(Err(refused)) => refused.into_response(),
         Err(_) => {
             let message = format!("no answer within {} ms", limit.as_millis());
-            ApiError(Error::new(ErrorCode::Timeout, message)).into_response()
+            let error = Error::new(ErrorCode::Timeout, message);
+            let error = match line {
+                Line::Reads => error,
+                Line::Writes => error.with_help(
+                    "the write may have been done: repeat it under the same Idempotency-Key",
+                ),
+            };
+            ApiError(error).into_response()
         }
     }
 }

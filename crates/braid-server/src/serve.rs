@@ -78,12 +78,24 @@ mod tests {
 
     #[tokio::test]
     async fn only_loopback_needs_no_flag() {
-        let loopback = bind("127.0.0.1:0".parse().unwrap(), false).await.unwrap();
-        assert!(loopback.local_addr().unwrap().ip().is_loopback());
-        let error = bind("0.0.0.0:0".parse().unwrap(), false).await.unwrap_err();
-        assert!(
-            error.to_string().contains("--allow-unauthenticated"),
-            "{error}"
-        );
+        for own in ["127.0.0.1:0", "127.8.8.8:0"] {
+            let listener = bind(own.parse().unwrap(), false).await.unwrap();
+            assert!(listener.local_addr().unwrap().ip().is_loopback());
+        }
+        for reachable in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0", "[::ffff:127.0.0.1]:0"] {
+            let error = bind(reachable.parse().unwrap(), false).await.unwrap_err();
+            assert_eq!(error.code(), ErrorCode::InvalidRequest, "{reachable}");
+            assert!(error.to_string().contains("--allow-unauthenticated"));
+        }
+        bind("0.0.0.0:0".parse().unwrap(), true).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_address_in_use_is_named() {
+        let first = bind("127.0.0.1:0".parse().unwrap(), false).await.unwrap();
+        let address = first.local_addr().unwrap();
+        let error = bind(address, false).await.unwrap_err();
+        assert_eq!(error.code(), ErrorCode::Unavailable);
+        assert!(error.message().contains(&address.to_string()), "{error}");
     }
 }

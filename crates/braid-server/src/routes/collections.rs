@@ -54,7 +54,7 @@ async fn list(State(app): State<App>) -> Result<Json<CollectionsAnswer>, ApiErro
     path = "/v1/collections/{collection}",
     operation_id = "get_collection",
     tag = "collections",
-    params(("collection" = String, Path, description = "The collection's name")),
+    params(("collection" = String, Path, description = "The collection's name", pattern = "^[a-z0-9][a-z0-9_-]{0,63}$")),
     responses(
         (status = 200, description = "The collection", body = CollectionAnswer),
         (status = "4XX", description = "There is no such collection", body = Problem, content_type = "application/problem+json"),
@@ -75,8 +75,8 @@ async fn get(
     operation_id = "put_collection",
     tag = "collections",
     params(
-        ("collection" = String, Path, description = "The collection's name: 1 to 64 of a-z, 0-9, '_' and '-'"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat"),
+        ("collection" = String, Path, description = "The collection's name", pattern = "^[a-z0-9][a-z0-9_-]{0,63}$"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat", min_length = 1, max_length = 255),
     ),
     request_body(content = Option<CollectionBody>, description = "Settings; the server's defaults where left out"),
     responses(
@@ -147,8 +147,8 @@ fn respond_with(
     operation_id = "delete_collection",
     tag = "collections",
     params(
-        ("collection" = String, Path, description = "The collection's name"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat"),
+        ("collection" = String, Path, description = "The collection's name", pattern = "^[a-z0-9][a-z0-9_-]{0,63}$"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat", min_length = 1, max_length = 255),
     ),
     responses(
         (status = 200, description = "It is gone", body = DeletedAnswer),

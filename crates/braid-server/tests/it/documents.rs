@@ -1,9 +1,13 @@
 //! One document at a time, and the listing.
 
-use braid_core::ErrorCode;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use braid_core::{Embedder, Embedding, Error, ErrorCode, Fingerprint, Result, TokenCounter};
+use braid_testkit::HashEmbedder;
 use serde_json::{Value, json};
 
-use crate::server::{Call, Server, segment};
+use crate::server::{Call, Server, Setup, segment};
 
 const DOCUMENTS: &str = "/v1/collections/default/documents";
 
@@ -289,6 +293,69 @@ async fn everything_needs_its_collection() {
     for answer in answers {
         answer.problem(404, ErrorCode::CollectionNotFound);
     }
+}
+
+/// An embedder that one text is too much for.
+#[derive(Debug)]
+struct Picky(HashEmbedder);
+
+#[async_trait]
+impl Embedder for Picky {
+    fn fingerprint(&self) -> &Fingerprint {
+        self.0.fingerprint()
+    }
+
+    fn dimension(&self) -> usize {
+        self.0.dimension()
+    }
+
+    fn token_counter(&self) -> Arc<dyn TokenCounter> {
+        self.0.token_counter()
+    }
+
+    async fn embed_passages(&self, texts: Vec<String>) -> Result<Vec<Embedding>> {
+        if texts.iter().any(|text| text.contains("poison")) {
+            return Err(Error::invalid("poison cannot be embedded"));
+        }
+        self.0.embed_passages(texts).await
+    }
+
+    async fn embed_query(&self, text: &str) -> Result<Embedding> {
+        self.0.embed_query(text).await
+    }
+}
+
+#[tokio::test]
+async fn a_document_that_cannot_be_indexed_is_not_said_to_be() {
+    let setup = Setup {
+        embedder: Arc::new(Picky(HashEmbedder::new(64))),
+        ..Setup::default()
+    };
+    let server = setup.open().await;
+    server
+        .put("/v1/collections/default", &json!({}))
+        .await
+        .ok(200);
+    let call = Call::put(
+        &format!("{}?wait=indexed", document("a")),
+        &json!({ "text": "poison" }),
+    );
+    for _ in 0..2 {
+        let answer = server.send(call.clone().key("k")).await;
+        let problem = answer.problem(422, ErrorCode::UnreadableDocument);
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains("could not be indexed"), "{detail}");
+    }
+    let seen = server.get(&document("a")).await.ok(200);
+    assert_eq!(seen["status"], "failed");
+    assert!(
+        seen["failure"]
+            .as_str()
+            .unwrap()
+            .contains("cannot be embedded")
+    );
+    let info = server.get("/v1/collections/default").await.ok(200);
+    assert_eq!((&info["failed"], &info["lag"]), (&json!(1), &json!(0)));
 }
 
 #[tokio::test]

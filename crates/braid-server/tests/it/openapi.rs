@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use axum::http::Method;
 use braid_core::limits::{
-    MAX_BULK_DOCUMENTS, MAX_CANDIDATES, MAX_DOCUMENT_ID_BYTES, MAX_FILTER_CONDITIONS,
-    MAX_METADATA_ARRAY, MAX_QUERY_BYTES, MAX_TITLE_BYTES, MAX_TOP_K,
+    MAX_BULK_DOCUMENTS, MAX_CANDIDATES, MAX_COLLECTION_NAME_BYTES, MAX_DOCUMENT_ID_BYTES,
+    MAX_FILTER_CONDITIONS, MAX_IDEMPOTENCY_KEY_BYTES, MAX_METADATA_ARRAY, MAX_QUERY_BYTES,
+    MAX_TITLE_BYTES, MAX_TOP_K,
 };
 use braid_core::{ErrorCode, Language};
 use serde_json::{Value, json};
@@ -407,6 +408,45 @@ fn limits_are_the_enforced_ones() {
         DOCUMENT["components"]["schemas"]["LanguageName"]["enum"],
         json!(languages)
     );
+}
+
+#[test]
+fn parameters_have_the_enforced_limits() {
+    let mut seen = 0;
+    for (at, object) in objects() {
+        let Some(name) = object
+            .get("in")
+            .and(object.get("name"))
+            .and_then(Value::as_str)
+        else {
+            continue;
+        };
+        let schema = &object["schema"];
+        match name {
+            "Idempotency-Key" => {
+                assert_eq!(schema["maxLength"], MAX_IDEMPOTENCY_KEY_BYTES, "{at}");
+                assert_eq!(object["required"], false, "{at}");
+            }
+            "id" if at.contains("documents") => {
+                assert_eq!(schema["maxLength"], MAX_DOCUMENT_ID_BYTES, "{at}");
+            }
+            "id" => assert_eq!(object["required"], true, "{at}"),
+            "collection" => {
+                let rest = MAX_COLLECTION_NAME_BYTES - 1;
+                let pattern = format!("^[a-z0-9][a-z0-9_-]{{0,{rest}}}$");
+                assert_eq!(schema["pattern"], pattern, "{at}");
+            }
+            "wait" => assert_eq!(schema["enum"], json!(["none", "indexed"]), "{at}: {schema}"),
+            "limit" => assert_eq!(
+                (&schema["minimum"], &schema["maximum"]),
+                (&json!(1), &json!(1000))
+            ),
+            "cursor" => {}
+            other => panic!("{other} at {at} is not checked"),
+        }
+        seen += 1;
+    }
+    assert!(seen > 20, "{seen}");
 }
 
 /// Every number in a request schema that has bounds is tried just inside and just outside of them.

@@ -1,7 +1,11 @@
 //! Health, metrics, request ids and the methods every route takes.
 
+use std::sync::Arc;
+
 use axum::http::Method;
 use braid_core::ErrorCode;
+use braid_engine::{Health, Progress};
+use braid_testkit::HashEmbedder;
 use serde_json::json;
 
 use crate::server::{Call, Server, Setup};
@@ -22,6 +26,31 @@ async fn health_and_readiness_are_stated() {
         .await
         .problem(503, ErrorCode::ShuttingDown);
     assert_eq!(problem["retry_after_seconds"], 1);
+}
+
+#[tokio::test]
+async fn a_collection_of_another_model_is_said_to_wait() {
+    let server = Server::new().await;
+    server.index("a", json!("red fox")).await;
+    let setup = Setup {
+        embedder: Arc::new(HashEmbedder::named("other", 64)),
+        ..Setup::default()
+    };
+    let server = server.reopen(setup).await;
+    let name = "default".parse().unwrap();
+    let engine = server.app.engine();
+    let mut progress = engine.progress(&name).await.unwrap();
+    let stalled = |progress: &Progress| matches!(progress.health(), Health::Stalled { .. });
+    progress.wait_for(stalled).await.unwrap();
+    let ready = server.get("/readyz").await.ok(200);
+    assert_eq!(ready["stalled"][0]["collection"], "default");
+    let reason = ready["stalled"][0]["reason"].as_str().unwrap();
+    assert!(reason.contains("hash-embedder-64"), "{reason}");
+    let lexical = json!({ "query": "fox", "mode": "lexical" });
+    assert_eq!(server.found(&lexical).await, ["a"], "reads go on");
+    let path = "/v1/collections/default/documents/b";
+    let write = server.put(path, &json!({ "text": "x" })).await;
+    write.problem(409, ErrorCode::FingerprintMismatch);
 }
 
 #[tokio::test]

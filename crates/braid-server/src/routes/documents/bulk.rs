@@ -36,8 +36,8 @@ pub(super) fn router() -> OpenApiRouter<App> {
     operation_id = "put_documents",
     tag = "documents",
     params(
-        ("collection" = String, Path, description = "The collection's name"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat"),
+        ("collection" = String, Path, description = "The collection's name", pattern = "^[a-z0-9][a-z0-9_-]{0,63}$"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat", min_length = 1, max_length = 255),
         WriteParameters,
     ),
     request_body = BulkBody,
@@ -75,8 +75,8 @@ async fn put(
     operation_id = "delete_documents",
     tag = "documents",
     params(
-        ("collection" = String, Path, description = "The collection's name"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat"),
+        ("collection" = String, Path, description = "The collection's name", pattern = "^[a-z0-9][a-z0-9_-]{0,63}$"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat", min_length = 1, max_length = 255),
         WriteParameters,
     ),
     request_body = DeleteDocumentsBody,

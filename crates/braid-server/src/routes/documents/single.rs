@@ -56,7 +56,7 @@ struct PageParameters {
     path = "/v1/collections/{collection}/documents",
     operation_id = "list_documents",
     tag = "documents",
-    params(("collection" = String, Path, description = "The collection's name"), PageParameters),
+    params(("collection" = String, Path, description = "The collection's name", pattern = "^[a-z0-9][a-z0-9_-]{0,63}$"), PageParameters),
     responses(
         (status = 200, description = "One page", body = DocumentsAnswer),
         (status = "4XX", description = "The request is refused", body = Problem, content_type = "application/problem+json"),
@@ -91,8 +91,8 @@ async fn list(
     operation_id = "get_document",
     tag = "documents",
     params(
-        ("collection" = String, Path, description = "The collection's name"),
-        ("id" = String, Path, description = "The document's id, percent-encoded (`%2F` for a slash)"),
+        ("collection" = String, Path, description = "The collection's name", pattern = "^[a-z0-9][a-z0-9_-]{0,63}$"),
+        ("id" = String, Path, description = "The document's id, percent-encoded (`%2F` for a slash)", min_length = 1, max_length = 480),
     ),
     responses(
         (status = 200, description = "The newest version", body = DocumentAnswer),
@@ -114,9 +114,9 @@ async fn get(
     operation_id = "put_document",
     tag = "documents",
     params(
-        ("collection" = String, Path, description = "The collection's name"),
-        ("id" = String, Path, description = "The document's id, percent-encoded (`%2F` for a slash)"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat"),
+        ("collection" = String, Path, description = "The collection's name", pattern = "^[a-z0-9][a-z0-9_-]{0,63}$"),
+        ("id" = String, Path, description = "The document's id, percent-encoded (`%2F` for a slash)", min_length = 1, max_length = 480),
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat", min_length = 1, max_length = 255),
         WriteParameters,
     ),
     request_body = PutDocumentBody,
@@ -206,9 +206,9 @@ async fn check_indexed(
     operation_id = "delete_document",
     tag = "documents",
     params(
-        ("collection" = String, Path, description = "The collection's name"),
-        ("id" = String, Path, description = "The document's id, percent-encoded (`%2F` for a slash)"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat"),
+        ("collection" = String, Path, description = "The collection's name", pattern = "^[a-z0-9][a-z0-9_-]{0,63}$"),
+        ("id" = String, Path, description = "The document's id, percent-encoded (`%2F` for a slash)", min_length = 1, max_length = 480),
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat", min_length = 1, max_length = 255),
         WriteParameters,
     ),
     responses(
