@@ -43,7 +43,7 @@ struct LoadResult {
 }
 
 pub(crate) async fn measure(cli: &Cli) -> Result<()> {
-    let corpus = corpus(&cli.train, cli.chunks, 0)?;
+    let corpus = corpus(&cli.train, cli.chunks, 0)?.cut(cli.words);
     let directory = cli.data_dir();
     if directory.exists() {
         std::fs::remove_dir_all(&directory)?;

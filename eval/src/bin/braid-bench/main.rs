@@ -39,6 +39,12 @@ struct Cli {
     /// Chunks in the load and latency measurements
     #[arg(long, default_value_t = 50_000)]
     chunks: usize,
+    /// Re-rank only sets of at most so many topics: each topic takes a fraction of a second, twice
+    #[arg(long, default_value_t = usize::MAX)]
+    rerank_topics: usize,
+    /// Cut each passage of the load after so many words
+    #[arg(long, default_value_t = usize::MAX)]
+    words: usize,
     /// The server binary that the http and startup parts start
     #[arg(long, default_value = "target/release/braid")]
     braid: PathBuf,

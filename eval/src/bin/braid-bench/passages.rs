@@ -15,6 +15,20 @@ pub(crate) struct Corpus {
     pub(crate) queries: Vec<String>,
 }
 
+impl Corpus {
+    /// Every passage cut after `words` words.
+    pub(crate) fn cut(mut self, words: usize) -> Self {
+        if words < usize::MAX {
+            for document in &mut self.documents {
+                let kept: Vec<&str> = document.text.split_whitespace().take(words).collect();
+                document.text = kept.join(" ");
+            }
+            self.source = format!("{}, each cut after {words} words", self.source);
+        }
+        self
+    }
+}
+
 #[derive(Deserialize)]
 struct Passage {
     id: String,

@@ -67,12 +67,14 @@ async fn measure_set(
     let out = cli.work.join("quality").join(name);
     settings.storage.data_dir = out.join("data");
     let defaults = retrieve_defaults(&settings)?;
+    let dataset = Dataset::open(folder, split)?;
+    let is_reranked = dataset.topics.len() <= cli.rerank_topics;
+    let mut stages = vec!["lexical", "dense", "hybrid"];
+    stages.extend(is_reranked.then_some("rerank"));
     let args = RunArgs {
         dataset: folder.to_owned(),
         split: split.to_owned(),
-        stages: ["lexical", "dense", "hybrid", "rerank"]
-            .map(str::to_owned)
-            .to_vec(),
+        stages: stages.into_iter().map(str::to_owned).collect(),
         depth: 100,
         deadline: false,
         out: Some(out),
@@ -81,13 +83,12 @@ async fn measure_set(
     let engine = Engine::open(&settings, OpenOptions::default()).await?;
     let report = args.prepare(&defaults)?.run(&engine).await?;
     say(report.table());
-    let dataset = Dataset::open(folder, split)?;
     let mut served = BTreeMap::new();
     for (name, enabled) in [("fused", false), ("reranked", true)] {
-        served.insert(
-            name,
-            measure_served(&engine, &dataset, &defaults, enabled).await?,
-        );
+        if is_reranked || !enabled {
+            let measured = measure_served(&engine, &dataset, &defaults, enabled).await?;
+            served.insert(name, measured);
+        }
     }
     engine.close().await;
     Ok(SetResult {

@@ -63,13 +63,15 @@ fn quality(page: &mut String, value: &Value) -> Result<()> {
                 None => page.push(' '),
             }
         }
+        if stages.len() < 4 {
+            page.push_str("| not measured ");
+        }
         let served = &set["served"];
-        writeln!(
-            page,
-            "| {} | {} |",
-            interval(&served["fused"])?,
-            interval(&served["reranked"])?
-        )?;
+        let reranked = match served.get("reranked") {
+            Some(measured) => interval(measured)?,
+            None => "not measured".to_owned(),
+        };
+        writeln!(page, "| {} | {reranked} |", interval(&served["fused"])?)?;
     }
     page.push_str("\nEvery metric of every stage:\n\n| set | stage | nDCG@10 | recall@10 | recall@50 | recall@100 | MRR@10 | MAP |\n|---|---|---|---|---|---|---|---|\n");
     for (name, set) in sets {
@@ -86,7 +88,9 @@ fn quality(page: &mut String, value: &Value) -> Result<()> {
         let report = &set["report"];
         let settings = &report["settings"];
         let latency = |part: &str| -> Result<String> {
-            let part = &report["latency_ms"][part];
+            let Some(part) = report["latency_ms"].get(part) else {
+                return Ok("-".to_owned());
+            };
             Ok(format!(
                 "{:.1}/{:.1}",
                 number(part, "p50")?,
