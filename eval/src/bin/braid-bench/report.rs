@@ -99,7 +99,7 @@ fn quality(page: &mut String, value: &Value) -> Result<()> {
         };
         writeln!(
             page,
-            "| {name} | {} | {} | {} | {} | {} | {} | {} | {} | {:.1}% |",
+            "| {name} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
             settings["documents"],
             settings["chunks"],
             report["topics"],
@@ -108,7 +108,9 @@ fn quality(page: &mut String, value: &Value) -> Result<()> {
             latency("lexical")?,
             latency("dense")?,
             latency("rerank")?,
-            report["missed_deadline"].as_f64().unwrap_or(0.0) * 100.0
+            report["missed_deadline"]
+                .as_f64()
+                .map_or_else(|| "-".to_owned(), |share| format!("{:.1}%", share * 100.0))
         )?;
     }
     Ok(())
