@@ -104,8 +104,8 @@ const FRENCH: &[&str] = &[
     "aux", "en", "dans", "par", "pour", "sur", "avec", "sans", "ce", "cet", "cette", "ces", "il",
     "elle", "ils", "elles", "on", "nous", "vous", "je", "tu", "se", "sa", "son", "ses", "leur",
     "leurs", "mon", "ma", "mes", "ton", "ta", "tes", "notre", "votre", "nos", "vos", "qui", "que",
-    "quoi", "dont", "ne", "pas", "est", "sont", "être", "était", "mais", "donc", "ni",
-    "car", "y", "lui", "qu", "c", "j", "n", "s", "t", "m",
+    "quoi", "dont", "ne", "pas", "est", "sont", "être", "était", "mais", "donc", "ni", "car", "y",
+    "lui", "qu", "c", "j", "n", "s", "t", "m",
 ];
 
 const GERMAN: &[&str] = &[
