@@ -22,6 +22,8 @@ const BATCH_BYTES: usize = 4 * 1024 * 1024;
 const MOST_JOBS: usize = 8;
 /// Time between two looks at a job.
 const POLL: Duration = Duration::from_millis(200);
+/// Looks at a job between two looks at whether the server's indexing goes on at all.
+const LOOKS_BETWEEN_HEALTH: u32 = 15;
 
 pub(crate) async fn ingest(
     args: &IngestArgs,
@@ -162,14 +164,18 @@ impl Upload {
             return Ok(());
         };
         let path = format!("/v1/jobs/{}", segment(&sent.job));
-        loop {
+        for look in 1_u32.. {
             let job = self.remote.get(&path)?.body;
             if text(&job, "state")? != "running" {
                 self.bars.indexing.inc(sent.documents);
                 return count(&mut self.report, &job);
             }
+            if look.is_multiple_of(LOOKS_BETWEEN_HEALTH) {
+                refuse_to_wait(&self.remote.get("/readyz")?.body, &self.args.collection)?;
+            }
             std::thread::sleep(POLL);
         }
+        Ok(())
     }
 
     fn finish(mut self) -> Result<IngestReport> {
@@ -296,6 +302,25 @@ fn metadata_json(value: MetadataValue) -> Value {
         MetadataValue::Bool(value) => value.into(),
         MetadataValue::Strings(texts) => texts.into(),
     }
+}
+
+/// Ends the wait for a job that cannot end: what was acknowledged is durable, and the server goes on
+/// when what holds it is mended.
+fn refuse_to_wait(readiness: &Value, collection: &CollectionName) -> Result<()> {
+    let stalled = readiness.get("stalled").and_then(Value::as_array);
+    let ours = stalled.into_iter().flatten().find(|stalled| {
+        stalled.get("collection").and_then(Value::as_str) == Some(collection.as_str())
+    });
+    let Some(ours) = ours else {
+        return Ok(());
+    };
+    let reason = ours
+        .get("reason")
+        .and_then(Value::as_str)
+        .unwrap_or("no reason");
+    let message = format!("the server cannot index {collection}: {reason}");
+    Err(Error::new(ErrorCode::Unavailable, message)
+        .with_help("what was sent is stored; mend the server and it will go on"))
 }
 
 fn text<'a>(body: &'a Value, key: &str) -> Result<&'a str> {

@@ -45,7 +45,7 @@ pub(crate) async fn measure(cli: &Cli) -> Result<()> {
         let server = Server::start(&braid, &data_dir, 18_081)?;
         run(&server.url, &queries, false, CLIENTS * 25)?;
         let fused = run(&server.url, &queries, false, REQUESTS)?;
-        let reranked = run(&server.url, &queries, true, REQUESTS / 4)?;
+        let reranked = run(&server.url, &queries, true, REQUESTS / 10)?;
         Ok(HttpResult {
             machine: Machine::this(),
             clients: CLIENTS,

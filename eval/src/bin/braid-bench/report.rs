@@ -138,7 +138,7 @@ fn load(page: &mut String, value: &Value) -> Result<()> {
 fn latency(page: &mut String, value: &Value) -> Result<()> {
     writeln!(
         page,
-        "\n## Retrieval in process\n\n{} chunks, {} distinct queries one after another, no caches. Milliseconds. Own share is the total minus the longer of\nlexical and embed + dense. Targets without re-ranking: total p50 8, p95 25; own share p50 1.5. `make bench PARTS=latency,report`.\n\n| | total p50 | p95 | embed p50 | lexical p50 | dense p50 | own share p50 | p95 | re-rank p50 | p95 |\n|---|---|---|---|---|---|---|---|---|---|",
+        "\n## Retrieval in process\n\n{} chunks, {} distinct queries one after another (150 with re-ranking), no caches. Milliseconds. Own share is the total minus the longer of\nlexical and embed + dense. Targets without re-ranking: total p50 8, p95 25; own share p50 1.5. `make bench PARTS=latency,report`.\n\n| | total p50 | p95 | embed p50 | lexical p50 | dense p50 | own share p50 | p95 | re-rank p50 | p95 |\n|---|---|---|---|---|---|---|---|---|---|",
         value["chunks"], value["queries"]
     )?;
     for (name, part) in [
