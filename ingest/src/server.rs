@@ -364,4 +364,14 @@ mod tests {
         let failed: Vec<_> = report.failed.iter().map(|it| it.reason.as_str()).collect();
         assert_eq!(failed, ["poison", "empty"]);
     }
+
+    #[test]
+    fn a_stalled_collection_ends_the_wait_with_its_reason() {
+        let ours = CollectionName::new("ours").unwrap();
+        let readiness = |name: &str| serde_json::json!({"stalled": [{"collection": name, "reason": "disk full"}]});
+        assert!(refuse_to_wait(&readiness("other"), &ours).is_ok());
+        assert!(refuse_to_wait(&serde_json::json!({"stalled": []}), &ours).is_ok());
+        let error = refuse_to_wait(&readiness("ours"), &ours).unwrap_err();
+        assert!(error.to_string().contains("disk full"), "{error}");
+    }
 }

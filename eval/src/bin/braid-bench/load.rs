@@ -85,8 +85,13 @@ pub(crate) async fn measure(cli: &Cli) -> Result<()> {
     say(format!(
         "embedder alone {embed_rate:.1}/s, load {load_rate:.1}/s"
     ));
+    let part = if cli.words == usize::MAX {
+        "load"
+    } else {
+        "load_cut"
+    };
     cli.save(
-        "load",
+        part,
         &LoadResult {
             machine: Machine::this(),
             source: corpus.source,

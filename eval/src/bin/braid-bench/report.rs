@@ -13,9 +13,10 @@ pub(crate) fn write(cli: &Cli) -> Result<()> {
     let mut page = String::from(
         "# Benchmarks\n\nWritten by `make bench`; every number below was measured by it. Reference values come from other\nsoftware on the same embedder, one vector a document: BM25 is bm25s (k1 1.2, b 0.75, English stop words and stemmer), dense\nis exact search, fusion is RRF with k = 60 at depth 100.\n",
     );
-    let parts: [(&str, Render); 6] = [
+    let parts: [(&str, Render); 7] = [
         ("quality", quality),
         ("load", load),
+        ("load_cut", load),
         ("latency", latency),
         ("http", http),
         ("startup", startup),
@@ -119,7 +120,7 @@ fn quality(page: &mut String, value: &Value) -> Result<()> {
 fn load(page: &mut String, value: &Value) -> Result<()> {
     writeln!(
         page,
-        "\n## Initial load\n\n{} {}, one chunk each. `make bench PARTS=load,report`.\n\n| | chunks | chunks/s | seconds |\n|---|---|---|---|\n| embedder alone, every fifth of the same chunks | {} | {:.1} | {:.1} |\n| load, until all are retrievable | {} | {:.1} | {:.1} |\n\nThe load has {:.2} of the speed of the embedder alone (target: at least 0.75). All documents were durable after {:.1} s. The data\ndirectory takes {:.0} MiB.",
+        "\n## Initial load of {} chunks\n\n{}, one chunk each. `braid-bench load` (`--chunks N`, `--words N` cuts each).\n\n| | chunks | chunks/s | seconds |\n|---|---|---|---|\n| embedder alone, every fifth of the same chunks | {} | {:.1} | {:.1} |\n| load, until all are retrievable | {} | {:.1} | {:.1} |\n\nThe load has {:.2} of the speed of the embedder alone (target: at least 0.75). All documents were durable after {:.1} s. The data\ndirectory takes {:.0} MiB.",
         value["chunks"],
         text(value, "source")?,
         value["embedder_passages"],
