@@ -11,35 +11,41 @@ use crate::indexer::IndexerParts;
 const LEAST_BETWEEN: Duration = Duration::from_secs(60);
 
 /// Starts the task; it ends with the process's shutdown or with the sender of `asked`, and sweeps
-/// ahead of time when that changes.
-pub(crate) fn begin(parts: &Arc<IndexerParts>, asked: watch::Receiver<u64>) {
+/// ahead of time when that changes. A sweep that has begun is waited for: while it runs, the ledger
+/// is in use.
+pub(crate) fn begin(parts: &Arc<IndexerParts>, mut asked: watch::Receiver<u64>) {
     let task = Arc::clone(parts);
     parts.shutdown.spawn(async move {
-        tokio::select! {
-            () = task.shutdown.requested() => {}
-            () = follow(&task, asked) => {}
+        while next(&task, &mut asked).await {
+            sweep(&task).await;
+            if !rest(&task, asked.clone()).await {
+                return;
+            }
         }
     });
 }
 
-async fn follow(parts: &IndexerParts, mut asked: watch::Receiver<u64>) {
-    loop {
-        let timer = async {
-            match parts.options.sweep_interval {
-                Some(interval) => tokio::time::sleep(interval).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            changed = asked.changed() => if changed.is_err() { return },
-            () = timer => {}
+/// Waits until a sweep is due. False when the task is to end.
+async fn next(parts: &IndexerParts, asked: &mut watch::Receiver<u64>) -> bool {
+    let timer = async {
+        match parts.options.sweep_interval {
+            Some(interval) => tokio::time::sleep(interval).await,
+            None => std::future::pending().await,
         }
-        sweep(parts).await;
-        // Dropped while it sleeps, it ends as well: only the next sweep is late.
-        tokio::select! {
-            () = tokio::time::sleep(LEAST_BETWEEN) => {}
-            () = closed(asked.clone()) => return,
-        }
+    };
+    tokio::select! {
+        () = parts.shutdown.requested() => false,
+        changed = asked.changed() => changed.is_ok(),
+        () = timer => true,
+    }
+}
+
+/// Waits until another sweep may follow. False when the task is to end.
+async fn rest(parts: &IndexerParts, asked: watch::Receiver<u64>) -> bool {
+    tokio::select! {
+        () = parts.shutdown.requested() => false,
+        () = closed(asked) => false,
+        () = tokio::time::sleep(LEAST_BETWEEN) => true,
     }
 }
 

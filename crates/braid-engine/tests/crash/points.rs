@@ -117,6 +117,8 @@ fn power_lost_at_random_syncs() {
     live(seed, Death::Never, &whole.path().join("data"), Some(&disk));
     let syncs = disk.syncs();
     assert!(syncs > 100, "{syncs} syncs");
+    // How many syncs a life has depends a little on which thread is faster: not the last ones.
+    let syncs = syncs * 9 / 10;
     let mut random = StdRng::seed_from_u64(9);
     let mut died = 0;
     for _ in 0..RANDOM_SYNCS {

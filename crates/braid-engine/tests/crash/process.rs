@@ -247,11 +247,16 @@ async fn take(life: &Life, at: usize, step: &Step) -> String {
     String::new()
 }
 
-/// Removes an index of every generation, by renaming it: a merge may still be writing there.
+/// Removes an index of every generation, by renaming it: a merge may still be writing there. A
+/// generation that a rebuild has left may still be waiting for its removal, its index lost before.
 pub(crate) fn lose_index(directory: &Path, index: &str) {
     for generation in std::fs::read_dir(directory.join("indexes")).unwrap() {
         let index = generation.unwrap().path().join(index);
-        std::fs::rename(&index, index.with_extension("lost")).unwrap();
+        if index.exists() {
+            let lost = (0..).map(|n: u32| index.with_extension(format!("lost-{n}")));
+            let free = lost.into_iter().find(|name| !name.exists()).unwrap();
+            std::fs::rename(&index, free).unwrap();
+        }
     }
 }
 
