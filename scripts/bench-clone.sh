@@ -23,8 +23,8 @@ until grep -q 'Braid is ready' "$clone/run.log"; do
     sleep 1
 done
 run_seconds=$(($(now) - start))
-kill -INT "$runner" 2>/dev/null || true
-pkill -INT -P "$runner" 2>/dev/null || true
+# Not INT: what a script starts in the background ignores it.
+pkill -TERM -P "$runner" || true
 wait "$runner" 2>/dev/null || true
 
 start=$(now)

@@ -70,14 +70,19 @@ impl Engine {
     /// Resolves when every operation up to `through` is retrievable (or recorded as failed).
     ///
     /// # Errors
-    /// [`CollectionNotFound`](ErrorCode::CollectionNotFound), [`ShuttingDown`](ErrorCode::ShuttingDown); what keeps
-    /// indexing from going on, once that failed several times.
+    /// [`CollectionNotFound`](ErrorCode::CollectionNotFound), also when the collection was deleted and made again since;
+    /// [`ShuttingDown`](ErrorCode::ShuttingDown); what keeps indexing from going on, once that failed several times.
     pub async fn wait_published(
         &self,
         collection: &CollectionName,
         through: Sequence,
     ) -> Result<()> {
         let collection = self.collection(collection).await?;
+        let newest = self.inner.ledger.stats(collection.id).await?.newest;
+        if newest < through {
+            // Never acknowledged here: another collection of that name did.
+            return Err(not_found(&collection.name));
+        }
         self.inner
             .indexer
             .wait_published(collection.id, through)

@@ -7,7 +7,7 @@ use braid_config::Settings;
 use braid_core::{
     CollectionName, CollectionSettings, Embedder, IndexProvider, Ledger, Reranker, Result,
 };
-use braid_indexing::{Breakpoints, Indexer, IndexerParts, IndexingOptions};
+use braid_indexing::{Breakpoints, Health, Indexer, IndexerParts, IndexingOptions};
 use braid_ledger::LmdbLedger;
 use braid_query::{Retriever, RetrieverParts};
 use braid_readers::FormatReader;
@@ -49,6 +49,9 @@ pub struct OpenOptions {
 pub struct Readiness {
     /// Acknowledged operations not yet published, by collection; collections without lag left out.
     pub lag: Vec<(CollectionName, u64)>,
+    /// Collections whose indexes are being compared with the published state: until that is done a
+    /// damaged index may miss hits.
+    pub reconciling: Vec<CollectionName>,
     /// Collections whose applier cannot go on, with the reason.
     pub stalled: Vec<(CollectionName, String)>,
 }
@@ -144,6 +147,9 @@ impl Engine {
             let name = info.collection.name;
             if info.stats.lag() > 0 {
                 readiness.lag.push((name.clone(), info.stats.lag()));
+            }
+            if self.inner.indexer.health(info.collection.id) == Health::Reconciling {
+                readiness.reconciling.push(name.clone());
             }
             if let Some(reason) = self.inner.indexer.stalled(info.collection.id) {
                 readiness.stalled.push((name, reason));

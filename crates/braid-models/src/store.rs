@@ -83,6 +83,8 @@ pub struct ModelSummary {
 #[derive(Clone, Debug)]
 pub struct ModelStore {
     folders: Vec<PathBuf>,
+    /// The one folder that somebody asked for.
+    configured: Option<PathBuf>,
     library: Option<PathBuf>,
     gate: Arc<Gate>,
 }
@@ -92,6 +94,7 @@ impl ModelStore {
     pub fn new(options: StoreOptions) -> Self {
         Self {
             folders: model_folders(options.folder.as_deref()),
+            configured: options.folder,
             library: options.library,
             gate: Arc::default(),
         }
@@ -124,12 +127,25 @@ impl ModelStore {
         if as_path.components().count() > 1 || as_path.is_absolute() {
             return open_dir(as_path);
         }
+        self.check_configured()?;
         let found = self
             .folders
             .iter()
             .map(|folder| folder.join(name))
             .find(|path| is_model(path));
         found.map_or_else(|| Err(self.not_found(name)), |path| open_dir(&path))
+    }
+
+    /// A folder that was asked for and is not there is a mistake, not a reason to use another.
+    fn check_configured(&self) -> Result<()> {
+        match &self.configured {
+            Some(folder) if !folder.is_dir() => {
+                let message = format!("models.dir is {}, which is not a folder", folder.display());
+                Err(Error::new(ErrorCode::ModelUnavailable, message)
+                    .with_help("correct models.dir, or remove it to use the bundled models"))
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Checks every file of a model against its manifest, the whole content.

@@ -55,6 +55,15 @@ fn a_configured_folder_goes_first_and_its_models_are_listed() {
 }
 
 #[test]
+fn a_configured_folder_that_is_not_there_is_not_passed_over() {
+    let folder = folder_with_model("mine");
+    let absent = folder.path().join("absent");
+    let error = store(&absent).find("all-MiniLM-L6-v2-int8").unwrap_err();
+    assert_eq!(error.code(), ErrorCode::ModelUnavailable);
+    assert!(error.message().contains("absent, which is not a folder"));
+}
+
+#[test]
 fn damage_is_found_and_reported_with_the_command_that_mends_it() {
     let folder = folder_with_model("mine");
     let dir = folder.path().join("mine");

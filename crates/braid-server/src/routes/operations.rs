@@ -39,6 +39,9 @@ struct ReadyAnswer {
     lag: u64,
     /// Collections with lag.
     lagging: Vec<LaggingCollection>,
+    /// Collections whose indexes are being compared with what is published, as at every start:
+    /// until that is done, hits that a damaged index lost are missing.
+    reconciling: Vec<String>,
     /// Collections whose indexing cannot go on.
     stalled: Vec<StalledCollection>,
 }
@@ -111,6 +114,11 @@ async fn readyz(State(app): State<App>) -> Result<Json<ReadyAnswer>, ApiError> {
         status: "ready".to_owned(),
         lag: lagging.iter().map(|collection| collection.lag).sum(),
         lagging,
+        reconciling: readiness
+            .reconciling
+            .iter()
+            .map(|name| name.as_str().to_owned())
+            .collect(),
         stalled: stalled.collect(),
     }))
 }

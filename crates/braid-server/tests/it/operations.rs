@@ -17,7 +17,9 @@ async fn health_and_readiness_are_stated() {
     assert_eq!(health["status"], "ok");
     assert_eq!(health["version"], env!("CARGO_PKG_VERSION"));
     let ready = server.get("/readyz").await.ok(200);
-    let idle = json!({ "status": "ready", "lag": 0, "lagging": [], "stalled": [] });
+    let idle = json!({
+        "status": "ready", "lag": 0, "lagging": [], "reconciling": [], "stalled": []
+    });
     assert_eq!(ready, idle);
     server.app.drain();
     server.get("/healthz").await.ok(200);
