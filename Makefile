@@ -4,10 +4,10 @@ CARGO ?= cargo
 PORT ?= 8080
 
 .DEFAULT_GOAL := help
-.PHONY: help tools models build run test bench fmt lint tidy codegen clean clean-all
+.PHONY: help tools models build run test bench train-reranker test-reranker reranker-arguments fmt lint tidy codegen clean clean-all
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 tools: ## check that the tools that building needs are there
 	@sh scripts/check-tools.sh
@@ -27,6 +27,23 @@ test: models ## run the whole test suite
 bench: models ## measure and write docs/benchmarks.md (PARTS=quality,load,latency,http,startup,report)
 	$(CARGO) build --release --locked --package braid --package braid-eval --bins
 	./target/release/braid-bench $(PARTS)
+
+# A virtual environment of its own: PyTorch is large and Braid never needs it.
+RERANKER_VENV := target/reranker-venv
+
+$(RERANKER_VENV)/installed: eval/reranker/requirements.txt
+	python3 -m venv --clear $(RERANKER_VENV)
+	$(RERANKER_VENV)/bin/pip install --quiet --disable-pip-version-check --requirement eval/reranker/requirements.txt
+	touch $@
+
+reranker-arguments:
+	@test -n "$(DATA)" && test -n "$(OUT)" || { echo 'say make train-reranker DATA="DIR_OR_FILE ..." OUT=DIR' >&2; exit 1; }
+
+train-reranker: reranker-arguments models build $(RERANKER_VENV)/installed ## train a re-ranker: DATA="DIR_OR_FILE ..." OUT=DIR [AGAINST="DIR ..."] [ARGS=...]
+	$(RERANKER_VENV)/bin/python eval/reranker/run.py --data $(DATA) --out $(OUT) $(if $(AGAINST),--against $(AGAINST)) $(ARGS)
+
+test-reranker: $(RERANKER_VENV)/installed ## test the re-ranker's training tool, PyTorch parts included
+	$(RERANKER_VENV)/bin/python -m unittest discover --start-directory eval/reranker/tests --top-level-directory eval/reranker
 
 fmt: ## format the sources
 	$(CARGO) fmt --all

@@ -7,4 +7,5 @@ mod bad_input;
 mod harness;
 mod parity;
 mod real;
+mod reranker;
 mod world;

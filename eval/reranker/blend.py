@@ -1,0 +1,146 @@
+#!/usr/bin/env python3
+"""Step 6: chooses the blend of the model's score with the fused score, on validation queries alone.
+
+    blend.py --out OUT [--run NAME] [--recipe FILE] [--set key=value ...]
+
+Reads OUT/runs/NAME/valid.jsonl (the candidates of each validation query with both scores) and writes
+OUT/runs/NAME/blend.json: the form and weight to use, and what every other one would give. Braid
+blends min-max scores; the other forms are measured for comparison. Standard library only.
+"""
+
+import math
+import pathlib
+
+import metrics
+import options
+import recipe as recipes
+from files import fail, read_lines, say, write_json
+
+# The form that Braid has.
+FORM = "min_max"
+WEIGHTS = [step / 20 for step in range(21)]
+
+
+def min_max(values):
+    """0..1 over the list; where all are equal, each is the best."""
+    least, most = min(values), max(values)
+    return [(v - least) / (most - least) if most > least else 1.0 for v in values]
+
+
+def z_score(values):
+    middle = metrics.mean(values)
+    spread = math.sqrt(metrics.mean((v - middle) ** 2 for v in values))
+    return [(v - middle) / spread if spread > 0 else 0.0 for v in values]
+
+
+def sigmoid(values):
+    return [1 / (1 + math.exp(-max(-60.0, min(60.0, v)))) for v in values]
+
+
+# How the model's score and the fused score are normalised.
+FORMS = {"min_max": (min_max, min_max), "z_score": (z_score, z_score), "sigmoid": (sigmoid, min_max)}
+
+
+def order(fused, raw, weight, form=FORM):
+    """Places of a window, best first; equal scores keep the fused order."""
+    if not fused:
+        return []
+    of_raw, of_fused = FORMS[form]
+    pairs = zip(of_raw(raw), of_fused(fused))
+    blended = [weight * model + (1 - weight) * base for model, base in pairs]
+    return sorted(range(len(blended)), key=lambda place: -blended[place])
+
+
+def entry_ndcg(entry, weight, form=FORM):
+    ranked = order(entry["fused"], entry["raw"], weight, form)
+    return metrics.ndcg([entry["gains"][place] for place in ranked], entry["all_gains"])
+
+
+def by_source(entries, weight, form=FORM):
+    """nDCG@10 of each query, by source."""
+    found = {}
+    for entry in entries:
+        found.setdefault(entry["source"], []).append(entry_ndcg(entry, weight, form))
+    return found
+
+
+def macro(means, held_out, held_out_weight):
+    """The mean over sources; a held-out one counts more, because it measures transfer."""
+    weights = {name: held_out_weight if name in held_out else 1.0 for name in means}
+    return sum(means[n] * weights[n] for n in means) / sum(weights.values())
+
+
+def measure(entries, held_out, settings, forms=tuple(FORMS)):
+    """One line for each form and weight."""
+    base = {name: metrics.mean(values) for name, values in by_source(entries, 0.0).items()}
+    lines = []
+    for form in forms:
+        for weight in WEIGHTS:
+            means = {n: metrics.mean(v) for n, v in by_source(entries, weight, form).items()}
+            gains = {name: means[name] - base[name] for name in means}
+            line = {"form": form, "weight": weight, "ndcg": macro(means, held_out, settings["held_out_weight"])}
+            line["gain"] = macro(gains, held_out, settings["held_out_weight"])
+            lines.append({**line, "worst": min(gains.values()), "sources": means})
+    return lines
+
+
+def choose(lines, tolerance, form=FORM):
+    """The best mean among weights that hurt no source beyond `tolerance`; weight 0 hurts none."""
+    allowed = [line for line in lines if line["form"] == form and line["worst"] >= -tolerance]
+    return max(allowed, key=lambda line: (round(line["ndcg"], 6), -line["weight"]))
+
+
+def brief(entries, held_out, settings):
+    """What training looks at: fused list, model alone, best blend."""
+    lines = measure(entries, held_out, settings, (FORM,))
+    best = choose(lines, settings["tolerance"])
+    alone = next(line for line in lines if line["weight"] == 1.0)
+    fused = next(line for line in lines if line["weight"] == 0.0)
+    return {
+        "fused": fused["ndcg"],
+        "alone": alone["ndcg"],
+        "blended": best["ndcg"],
+        "weight": best["weight"],
+        "sources": {n: [fused["sources"][n], alone["sources"][n], best["sources"][n]] for n in best["sources"]},
+    }
+
+
+def report(entries, held_out, settings):
+    """The choice, the best of each form, and paired intervals by source."""
+    lines = measure(entries, held_out, settings)
+    best = choose(lines, settings["tolerance"])
+    before, after = by_source(entries, 0.0), by_source(entries, best["weight"])
+    alone = by_source(entries, 1.0)
+    sources = {}
+    for name in before:
+        differences = [b - a for a, b in zip(before[name], after[name])]
+        shown = {"queries": len(differences), "held_out": name in held_out, "fused": metrics.mean(before[name])}
+        shown |= {"alone": metrics.mean(alone[name]), "blended": metrics.mean(after[name])}
+        sources[name] = {**shown, "gain": metrics.mean(differences), "interval": metrics.interval(differences)}
+    forms = {form: choose(lines, settings["tolerance"], form) for form in FORMS}
+    slim = lambda line: {key: line[key] for key in ("form", "weight", "ndcg", "gain", "worst")}
+    return {**slim(best), "sources": sources, "forms": {f: slim(l) for f, l in forms.items()}, "lines": [slim(l) for l in lines]}
+
+
+def run(arguments, recipe):
+    folder = pathlib.Path(arguments.out, "runs", arguments.run)
+    if not (folder / "valid.jsonl").is_file():
+        fail(f"{folder}/valid.jsonl is missing: run the train step first")
+    entries = list(read_lines(folder / "valid.jsonl"))
+    if not entries:
+        say("no validation queries: blend 0, which leaves the fused order as it is")
+        write_json(folder / "blend.json", {"form": FORM, "weight": 0.0, "sources": {}, "forms": {}})
+        return
+    held_out = {entry["source"] for entry in entries if entry["held_out"]}
+    found = report(entries, held_out, recipe["validate"])
+    write_json(folder / "blend.json", found)
+    say(f"blend {found['weight']}: nDCG@10 {found['ndcg']:.4f}, gain {found['gain']:+.4f}, worst {found['worst']:+.4f}")
+
+
+def main():
+    arguments = options.parse(__doc__, train=True)
+    run(arguments, recipes.load(arguments.recipe, arguments.set))
+
+
+if __name__ == "__main__":
+    main()

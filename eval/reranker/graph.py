@@ -1,0 +1,153 @@
+"""The cross-encoder as an ONNX graph, written node by node: the same graph whatever the exporter of
+the PyTorch at hand would make of it. Batch and sequence are dynamic. onnx and numpy."""
+
+import math
+
+import numpy
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+# Read by every ONNX Runtime since 1.10, and the first with LayerNormalization.
+OPSET = 17
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+# Left in fp32 when the model is quantized: one column, and all of the score.
+HEAD = "head"
+
+
+class Graph:
+    def __init__(self):
+        self.nodes, self.weights = [], []
+
+    def constant(self, name, value):
+        self.weights.append(numpy_helper.from_array(numpy.ascontiguousarray(value), name))
+        return name
+
+    def node(self, kind, inputs, name, **attributes):
+        """Adds a node; its one output has its name."""
+        self.nodes.append(helper.make_node(kind, inputs, [name], name=name, **attributes))
+        return name
+
+    def linear(self, states, module, name):
+        weight = self.constant(f"{name}.weight", array(module.weight).T)
+        product = self.node("MatMul", [states, weight], name)
+        return self.node("Add", [product, self.constant(f"{name}.bias", array(module.bias))], f"{name}.add")
+
+    def norm(self, states, module, name):
+        scale = self.constant(f"{name}.weight", array(module.weight))
+        shift = self.constant(f"{name}.bias", array(module.bias))
+        return self.node("LayerNormalization", [states, scale, shift], name, axis=-1, epsilon=module.eps)
+
+
+def array(tensor):
+    return tensor.detach().cpu().float().numpy()
+
+
+def words(graph, network, quantized):
+    """Word embeddings; quantized, each row is int8 with a scale of its own, which is finer than one
+    scale for all."""
+    table = array(network.words.weight)
+    if not quantized:
+        return graph.node("Gather", [graph.constant("words", table), "input_ids"], "words.rows", axis=0)
+    scale = numpy.maximum(numpy.abs(table).max(axis=1, keepdims=True), 1e-8) / 127
+    small = numpy.round(table / scale).astype(numpy.int8)
+    rows = graph.node("Gather", [graph.constant("words", small), "input_ids"], "words.rows", axis=0)
+    scales = graph.constant("words.scale", scale.astype(numpy.float32))
+    scales = graph.node("Gather", [scales, "input_ids"], "words.scales", axis=0)
+    rows = graph.node("Cast", [rows], "words.float", to=TensorProto.FLOAT)
+    return graph.node("Mul", [rows, scales], "words.scaled")
+
+
+def embedded(graph, network, quantized):
+    shape = graph.node("Shape", ["input_ids"], "shape")
+    one = graph.constant("one", numpy.array(1, dtype=numpy.int64))
+    zero = graph.constant("zero", numpy.array(0, dtype=numpy.int64))
+    length = graph.node("Gather", [shape, one], "length", axis=0)
+    places = graph.node("Range", [zero, length, one], "places")
+    table = graph.constant("positions", array(network.positions.weight))
+    places = graph.node("Gather", [table, places], "positions.rows", axis=0)
+    table = graph.constant("types", array(network.types.weight))
+    types = graph.node("Gather", [table, "token_type_ids"], "types.rows", axis=0)
+    states = graph.node("Add", [words(graph, network, quantized), places], "embedded.places")
+    states = graph.node("Add", [states, types], "embedded.types")
+    return graph.norm(states, network.embedded_norm, "embedded.norm")
+
+
+def mask_of(graph):
+    """0 where there is a token and a large negative number where there is padding."""
+    mask = graph.node("Cast", ["attention_mask"], "mask.float", to=TensorProto.FLOAT)
+    absent = graph.node("Sub", [graph.constant("mask.one", numpy.float32(1)), mask], "mask.absent")
+    large = graph.node("Mul", [absent, graph.constant("mask.large", numpy.float32(-10000))], "mask.scaled")
+    axes = graph.constant("mask.axes", numpy.array([1, 2], dtype=numpy.int64))
+    return mask, graph.node("Unsqueeze", [large, axes], "mask.wide")
+
+
+def attention(graph, states, layer, mask, name):
+    hidden = layer.query.in_features
+    size = hidden // layer.heads
+    heads = graph.constant(f"{name}.heads", numpy.array([0, 0, layer.heads, size], dtype=numpy.int64))
+    turned = {"query": [0, 2, 1, 3], "key": [0, 2, 3, 1], "value": [0, 2, 1, 3]}
+    parts = {}
+    for part, order in turned.items():
+        found = graph.linear(states, getattr(layer, part), f"{name}.{part}")
+        found = graph.node("Reshape", [found, heads], f"{name}.{part}.split")
+        parts[part] = graph.node("Transpose", [found], f"{name}.{part}.turned", perm=order)
+    scores = graph.node("MatMul", [parts["query"], parts["key"]], f"{name}.scores")
+    root = graph.constant(f"{name}.root", numpy.float32(math.sqrt(size)))
+    scores = graph.node("Div", [scores, root], f"{name}.scaled")
+    scores = graph.node("Add", [scores, mask], f"{name}.masked")
+    shares = graph.node("Softmax", [scores], f"{name}.shares", axis=-1)
+    mixed = graph.node("MatMul", [shares, parts["value"]], f"{name}.mixed")
+    mixed = graph.node("Transpose", [mixed], f"{name}.turned", perm=[0, 2, 1, 3])
+    flat = graph.constant(f"{name}.flat", numpy.array([0, 0, hidden], dtype=numpy.int64))
+    mixed = graph.node("Reshape", [mixed, flat], f"{name}.joined")
+    return graph.linear(mixed, layer.attended, f"{name}.attended")
+
+
+def gelu(graph, states, name):
+    root = graph.constant(f"{name}.root", numpy.float32(math.sqrt(2)))
+    error = graph.node("Erf", [graph.node("Div", [states, root], f"{name}.div")], f"{name}.erf")
+    more = graph.node("Add", [error, graph.constant(f"{name}.one", numpy.float32(1))], f"{name}.more")
+    product = graph.node("Mul", [states, more], f"{name}.mul")
+    return graph.node("Mul", [product, graph.constant(f"{name}.half", numpy.float32(0.5))], f"{name}.out")
+
+
+def layer_states(graph, states, layer, mask, name):
+    mixed = attention(graph, states, layer, mask, name)
+    states = graph.node("Add", [states, mixed], f"{name}.attended.sum")
+    states = graph.norm(states, layer.attended_norm, f"{name}.attended.norm")
+    inner = gelu(graph, graph.linear(states, layer.inner, f"{name}.inner"), f"{name}.gelu")
+    outer = graph.linear(inner, layer.outer, f"{name}.outer")
+    states = graph.node("Add", [states, outer], f"{name}.outer.sum")
+    return graph.norm(states, layer.outer_norm, f"{name}.outer.norm")
+
+
+def features(graph, network, states, mask):
+    first = graph.node("Gather", [states, "zero"], "first", axis=1)
+    pooled = graph.node("Tanh", [graph.linear(first, network.pooler, "pooler")], "pooled")
+    if network.config["head"] == "cls":
+        return pooled
+    last, middle = (graph.constant(f"mean.axis{n}", numpy.array([n], dtype=numpy.int64)) for n in (2, 1))
+    mask = graph.node("Unsqueeze", [mask, last], "mean.mask")
+    kept = graph.node("Mul", [states, mask], "mean.kept")
+    summed = graph.node("ReduceSum", [kept, middle], "mean.sum", keepdims=0)
+    count = graph.node("ReduceSum", [mask, middle], "mean.count", keepdims=0)
+    mean = graph.node("Div", [summed, count], "mean")
+    return graph.node("Concat", [pooled, mean], "features", axis=1)
+
+
+def build(network, quantized_words=False):
+    """The model: inputs of int64 `[batch, tokens]`, output `logits` of float `[batch, 1]`."""
+    graph = Graph()
+    states = embedded(graph, network, quantized_words)
+    mask, wide = mask_of(graph)
+    for number, layer in enumerate(network.layers):
+        states = layer_states(graph, states, layer, wide, f"layer{number}")
+    scores = graph.linear(features(graph, network, states, mask), network.head, HEAD)
+    graph.node("Identity", [scores], "logits")
+    inputs = [helper.make_tensor_value_info(n, TensorProto.INT64, ["batch", "tokens"]) for n in INPUTS]
+    outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 1])]
+    built = helper.make_graph(graph.nodes, "cross-encoder", inputs, outputs, graph.weights)
+    model = helper.make_model(built, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="braid")
+    model.ir_version = 8
+    onnx.checker.check_model(model, full_check=True)
+    return model

@@ -1,0 +1,54 @@
+"""Losses over lists of scores, `[queries, candidates]`, the positive first. PyTorch."""
+
+import torch
+
+from files import fail
+
+
+def grid(values, sizes, filling):
+    """Flat values of lists of these sizes as a padded grid."""
+    longest = max(sizes)
+    rows, start = [], 0
+    for size in sizes:
+        row = values[start : start + size]
+        rows.append(torch.nn.functional.pad(row, (0, longest - size), value=filling))
+        start += size
+    return torch.stack(rows)
+
+
+def listwise(scores, goals, mask):
+    """The positive against all others."""
+    return -torch.log_softmax(scores.masked_fill(~mask, -1e4), dim=1)[:, 0].mean()
+
+
+def kl(scores, goals, mask):
+    """The order that the goals give, as a distribution over the list."""
+    theirs = torch.softmax(goals.masked_fill(~mask, -1e4), dim=1)
+    ours = torch.log_softmax(scores.masked_fill(~mask, -1e4), dim=1)
+    return torch.nn.functional.kl_div(ours, theirs, reduction="batchmean")
+
+
+def mse(scores, goals, mask):
+    """The goals themselves."""
+    return ((scores - goals)[mask] ** 2).mean()
+
+
+def margin_mse(scores, goals, mask):
+    """How far the positive is ahead of each other one."""
+    ahead = lambda grid: grid[:, :1] - grid[:, 1:]
+    return ((ahead(scores) - ahead(goals))[mask[:, 1:]] ** 2).mean()
+
+
+LOSSES = {"listwise": listwise, "kl": kl, "mse": mse, "margin_mse": margin_mse}
+
+
+def total(weights, scores, goals, sizes):
+    """The weighted sum, and each loss by name."""
+    if unknown := set(weights) - set(LOSSES):
+        fail(f"unknown loss {', '.join(sorted(unknown))}: use {', '.join(LOSSES)}")
+    lengths = torch.tensor(sizes, device=scores.device)
+    mask = torch.arange(max(sizes), device=scores.device) < lengths[:, None]
+    scores, goals = grid(scores, sizes, 0.0), grid(goals, sizes, 0.0)
+    parts = {name: LOSSES[name](scores, goals, mask) for name, weight in weights.items() if weight > 0}
+    summed = sum(weights[name] * part for name, part in parts.items())
+    return summed, {name: round(part.item(), 4) for name, part in parts.items()}

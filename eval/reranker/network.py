@@ -1,0 +1,155 @@
+"""The cross-encoder: a BERT encoder of few layers, a pooler and one linear output. PyTorch."""
+
+import json
+import pathlib
+import re
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+from torch.nn import functional
+
+from files import fail, write_json
+
+HEADS = ("cls", "cls_mean")
+
+
+class Layer(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        hidden, inner = config["hidden_size"], config["intermediate_size"]
+        self.heads, self.dropout = config["num_attention_heads"], config["dropout"]
+        self.query, self.key, self.value, self.attended = (nn.Linear(hidden, hidden) for _ in range(4))
+        self.attended_norm = nn.LayerNorm(hidden, eps=config["layer_norm_eps"])
+        self.inner, self.outer = nn.Linear(hidden, inner), nn.Linear(inner, hidden)
+        self.outer_norm = nn.LayerNorm(hidden, eps=config["layer_norm_eps"])
+
+    def split(self, states):
+        batch, length, hidden = states.shape
+        return states.view(batch, length, self.heads, hidden // self.heads).transpose(1, 2)
+
+    def drop(self, states):
+        return functional.dropout(states, self.dropout, self.training)
+
+    def forward(self, states, mask):
+        query, key, value = (self.split(part(states)) for part in (self.query, self.key, self.value))
+        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        mixed = self.attended(mixed.transpose(1, 2).reshape(states.shape))
+        states = self.attended_norm(states + self.drop(mixed))
+        inner = functional.gelu(self.inner(states))
+        return self.outer_norm(states + self.drop(self.outer(inner)))
+
+
+class CrossEncoder(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        if config["head"] not in HEADS:
+            fail(f"encoder.head is {config['head']!r}, not one of {', '.join(HEADS)}")
+        self.config = config
+        hidden = config["hidden_size"]
+        self.words = nn.Embedding(config["vocab_size"], hidden)
+        self.positions = nn.Embedding(config["max_position_embeddings"], hidden)
+        self.types = nn.Embedding(config["type_vocab_size"], hidden)
+        self.embedded_norm = nn.LayerNorm(hidden, eps=config["layer_norm_eps"])
+        self.layers = nn.ModuleList(Layer(config) for _ in range(config["num_hidden_layers"]))
+        self.pooler = nn.Linear(hidden, hidden)
+        self.head = nn.Linear(hidden * (2 if config["head"] == "cls_mean" else 1), 1)
+
+    def encode(self, input_ids, attention_mask, token_type_ids):
+        """States of the last layer, `[batch, tokens, hidden]`."""
+        places = torch.arange(input_ids.shape[1], device=input_ids.device)
+        states = self.words(input_ids) + self.positions(places) + self.types(token_type_ids)
+        states = self.embedded_norm(states)
+        states = functional.dropout(states, self.config["dropout"], self.training)
+        # Full rows need no mask, and run faster without one.
+        mask = None if bool(attention_mask.all()) else attention_mask[:, None, None, :].bool()
+        for layer in self.layers:
+            states = layer(states, mask)
+        return states
+
+    def forward(self, input_ids, attention_mask, token_type_ids):
+        """Raw scores, `[batch]`."""
+        states = self.encode(input_ids, attention_mask, token_type_ids)
+        features = torch.tanh(self.pooler(states[:, 0]))
+        if self.config["head"] == "cls_mean":
+            features = torch.cat([features, mean_of(states, attention_mask)], dim=1)
+        features = functional.dropout(features, self.config["dropout"], self.training)
+        return self.head(features)[:, 0]
+
+
+def mean_of(states, attention_mask):
+    mask = attention_mask[:, :, None].to(states.dtype)
+    return (states * mask).sum(1) / mask.sum(1)
+
+
+# A parameter's name here and in files, which use BERT's.
+NAMES = {
+    "words.": "embeddings.word_embeddings.",
+    "positions.": "embeddings.position_embeddings.",
+    "types.": "embeddings.token_type_embeddings.",
+    "embedded_norm.": "embeddings.LayerNorm.",
+    "pooler.": "pooler.dense.",
+    "head.": "classifier.",
+}
+LAYER_NAMES = {
+    "query.": "attention.self.query.",
+    "key.": "attention.self.key.",
+    "value.": "attention.self.value.",
+    "attended.": "attention.output.dense.",
+    "attended_norm.": "attention.output.LayerNorm.",
+    "inner.": "intermediate.dense.",
+    "outer.": "output.dense.",
+    "outer_norm.": "output.LayerNorm.",
+}
+
+
+def file_name(name, layers):
+    """The name in a file; `layers[i]` is the file's number of layer i."""
+    if found := re.fullmatch(r"layers\.(\d+)\.(\w+\.)(\w+)", name):
+        number, part, kind = found.groups()
+        return f"encoder.layer.{layers[int(number)]}.{LAYER_NAMES[part]}{kind}"
+    part, kind = re.fullmatch(r"(\w+\.)(\w+)", name).groups()
+    return NAMES[part] + kind
+
+
+def read_config(folder):
+    return json.loads((pathlib.Path(folder) / "config.json").read_text(encoding="utf-8"))
+
+
+def load(folder, layers=None, head=None, dropout=0.0):
+    """A network from a folder's weights: the named layers, or all. A pooler or output that the file
+    lacks starts small and random."""
+    config = {**read_config(folder), "dropout": dropout}
+    config["head"] = head or config.get("head", "cls")
+    layers = list(range(config["num_hidden_layers"])) if layers is None else list(layers)
+    if not layers or max(layers) >= config["num_hidden_layers"]:
+        fail(f"encoder.layers is {layers}, the encoder has {config['num_hidden_layers']}")
+    config["num_hidden_layers"] = len(layers)
+    network = CrossEncoder(config)
+    weights = load_file(str(pathlib.Path(folder) / "model.safetensors"))
+    weights = {name.removeprefix("bert."): value for name, value in weights.items()}
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            value = weights.get(file_name(name, layers))
+            if value is not None and value.shape == parameter.shape:
+                parameter.copy_(value)
+            elif name.startswith(("pooler.", "head.")):
+                parameter.normal_(0.0, 0.02) if name.endswith("weight") else parameter.zero_()
+            else:
+                fail(f"{folder} has no weight {file_name(name, layers)} of shape {tuple(parameter.shape)}")
+    return network
+
+
+def save(network, folder):
+    """Writes the weights and their configuration; [`load`] and others that know BERT read them."""
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    layers = range(len(network.layers))
+    weights = {file_name(n, layers): p.detach().cpu().contiguous() for n, p in network.named_parameters()}
+    partial = folder / "model.safetensors.partial"
+    save_file(weights, str(partial))
+    partial.replace(folder / "model.safetensors")
+    fixed = {"model_type": "bert", "architectures": ["BertForSequenceClassification"], "hidden_act": "gelu"}
+    known = ("hidden_size", "intermediate_size", "num_attention_heads", "num_hidden_layers", "vocab_size")
+    known += ("max_position_embeddings", "type_vocab_size", "layer_norm_eps", "pad_token_id", "head")
+    write_json(folder / "config.json", {**fixed, **{k: network.config[k] for k in known if k in network.config}})

@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+"""Step 4: targets that need no labels, beyond what the mined lists hold already.
+
+    teacher.py --out OUT [--teacher RUN_DIR/checkpoint] [--exact-cosine] [--threads N] [--recipe FILE]
+
+The lists have BM25 and cosine scores of what the legs ranked, which is enough to train. This step
+adds to OUT/targets/NAME.jsonl, for every candidate, the scores of a larger model trained with this
+tool (`--teacher`), and cosines by all-MiniLM-L6-v2 also for passages that the dense leg did not rank
+(`--exact-cosine`). An interrupted run goes on after the last source that is whole. PyTorch.
+"""
+
+import math
+import pathlib
+
+import candidates
+import encoder
+import network as networks
+import options
+import recipe as recipes
+import scoring
+from files import fail, read_json, say, write_json, write_lines
+from lists import PASSAGE, USABLE
+from pairs import Pairs
+
+
+def wanted(row):
+    """Passages that training may show for a row."""
+    usable = [c[PASSAGE] for c in row["candidates"] if c[USABLE]]
+    return list(dict.fromkeys([*row["positives"], *row["given"], *usable, *row["group"], *row["random"]]))
+
+
+class Cross:
+    """A trained cross-encoder; its logits become probabilities."""
+
+    def __init__(self, folder, device, recipe):
+        model = networks.load(folder).to(device).eval()
+        pairs = Pairs(pathlib.Path(folder) / "tokenizer.json", recipe["export"]["max_tokens"])
+        self.score = scoring.scorer(model, pairs)
+
+    def of(self, source, row, keys):
+        logits = self.score(source.texts(row, keys))
+        return [round(1 / (1 + math.exp(-max(-60.0, min(60.0, x)))), 5) for x in logits]
+
+
+class Cosine:
+    """Cosines of a bi-encoder. Each passage of a source is embedded once."""
+
+    def __init__(self, folder, device):
+        self.model = networks.load(folder).to(device).eval()
+        self.pairs = Pairs(folder / "tokenizer.json", 256)
+        self.source, self.places, self.vectors = None, {}, None
+
+    def of(self, source, row, keys):
+        if self.source is not source:
+            self.source, self.places = source, {key: n for n, key in enumerate(source.passages)}
+            texts = [source.texts({"query": ""}, [key])[0] for key in source.passages]
+            lines = [f"{title}\n{text}" if title else text for _, title, text in texts]
+            self.vectors = scoring.embed(self.model, self.pairs, lines)
+        query = scoring.embed(self.model, self.pairs, [row["query"]])[0]
+        return [round(x, 5) for x in (self.vectors[[self.places[key] for key in keys]] @ query).tolist()]
+
+
+def target_rows(source, teachers):
+    for split in ("train", "pseudo"):
+        for index in range(len(source.splits[split])):
+            row = source.row(split, index)
+            keys = wanted(row)
+            scores = {name: dict(zip(keys, teacher.of(source, row, keys))) for name, teacher in teachers.items()}
+            yield {"id": row["id"], **scores}
+
+
+def state_of(arguments, folder):
+    """What the targets of a source were made from."""
+    made = {"lists": folder.stat().st_mtime_ns, "exact_cosine": arguments.exact_cosine}
+    if arguments.teacher:
+        made["teacher"] = (pathlib.Path(arguments.teacher) / "model.safetensors").stat().st_mtime_ns
+    return made
+
+
+def run(arguments, recipe):
+    out = pathlib.Path(arguments.out)
+    if not arguments.teacher and not arguments.exact_cosine:
+        say("targets: the scores of the mined lists")
+        return
+    if arguments.teacher and not (pathlib.Path(arguments.teacher) / "model.safetensors").is_file():
+        fail(f"--teacher {arguments.teacher} has no model.safetensors: name a run's checkpoint folder")
+    device, teachers = scoring.pick_device(arguments.threads), {}
+    if arguments.teacher:
+        teachers["cross"] = Cross(arguments.teacher, device, recipe)
+    if arguments.exact_cosine:
+        teachers["cosine"] = Cosine(encoder.find(out), device)
+    for source in candidates.read(out, recipe).values():
+        state = state_of(arguments, out / "lists" / f"{source.name}.jsonl")
+        marker = out / "targets" / f"{source.name}.json"
+        if read_json(marker, {}) != state:
+            write_lines(out / "targets" / f"{source.name}.jsonl", target_rows(source, teachers))
+            write_json(marker, state)
+            say(f"{source.name}: targets written")
+
+
+def main():
+    arguments = options.parse(__doc__, train=True)
+    run(arguments, recipes.load(arguments.recipe, arguments.set))
+
+
+if __name__ == "__main__":
+    main()
