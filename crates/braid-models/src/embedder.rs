@@ -82,13 +82,14 @@ impl OnnxEmbedder {
         let section = model.manifest.embedder_section();
         let network = Arc::new(Network::read(model, &section, options)?);
         let source = SessionSource::new(environment, &model.path, OUTPUTS, options.threads);
-        let mut session = ModelSession::open(&source)?;
+        let single = source.for_single_texts(options.threads);
+        let mut session = ModelSession::open(&single)?;
         let dimension = network.check(&mut session, &section, model)?;
         let fingerprint = model.fingerprint(&format!(
             "dimension {dimension}, pooling {:?}, query prefix {:?}, passage prefix {:?}",
             section.pooling, section.query_prefix, section.passage_prefix
         ))?;
-        let lane = |name, threads, capacity, ready| {
+        let lane = |name, source: &SessionSource, threads, capacity, ready| {
             let source = source.clone();
             let settings = LaneSettings {
                 name,
@@ -104,8 +105,14 @@ impl OnnxEmbedder {
             network,
             dimension,
             gate,
-            queries: lane("embed-query", 1, options.query_queue, vec![session])?,
-            passages: lane("embed-passages", threads, threads * 2, Vec::new())?,
+            queries: lane(
+                "embed-query",
+                &single,
+                single.sessions(),
+                options.query_queue,
+                vec![session],
+            )?,
+            passages: lane("embed-passages", &source, threads, threads * 2, Vec::new())?,
         })
     }
 }

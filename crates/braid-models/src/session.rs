@@ -57,6 +57,14 @@ impl SessionSource {
     pub(crate) fn sessions(&self) -> usize {
         self.layout.sessions
     }
+
+    /// The same network for single texts that somebody waits for.
+    pub(crate) fn for_single_texts(&self, cores: usize) -> Self {
+        Self {
+            layout: self.layout.for_single_texts(cores),
+            ..self.clone()
+        }
+    }
 }
 
 /// How a model uses its cores.
@@ -66,7 +74,14 @@ struct Layout {
     sessions: usize,
     /// Threads within one run.
     threads: usize,
+    /// Whether threads wait for each other busily, within a run only.
+    spins: bool,
 }
+
+/// Threads of a run that spins: a text of a few tokens is too little work for more.
+const SPINNING_THREADS: usize = 2;
+/// Most sessions for single texts: each holds the weights.
+const MOST_SINGLE_SESSIONS: usize = 4;
 
 impl Layout {
     /// A session of one thread per core: runs side by side beat a run spread over cores. A network
@@ -77,12 +92,27 @@ impl Layout {
             Self {
                 sessions: 1,
                 threads: cores,
+                spins: false,
             }
         } else {
             Self {
                 sessions: cores,
                 threads: 1,
+                spins: false,
             }
+        }
+    }
+
+    /// Pairs of threads: the least time for one text, at the cost of what spinning burns. A network
+    /// that is spread over all cores stays so.
+    fn for_single_texts(self, cores: usize) -> Self {
+        if self.threads > 1 || cores < SPINNING_THREADS {
+            return self;
+        }
+        Self {
+            sessions: (cores / SPINNING_THREADS).clamp(1, MOST_SINGLE_SESSIONS),
+            threads: SPINNING_THREADS,
+            spins: true,
         }
     }
 }
@@ -163,12 +193,14 @@ fn build(source: &SessionSource) -> Result<Session> {
 fn configure(source: &SessionSource) -> ort::Result<SessionBuilder> {
     // No arena: inputs are small, it gains no speed here and never gives memory back.
     let cpu = CPU::default().with_arena_allocator(false).build();
-    Ok(Session::builder(&source.environment)?
+    let builder = Session::builder(&source.environment)?
         .with_execution_providers([cpu])?
         .with_optimization_level(GraphOptimizationLevel::Level3)?
         .with_intra_threads(source.layout.threads)?
         // Spinning threads take the cores from the sessions beside this one.
-        .with_intra_op_spinning(false)?)
+        .with_intra_op_spinning(source.layout.spins)?;
+    // Never after a run.
+    Ok(builder.with_config_entry("session.force_spinning_stop", "1")?)
 }
 
 fn known_inputs(session: &Session, model: &Path) -> Result<Vec<&'static str>> {
@@ -224,5 +256,17 @@ mod tests {
         let large = Layout::new(1_300_000_000, 4);
         assert_eq!((large.sessions, large.threads), (1, 4));
         assert_eq!(Layout::new(0, 0).sessions, 1);
+    }
+
+    #[test]
+    fn a_single_text_has_two_threads_where_there_are_two_cores() {
+        let of = |bytes, cores: usize| {
+            let layout = Layout::new(bytes, cores).for_single_texts(cores);
+            (layout.sessions, layout.threads, layout.spins)
+        };
+        assert_eq!(of(23_000_000, 1), (1, 1, false));
+        assert_eq!(of(23_000_000, 2), (1, 2, true));
+        assert_eq!(of(23_000_000, 64), (4, 2, true));
+        assert_eq!(of(1_300_000_000, 4), (1, 4, false));
     }
 }
