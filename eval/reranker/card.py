@@ -57,7 +57,7 @@ def text(target, folder, recipe, command):
     parts += ["## Overlap with evaluation sets", "", *overlap_section(out), ""]
     parts += ["## Validation", "", *validation(folder), ""]
     parts += ["## Agreement", "", *agreement(folder), ""]
-    parts += ["## Everything tried", "", *tried(out), ""]
+    parts += ["## Everything tried", "", *tried(out, folder.name), ""]
     return "\n".join(parts)
 
 
@@ -86,7 +86,7 @@ def training(folder, recipe):
         f"warm-up (share {trained['train']['warmup_share']}) {losses(trained['warmup'])}, then {losses(trained['finetune'])}.",
         "All settings:",
         "",
-        "    " + recipes.fingerprint(trained),
+        "    " + json.dumps({key: trained[key] for key in recipes.RUN_SECTIONS if key != "sources"}),
     ]
 
 
@@ -157,17 +157,17 @@ def agreement(folder):
     ]
 
 
-def tried(out):
+def tried(out, run):
     path = pathlib.Path(out, "results.jsonl")
     results = list(read_lines(path)) if path.is_file() else []
     if not results:
         return ["This one alone."]
-    base = results[-1]["settings"]
+    base = next((line for line in reversed(results) if line["run"] == run), results[-1])["settings"]
     rows = []
     for line in results:
         shown = [f"{line[key]:.4f}" for key in ("fused", "alone", "blended")]
         rows.append([line["run"], line["steps"], line["minutes"], *shown, line["weight"], differing(line["settings"], base)])
-    head = ["run", "steps", "minutes", "fused", "alone", "blended", "weight", "differs from the last in"]
+    head = ["run", "steps", "minutes", "fused", "alone", "blended", "weight", "differs from this one in"]
     return [table(head, rows)]
 
 

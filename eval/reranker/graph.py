@@ -19,7 +19,8 @@ class Graph:
         self.nodes, self.weights = [], []
 
     def constant(self, name, value):
-        self.weights.append(numpy_helper.from_array(numpy.ascontiguousarray(value), name))
+        # Not ascontiguousarray, which gives scalars a dimension.
+        self.weights.append(numpy_helper.from_array(numpy.array(value, order="C"), name))
         return name
 
     def node(self, kind, inputs, name, **attributes):

@@ -63,7 +63,7 @@ def build_row(item, corpus, legs, settings, draw):
     if group is not None:
         order = [key for key in order if corpus.passages[key]["group"] == group]
     kept = [key for place, key in enumerate(order) if place < settings["keep"] or key in item["positives"]]
-    usable = usable_negatives(item, corpus, kept, scores["dense"], settings["share_of_positive"])
+    usable = usable_negatives(item, corpus, kept, scores["dense"], settings)
     candidates = [
         [key, *(scores[leg].get(key) for leg in ("lexical", "dense", "hybrid")), int(key in usable)]
         for key in kept
@@ -73,12 +73,12 @@ def build_row(item, corpus, legs, settings, draw):
     return {"id": item["id"], "split": item["split"], "query": item["text"], **roles, "candidates": candidates, **drawn}
 
 
-def usable_negatives(item, corpus, keys, dense, share):
+def usable_negatives(item, corpus, keys, dense, settings):
     """Candidates that are no known answer, do not say the same as one, and are not so close to the
-    query that they likely are answers without a label."""
+    query, by themselves and beside the best answer, that they likely are answers without a label."""
     forbidden = set(item["forbidden"])
     known = [dense[key] for key in item["positives"] if key in dense]
-    limit = share * max(known) if known else float("inf")
+    limit = max(settings["close"], settings["share_of_positive"] * max(known)) if known else float("inf")
     near = lambda key: dense.get(key, 0.0) > limit or corpus.says_the_same(key, item["positives"])
     return {key for key in keys if key not in forbidden and not near(key)}
 

@@ -6,6 +6,8 @@ import tomllib
 
 from files import fail
 
+# What makes one run unlike another.
+RUN_SECTIONS = ("encoder", "train", "warmup", "finetune", "negatives", "targets", "mine", "data", "sources")
 DEFAULT = pathlib.Path(__file__).with_name("recipe.toml")
 
 
@@ -50,5 +52,5 @@ def source(recipe, name):
 
 def fingerprint(recipe):
     """The settings of a run in one line, for the table of everything tried."""
-    kept = {key: recipe[key] for key in ("encoder", "train", "warmup", "finetune", "negatives")}
+    kept = {key: recipe[key] for key in RUN_SECTIONS}
     return json.dumps(kept, sort_keys=True)

@@ -88,7 +88,7 @@ def run(arguments, recipe):
     if arguments.teacher:
         teachers["cross"] = Cross(arguments.teacher, device, recipe)
     if arguments.exact_cosine:
-        teachers["cosine"] = Cosine(encoder.find(out), device)
+        teachers["cosine"] = Cosine(encoder.find(out, arguments.encoder), device)
     for source in candidates.read(out, recipe).values():
         state = state_of(arguments, out / "lists" / f"{source.name}.jsonl")
         marker = out / "targets" / f"{source.name}.json"

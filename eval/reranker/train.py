@@ -90,6 +90,7 @@ class Training:
             self.average.load_state_dict(saved["average"])
             self.optimizer.load_state_dict(saved["optimizer"])
             self.state = saved["state"]
+            torch.manual_seed(self.recipe["seed"] + self.state["step"])
             say(f"{self.folder.name}: going on at step {self.state['step']}")
         else:
             write_json(self.folder / "settings.json", self.recipe)

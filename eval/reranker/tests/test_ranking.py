@@ -128,9 +128,12 @@ class Lists(unittest.TestCase):
         corpus = corpus_of(30)
         corpus.passages["p5"]["text"] = corpus.passages["p0"]["text"] + " and a tail"
         dense = [("p2", 0.79), ("p0", 0.8), ("p3", 0.5), ("p5", 0.4)]
-        row = self.build(corpus=corpus, runs=legs(["p0", "p2", "p3", "p5"], dense))
-        usable = [c[lists.PASSAGE] for c in row["candidates"] if c[lists.USABLE]]
-        self.assertEqual(usable, ["p3"], "p2 is as close as the answer, p5 says the same")
+        runs = legs(["p0", "p2", "p3", "p5"], dense)
+        usable = lambda row: [c[lists.PASSAGE] for c in row["candidates"] if c[lists.USABLE]]
+        row = self.build(corpus=corpus, runs=runs)
+        self.assertEqual(usable(row), ["p3"], "p2 is as close as the answer, p5 says the same")
+        row = self.build(corpus=corpus, runs=runs, close=0.85)
+        self.assertEqual(usable(row), ["p2", "p3"], "p2 is not close by itself")
 
     def test_the_window_is_the_fused_head_as_it_came(self):
         row = self.build(runs=legs(["p4", "p0", "p9"]))
