@@ -237,8 +237,8 @@ impl Default for LexicalSection {
 impl Default for DenseSection {
     fn default() -> Self {
         Self {
-            ef_construction: 64,
-            ef_search: 96,
+            ef_construction: 192,
+            ef_search: 80,
             exact_threshold: 4000,
         }
     }

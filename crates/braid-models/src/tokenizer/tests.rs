@@ -76,3 +76,23 @@ fn a_window_without_room_for_text_is_refused() {
         ModelTokenizer::read(&models.join(crate::DEFAULT_EMBEDDER), 4).expect_err("too small");
     assert_eq!(error.code(), ErrorCode::ModelUnavailable);
 }
+
+#[test]
+fn plain_words_are_counted_as_the_whole_tokenizer_does() {
+    let tokenizer = tokenizer(64);
+    assert!(tokenizer.plain.is_some());
+    let long = ["x".repeat(100), "x".repeat(101)];
+    let words = [
+        "fox",
+        "FOX",
+        "Uncharacteristically",
+        "v2",
+        "0x7fff",
+        "CVE20243094",
+        "UNK",
+    ];
+    for word in words.into_iter().chain(long.iter().map(String::as_str)) {
+        let whole = tokenizer.tokenizer.encode_fast(word, false).unwrap();
+        assert_eq!(tokenizer.count(word), whole.len(), "{word}");
+    }
+}

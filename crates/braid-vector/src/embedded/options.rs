@@ -33,8 +33,8 @@ impl Default for VectorOptions {
         Self {
             dimension: 384,
             map_size: 16 << 30,
-            ef_construction: 64,
-            ef_search: 96,
+            ef_construction: 192,
+            ef_search: 80,
             exact_threshold: 4000,
             seed: 42,
         }

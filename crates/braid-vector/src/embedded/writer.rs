@@ -13,7 +13,7 @@ use super::storage::{GRAPH, Storage, Tables};
 use crate::cosine::unit;
 
 /// Links of a vector in the upper layers of the graph.
-pub(super) const LINKS: usize = 12;
+pub(super) const LINKS: usize = 24;
 /// Links of a vector in the lowest layer.
 const LOWEST_LINKS: usize = 2 * LINKS;
 

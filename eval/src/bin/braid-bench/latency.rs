@@ -3,7 +3,7 @@
 use anyhow::Result;
 use braid_config::Settings;
 use braid_core::CollectionName;
-use braid_engine::query::{RetrieveRequest, Timings};
+use braid_engine::query::{Mode, RetrieveRequest, Timings};
 use braid_engine::{Engine, OpenOptions, retrieve_defaults};
 use braid_eval::report::{Latency, percentiles};
 use serde::Serialize;
@@ -17,6 +17,9 @@ use crate::{Cli, say};
 const QUERIES: usize = 1000;
 /// Queries asked with re-ranking: each takes about its deadline.
 const RERANKED: usize = 150;
+/// Queries asked of the graph and of exact search, and how many hits are compared.
+const COMPARED: usize = 400;
+const NEAREST: usize = 10;
 /// Queries asked before measuring: files and code are then in memory, as on a server that runs.
 const WARM_UP: usize = 50;
 
@@ -27,6 +30,10 @@ struct LatencyResult {
     queries: usize,
     fused: Breakdown,
     reranked: Breakdown,
+    /// Queries whose dense leg was compared with exact search.
+    compared: usize,
+    /// Recall@10 of the dense leg against exact search.
+    dense_recall: f64,
 }
 
 #[derive(Serialize)]
@@ -37,6 +44,10 @@ struct Breakdown {
     dense: Latency,
     /// Total minus the longer of lexical and embed + dense.
     own: Latency,
+    /// Of the own share: reading the hits.
+    hydrate: Latency,
+    /// Of the own share: building the context.
+    assemble: Latency,
     rerank: Latency,
 }
 
@@ -65,16 +76,60 @@ pub(crate) async fn measure(cli: &Cli) -> Result<()> {
         )
         .await?,
     );
+    let asked = &queries[..queries.len().min(COMPARED)];
+    let near = dense_scores(&engine, &defaults, asked).await?;
     engine.close().await;
-    let queries = queries.len().saturating_sub(WARM_UP);
+    drop(engine);
+    settings.dense.exact_threshold = usize::MAX;
+    let engine = Engine::open(&settings, OpenOptions::default()).await?;
+    let nearest = dense_scores(&engine, &defaults, asked).await?;
+    engine.close().await;
     let result = LatencyResult {
         machine: Machine::this(),
         chunks,
-        queries,
+        queries: queries.len().saturating_sub(WARM_UP),
         fused,
         reranked,
+        compared: asked.len(),
+        dense_recall: recall(&near, &nearest),
     };
+    say(format!("dense recall@10 {:.4}", result.dense_recall));
     cli.save("latency", &result)
+}
+
+/// Scores of the dense leg's best [`NEAREST`] hits for each query.
+async fn dense_scores(
+    engine: &Engine,
+    defaults: &RetrieveRequest,
+    queries: &[String],
+) -> Result<Vec<Vec<f64>>> {
+    let mut scores = Vec::with_capacity(queries.len());
+    for query in queries {
+        let mut request = RetrieveRequest {
+            query: query.clone(),
+            mode: Mode::Dense,
+            top_k: NEAREST,
+            ..defaults.clone()
+        };
+        request.rerank.enabled = false;
+        request.context.max_tokens = 0;
+        let hits = engine.retrieve(request).await?.hits;
+        scores.push(hits.iter().map(|hit| hit.score).collect());
+    }
+    Ok(scores)
+}
+
+/// Share of `found` that is as near as what comparing every vector finds. Of vectors that are
+/// equally near, any will do.
+fn recall(found: &[Vec<f64>], exact: &[Vec<f64>]) -> f64 {
+    let (mut near, mut of) = (0, 0);
+    for (found, exact) in found.iter().zip(exact) {
+        let Some(least) = exact.last() else { continue };
+        let count = found.iter().filter(|score| **score >= least - 1e-6).count();
+        near += count.min(exact.len());
+        of += exact.len();
+    }
+    near as f64 / of.max(1) as f64
 }
 
 async fn ask_all(
@@ -112,6 +167,8 @@ fn breakdown(timings: &[Timings]) -> Breakdown {
         lexical: part(|t| t.lexical),
         dense: part(|t| t.dense),
         own: part(|t| t.total - t.lexical.max(t.embed + t.dense)),
+        hydrate: part(|t| t.hydrate),
+        assemble: part(|t| t.assemble),
         rerank: part(|t| t.rerank),
     }
 }

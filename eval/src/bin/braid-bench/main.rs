@@ -42,6 +42,9 @@ struct Cli {
     /// Re-rank only sets of at most so many topics: each topic takes a fraction of a second, twice
     #[arg(long, default_value_t = usize::MAX)]
     rerank_topics: usize,
+    /// As --rerank-topics, for the served defaults alone
+    #[arg(long, default_value_t = usize::MAX)]
+    served_rerank_topics: usize,
     /// Cut each passage of the load after so many words
     #[arg(long, default_value_t = usize::MAX)]
     words: usize,

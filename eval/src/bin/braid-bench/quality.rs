@@ -85,7 +85,8 @@ async fn measure_set(
     say(report.table());
     let mut served = BTreeMap::new();
     for (name, enabled) in [("fused", false), ("reranked", true)] {
-        if is_reranked || !enabled {
+        let is_wanted = is_reranked && dataset.topics.len() <= cli.served_rerank_topics;
+        if is_wanted || !enabled {
             let measured = measure_served(&engine, &dataset, &defaults, enabled).await?;
             served.insert(name, measured);
         }
