@@ -237,7 +237,7 @@ impl Default for LexicalSection {
 impl Default for DenseSection {
     fn default() -> Self {
         Self {
-            ef_construction: 192,
+            ef_construction: 256,
             ef_search: 80,
             exact_threshold: 4000,
         }

@@ -33,7 +33,7 @@ impl Default for VectorOptions {
         Self {
             dimension: 384,
             map_size: 16 << 30,
-            ef_construction: 192,
+            ef_construction: 256,
             ef_search: 80,
             exact_threshold: 4000,
             seed: 42,
