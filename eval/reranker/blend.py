@@ -78,9 +78,10 @@ def measure(entries, held_out, settings, forms=tuple(FORMS)):
         for weight in WEIGHTS:
             means = {n: metrics.mean(v) for n, v in by_source(entries, weight, form).items()}
             gains = {name: means[name] - base[name] for name in means}
-            line = {"form": form, "weight": weight, "ndcg": macro(means, held_out, settings["held_out_weight"])}
+            line = {"form": form, "weight": weight, "worst": min(gains.values()), "sources": means}
+            line["ndcg"] = macro(means, held_out, settings["held_out_weight"])
             line["gain"] = macro(gains, held_out, settings["held_out_weight"])
-            lines.append({**line, "worst": min(gains.values()), "sources": means})
+            lines.append(line)
     return lines
 
 
@@ -114,12 +115,19 @@ def report(entries, held_out, settings):
     sources = {}
     for name in before:
         differences = [b - a for a, b in zip(before[name], after[name])]
-        shown = {"queries": len(differences), "held_out": name in held_out, "fused": metrics.mean(before[name])}
-        shown |= {"alone": metrics.mean(alone[name]), "blended": metrics.mean(after[name])}
-        sources[name] = {**shown, "gain": metrics.mean(differences), "interval": metrics.interval(differences)}
+        sources[name] = {
+            "queries": len(differences),
+            "held_out": name in held_out,
+            "fused": metrics.mean(before[name]),
+            "alone": metrics.mean(alone[name]),
+            "blended": metrics.mean(after[name]),
+            "gain": metrics.mean(differences),
+            "interval": metrics.interval(differences),
+        }
     forms = {form: choose(lines, settings["tolerance"], form) for form in FORMS}
     slim = lambda line: {key: line[key] for key in ("form", "weight", "ndcg", "gain", "worst")}
-    return {**slim(best), "sources": sources, "forms": {f: slim(l) for f, l in forms.items()}, "lines": [slim(l) for l in lines]}
+    forms = {form: slim(line) for form, line in forms.items()}
+    return {**slim(best), "sources": sources, "forms": forms, "lines": [slim(line) for line in lines]}
 
 
 def run(arguments, recipe):
@@ -134,7 +142,8 @@ def run(arguments, recipe):
     held_out = {entry["source"] for entry in entries if entry["held_out"]}
     found = report(entries, held_out, recipe["validate"])
     write_json(folder / "blend.json", found)
-    say(f"blend {found['weight']}: nDCG@10 {found['ndcg']:.4f}, gain {found['gain']:+.4f}, worst {found['worst']:+.4f}")
+    gains = f"gain {found['gain']:+.4f}, worst {found['worst']:+.4f}"
+    say(f"blend {found['weight']}: nDCG@10 {found['ndcg']:.4f}, {gains}")
 
 
 def main():

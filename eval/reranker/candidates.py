@@ -6,7 +6,7 @@ import pathlib
 import data
 import lists
 import recipe as recipes
-from files import chance, fail, read_json, read_lines
+from files import chance, fail, read_lines
 
 
 class Mined:
@@ -69,13 +69,12 @@ def scored(entries, score):
     """The entries with the model's raw scores; `score` takes (query, title, text) triples."""
     triples = [triple for entry in entries for triple in entry["pairs"]]
     raw = iter(score(triples))
-    return [{**{k: v for k, v in e.items() if k != "pairs"}, "raw": [next(raw) for _ in e["pairs"]]} for e in entries]
+    found = []
+    for entry in entries:
+        kept = {key: value for key, value in entry.items() if key != "pairs"}
+        found.append({**kept, "raw": [next(raw) for _ in entry["pairs"]]})
+    return found
 
 
 def held_out(entries):
     return {entry["source"] for entry in entries if entry["held_out"]}
-
-
-def describe(out):
-    """What a run was trained on, for its card."""
-    return read_json(pathlib.Path(out) / "data.json", {}), read_json(pathlib.Path(out) / "overlap.json", {})

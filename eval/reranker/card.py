@@ -7,7 +7,14 @@ import recipe as recipes
 from files import read_json, read_lines, sha256, write_json, write_text
 
 # Copied from the encoder the training started from, where it has them.
-FILES = ("tokenizer.json", "config.json", "special_tokens_map.json", "tokenizer_config.json", "LICENSE", "NOTICE")
+FILES = (
+    "tokenizer.json",
+    "config.json",
+    "special_tokens_map.json",
+    "tokenizer_config.json",
+    "LICENSE",
+    "NOTICE",
+)
 TRAINED_NOTICE = """
 {name} was trained from layers {layers} of the model above with the tool in Braid's eval/reranker;
 the weights differ from the original's.
@@ -37,10 +44,20 @@ def manifest(target, folder, recipe, probes):
     for name in ("model.onnx", *FILES):
         if (target / name).is_file():
             files[name] = {"bytes": (target / name).stat().st_size, "sha256": sha256(target / name)}
-    origin = f"trained for Braid from layers {layer_list(recipe)} of sentence-transformers/all-MiniLM-L6-v2, dynamic int8"
+    start = f"layers {layer_list(recipe)} of sentence-transformers/all-MiniLM-L6-v2"
     section = {"recommended_blend": chosen["weight"], "probe_tolerance": 0.5, "probes": probes}
-    whole = {"schema": 1, "name": recipe["name"], "kind": "reranker", "licence": recipe["licence"], "source": origin}
-    whole |= {"max_tokens": recipe["export"]["max_tokens"], "batching": "single", "reranker": section, "files": files}
+    whole = {
+        "schema": 1,
+        "name": recipe["name"],
+        "kind": "reranker",
+        "licence": recipe["licence"],
+        "source": f"trained for Braid from {start}, dynamic int8",
+        "max_tokens": recipe["export"]["max_tokens"],
+        # Activations are quantized per tensor: batch mates would move a score.
+        "batching": "single",
+        "reranker": section,
+        "files": files,
+    }
     write_json(target / "manifest.json", whole)
 
 
@@ -67,9 +84,11 @@ def what(target, recipe):
     count = len(settings["layers"])
     head = "[CLS]" if settings["head"] == "cls" else "[CLS] and the mean over tokens"
     return [
-        f"{count} layers ({layer_list(recipe)} of all-MiniLM-L6-v2, Apache-2.0); pooler (tanh) and a linear head on {head};",
+        f"{count} layers ({layer_list(recipe)} of all-MiniLM-L6-v2, Apache-2.0); pooler (tanh) and a linear",
+        f"head on {head};",
         "input `[CLS] query [SEP] passage [SEP]` (token types 0 and 1), output `logits` [batch, 1] (raw).",
-        f"Dynamic int8 (QInt8, per channel, reduced range; word embeddings int8 with a scale for each row), {size:.1f} MB.",
+        "Dynamic int8 (QInt8, per channel, reduced range; word embeddings int8 with a scale for each",
+        f"row), {size:.1f} MB.",
         f"Window: {recipe['export']['max_tokens']} tokens, the passage cut and never the query. Run it one pair at a time:",
         "activations are quantized per tensor, so batch mates would move a score.",
     ]
@@ -82,8 +101,9 @@ def training(folder, recipe):
     minutes = max((line["minutes"] for line in log), default=0)
     mix = ", ".join(f"{count} {name}" for name, count in trained["negatives"].items())
     return [
-        f"At least {steps} steps of {trained['train']['queries_per_step']} queries in {minutes:.0f} minutes; beside each positive {mix} negatives;",
-        f"warm-up (share {trained['train']['warmup_share']}) {losses(trained['warmup'])}, then {losses(trained['finetune'])}.",
+        f"{steps} steps of {trained['train']['queries_per_step']} queries in {minutes:.0f} minutes; negatives beside each",
+        f"positive: {mix}. Losses: {losses(trained['warmup'])} over the first {trained['train']['warmup_share']}",
+        f"of the time, then {losses(trained['finetune'])}.",
         "All settings:",
         "",
         "    " + json.dumps({key: trained[key] for key in recipes.RUN_SECTIONS if key != "sources"}),
@@ -118,8 +138,9 @@ def overlap_section(out):
     checked = sum(f["queries_checked"] for f in overlap["sources"].values())
     passages = sum(f["passages_checked"] for f in overlap["sources"].values())
     lines = [
-        f"{checked} queries and {passages} passages were compared with {', '.join(overlap['against'])}; what equalled or nearly",
-        "equalled an evaluation query or document was dropped, except documents that a source shares with a set by nature.",
+        f"{checked} queries and {passages} passages were compared with {', '.join(overlap['against'])}.",
+        "What equalled or nearly equalled an evaluation query or document was dropped, except documents",
+        "that a source shares with a set by nature.",
     ]
     found = table(["source", "queries dropped", "passages dropped", "matches"], rows) if rows else "Nothing overlapped."
     return [*lines, "", found]
@@ -135,10 +156,14 @@ def validation(folder):
         shown = [f"{line[key]:.3f}" for key in ("fused", "alone", "blended")]
         kind = "held out" if line["held_out"] else "trained on"
         rows.append([name, kind, line["queries"], *shown, f"{line['gain']:+.3f} ({low:+.3f} to {high:+.3f})"])
-    forms = [[f, l["weight"], f"{l['ndcg']:.4f}", f"{l['gain']:+.4f}", f"{l['worst']:+.4f}"] for f, l in found["forms"].items()]
+    forms = []
+    for form, line in found["forms"].items():
+        gains = [f"{line['gain']:+.4f}", f"{line['worst']:+.4f}"]
+        forms.append([form, line["weight"], f"{line['ndcg']:.4f}", *gains])
     head = ["source", "", "queries", "fused list", "model alone", "blended", "gain (95% interval)"]
     return [
-        f"nDCG@10 over the fused list's head as Braid gives it, on queries kept out of training. Recommended blend: {found['weight']}.",
+        "nDCG@10 over the fused list's head as Braid gives it, on queries kept out of training.",
+        f"Recommended blend: {found['weight']}.",
         "",
         table(head, rows),
         "",
@@ -151,9 +176,10 @@ def validation(folder):
 def agreement(folder):
     found = read_json(folder / "agreement.json")
     return [
-        f"ONNX fp32 and PyTorch differ by at most {found['onnx_difference']:.1e}. int8 against fp32 on {found['lists']} validation lists:",
-        f"rank correlation {found['correlation']:.3f}, largest difference of a score {found['largest_difference']:.2f}, nDCG@10 blended",
-        f"{found['int8_blended']:.4f} against {found['fp32_blended']:.4f}, alone {found['int8_alone']:.4f} against {found['fp32_alone']:.4f}.",
+        f"ONNX fp32 and PyTorch differ by at most {found['onnx_difference']:.1e}. int8 against fp32 on",
+        f"{found['lists']} validation lists: rank correlation {found['correlation']:.3f}, largest difference",
+        f"of a score {found['largest_difference']:.2f}, nDCG@10 blended {found['int8_blended']:.4f} against",
+        f"{found['fp32_blended']:.4f}, alone {found['int8_alone']:.4f} against {found['fp32_alone']:.4f}.",
     ]
 
 

@@ -12,7 +12,6 @@ onnxruntime.
 import pathlib
 import shutil
 
-import numpy
 import onnx
 import onnxruntime
 from onnxruntime.quantization import QuantType, quantize_dynamic
@@ -103,8 +102,10 @@ def agree_int8(network, session, entries, pairs, weight):
     small = candidates.scored(entries, session.score)
     found = {"lists": len(entries)}
     pairs_of = [(a["raw"], b["raw"]) for a, b in zip(full, small) if len(a["raw"]) > 2]
-    found["correlation"] = metrics.mean(metrics.spearman(a, b) for a, b in pairs_of) if pairs_of else 1.0
-    found["largest_difference"] = max(float(numpy.abs(numpy.subtract(a, b)).max()) for a, b in pairs_of) if pairs_of else 0.0
+    correlations = [metrics.spearman(a, b) for a, b in pairs_of]
+    differences = [abs(x - y) for a, b in pairs_of for x, y in zip(a, b)]
+    found["correlation"] = metrics.mean(correlations) if correlations else 1.0
+    found["largest_difference"] = max(differences, default=0.0)
     for name, share in (("blended", weight), ("alone", 1.0)):
         for kind, scored in (("fp32", full), ("int8", small)):
             means = [metrics.mean(values) for values in blend.by_source(scored, share).values()]
@@ -146,7 +147,8 @@ def run(arguments, recipe, command=""):
     check(found, recipe["export"])
     probes = [{"query": q, "passage": p, "logit": round(session.score([(q, "", p)])[0], 4)} for q, p in PROBES]
     card.write(target, folder, {**recipe, "trained": trained}, probes, command)
-    say(f"{target}: {found['bytes'] / 1e6:.1f} MB, agrees to {found['onnx_difference']:.1e}, int8 correlation {found['correlation']:.3f}")
+    agrees = f"agrees to {found['onnx_difference']:.1e}, int8 correlation {found['correlation']:.3f}"
+    say(f"{target}: {found['bytes'] / 1e6:.1f} MB, {agrees}")
 
 
 def main():

@@ -12,10 +12,12 @@ def parse(usage, data=False, against=False, braid=False, train=False, steps=()):
     parser.add_argument("--recipe", metavar="FILE", help="other than the recipe.toml beside the tool")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="changes the recipe")
     if data:
-        parser.add_argument("--data", nargs="+", required=True, metavar="PATH", help="BEIR folders, pairs JSONL, or folders of them")
+        what = "BEIR folders, pairs JSONL, or folders of them"
+        parser.add_argument("--data", nargs="+", required=True, metavar="PATH", help=what)
         parser.add_argument("--split", default="train", help="qrels of BEIR folders")
     if against:
-        parser.add_argument("--against", nargs="*", default=[], metavar="DIR", help="BEIR folders that must share nothing with the training data")
+        what = "BEIR folders that must share nothing with the training data"
+        parser.add_argument("--against", nargs="*", default=[], metavar="DIR", help=what)
     if braid:
         parser.add_argument("--braid", default="target/release/braid", metavar="FILE", help="the braid binary")
     if train:

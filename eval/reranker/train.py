@@ -160,7 +160,8 @@ class Training:
         elif phase == "finetune":
             self.state["worse"] += 1
         self.log({"validation": found, "step": self.state["step"], "phase": phase, "kept": better})
-        say(f"step {self.state['step']}: fused {found['fused']:.4f}, alone {found['alone']:.4f}, blended {found['blended']:.4f} at {found['weight']}")
+        shown = ", ".join(f"{name} {found[name]:.4f}" for name in ("fused", "alone", "blended"))
+        say(f"step {self.state['step']}: {shown} at {found['weight']}")
 
     def log(self, line):
         append_line(self.folder / "log.jsonl", {**line, "minutes": round(self.state["elapsed"] / 60, 2)})
