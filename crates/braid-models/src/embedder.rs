@@ -1,15 +1,17 @@
 //! [`OnnxEmbedder`]: texts to vectors.
 //!
-//! Queries have a session and a thread of their own, so that one never waits behind a passage;
-//! passages have one of each per core. Sessions for passages are opened when the first passages
-//! come: a server that only answers queries does not hold them.
+//! Queries have sessions and threads of their own, so that one never waits behind a passage: two
+//! threads a session that spin within a run, the least time for one short text. Passages have a
+//! session of one thread per core, opened when the first passages come: a server that only answers
+//! queries does not hold them.
 //!
-//! Measured on two cores with the bundled network (`examples/measure.rs`): two sessions of one
-//! thread embed as many passages as one session of two threads where cores are free and a quarter
-//! more where they are not, and a query in a session of two threads takes half as long again; ONNX
-//! Runtime's spinning threads halve everything. A session holds 28 MB. Batches of dynamically
-//! quantized networks are no faster than single texts (100 tokens: 37 texts per CPU-second alone,
-//! 24 in eights) and move vectors to cosine 0.96-0.99, so those run one text at a time.
+//! Measured on two cores with the bundled network (`examples/measure.rs`, `braid-bench latency`):
+//! two sessions of one thread embed as many passages as one session of two threads where cores are
+//! free and a quarter more where they are not, and spinning halves that; a query takes half as long
+//! again with two threads that do not spin, and a fifth less with two that do. A session holds 28
+//! MB. Batches of dynamically quantized networks are no faster than single texts (100 tokens: 37
+//! texts per CPU-second alone, 24 in eights) and move vectors to cosine 0.96-0.99, so those run one
+//! text at a time.
 
 use std::sync::Arc;
 

@@ -9,6 +9,7 @@ use braid_core::{
     Collection, CollectionName, Embedding, Error, ErrorCode, Filter, LedgerPin, LexicalView,
     Result, Selection, VectorView,
 };
+use futures::channel::oneshot;
 use futures::future::{MaybeDone, maybe_done};
 
 use crate::legs::{LegRun, Reach, Scope, Searcher, within};
@@ -56,8 +57,9 @@ impl Mode {
     }
 }
 
-/// Searches the legs that the plan asks for, both at once. The query is embedded while the state is
-/// being pinned.
+/// Searches the legs that the plan asks for. The query is embedded while the state is being pinned;
+/// the lexical leg is searched beside the dense one, once the query is embedded: embedding uses as
+/// many cores as help, and a search that takes one of them makes it later than it saves.
 ///
 /// # Cancel safety
 /// Dropping the future releases the pin and the views.
@@ -69,12 +71,19 @@ pub(crate) async fn search(parts: &RetrieverParts, plan: SearchPlan<'_>) -> Resu
         pin: &*pinned.pin,
         selection: &pinned.selection,
     };
-    let lexical = search_lexical(plan, scope, pinned.lexical);
+    let (embedded, is_embedded) = oneshot::channel();
+    let embedding = QueryEmbedding {
+        embedding,
+        embedded,
+    };
+    let lexical = async {
+        // An error: the dense leg gave up before the query was embedded, or was not asked.
+        let _ = is_embedded.await;
+        let search = search_lexical(plan, scope, pinned.lexical);
+        timed(within(parts.leg_timeout, search)).await
+    };
     let dense = search_dense(plan, scope, pinned.vector, embedding);
-    let (lexical, dense) = futures::join!(
-        timed(within(parts.leg_timeout, lexical)),
-        timed(within(parts.leg_timeout, dense)),
-    );
+    let (lexical, dense) = futures::join!(lexical, timed(within(parts.leg_timeout, dense)));
     let timings = Timings {
         embed: milliseconds(dense.0.as_ref().map_or(Duration::ZERO, |run| run.embedding)),
         lexical: searching_time(&lexical),
@@ -159,6 +168,12 @@ fn check_fingerprint(parts: &RetrieverParts, collection: &Collection) -> Result<
 /// The embedded query with the time it took.
 type Embedded = (Result<Embedding>, Duration);
 
+/// The query being embedded, and who waits until it is.
+struct QueryEmbedding<'a, F: Future> {
+    embedding: Pin<&'a mut MaybeDone<F>>,
+    embedded: oneshot::Sender<()>,
+}
+
 async fn embed(parts: &RetrieverParts, plan: SearchPlan<'_>) -> Option<Embedded> {
     if plan.mode.asks_dense() {
         Some(timed(parts.embedder.embed_query(plan.query)).await)
@@ -186,13 +201,15 @@ async fn search_dense(
     plan: SearchPlan<'_>,
     scope: Scope<'_>,
     view: Option<Result<Arc<dyn VectorView>>>,
-    mut embedding: Pin<&mut MaybeDone<impl Future<Output = Option<Embedded>>>>,
+    query: QueryEmbedding<'_, impl Future<Output = Option<Embedded>>>,
 ) -> Result<LegRun> {
     let Some(view) = view else {
         return Ok(LegRun::default());
     };
     let view = view?;
+    let mut embedding = query.embedding;
     embedding.as_mut().await;
+    drop(query.embedded);
     let Some((embedded, spent)) = embedding.take_output().flatten() else {
         return Err(Error::internal("the query was not embedded"));
     };

@@ -133,6 +133,42 @@ async fn a_leg_that_hangs_is_left_behind() {
 }
 
 #[tokio::test]
+async fn an_embedder_that_hangs_does_not_hold_up_the_lexical_leg() {
+    let setup = Setup::new(ANIMALS)
+        .await
+        .with_leg_timeout(Duration::from_millis(5));
+    let embedder: Arc<HashEmbedder> = Arc::clone(&setup.corpus.embedder);
+    let hang = Fault::HoldBefore(Gate::new());
+    let setup = setup.with_embedder(Faulty::shared(embedder).on_from(Call::EmbedQuery, 1, hang));
+    let response = setup.retrieve(setup.request("red fox")).await;
+    expect![[r#"
+        1 d1#0 fused 0.0164: lexical@1=1.0000 fused@1=0.0164
+        2 d2#0 fused 0.0161: lexical@2=0.5000 fused@2=0.0161
+        ! dense: no answer within 5 ms
+    "#]]
+    .assert_eq(&show(&response));
+}
+
+#[tokio::test]
+async fn the_lexical_leg_is_searched_once_the_query_is_embedded() {
+    let setup = Setup::new(ANIMALS).await;
+    let gate = Gate::new();
+    let embedder: Arc<HashEmbedder> = Arc::clone(&setup.corpus.embedder);
+    let hold = Fault::HoldBefore(gate.clone());
+    let held = Faulty::shared(embedder).on(Call::EmbedQuery, 1, hold);
+    let index = setup.script_lexical(|index| index).await;
+    let setup = setup.with_embedder(held);
+    let retriever = setup.retriever();
+    let request = setup.request("red fox");
+    let retrieval = tokio::spawn(async move { retriever.retrieve(request).await });
+    gate.arrived().await;
+    assert_eq!(index.count(Call::Search), 0);
+    gate.open();
+    assert_eq!(retrieval.await.unwrap().unwrap().hits.len(), 3);
+    assert_eq!(index.count(Call::Search), 1);
+}
+
+#[tokio::test]
 async fn vectors_of_two_models_are_never_compared() {
     let setup = Setup::new(ANIMALS)
         .await

@@ -202,7 +202,10 @@ fn senseless_options_are_refused() {
 
 #[test]
 fn the_cheaper_way_is_planned() {
-    let options = small(4, 1000);
+    let options = VectorOptions {
+        ef_search: 96,
+        ..small(4, 1000)
+    };
     assert_eq!(
         plan(1000, 1_000_000, 10, &options),
         Plan::Scan,

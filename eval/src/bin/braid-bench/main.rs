@@ -12,6 +12,7 @@ mod passages;
 mod process;
 mod quality;
 mod report;
+mod rerank;
 
 use std::path::PathBuf;
 
@@ -24,7 +25,7 @@ struct Cli {
     /// What to measure
     #[arg(
         value_delimiter = ',',
-        default_value = "quality,load,latency,http,startup,report"
+        default_value = "quality,rerank,load,latency,http,startup,report"
     )]
     parts: Vec<Part>,
     /// BEIR folders
@@ -61,6 +62,8 @@ struct Cli {
 enum Part {
     /// nDCG and other metrics on BEIR folders
     Quality,
+    /// Time of the re-ranker for windows of pairs
+    Rerank,
     /// Documents per second against the embedder alone
     Load,
     /// Latency in process (needs `load`)
@@ -81,6 +84,7 @@ async fn main() -> Result<()> {
     for part in &cli.parts {
         match part {
             Part::Quality => quality::measure(&cli).await?,
+            Part::Rerank => rerank::measure(&cli).await?,
             Part::Load => load::measure(&cli).await?,
             Part::Latency => latency::measure(&cli).await?,
             Part::Http => http::measure(&cli).await?,

@@ -13,8 +13,9 @@ pub(crate) fn write(cli: &Cli) -> Result<()> {
     let mut page = String::from(
         "# Benchmarks\n\nWritten by `make bench`; every number below was measured by it. Reference values come from other\nsoftware on the same embedder, one vector a document: BM25 is bm25s (k1 1.2, b 0.75, English stop words and stemmer), dense\nis exact search, fusion is RRF with k = 60 at depth 100.\n",
     );
-    let parts: [(&str, Render); 7] = [
+    let parts: [(&str, Render); 8] = [
         ("quality", quality),
+        ("rerank", rerank),
         ("load", load),
         ("load_cut", load),
         ("latency", latency),
@@ -26,7 +27,10 @@ pub(crate) fn write(cli: &Cli) -> Result<()> {
     let mut body = String::new();
     for (name, render) in parts {
         let Some(value) = cli.saved(name)? else {
-            writeln!(body, "\n## {name}\n\nNot measured.")?;
+            // Cutting passages is something to ask for, not a part.
+            if name != "load_cut" {
+                writeln!(body, "\n## Not measured: {name}")?;
+            }
             continue;
         };
         machine = machine.or_else(|| value.get("machine").cloned());
@@ -169,6 +173,26 @@ fn latency(page: &mut String, value: &Value) -> Result<()> {
         value["compared"],
         number(value, "dense_recall")?
     )?;
+    Ok(())
+}
+
+fn rerank(page: &mut String, value: &Value) -> Result<()> {
+    writeln!(
+        page,
+        "\n## Re-ranking a window of pairs\n\n{}, {} windows of each size, in process. Milliseconds. Target: p95 150 for 30 pairs of 128 tokens.\n`make bench PARTS=rerank,report`.\n\n| pairs | tokens a pair | p50 | p95 |\n|---|---|---|---|",
+        text(value, "model")?,
+        value["windows"]
+    )?;
+    for size in value["sizes"].as_array().into_iter().flatten() {
+        writeln!(
+            page,
+            "| {} | {} | {:.0} | {:.0} |",
+            size["pairs"],
+            size["tokens"],
+            number(&size["milliseconds"], "p50")?,
+            number(&size["milliseconds"], "p95")?
+        )?;
+    }
     Ok(())
 }
 
