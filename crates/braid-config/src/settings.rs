@@ -238,7 +238,7 @@ impl Default for DenseSection {
     fn default() -> Self {
         Self {
             ef_construction: 256,
-            ef_search: 80,
+            ef_search: 64,
             exact_threshold: 4000,
         }
     }

@@ -34,7 +34,7 @@ impl Default for VectorOptions {
             dimension: 384,
             map_size: 16 << 30,
             ef_construction: 256,
-            ef_search: 80,
+            ef_search: 64,
             exact_threshold: 4000,
             seed: 42,
         }
