@@ -82,14 +82,15 @@ def mask_of(graph):
     return mask, graph.node("Unsqueeze", [large, axes], "mask.wide")
 
 
-def attention(graph, states, layer, mask, name):
+def attention(graph, asking, states, layer, mask, name):
+    """What the tokens of `asking` read from all tokens."""
     hidden = layer.query.in_features
     size = hidden // layer.heads
     heads = graph.constant(f"{name}.heads", numpy.array([0, 0, layer.heads, size], dtype=numpy.int64))
     turned = {"query": [0, 2, 1, 3], "key": [0, 2, 3, 1], "value": [0, 2, 1, 3]}
     parts = {}
     for part, order in turned.items():
-        found = graph.linear(states, getattr(layer, part), f"{name}.{part}")
+        found = graph.linear(asking if part == "query" else states, getattr(layer, part), f"{name}.{part}")
         found = graph.node("Reshape", [found, heads], f"{name}.{part}.split")
         parts[part] = graph.node("Transpose", [found], f"{name}.{part}.turned", perm=order)
     scores = graph.node("MatMul", [parts["query"], parts["key"]], f"{name}.scores")
@@ -112,9 +113,11 @@ def gelu(graph, states, name):
     return graph.node("Mul", [product, graph.constant(f"{name}.half", numpy.float32(0.5))], f"{name}.out")
 
 
-def layer_states(graph, states, layer, mask, name):
-    mixed = attention(graph, states, layer, mask, name)
-    states = graph.node("Add", [states, mixed], f"{name}.attended.sum")
+def layer_states(graph, states, layer, mask, name, first_only=False):
+    """States of all tokens, or of the first alone, `[batch, 1, hidden]`."""
+    asking = graph.node("Gather", [states, "first.place"], f"{name}.first", axis=1) if first_only else states
+    mixed = attention(graph, asking, states, layer, mask, name)
+    states = graph.node("Add", [asking, mixed], f"{name}.attended.sum")
     states = graph.norm(states, layer.attended_norm, f"{name}.attended.norm")
     inner = gelu(graph, graph.linear(states, layer.inner, f"{name}.inner"), f"{name}.gelu")
     outer = graph.linear(inner, layer.outer, f"{name}.outer")
@@ -141,8 +144,12 @@ def build(network, quantized_words=False):
     graph = Graph()
     states = embedded(graph, network, quantized_words)
     mask, wide = mask_of(graph)
+    graph.constant("first.place", numpy.array([0], dtype=numpy.int64))
+    last = len(network.layers) - 1
     for number, layer in enumerate(network.layers):
-        states = layer_states(graph, states, layer, wide, f"layer{number}")
+        # The head reads the first token alone: the last layer need not do the others.
+        first_only = number == last and network.config["head"] == "cls"
+        states = layer_states(graph, states, layer, wide, f"layer{number}", first_only)
     scores = graph.linear(features(graph, network, states, mask), network.head, HEAD)
     graph.node("Identity", [scores], "logits")
     inputs = [helper.make_tensor_value_info(n, TensorProto.INT64, ["batch", "tokens"]) for n in INPUTS]

@@ -31,11 +31,14 @@ class Layer(nn.Module):
     def drop(self, states):
         return functional.dropout(states, self.dropout, self.training)
 
-    def forward(self, states, mask):
-        query, key, value = (self.split(part(states)) for part in (self.query, self.key, self.value))
+    def forward(self, states, mask, tokens=None):
+        """States of the first `tokens` tokens, which attend to all of them."""
+        asking = states[:, :tokens]
+        query, key, value = self.query(asking), self.key(states), self.value(states)
+        query, key, value = (self.split(part) for part in (query, key, value))
         mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
-        mixed = self.attended(mixed.transpose(1, 2).reshape(states.shape))
-        states = self.attended_norm(states + self.drop(mixed))
+        mixed = self.attended(mixed.transpose(1, 2).reshape(asking.shape))
+        states = self.attended_norm(asking + self.drop(mixed))
         inner = functional.gelu(self.inner(states))
         return self.outer_norm(states + self.drop(self.outer(inner)))
 
@@ -55,21 +58,23 @@ class CrossEncoder(nn.Module):
         self.pooler = nn.Linear(hidden, hidden)
         self.head = nn.Linear(hidden * (2 if config["head"] == "cls_mean" else 1), 1)
 
-    def encode(self, input_ids, attention_mask, token_type_ids):
-        """States of the last layer, `[batch, tokens, hidden]`."""
+    def encode(self, input_ids, attention_mask, token_type_ids, tokens=None):
+        """States of the last layer, `[batch, tokens, hidden]`; only those of the first `tokens` tokens
+        if that is all that is wanted, which saves most of that layer's work."""
         places = torch.arange(input_ids.shape[1], device=input_ids.device)
         states = self.words(input_ids) + self.positions(places) + self.types(token_type_ids)
         states = self.embedded_norm(states)
         states = functional.dropout(states, self.config["dropout"], self.training)
         # Full rows need no mask, and run faster without one.
         mask = None if bool(attention_mask.all()) else attention_mask[:, None, None, :].bool()
-        for layer in self.layers:
+        for layer in self.layers[:-1]:
             states = layer(states, mask)
-        return states
+        return self.layers[-1](states, mask, tokens)
 
     def forward(self, input_ids, attention_mask, token_type_ids):
         """Raw scores, `[batch]`."""
-        states = self.encode(input_ids, attention_mask, token_type_ids)
+        tokens = 1 if self.config["head"] == "cls" else None
+        states = self.encode(input_ids, attention_mask, token_type_ids, tokens)
         features = torch.tanh(self.pooler(states[:, 0]))
         if self.config["head"] == "cls_mean":
             features = torch.cat([features, mean_of(states, attention_mask)], dim=1)

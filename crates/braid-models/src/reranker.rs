@@ -23,8 +23,8 @@ const OUTPUTS: OutputChoice = OutputChoice {
     any_sole: false,
 };
 
-/// Least pairs in one task.
-const PAIRS_PER_TASK: usize = 4;
+/// Tasks that a call is cut into for each thread: more than one, because pairs differ in length.
+const TASKS_PER_THREAD: usize = 2;
 
 /// A cross-encoder on ONNX Runtime: one session and one thread per core.
 #[derive(Debug)]
@@ -85,14 +85,12 @@ impl OnnxReranker {
             lane,
         })
     }
+}
 
-    /// Cuts a call into pieces that keep every thread busy.
-    fn pieces(&self, passages: usize) -> impl Iterator<Item = Range<usize>> {
-        let size = passages.div_ceil(self.threads * 2).max(PAIRS_PER_TASK);
-        (0..passages)
-            .step_by(size)
-            .map(move |start| start..(start + size).min(passages))
-    }
+/// Cuts a call into pieces of as equal size as can be, so that no thread waits long for another.
+fn pieces(passages: usize, threads: usize) -> impl Iterator<Item = Range<usize>> {
+    let count = (threads * TASKS_PER_THREAD).min(passages);
+    (0..count).map(move |piece| piece * passages / count..(piece + 1) * passages / count)
 }
 
 #[async_trait]
@@ -115,7 +113,7 @@ impl Reranker for OnnxReranker {
         let foreground = self.gate.enter();
         let query: Arc<str> = query.into();
         let mut answers = Vec::new();
-        for piece in self.pieces(passages.len()) {
+        for piece in pieces(passages.len(), self.threads) {
             let (network, query) = (Arc::clone(&self.network), Arc::clone(&query));
             let passages = passages[piece].to_vec();
             let work = move |session: &mut ModelSession, caller: &dyn Caller| {
@@ -202,6 +200,18 @@ fn read_logits(shape: &[i64], data: &[f32], batch: &Batch) -> Result<Vec<f32>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pieces_are_even_and_leave_nothing_out() {
+        for (passages, threads) in [(0, 2), (1, 2), (3, 2), (10, 2), (30, 3), (100, 8)] {
+            let pieces: Vec<_> = pieces(passages, threads).collect();
+            let sizes = pieces.iter().map(Range::len);
+            let (least, most) = (sizes.clone().min(), sizes.clone().max());
+            assert!(most.unwrap_or(0) - least.unwrap_or(0) <= 1, "{pieces:?}");
+            let covered: Vec<usize> = pieces.into_iter().flatten().collect();
+            assert_eq!(covered, (0..passages).collect::<Vec<_>>());
+        }
+    }
 
     #[test]
     fn only_one_finite_score_a_pair_is_taken() {

@@ -107,8 +107,25 @@ impl Browser {
         for domain in ["Page", "Runtime", "Log", "Network"] {
             self.call(&format!("{domain}.enable"), json!({}));
         }
-        self.call("Page.navigate", json!({ "url": address }));
-        self.wait_for("document.readyState === 'complete'");
+        self.call("Page.setLifecycleEventsEnabled", json!({ "enabled": true }));
+        let navigated = self.call("Page.navigate", json!({ "url": address }));
+        // Not by asking the page: what is asked of a document that is being replaced may never be
+        // answered.
+        self.wait_until_loaded(&navigated["loaderId"]);
+    }
+
+    #[track_caller]
+    fn wait_until_loaded(&mut self, loader: &Value) {
+        let is_load = |event: &Value| {
+            let parameters = &event["params"];
+            event["method"] == "Page.lifecycleEvent"
+                && parameters["loaderId"] == *loader
+                && parameters["name"] == "load"
+        };
+        while !self.events.iter().any(is_load) {
+            let event = self.receive("the page to load");
+            self.events.push(event);
+        }
     }
 
     /// The value of a JavaScript expression; promises are awaited.
@@ -219,14 +236,22 @@ impl Browser {
         write!(self.commands, "{message}\0").unwrap();
         self.commands.flush().unwrap();
         loop {
-            let message = self.messages.recv_timeout(PATIENCE);
-            let mut message = message.unwrap_or_else(|error| panic!("{method}: {error}"));
+            let mut message = self.receive(method);
             if message["id"] == id {
                 assert_eq!(message.get("error"), None, "{method}");
                 return message["result"].take();
             }
             self.events.push(message);
         }
+    }
+
+    #[track_caller]
+    fn receive(&self, what_for: &str) -> Value {
+        let message = self.messages.recv_timeout(PATIENCE);
+        message.unwrap_or_else(|error| {
+            let latest: Vec<_> = self.events.iter().rev().take(5).collect();
+            panic!("waiting for {what_for}: {error}; the latest events: {latest:?}")
+        })
     }
 }
 

@@ -13,12 +13,16 @@ use crate::shutdown::Listening;
 /// What would happen if a document's markup were run.
 const ATTACK: &str = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script><b id=bold>bold</b>";
 
+/// Browsers take all cores while they start: one at a time is faster, and none starves.
+static ONE_BROWSER: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// Runs `drive` on a browser and the address of a server with some documents; left out where there
 /// is no browser.
 async fn with_browser(drive: impl FnOnce(&mut Browser, &str) + Send + 'static) {
     let Some(program) = browser::installed() else {
         return;
     };
+    let _turn = ONE_BROWSER.lock().await;
     let setup = Setup {
         reranker: Some(Arc::new(OverlapReranker::new())),
         ..Setup::default()
