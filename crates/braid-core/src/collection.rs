@@ -157,7 +157,7 @@ impl Default for ChunkingSettings {
     fn default() -> Self {
         Self {
             strategy: ChunkingStrategy::Structure,
-            target_tokens: 220,
+            target_tokens: 180,
             overlap_tokens: 0,
         }
     }

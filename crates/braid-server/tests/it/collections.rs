@@ -58,7 +58,7 @@ async fn settings_may_be_left_out_altogether() {
     let bare = Call::new(Method::PUT, "/v1/collections/bare");
     let made = server.send(bare).await.ok(200);
     assert_eq!(made["language"], "english");
-    assert_eq!(made["chunking"]["target_tokens"], 220);
+    assert_eq!(made["chunking"]["target_tokens"], 180);
 }
 
 #[tokio::test]
@@ -92,7 +92,7 @@ async fn bad_settings_are_named_by_pointer() {
         "must be 1 or more",
     )
     .await;
-    let overlap = chunking("overlap_tokens", json!(220));
+    let overlap = chunking("overlap_tokens", json!(180));
     check(
         overlap,
         "/chunking/overlap_tokens",

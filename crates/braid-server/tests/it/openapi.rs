@@ -180,7 +180,7 @@ fn requests() -> Vec<(&'static str, &'static str, Value)> {
             "put",
             "/v1/collections/{collection}",
             json!({
-                "chunking": { "strategy": "structure", "target_tokens": 220, "overlap_tokens": 0 },
+                "chunking": { "strategy": "structure", "target_tokens": 180, "overlap_tokens": 0 },
                 "language": "english",
             }),
         ),
