@@ -70,7 +70,7 @@ pub struct RunArgs {
 /// `braid eval compare`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct CompareArgs {
-    /// The run to compare with
+    /// The run to compare with (run files may be gzipped: .gz)
     pub a: PathBuf,
     /// The run that is compared
     pub b: PathBuf,

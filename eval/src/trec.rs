@@ -1,10 +1,11 @@
 //! TREC run files and qrels: `topic Q0 document rank score tag` lines, and BEIR's qrels TSV.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 
 use braid_core::{Error, ErrorCode, Result};
+use flate2::read::MultiGzDecoder;
 
 use crate::metrics::Judgements;
 
@@ -48,7 +49,7 @@ pub fn read_qrels(path: &Path) -> Result<Qrels> {
     Ok(qrels)
 }
 
-/// Reads a run file. Documents are ordered as trec_eval orders them: by score, then by id, both
+/// Reads a run file, gzipped where its name ends in `.gz`. Documents are ordered as trec_eval orders them: by score, then by id, both
 /// falling; the rank column is ignored.
 ///
 /// # Errors
@@ -127,8 +128,13 @@ fn lines(path: &Path) -> Result<Vec<(usize, String)>> {
         .with_source(error)
     };
     let file = std::fs::File::open(path).map_err(unreadable)?;
+    let reader: Box<dyn Read> = if path.extension().is_some_and(|end| end == "gz") {
+        Box::new(MultiGzDecoder::new(file))
+    } else {
+        Box::new(file)
+    };
     let mut kept = Vec::new();
-    for (index, line) in BufReader::new(file).lines().enumerate() {
+    for (index, line) in BufReader::new(reader).lines().enumerate() {
         let line = line.map_err(unreadable)?;
         if !line.trim().is_empty() {
             kept.push((index + 1, line));
@@ -143,6 +149,9 @@ fn bad_line(path: &Path, number: usize, detail: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
     use super::*;
 
     #[test]
@@ -166,6 +175,20 @@ mod tests {
             scores.windows(2).all(|pair| pair[0] > pair[1]),
             "{scores:?}"
         );
+    }
+
+    #[test]
+    fn a_gzipped_run_is_read_and_a_damaged_one_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("run.trec.gz");
+        let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+        write_ranking(&mut packed, "t1", &[("a".to_owned(), 0.5)], "braid").unwrap();
+        let packed = packed.finish().unwrap();
+        std::fs::write(&path, &packed).unwrap();
+        assert_eq!(read_run(&path).unwrap()["t1"], ["a"]);
+        std::fs::write(&path, &packed[..packed.len() - 9]).unwrap();
+        let error = read_run(&path).unwrap_err().to_string();
+        assert!(error.contains("cannot read"), "{error}");
     }
 
     #[test]

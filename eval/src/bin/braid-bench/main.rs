@@ -4,6 +4,7 @@
 //! can be measured apart. Data comes from `BRAID_DATA_DIR` (BEIR folders) and `BRAID_TRAIN_DIR`
 //! (passages); without the latter a seeded generator makes the passages.
 
+mod gain;
 mod http;
 mod latency;
 mod load;
@@ -25,7 +26,7 @@ struct Cli {
     /// What to measure
     #[arg(
         value_delimiter = ',',
-        default_value = "quality,rerank,load,latency,http,startup,report"
+        default_value = "quality,gain,rerank,load,latency,http,startup,report"
     )]
     parts: Vec<Part>,
     /// BEIR folders
@@ -34,6 +35,9 @@ struct Cli {
     /// Folder of NAME.passages.jsonl files
     #[arg(long, env = "BRAID_TRAIN_DIR", default_value = "../shared/train")]
     train: PathBuf,
+    /// Folder of the frozen hybrid runs
+    #[arg(long, default_value = "eval/runs")]
+    runs: PathBuf,
     /// Where intermediate files are kept
     #[arg(long, default_value = "target/bench")]
     work: PathBuf,
@@ -62,6 +66,8 @@ struct Cli {
 enum Part {
     /// nDCG and other metrics on BEIR folders
     Quality,
+    /// What re-ranking gains over the frozen hybrid runs (needs `quality`)
+    Gain,
     /// Time of the re-ranker for windows of pairs
     Rerank,
     /// Documents per second against the embedder alone
@@ -84,6 +90,7 @@ async fn main() -> Result<()> {
     for part in &cli.parts {
         match part {
             Part::Quality => quality::measure(&cli).await?,
+            Part::Gain => gain::measure(&cli)?,
             Part::Rerank => rerank::measure(&cli).await?,
             Part::Load => load::measure(&cli).await?,
             Part::Latency => latency::measure(&cli).await?,

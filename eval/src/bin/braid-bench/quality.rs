@@ -18,7 +18,7 @@ use serde::Serialize;
 use crate::{Cli, say};
 
 /// Folder, split, and the reference nDCG@10 of BM25, dense and RRF (one vector a document, bm25s).
-const SETS: [(&str, &str, [f64; 3]); 5] = [
+pub(crate) const SETS: [(&str, &str, [f64; 3]); 5] = [
     ("scifact", "test", [0.679, 0.650, 0.715]),
     ("cranfield", "test", [0.376, 0.401, 0.426]),
     ("cosqa", "test", [0.336, 0.587, 0.476]),

@@ -13,8 +13,9 @@ pub(crate) fn write(cli: &Cli) -> Result<()> {
     let mut page = String::from(
         "# Benchmarks\n\nWritten by `make bench`; every number below was measured by it. Reference values come from other\nsoftware on the same embedder, one vector a document: BM25 is bm25s (k1 1.2, b 0.75, English stop words and stemmer), dense\nis exact search, fusion is RRF with k = 60 at depth 100.\n",
     );
-    let parts: [(&str, Render); 8] = [
+    let parts: [(&str, Render); 9] = [
         ("quality", quality),
+        ("gain", gain),
         ("rerank", rerank),
         ("load", load),
         ("load_cut", load),
@@ -118,6 +119,26 @@ fn quality(page: &mut String, value: &Value) -> Result<()> {
                 .map_or_else(|| "-".to_owned(), |share| format!("{:.1}%", share * 100.0))
         )?;
     }
+    Ok(())
+}
+
+fn gain(page: &mut String, value: &Value) -> Result<()> {
+    page.push_str("\n## What re-ranking gains\n\nnDCG@10 of the committed hybrid runs (`eval/runs`), re-ranked without a deadline, topic by topic, with the 95% interval of the paired\ndifference and the p-value of a randomisation test. `make bench PARTS=quality,gain,report`.\n\n| set | hybrid | re-ranked | gain | p | better / worse topics |\n|---|---|---|---|---|---|\n");
+    for (name, set) in value["sets"].as_object().context("not an object")? {
+        writeln!(
+            page,
+            "| {name} | {:.3} | {:.3} | {:+.3} [{:+.3}, {:+.3}] | {:.3} | {} / {} |",
+            number(set, "a")?,
+            number(set, "b")?,
+            number(set, "difference")?,
+            number(set, "low")?,
+            number(set, "high")?,
+            number(set, "p")?,
+            set["wins"],
+            set["losses"]
+        )?;
+    }
+    writeln!(page, "\nMean gain: {:+.3}.", number(value, "mean")?)?;
     Ok(())
 }
 
