@@ -115,7 +115,10 @@ def gelu(graph, states, name):
 
 def layer_states(graph, states, layer, mask, name, first_only=False):
     """States of all tokens, or of the first alone, `[batch, 1, hidden]`."""
-    asking = graph.node("Gather", [states, "first.place"], f"{name}.first", axis=1) if first_only else states
+    asking = states
+    if first_only:
+        place = graph.constant(f"{name}.place", numpy.array([0], dtype=numpy.int64))
+        asking = graph.node("Gather", [states, place], f"{name}.asking", axis=1)
     mixed = attention(graph, asking, states, layer, mask, name)
     states = graph.node("Add", [asking, mixed], f"{name}.attended.sum")
     states = graph.norm(states, layer.attended_norm, f"{name}.attended.norm")
@@ -144,7 +147,6 @@ def build(network, quantized_words=False):
     graph = Graph()
     states = embedded(graph, network, quantized_words)
     mask, wide = mask_of(graph)
-    graph.constant("first.place", numpy.array([0], dtype=numpy.int64))
     last = len(network.layers) - 1
     for number, layer in enumerate(network.layers):
         # The head reads the first token alone: the last layer need not do the others.

@@ -46,7 +46,8 @@ pub fn per_topic(metric: Metric, run: &Run, qrels: &Qrels) -> Vec<f64> {
         .collect()
 }
 
-fn compare_metric(metric: Metric, a: &Run, b: &Run, qrels: &Qrels) -> Comparison {
+/// Compares two runs on one metric, as [`compare`] does on each.
+pub fn compare_metric(metric: Metric, a: &Run, b: &Run, qrels: &Qrels) -> Comparison {
     let (a, b) = (per_topic(metric, a, qrels), per_topic(metric, b, qrels));
     let differences: Vec<f64> = a.iter().zip(&b).map(|(a, b)| b - a).collect();
     let interval = estimate(&differences);

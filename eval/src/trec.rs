@@ -49,8 +49,8 @@ pub fn read_qrels(path: &Path) -> Result<Qrels> {
     Ok(qrels)
 }
 
-/// Reads a run file, gzipped where its name ends in `.gz`. Documents are ordered as trec_eval orders them: by score, then by id, both
-/// falling; the rank column is ignored.
+/// Reads a run file, gzipped where its name ends in `.gz`. Documents are ordered as trec_eval orders
+/// them: by score, then by id, both falling; the rank column is ignored.
 ///
 /// # Errors
 /// As [`read_qrels`].

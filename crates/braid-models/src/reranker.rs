@@ -87,12 +87,6 @@ impl OnnxReranker {
     }
 }
 
-/// Cuts a call into pieces of as equal size as can be, so that no thread waits long for another.
-fn pieces(passages: usize, threads: usize) -> impl Iterator<Item = Range<usize>> {
-    let count = (threads * TASKS_PER_THREAD).min(passages);
-    (0..count).map(move |piece| piece * passages / count..(piece + 1) * passages / count)
-}
-
 #[async_trait]
 impl Reranker for OnnxReranker {
     fn fingerprint(&self) -> &Fingerprint {
@@ -128,6 +122,12 @@ impl Reranker for OnnxReranker {
         drop(foreground);
         Ok(scores)
     }
+}
+
+/// Cuts a call into pieces of as equal size as can be, so that no thread waits long for another.
+fn pieces(passages: usize, threads: usize) -> impl Iterator<Item = Range<usize>> {
+    let count = (threads * TASKS_PER_THREAD).min(passages);
+    (0..count).map(move |piece| piece * passages / count..(piece + 1) * passages / count)
 }
 
 impl Network {

@@ -72,17 +72,14 @@ pub(crate) async fn search(parts: &RetrieverParts, plan: SearchPlan<'_>) -> Resu
         selection: &pinned.selection,
     };
     let (embedded, is_embedded) = oneshot::channel();
-    let embedding = QueryEmbedding {
-        embedding,
-        embedded,
-    };
     let lexical = async {
-        // An error: the dense leg gave up before the query was embedded, or was not asked.
+        // Always the error that says that `embedded` is gone: the query is embedded, or the dense leg
+        // gave up before it was, or was not asked.
         let _ = is_embedded.await;
         let search = search_lexical(plan, scope, pinned.lexical);
         timed(within(parts.leg_timeout, search)).await
     };
-    let dense = search_dense(plan, scope, pinned.vector, embedding);
+    let dense = search_dense(plan, scope, pinned.vector, embedding, embedded);
     let (lexical, dense) = futures::join!(lexical, timed(within(parts.leg_timeout, dense)));
     let timings = Timings {
         embed: milliseconds(dense.0.as_ref().map_or(Duration::ZERO, |run| run.embedding)),
@@ -168,12 +165,6 @@ fn check_fingerprint(parts: &RetrieverParts, collection: &Collection) -> Result<
 /// The embedded query with the time it took.
 type Embedded = (Result<Embedding>, Duration);
 
-/// The query being embedded, and who waits until it is.
-struct QueryEmbedding<'a, F: Future> {
-    embedding: Pin<&'a mut MaybeDone<F>>,
-    embedded: oneshot::Sender<()>,
-}
-
 async fn embed(parts: &RetrieverParts, plan: SearchPlan<'_>) -> Option<Embedded> {
     if plan.mode.asks_dense() {
         Some(timed(parts.embedder.embed_query(plan.query)).await)
@@ -197,19 +188,20 @@ async fn search_lexical(
     searcher.run(scope, plan.lexical).await
 }
 
+/// Drops `embedded` as soon as it no longer waits for the query's embedding.
 async fn search_dense(
     plan: SearchPlan<'_>,
     scope: Scope<'_>,
     view: Option<Result<Arc<dyn VectorView>>>,
-    query: QueryEmbedding<'_, impl Future<Output = Option<Embedded>>>,
+    mut embedding: Pin<&mut MaybeDone<impl Future<Output = Option<Embedded>>>>,
+    embedded: oneshot::Sender<()>,
 ) -> Result<LegRun> {
     let Some(view) = view else {
         return Ok(LegRun::default());
     };
     let view = view?;
-    let mut embedding = query.embedding;
     embedding.as_mut().await;
-    drop(query.embedded);
+    drop(embedded);
     let Some((embedded, spent)) = embedding.take_output().flatten() else {
         return Err(Error::internal("the query was not embedded"));
     };

@@ -19,6 +19,15 @@ fn in_mode(setup: &Setup, mode: Mode) -> RetrieveRequest {
     }
 }
 
+/// The corpus's embedder with scripted faults.
+fn with_embedder_script(
+    setup: Setup,
+    script: impl FnOnce(Faulty<HashEmbedder>) -> Faulty<HashEmbedder>,
+) -> Setup {
+    let embedder: Arc<HashEmbedder> = Arc::clone(&setup.corpus.embedder);
+    setup.with_embedder(script(Faulty::shared(embedder)))
+}
+
 #[tokio::test]
 async fn a_lexical_leg_that_fails_is_named_and_the_dense_one_serves() {
     let setup = Setup::new(ANIMALS).await;
@@ -61,10 +70,10 @@ async fn a_store_that_cannot_be_pinned_fails_its_leg_alone() {
 #[tokio::test]
 async fn a_query_that_cannot_be_embedded_fails_the_dense_leg() {
     let setup = Setup::new(ANIMALS).await;
-    let embedder: Arc<HashEmbedder> = Arc::clone(&setup.corpus.embedder);
     let fail = Fault::FailBefore(ErrorCode::ModelUnavailable);
-    let broken = Faulty::shared(embedder).on_from(Call::EmbedQuery, 1, fail);
-    let setup = setup.with_embedder(broken);
+    let setup = with_embedder_script(setup, |embedder| {
+        embedder.on_from(Call::EmbedQuery, 1, fail)
+    });
     let response = setup.retrieve(setup.request("red fox")).await;
     expect![[r#"
         1 d1#0 fused 0.0164: lexical@1=1.0000 fused@1=0.0164
@@ -111,53 +120,37 @@ async fn both_legs_failing_is_the_more_telling_error() {
 
 #[tokio::test]
 async fn a_leg_that_hangs_is_left_behind() {
-    let setup = Setup::new(ANIMALS)
-        .await
-        .with_leg_timeout(Duration::from_millis(5));
-    let hang = Fault::HoldBefore(Gate::new());
-    setup
-        .script_vector(|store| store.on_from(Call::Search, 1, hang))
-        .await;
-    let response = setup.retrieve(setup.request("red fox")).await;
-    expect![[r#"
-        1 d1#0 fused 0.0164: lexical@1=1.0000 fused@1=0.0164
-        2 d2#0 fused 0.0161: lexical@2=0.5000 fused@2=0.0161
-        ! dense: no answer within 5 ms
-    "#]]
-    .assert_eq(&show(&response));
-    let error = setup
-        .retriever()
-        .retrieve(in_mode(&setup, Mode::Dense))
-        .await;
-    assert_eq!(error.unwrap_err().code(), ErrorCode::Timeout);
-}
-
-#[tokio::test]
-async fn an_embedder_that_hangs_does_not_hold_up_the_lexical_leg() {
-    let setup = Setup::new(ANIMALS)
-        .await
-        .with_leg_timeout(Duration::from_millis(5));
-    let embedder: Arc<HashEmbedder> = Arc::clone(&setup.corpus.embedder);
-    let hang = Fault::HoldBefore(Gate::new());
-    let setup = setup.with_embedder(Faulty::shared(embedder).on_from(Call::EmbedQuery, 1, hang));
-    let response = setup.retrieve(setup.request("red fox")).await;
-    expect![[r#"
-        1 d1#0 fused 0.0164: lexical@1=1.0000 fused@1=0.0164
-        2 d2#0 fused 0.0161: lexical@2=0.5000 fused@2=0.0161
-        ! dense: no answer within 5 ms
-    "#]]
-    .assert_eq(&show(&response));
+    for hanging in [Call::Search, Call::EmbedQuery] {
+        let setup = Setup::new(ANIMALS)
+            .await
+            .with_leg_timeout(Duration::from_millis(5));
+        let hang = Fault::HoldBefore(Gate::new());
+        setup
+            .script_vector(|store| store.on_from(hanging, 1, hang.clone()))
+            .await;
+        let setup = with_embedder_script(setup, |embedder| embedder.on_from(hanging, 1, hang));
+        let response = setup.retrieve(setup.request("red fox")).await;
+        expect![[r#"
+            1 d1#0 fused 0.0164: lexical@1=1.0000 fused@1=0.0164
+            2 d2#0 fused 0.0161: lexical@2=0.5000 fused@2=0.0161
+            ! dense: no answer within 5 ms
+        "#]]
+        .assert_eq(&show(&response));
+        let error = setup
+            .retriever()
+            .retrieve(in_mode(&setup, Mode::Dense))
+            .await;
+        assert_eq!(error.unwrap_err().code(), ErrorCode::Timeout);
+    }
 }
 
 #[tokio::test]
 async fn the_lexical_leg_is_searched_once_the_query_is_embedded() {
     let setup = Setup::new(ANIMALS).await;
     let gate = Gate::new();
-    let embedder: Arc<HashEmbedder> = Arc::clone(&setup.corpus.embedder);
     let hold = Fault::HoldBefore(gate.clone());
-    let held = Faulty::shared(embedder).on(Call::EmbedQuery, 1, hold);
     let index = setup.script_lexical(|index| index).await;
-    let setup = setup.with_embedder(held);
+    let setup = with_embedder_script(setup, |embedder| embedder.on(Call::EmbedQuery, 1, hold));
     let retriever = setup.retriever();
     let request = setup.request("red fox");
     let retrieval = tokio::spawn(async move { retriever.retrieve(request).await });

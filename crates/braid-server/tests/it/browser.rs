@@ -117,12 +117,9 @@ impl Browser {
     #[track_caller]
     fn wait_until_loaded(&mut self, loader: &Value) {
         let is_load = |event: &Value| {
-            let parameters = &event["params"];
-            event["method"] == "Page.lifecycleEvent"
-                && parameters["loaderId"] == *loader
-                && parameters["name"] == "load"
+            event["params"]["loaderId"] == *loader && event["params"]["name"] == "load"
         };
-        while !self.events.iter().any(is_load) {
+        while !self.of_kind("Page.lifecycleEvent").any(is_load) {
             let event = self.receive("the page to load");
             self.events.push(event);
         }

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result};
-use braid_eval::compare::{Comparison, compare};
+use anyhow::Result;
+use braid_eval::bootstrap;
+use braid_eval::compare::{Comparison, compare_metric};
+use braid_eval::metrics::Metric;
 use braid_eval::trec::{read_qrels, read_run};
 use serde::Serialize;
 
@@ -11,7 +13,7 @@ use crate::quality::SETS;
 use crate::{Cli, say};
 
 /// The metric that gains are stated in.
-const METRIC: &str = "ndcg@10";
+const METRIC: Metric = Metric::Ndcg(10);
 
 #[derive(Serialize)]
 struct Gains {
@@ -36,19 +38,19 @@ pub(crate) fn measure(cli: &Cli) -> Result<()> {
             continue;
         }
         let qrels = cli.data.join(name).join(format!("qrels/{split}.tsv"));
-        let rows = compare(
-            &read_run(&frozen)?,
-            &read_run(&reranked)?,
-            &read_qrels(&qrels)?,
-        );
-        let row = rows.into_iter().find(|row| row.metric == METRIC);
-        sets.insert(name, row.context("the metric is not reported")?);
+        let (frozen, reranked) = (read_run(&frozen)?, read_run(&reranked)?);
+        let gain = compare_metric(METRIC, &frozen, &reranked, &read_qrels(&qrels)?);
+        sets.insert(name, gain);
     }
     if sets.is_empty() {
         say("no set to compare: measure the quality part first");
         return Ok(());
     }
-    let mean = sets.values().map(|set| set.difference).sum::<f64>() / sets.len() as f64;
-    say(format!("mean gain of re-ranking: {mean:+.4} {METRIC}"));
+    let gains: Vec<f64> = sets.values().map(|set| set.difference).collect();
+    let mean = bootstrap::mean(&gains);
+    say(format!(
+        "mean gain of re-ranking: {mean:+.4} {}",
+        METRIC.name()
+    ));
     cli.save("gain", &Gains { sets, mean })
 }
