@@ -34,7 +34,7 @@ class Stream:
 
 
 class Batches:
-    """The steps of one phase: lists of (triples, goals), the first triple of a list its positive."""
+    """The steps of one phase: lists of (triples, goals, fused scores), the first of a list its positive."""
 
     def __init__(self, mined, recipe, phase, length_of):
         self.mined, self.recipe, self.phase, self.length_of = mined, recipe, phase, length_of
@@ -76,4 +76,5 @@ class Batches:
         found = lists.targets(row, keys, weights, source.given.get(row["id"]))
         goals = [(target - weights["shift"]) * weights["scale"] for target in found]
         titled = draw.random() >= self.recipe["train"]["title_dropout"]
-        return source.texts(row, keys, titled), goals
+        bases = lists.bases(row, keys, self.recipe["validate"]["window"])
+        return source.texts(row, keys, titled), goals, bases

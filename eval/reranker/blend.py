@@ -5,20 +5,23 @@
 
 Reads OUT/runs/NAME/valid.jsonl (the candidates of each validation query with both scores) and writes
 OUT/runs/NAME/blend.json: the form and weight to use, and what every other one would give. Braid
-blends min-max scores; the other forms are measured for comparison. Standard library only.
+blends z-scores; the other forms are measured for comparison. Standard library only.
 """
 
 import math
 import pathlib
 
+import lists
 import metrics
 import options
 import recipe as recipes
 from files import fail, read_lines, say, write_json
 
 # The form that Braid has.
-FORM = "min_max"
+FORM = "z_scores"
 WEIGHTS = [step / 20 for step in range(21)]
+# Logits of the model that weigh as much as one standard deviation of the fused score.
+LOGITS = 2.0
 
 
 def min_max(values):
@@ -30,29 +33,44 @@ def min_max(values):
 def z_score(values):
     middle = metrics.mean(values)
     spread = math.sqrt(metrics.mean((v - middle) ** 2 for v in values))
-    return [(v - middle) / spread if spread > 0 else 0.0 for v in values]
+    return [(v - middle) / spread if spread > lists.ROUNDING * abs(middle) else 0.0 for v in values]
 
 
-def sigmoid(values):
-    return [1 / (1 + math.exp(-max(-60.0, min(60.0, v)))) for v in values]
+def logits(values):
+    return [value / LOGITS for value in values]
 
 
-# How the model's score and the fused score are normalised.
-FORMS = {"min_max": (min_max, min_max), "z_score": (z_score, z_score), "sigmoid": (sigmoid, min_max)}
+def fused(entry):
+    """The fused list's scores, which tell ranks and no distances."""
+    return min_max(entry["fused"])
 
 
-def order(fused, raw, weight, form=FORM):
+def of_legs(entry):
+    """The fused score by what the legs' scores say (see `lists.of_legs`)."""
+    return lists.of_legs([entry["lexical"], entry["dense"]])
+
+
+# How the model's scores and the fused ones are normalised.
+FORMS = {
+    "logits": (logits, of_legs),
+    "z_scores": (z_score, of_legs),
+    "min_max": (min_max, lambda entry: min_max(of_legs(entry))),
+    "ranks": (min_max, fused),
+}
+
+
+def order(entry, weight, form=FORM):
     """Places of a window, best first; equal scores keep the fused order."""
-    if not fused:
+    if not entry["raw"]:
         return []
     of_raw, of_fused = FORMS[form]
-    pairs = zip(of_raw(raw), of_fused(fused))
+    pairs = zip(of_raw(entry["raw"]), of_fused(entry))
     blended = [weight * model + (1 - weight) * base for model, base in pairs]
     return sorted(range(len(blended)), key=lambda place: -blended[place])
 
 
 def entry_ndcg(entry, weight, form=FORM):
-    ranked = order(entry["fused"], entry["raw"], weight, form)
+    ranked = order(entry, weight, form)
     return metrics.ndcg([entry["gains"][place] for place in ranked], entry["all_gains"])
 
 
@@ -72,7 +90,7 @@ def macro(means, held_out, held_out_weight):
 
 def measure(entries, held_out, settings, forms=tuple(FORMS)):
     """One line for each form and weight."""
-    base = {name: metrics.mean(values) for name, values in by_source(entries, 0.0).items()}
+    base = {name: metrics.mean(values) for name, values in by_source(entries, 0.0, "ranks").items()}
     lines = []
     for form in forms:
         for weight in WEIGHTS:
@@ -86,8 +104,11 @@ def measure(entries, held_out, settings, forms=tuple(FORMS)):
 
 
 def choose(lines, tolerance, form=FORM):
-    """The best mean among weights that hurt no source beyond `tolerance`; weight 0 hurts none."""
-    allowed = [line for line in lines if line["form"] == form and line["worst"] >= -tolerance]
+    """The best mean among weights that hurt no source beyond `tolerance`, or the weight that hurts
+    the most hurt one least."""
+    lines = [line for line in lines if line["form"] == form]
+    least = max(line["worst"] for line in lines)
+    allowed = [line for line in lines if line["worst"] >= min(-tolerance, least)]
     return max(allowed, key=lambda line: (round(line["ndcg"], 6), -line["weight"]))
 
 
@@ -96,13 +117,14 @@ def brief(entries, held_out, settings):
     lines = measure(entries, held_out, settings, (FORM,))
     best = choose(lines, settings["tolerance"])
     alone = next(line for line in lines if line["weight"] == 1.0)
-    fused = next(line for line in lines if line["weight"] == 0.0)
+    start = next(line for line in measure(entries, held_out, settings, ("ranks",)) if line["weight"] == 0.0)
     return {
-        "fused": fused["ndcg"],
+        "fused": start["ndcg"],
+        "base": next(line for line in lines if line["weight"] == 0.0)["ndcg"],
         "alone": alone["ndcg"],
         "blended": best["ndcg"],
         "weight": best["weight"],
-        "sources": {n: [fused["sources"][n], alone["sources"][n], best["sources"][n]] for n in best["sources"]},
+        "sources": {n: [start["sources"][n], alone["sources"][n], best["sources"][n]] for n in best["sources"]},
     }
 
 
@@ -110,8 +132,8 @@ def report(entries, held_out, settings):
     """The choice, the best of each form, and paired intervals by source."""
     lines = measure(entries, held_out, settings)
     best = choose(lines, settings["tolerance"])
-    before, after = by_source(entries, 0.0), by_source(entries, best["weight"])
-    alone = by_source(entries, 1.0)
+    before, after = by_source(entries, 0.0, "ranks"), by_source(entries, best["weight"])
+    alone, unmodelled = by_source(entries, 1.0), by_source(entries, 0.0)
     sources = {}
     for name in before:
         differences = [b - a for a, b in zip(before[name], after[name])]
@@ -119,6 +141,7 @@ def report(entries, held_out, settings):
             "queries": len(differences),
             "held_out": name in held_out,
             "fused": metrics.mean(before[name]),
+            "base": metrics.mean(unmodelled[name]),
             "alone": metrics.mean(alone[name]),
             "blended": metrics.mean(after[name]),
             "gain": metrics.mean(differences),

@@ -56,10 +56,11 @@ def valid_entries(mined, recipe, quick):
         count = len(source.splits["valid"])
         order = list(range(count))
         chance(recipe["seed"], source.name, "quick").shuffle(order)
-        for index in order[: settings["quick"] if quick else count]:
+        for index in order[: settings["quick" if quick else "final"]]:
             row = source.row("valid", index)
             keys, fused, gains = lists.window(row, settings["window"])
             shown = {"id": row["id"], "source": source.name, "held_out": source.settings["held_out"]}
+            shown |= dict(zip(("lexical", "dense"), lists.legs(row, keys)))
             shown |= {"fused": fused, "gains": gains, "all_gains": [1.0] * len(row["positives"])}
             entries.append({**shown, "pairs": source.texts(row, keys)})
     return entries

@@ -15,6 +15,8 @@ FILES = (
     "LICENSE",
     "NOTICE",
 )
+# `make bench PARTS=gain,rerank,report` writes between these marks.
+MEASURED = ("<!-- measured -->", "Not measured yet.", "<!-- /measured -->")
 TRAINED_NOTICE = """
 {name} was trained from layers {layers} of the model above with the tool in Braid's eval/reranker;
 the weights differ from the original's.
@@ -73,6 +75,7 @@ def text(target, folder, recipe, command):
     parts += [*training(folder, recipe), "", "## Data", "", *data_section(out), ""]
     parts += ["## Overlap with evaluation sets", "", *overlap_section(out), ""]
     parts += ["## Validation", "", *validation(folder), ""]
+    parts += ["## Measured", "", *MEASURED, ""]
     parts += ["## Agreement", "", *agreement(folder), ""]
     parts += ["## Everything tried", "", *tried(out, folder.name), ""]
     return "\n".join(parts)
@@ -82,7 +85,8 @@ def what(target, recipe):
     settings = recipe["trained"]["encoder"]
     size = (target / "model.onnx").stat().st_size / 1e6
     count = len(settings["layers"])
-    head = "[CLS]" if settings["head"] == "cls" else "[CLS] and the mean over tokens"
+    more = ", and a score of soft matches between the words of both (`match.py`) added"
+    head = "[CLS]" + (more if settings["head"] == "match" else "")
     return [
         f"{count} layers ({layer_list(recipe)} of all-MiniLM-L6-v2, Apache-2.0); pooler (tanh) and a linear",
         f"head on {head};",
@@ -153,21 +157,23 @@ def validation(folder):
     rows = []
     for name, line in found["sources"].items():
         low, high = line["interval"]
-        shown = [f"{line[key]:.3f}" for key in ("fused", "alone", "blended")]
+        shown = [f"{line[key]:.3f}" for key in ("fused", "base", "alone", "blended")]
         kind = "held out" if line["held_out"] else "trained on"
         rows.append([name, kind, line["queries"], *shown, f"{line['gain']:+.3f} ({low:+.3f} to {high:+.3f})"])
     forms = []
     for form, line in found["forms"].items():
         gains = [f"{line['gain']:+.4f}", f"{line['worst']:+.4f}"]
         forms.append([form, line["weight"], f"{line['ndcg']:.4f}", *gains])
-    head = ["source", "", "queries", "fused list", "model alone", "blended", "gain (95% interval)"]
+    head = ["source", "", "queries", "fused list", "legs' scores", "model alone", "blended", "gain (95% interval)"]
     return [
-        "nDCG@10 over the fused list's head as Braid gives it, on queries kept out of training.",
-        f"Recommended blend: {found['weight']}.",
+        "nDCG@10 over the fused list's head as Braid gives it, on queries kept out of training: in its own order",
+        "(RRF), by the legs' scores (blend 0), by the model alone (blend 1), and by the recommended blend of",
+        f"{found['weight']}. It was chosen here, and on no evaluation set.",
         "",
         table(head, rows),
         "",
-        "The best weight of each way to normalise the two scores (Braid blends min-max ones):",
+        "The best weight of each way to normalise the two scores (Braid blends z-scores; `blend.py` says what",
+        "the others are):",
         "",
         table(["form", "weight", "nDCG@10", "gain", "worst source"], forms),
     ]
@@ -191,10 +197,11 @@ def tried(out, run):
     base = next((line for line in reversed(results) if line["run"] == run), results[-1])["settings"]
     rows = []
     for line in results:
-        shown = [f"{line[key]:.4f}" for key in ("fused", "alone", "blended")]
+        shown = [f"{line[key]:.4f}" if key in line else "-" for key in ("fused", "base", "alone", "blended")]
         rows.append([line["run"], line["steps"], line["minutes"], *shown, line["weight"], differing(line["settings"], base)])
-    head = ["run", "steps", "minutes", "fused", "alone", "blended", "weight", "differs from this one in"]
-    return [table(head, rows)]
+    head = ["run", "steps", "minutes", "fused", "legs' scores", "alone", "blended", "weight", "differs from this one in"]
+    note = "Validation nDCG@10 of each configuration, over as many queries as it was validated on."
+    return [note, "", table(head, rows)]
 
 
 def differing(settings, base):

@@ -20,6 +20,7 @@ import blend
 import candidates
 import card
 import graph
+import lists
 import metrics
 import network as networks
 import options
@@ -65,7 +66,7 @@ def write_models(network, folder, target):
         # Sums of u8 x s8 products saturate on CPUs without VNNI unless a bit is spared.
         reduce_range=True,
         op_types_to_quantize=["MatMul"],
-        nodes_to_exclude=[graph.HEAD],
+        nodes_to_exclude=list(graph.IN_FULL),
     )
     (folder / "words.onnx").unlink()
 
@@ -82,6 +83,7 @@ def samples(mined, recipe):
             keys = [*row["positives"], *row["random"], *row["group"]][:8]
             gains = [1.0 if key in row["positives"] else 0.0 for key in keys]
             shown = {"id": row["id"], "source": source.name, "held_out": False, "fused": [0.0] * len(keys)}
+            shown |= dict(zip(("lexical", "dense"), lists.legs(row, keys)))
             found.append({**shown, "gains": gains, "all_gains": gains, "pairs": source.texts(row, keys)})
     return found
 

@@ -7,11 +7,14 @@ import numpy
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+import match_graph
+
 # Read by every ONNX Runtime since 1.10, and the first with LayerNormalization.
 OPSET = 17
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
-# Left in fp32 when the model is quantized: one column, and all of the score.
+# Left in fp32 when the model is quantized: a few columns, and all of the score.
 HEAD = "head"
+IN_FULL = (HEAD, "match.salience", "match.inner", "match.outer")
 
 
 class Graph:
@@ -28,6 +31,10 @@ class Graph:
         self.nodes.append(helper.make_node(kind, inputs, [name], name=name, **attributes))
         return name
 
+    def fixed(self, name, values):
+        """A constant of whole numbers: a shape, axes or places."""
+        return self.constant(name, numpy.array(values, dtype=numpy.int64))
+
     def linear(self, states, module, name):
         weight = self.constant(f"{name}.weight", array(module.weight).T)
         product = self.node("MatMul", [states, weight], name)
@@ -37,6 +44,14 @@ class Graph:
         scale = self.constant(f"{name}.weight", array(module.weight))
         shift = self.constant(f"{name}.bias", array(module.bias))
         return self.node("LayerNormalization", [states, scale, shift], name, axis=-1, epsilon=module.eps)
+
+
+    def gelu(self, states, name):
+        root = self.constant(f"{name}.root", numpy.float32(math.sqrt(2)))
+        error = self.node("Erf", [self.node("Div", [states, root], f"{name}.div")], f"{name}.erf")
+        more = self.node("Add", [error, self.constant(f"{name}.one", numpy.float32(1))], f"{name}.more")
+        product = self.node("Mul", [states, more], f"{name}.mul")
+        return self.node("Mul", [product, self.constant(f"{name}.half", numpy.float32(0.5))], f"{name}.out")
 
 
 def array(tensor):
@@ -105,41 +120,25 @@ def attention(graph, asking, states, layer, mask, name):
     return graph.linear(mixed, layer.attended, f"{name}.attended")
 
 
-def gelu(graph, states, name):
-    root = graph.constant(f"{name}.root", numpy.float32(math.sqrt(2)))
-    error = graph.node("Erf", [graph.node("Div", [states, root], f"{name}.div")], f"{name}.erf")
-    more = graph.node("Add", [error, graph.constant(f"{name}.one", numpy.float32(1))], f"{name}.more")
-    product = graph.node("Mul", [states, more], f"{name}.mul")
-    return graph.node("Mul", [product, graph.constant(f"{name}.half", numpy.float32(0.5))], f"{name}.out")
-
-
-def layer_states(graph, states, layer, mask, name, first_only=False):
+def layer_states(graph, states, layer, mask, name, first_only):
     """States of all tokens, or of the first alone, `[batch, 1, hidden]`."""
     asking = states
     if first_only:
         place = graph.constant(f"{name}.place", numpy.array([0], dtype=numpy.int64))
         asking = graph.node("Gather", [states, place], f"{name}.asking", axis=1)
     mixed = attention(graph, asking, states, layer, mask, name)
-    states = graph.node("Add", [asking, mixed], f"{name}.attended.sum")
+    # Sum where Add would do: ONNX Runtime makes one node of Add and LayerNormalization, which is slower.
+    states = graph.node("Sum", [asking, mixed], f"{name}.attended.sum")
     states = graph.norm(states, layer.attended_norm, f"{name}.attended.norm")
-    inner = gelu(graph, graph.linear(states, layer.inner, f"{name}.inner"), f"{name}.gelu")
+    inner = graph.gelu(graph.linear(states, layer.inner, f"{name}.inner"), f"{name}.gelu")
     outer = graph.linear(inner, layer.outer, f"{name}.outer")
-    states = graph.node("Add", [states, outer], f"{name}.outer.sum")
+    states = graph.node("Sum", [states, outer], f"{name}.outer.sum")
     return graph.norm(states, layer.outer_norm, f"{name}.outer.norm")
 
 
-def features(graph, network, states, mask):
+def pooled(graph, network, states):
     first = graph.node("Gather", [states, "zero"], "first", axis=1)
-    pooled = graph.node("Tanh", [graph.linear(first, network.pooler, "pooler")], "pooled")
-    if network.config["head"] == "cls":
-        return pooled
-    last, middle = (graph.constant(f"mean.axis{n}", numpy.array([n], dtype=numpy.int64)) for n in (2, 1))
-    mask = graph.node("Unsqueeze", [mask, last], "mean.mask")
-    kept = graph.node("Mul", [states, mask], "mean.kept")
-    summed = graph.node("ReduceSum", [kept, middle], "mean.sum", keepdims=0)
-    count = graph.node("ReduceSum", [mask, middle], "mean.count", keepdims=0)
-    mean = graph.node("Div", [summed, count], "mean")
-    return graph.node("Concat", [pooled, mean], "features", axis=1)
+    return graph.node("Tanh", [graph.linear(first, network.pooler, "pooler")], "pooled")
 
 
 def build(network, quantized_words=False):
@@ -147,12 +146,16 @@ def build(network, quantized_words=False):
     graph = Graph()
     states = embedded(graph, network, quantized_words)
     mask, wide = mask_of(graph)
+    levels = ["words.rows" if not quantized_words else "words.scaled"]
     last = len(network.layers) - 1
     for number, layer in enumerate(network.layers):
+        if number > 0:
+            levels.append(states)
         # The head reads the first token alone: the last layer need not do the others.
-        first_only = number == last and network.config["head"] == "cls"
-        states = layer_states(graph, states, layer, wide, f"layer{number}", first_only)
-    scores = graph.linear(features(graph, network, states, mask), network.head, HEAD)
+        states = layer_states(graph, states, layer, wide, f"layer{number}", number == last)
+    scores = graph.linear(pooled(graph, network, states), network.head, HEAD)
+    if network.match is not None:
+        scores = graph.node("Add", [scores, match_graph.score(graph, network.match, levels, mask)], "score")
     graph.node("Identity", [scores], "logits")
     inputs = [helper.make_tensor_value_info(n, TensorProto.INT64, ["batch", "tokens"]) for n in INPUTS]
     outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 1])]

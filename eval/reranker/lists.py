@@ -15,6 +15,8 @@ PASSAGE, LEXICAL, DENSE, FUSED, USABLE = range(5)
 FILL = ("fused", "dense", "lexical", "group", "random")
 # Shingle containment from which a passage says the same as a positive.
 SAME = 0.8
+# What equal scores may deviate from their mean by rounding, relative to it.
+ROUNDING = 1e-9
 
 
 def read_run(path):
@@ -138,6 +140,48 @@ def window(row, size):
     head = fused[:size]
     gains = [1.0 if c[PASSAGE] in row["positives"] else 0.0 for c in head]
     return [c[PASSAGE] for c in head], [c[FUSED] for c in head], gains
+
+
+def legs(row, keys):
+    """The scores of the lexical and of the dense leg for each passage, `None` where it ranked it not."""
+    columns = {c[PASSAGE]: c for c in row["candidates"]}
+    nothing = [None] * 5
+    return [[columns.get(key, nothing)[leg] for key in keys] for leg in (LEXICAL, DENSE)]
+
+
+def of_legs(known, wanted=None):
+    """The mean of the legs' scores, each in standard deviations from its mean in `known`; a passage
+    that a leg did not rank is as bad there as the worst that it did, and a leg that ranked none has
+    no say."""
+    scales = [scale_of(values) for values in known]
+    parts = [scaled(values, scale) for values, scale in zip(wanted or known, scales) if scale is not None]
+    if not parts:
+        return [0.0] * len((wanted or known)[0])
+    return [sum(column) / len(parts) for column in zip(*parts)]
+
+
+def bases(row, keys, size):
+    """For each passage the fused score by legs, by the scale of the list's head of `size` passages."""
+    head, _, _ = window(row, size)
+    return of_legs(legs(row, head), legs(row, keys))
+
+
+def scale_of(values):
+    """Least, mean and standard deviation, with what is missing as bad as the least."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return None
+    least = min(known)
+    filled = [least if value is None else value for value in values]
+    middle = sum(filled) / len(filled)
+    return least, middle, (sum((v - middle) ** 2 for v in filled) / len(filled)) ** 0.5
+
+
+def scaled(values, scale):
+    """In standard deviations from the mean; where there is no deviation, all are equal."""
+    least, middle, spread = scale
+    of = lambda value: (value - middle) / spread if spread > ROUNDING * abs(middle) else 0.0
+    return [of(least if value is None else value) for value in values]
 
 
 def targets(row, keys, weights, given=None):

@@ -4,6 +4,9 @@ import torch
 
 from files import fail
 
+# Logits of one standard deviation of the fused score by legs, fitted on training queries.
+BASE_LOGITS = 2.0
+
 
 def grid(values, sizes, filling):
     """Flat values of lists of these sizes as a padded grid."""
@@ -16,39 +19,44 @@ def grid(values, sizes, filling):
     return torch.stack(rows)
 
 
-def listwise(scores, goals, mask):
+def listwise(scores, goals, bases, mask):
     """The positive against all others."""
     return -torch.log_softmax(scores.masked_fill(~mask, -1e4), dim=1)[:, 0].mean()
 
 
-def kl(scores, goals, mask):
+def residual(scores, goals, bases, mask):
+    """The same with the fused score added: what is left to say beside it."""
+    return listwise(scores + BASE_LOGITS * bases, goals, bases, mask)
+
+
+def kl(scores, goals, bases, mask):
     """The order that the goals give, as a distribution over the list."""
     theirs = torch.softmax(goals.masked_fill(~mask, -1e4), dim=1)
     ours = torch.log_softmax(scores.masked_fill(~mask, -1e4), dim=1)
     return torch.nn.functional.kl_div(ours, theirs, reduction="batchmean")
 
 
-def mse(scores, goals, mask):
+def mse(scores, goals, bases, mask):
     """The goals themselves."""
     return ((scores - goals)[mask] ** 2).mean()
 
 
-def margin_mse(scores, goals, mask):
+def margin_mse(scores, goals, bases, mask):
     """How far the positive is ahead of each other one."""
     ahead = lambda grid: grid[:, :1] - grid[:, 1:]
     return ((ahead(scores) - ahead(goals))[mask[:, 1:]] ** 2).mean()
 
 
-LOSSES = {"listwise": listwise, "kl": kl, "mse": mse, "margin_mse": margin_mse}
+LOSSES = {"listwise": listwise, "residual": residual, "kl": kl, "mse": mse, "margin_mse": margin_mse}
 
 
-def total(weights, scores, goals, sizes):
+def total(weights, scores, goals, bases, sizes):
     """The weighted sum, and each loss by name."""
     if unknown := set(weights) - set(LOSSES):
         fail(f"unknown loss {', '.join(sorted(unknown))}: use {', '.join(LOSSES)}")
     lengths = torch.tensor(sizes, device=scores.device)
     mask = torch.arange(max(sizes), device=scores.device) < lengths[:, None]
-    scores, goals = grid(scores, sizes, 0.0), grid(goals, sizes, 0.0)
-    parts = {name: LOSSES[name](scores, goals, mask) for name, weight in weights.items() if weight > 0}
+    scores, goals, bases = (grid(values, sizes, 0.0) for values in (scores, goals, bases))
+    parts = {name: LOSSES[name](scores, goals, bases, mask) for name, weight in weights.items() if weight > 0}
     summed = sum(weights[name] * part for name, part in parts.items())
     return summed, {name: round(part.item(), 4) for name, part in parts.items()}

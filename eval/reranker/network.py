@@ -1,4 +1,5 @@
-"""The cross-encoder: a BERT encoder of few layers, a pooler and one linear output. PyTorch."""
+"""The cross-encoder: a BERT encoder of few layers, a pooler with a linear output, and if wanted a score
+of soft matches beside it. PyTorch."""
 
 import json
 import pathlib
@@ -10,8 +11,10 @@ from torch import nn
 from torch.nn import functional
 
 from files import fail, write_json
+from match import Match
 
-HEADS = ("cls", "cls_mean")
+# What the score reads: the first token alone, or soft matches between query and passage too.
+HEADS = ("cls", "match")
 
 
 class Layer(nn.Module):
@@ -56,35 +59,39 @@ class CrossEncoder(nn.Module):
         self.embedded_norm = nn.LayerNorm(hidden, eps=config["layer_norm_eps"])
         self.layers = nn.ModuleList(Layer(config) for _ in range(config["num_hidden_layers"]))
         self.pooler = nn.Linear(hidden, hidden)
-        self.head = nn.Linear(hidden * (2 if config["head"] == "cls_mean" else 1), 1)
+        self.head = nn.Linear(hidden, 1)
+        # Of the word embeddings, and of what each layer but the last makes of them.
+        self.match = Match(config, len(self.layers)) if config["head"] == "match" else None
 
     def encode(self, input_ids, attention_mask, token_type_ids, tokens=None):
         """States of the last layer, `[batch, tokens, hidden]`; only those of the first `tokens` tokens
         if that is all that is wanted, which saves most of that layer's work."""
+        return self.levels(input_ids, attention_mask, token_type_ids, tokens)[-1]
+
+    def levels(self, input_ids, attention_mask, token_type_ids, tokens=None):
+        """Word embeddings, and the states of each layer."""
         places = torch.arange(input_ids.shape[1], device=input_ids.device)
-        states = self.words(input_ids) + self.positions(places) + self.types(token_type_ids)
+        words = self.words(input_ids)
+        states = words + self.positions(places) + self.types(token_type_ids)
         states = self.embedded_norm(states)
         states = functional.dropout(states, self.config["dropout"], self.training)
         # Full rows need no mask, and run faster without one.
         mask = None if bool(attention_mask.all()) else attention_mask[:, None, None, :].bool()
+        found = [words]
         for layer in self.layers[:-1]:
             states = layer(states, mask)
-        return self.layers[-1](states, mask, tokens)
+            found.append(states)
+        return [*found, self.layers[-1](states, mask, tokens)]
 
     def forward(self, input_ids, attention_mask, token_type_ids):
         """Raw scores, `[batch]`."""
-        tokens = 1 if self.config["head"] == "cls" else None
-        states = self.encode(input_ids, attention_mask, token_type_ids, tokens)
-        features = torch.tanh(self.pooler(states[:, 0]))
-        if self.config["head"] == "cls_mean":
-            features = torch.cat([features, mean_of(states, attention_mask)], dim=1)
+        levels = self.levels(input_ids, attention_mask, token_type_ids, tokens=1)
+        features = torch.tanh(self.pooler(levels[-1][:, 0]))
         features = functional.dropout(features, self.config["dropout"], self.training)
-        return self.head(features)[:, 0]
-
-
-def mean_of(states, attention_mask):
-    mask = attention_mask[:, :, None].to(states.dtype)
-    return (states * mask).sum(1) / mask.sum(1)
+        scores = self.head(features)[:, 0]
+        if self.match is not None:
+            scores = scores + self.match(levels[:-1], input_ids, attention_mask, token_type_ids)
+        return scores
 
 
 # A parameter's name here and in files, which use BERT's.
@@ -110,6 +117,8 @@ LAYER_NAMES = {
 
 def file_name(name, layers):
     """The name in a file; `layers[i]` is the file's number of layer i."""
+    if name.startswith("match."):
+        return name
     if found := re.fullmatch(r"layers\.(\d+)\.(\w+\.)(\w+)", name):
         number, part, kind = found.groups()
         return f"encoder.layer.{layers[int(number)]}.{LAYER_NAMES[part]}{kind}"
@@ -123,7 +132,7 @@ def read_config(folder):
 
 def load(folder, layers=None, head=None, dropout=0.0):
     """A network from a folder's weights: the named layers, or all. A pooler or output that the file
-    lacks starts small and random."""
+    lacks starts small and random, and so do soft matches."""
     config = {**read_config(folder), "dropout": dropout}
     config["head"] = head or config.get("head", "cls")
     layers = list(range(config["num_hidden_layers"])) if layers is None else list(layers)
@@ -138,6 +147,8 @@ def load(folder, layers=None, head=None, dropout=0.0):
             value = weights.get(file_name(name, layers))
             if value is not None and value.shape == parameter.shape:
                 parameter.copy_(value)
+            elif name.startswith("match."):
+                continue
             elif name.startswith(("pooler.", "head.")):
                 parameter.normal_(0.0, 0.02) if name.endswith("weight") else parameter.zero_()
             else:

@@ -10,6 +10,7 @@ regulariser. Writes OUT/runs/NAME/: `log.jsonl`, `last.pt` (an interrupted run g
 validation query), and adds a line to OUT/results.jsonl. PyTorch.
 """
 
+import collections
 import copy
 import json
 import math
@@ -23,6 +24,7 @@ import blend
 import candidates
 import encoder
 import losses
+import match
 import network as networks
 import options
 import recipe as recipes
@@ -45,8 +47,8 @@ class Training:
         self.device = scoring.pick_device(arguments.threads)
         self.autocast = scoring.wants_bf16(arguments.bf16, self.device)
         torch.manual_seed(recipe["seed"])
-        self.build(encoder.find(self.out, arguments.encoder))
         self.mined = candidates.read(self.out, recipe)
+        self.build(encoder.find(self.out, arguments.encoder))
         self.quick = candidates.valid_entries(self.mined, recipe, quick=True)
         if not self.quick:
             say("no validation queries: the last weights are kept, and no blend can be chosen")
@@ -60,6 +62,8 @@ class Training:
         self.model = networks.load(start, settings["layers"], settings["head"], settings["dropout"])
         if settings["freeze_embeddings"]:
             self.model.words.weight.requires_grad_(False)
+        if self.model.match is not None and not (self.folder / "last.pt").is_file():
+            self.count_words(start)
         self.model.to(self.device)
         self.average = copy.deepcopy(self.model).eval()
         (self.folder / "checkpoint").mkdir(exist_ok=True)
@@ -68,12 +72,19 @@ class Training:
                 shutil.copyfile(start / name, self.folder / "checkpoint" / name)
         train = self.recipe["train"]
         self.pairs = Pairs(start / "tokenizer.json", train["max_tokens"])
-        trained = [p for p in self.model.parameters() if p.requires_grad]
-        groups = [
-            {"params": [p for p in trained if p.dim() > 1], "weight_decay": train["weight_decay"]},
-            {"params": [p for p in trained if p.dim() <= 1], "weight_decay": 0.0},
-        ]
-        self.optimizer = torch.optim.AdamW(groups, lr=1e-9)
+        self.optimizer = torch.optim.AdamW(parameter_groups(self.model, train), lr=1e-9)
+
+    def count_words(self, start):
+        """How rare each word piece is in the training passages, which soft matches are weighed by."""
+        pairs, counts, passages = Pairs(start / "tokenizer.json", 512), collections.Counter(), 0
+        for source in self.mined.values():
+            if not source.settings["held_out"]:
+                passages += len(source.passages)
+                for passage in source.passages.values():
+                    counts.update(set(pairs.pieces(passage["text"]).tolist()))
+        found = match.rarity(counts, passages, len(self.model.match.rarity), (pairs.cls, pairs.sep, pairs.pad))
+        with torch.no_grad():
+            self.model.match.rarity.copy_(found)
 
     def length(self, triple):
         _, title, text = triple
@@ -105,7 +116,7 @@ class Training:
 
     def forward(self, shown):
         """Scores of all pairs of a step, in slices of similar length."""
-        triples = [triple for triples, _ in shown for triple in triples]
+        triples = [triple for triples, _, _ in shown for triple in triples]
         encoded = [self.pairs.pair(*triple) for triple in triples]
         order = sorted(range(len(encoded)), key=lambda place: len(encoded[place][0]))
         size = math.ceil(len(order) / self.recipe["train"]["slices"])
@@ -121,12 +132,12 @@ class Training:
         shown = self.batches[phase].step(self.state["phase_steps"][phase])
         rate = schedule.learning_rate(settings, done)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["times"]
         self.model.train()
         scores = self.forward(shown)
-        goals = torch.tensor([goal for _, goals in shown for goal in goals], device=self.device)
-        sizes = [len(goals) for _, goals in shown]
-        loss, parts = losses.total(settings["losses"], scores, goals, sizes)
+        flat = lambda column: torch.tensor([x for one in shown for x in one[column]], device=self.device)
+        sizes = [len(goals) for _, goals, _ in shown]
+        loss, parts = losses.total(settings["losses"], scores, flat(1), flat(2), sizes)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe["train"]["clip"])
@@ -192,6 +203,18 @@ class Training:
             self.validate("finetune")
             state["done"] = True
             self.save()
+
+
+def parameter_groups(model, train):
+    """Weights decay, biases and norms do not; what starts random learns faster."""
+    groups = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            fresh = name.startswith(("match.", "head.", "pooler."))
+            groups.setdefault((fresh, parameter.dim() > 1), []).append(parameter)
+    times = lambda fresh: train["fresh_lr"] if fresh else 1.0
+    decay = lambda wide: train["weight_decay"] if wide else 0.0
+    return [{"params": p, "times": times(f), "weight_decay": decay(w)} for (f, w), p in groups.items()]
 
 
 def finish(training):

@@ -1,5 +1,7 @@
 //! From raw re-ranker scores to a final order: pure arithmetic.
 
+use crate::by_scores::deviations;
+
 /// Where one hit of the window stands after blending.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Placed {
@@ -9,31 +11,30 @@ pub(crate) struct Placed {
     pub(crate) blended: Option<f64>,
 }
 
-/// Orders a window. `base[i]` and `raw[i]` are the fused (or single leg's) score and the model's
+/// Orders a window. `fused[i]` is the fused score by distances ([`by_scores`]) and `raw[i]` the model's
 /// score of hit `i`; `raw[i]` is `None` where the model did not get to it.
 ///
-/// A scored hit gets `blend` x normalised raw score + (1 - `blend`) x normalised base score, both
-/// normalised to 0..=1 over the scored hits. Scored hits come first, best first, equal ones in base
-/// order; the others follow in base order.
-pub(crate) fn blend_window(base: &[f64], raw: &[Option<f64>], blend: f64) -> Vec<Placed> {
-    let scored: Vec<(usize, f64, f64)> = base
-        .iter()
-        .zip(raw)
-        .enumerate()
-        .filter_map(|(index, (base, raw))| raw.map(|raw| (index, *base, raw)))
+/// A scored hit gets `blend` x the model's score, in standard deviations from its mean over the
+/// scored hits, + (1 - `blend`) x the fused score. Scored hits come first, best first, equal ones in
+/// the order given; the others follow in the order given.
+///
+/// [`by_scores`]: crate::by_scores::by_scores
+pub(crate) fn blend_window(fused: &[f64], raw: &[Option<f64>], blend: f64) -> Vec<Placed> {
+    let scored: Vec<usize> = (0..fused.len().min(raw.len()))
+        .filter(|index| raw[*index].is_some())
         .collect();
-    let base_scale = Scale::over(scored.iter().map(|(_, base, _)| *base));
-    let raw_scale = Scale::over(scored.iter().map(|(_, _, raw)| *raw));
+    let deviations = deviations(scored.iter().filter_map(|index| raw[*index]).collect());
     let mut placed: Vec<Placed> = scored
         .iter()
-        .map(|(index, base, raw)| Placed {
+        .zip(deviations)
+        .map(|(index, model)| Placed {
             index: *index,
-            blended: Some(blend * raw_scale.of(*raw) + (1.0 - blend) * base_scale.of(*base)),
+            blended: Some(blend * model + (1.0 - blend) * fused[*index]),
         })
         .collect();
-    // Stable: equal scores keep base order.
+    // Stable: equal scores keep the order given.
     placed.sort_by(|a, b| f64::total_cmp(&score(b), &score(a)));
-    let unscored = (0..base.len()).filter(|index| raw[*index].is_none());
+    let unscored = (0..fused.len()).filter(|index| raw[*index].is_none());
     placed.extend(unscored.map(|index| Placed {
         index,
         blended: None,
@@ -45,32 +46,6 @@ fn score(placed: &Placed) -> f64 {
     placed.blended.unwrap_or(f64::NEG_INFINITY)
 }
 
-/// Min-max normalisation. The best value is always 1: where all values are equal, each is the best.
-#[derive(Clone, Copy, Debug)]
-struct Scale {
-    least: f64,
-    range: f64,
-}
-
-impl Scale {
-    fn over(values: impl Iterator<Item = f64> + Clone) -> Self {
-        let least = values.clone().fold(f64::INFINITY, f64::min);
-        let most = values.fold(f64::NEG_INFINITY, f64::max);
-        Self {
-            least,
-            range: most - least,
-        }
-    }
-
-    fn of(self, value: f64) -> f64 {
-        if self.range > 0.0 {
-            (value - self.least) / self.range
-        } else {
-            1.0
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::collection::vec;
@@ -78,8 +53,8 @@ mod tests {
 
     use super::*;
 
-    fn order(base: &[f64], raw: &[Option<f64>], blend: f64) -> String {
-        let placed = blend_window(base, raw, blend);
+    fn order(fused: &[f64], raw: &[Option<f64>], blend: f64) -> String {
+        let placed = blend_window(fused, raw, blend);
         let shown = placed.iter().map(|placed| match placed.blended {
             Some(blended) => format!("{} {blended:.2}", placed.index),
             None => format!("{} -", placed.index),
@@ -88,44 +63,46 @@ mod tests {
     }
 
     #[test]
-    fn blends_the_normalised_scores() {
-        let raw = [Some(-4.0), Some(6.0), Some(1.0)];
-        let base = [0.03, 0.02, 0.01];
-        assert_eq!(order(&base, &raw, 0.0), "0 1.00, 1 0.50, 2 0.00");
-        assert_eq!(order(&base, &raw, 1.0), "1 1.00, 2 0.50, 0 0.00");
-        assert_eq!(order(&base, &raw, 0.3), "0 0.70, 1 0.65, 2 0.15");
+    fn blends_deviations() {
+        // The mean is 0 and the standard deviation 2.
+        let raw = [Some(-2.0), Some(2.0)];
+        let fused = [0.5, -0.5];
+        assert_eq!(order(&fused, &raw, 0.0), "0 0.50, 1 -0.50");
+        assert_eq!(order(&fused, &raw, 1.0), "1 1.00, 0 -1.00");
+        assert_eq!(order(&fused, &raw, 0.2), "0 0.20, 1 -0.20");
+        assert_eq!(order(&fused, &raw, 0.5), "1 0.25, 0 -0.25");
     }
 
     #[test]
-    fn unscored_hits_follow_in_base_order() {
+    fn unscored_hits_follow_in_the_order_given() {
         let raw = [None, Some(1.0), None, Some(2.0)];
         assert_eq!(
             order(&[4.0, 3.0, 2.0, 1.0], &raw, 1.0),
-            "3 1.00, 1 0.00, 0 -, 2 -"
+            "3 1.00, 1 -1.00, 0 -, 2 -"
         );
     }
 
     #[test]
-    fn equal_scores_keep_base_order_and_count_as_the_best() {
+    fn equal_scores_keep_the_order_given_and_say_nothing() {
         let raw = [Some(2.0), Some(2.0)];
-        assert_eq!(order(&[0.5, 0.5], &raw, 0.3), "0 1.00, 1 1.00");
+        assert_eq!(order(&[0.5, 0.5], &raw, 0.3), "0 0.35, 1 0.35");
         assert_eq!(order(&[], &[], 0.3), "");
     }
 
     proptest! {
         #[test]
-        fn every_hit_is_placed_once_with_scores_within_bounds(
+        fn every_hit_is_placed_once_best_first(
             hits in vec((0.0..1.0_f64, proptest::option::of(-9.0..9.0_f64)), 0..20),
             blend in 0.0..=1.0_f64,
         ) {
-            let (base, raw): (Vec<_>, Vec<_>) = hits.into_iter().unzip();
-            let placed = blend_window(&base, &raw, blend);
+            let (fused, raw): (Vec<_>, Vec<_>) = hits.into_iter().unzip();
+            let placed = blend_window(&fused, &raw, blend);
             let mut seen: Vec<usize> = placed.iter().map(|placed| placed.index).collect();
             seen.sort_unstable();
-            prop_assert_eq!(seen, (0..base.len()).collect::<Vec<_>>());
-            for blended in placed.iter().filter_map(|placed| placed.blended) {
-                prop_assert!((-1e-9..=1.0 + 1e-9).contains(&blended));
-            }
+            prop_assert_eq!(seen, (0..fused.len()).collect::<Vec<_>>());
+            let blended: Vec<f64> = placed.iter().filter_map(|placed| placed.blended).collect();
+            prop_assert!(blended.iter().all(|score| score.is_finite()));
+            prop_assert!(blended.windows(2).all(|pair| pair[0] >= pair[1]));
             let first_unscored = placed.iter().position(|placed| placed.blended.is_none());
             let unscored = &placed[first_unscored.unwrap_or(placed.len())..];
             prop_assert!(unscored.iter().all(|placed| placed.blended.is_none()));

@@ -9,6 +9,7 @@
 //! [`Retriever::rank`] ranks documents per stage for evaluation, through the same functions.
 
 mod blend;
+mod by_scores;
 mod context;
 pub mod fusion;
 mod hydrate;

@@ -11,7 +11,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::legs::{LegRun, Legs, Reach};
 use crate::ranked::{RankedChunks, rank_legs};
 use crate::request::{CandidateDepths, FusionOptions, Mode, RerankOptions, RetrieveRequest};
-use crate::rerank::rerank;
+use crate::rerank::{RerankPlan, rerank};
 use crate::response::{RerankSummary, Timings};
 use crate::retriever::Retriever;
 use crate::scoring::Shortfall;
@@ -192,10 +192,20 @@ impl Retriever {
         let passage_of = |slot| ranking.passages.get(&slot).cloned();
         let hits = fused.hits(0..fused.chunks.len(), passage_of);
         let reranking = Instant::now();
-        let reranked = rerank(Some(reranker), &request.query, &request.rerank, hits).await;
+        let plan = RerankPlan {
+            query: &request.query,
+            options: &request.rerank,
+            weights: request.fusion.weights,
+        };
+        let reranked = rerank(Some(reranker), plan, hits).await;
         ranking.timings.rerank = milliseconds(reranking.elapsed());
-        if let Some(Shortfall::Failed(error)) = reranked.shortfall {
-            return Err(error.context("re-ranking"));
+        match reranked.shortfall {
+            Some(Shortfall::Failed(error)) => return Err(error.context("re-ranking")),
+            Some(Shortfall::NotFinite(count)) => {
+                let message = format!("the re-ranker gave no finite score for {count} passages");
+                return Err(Error::internal(message));
+            }
+            Some(Shortfall::NotLoaded | Shortfall::Deadline(_)) | None => {}
         }
         let hits = reranked.hits.iter();
         let scored = hits.map(|hit| (&hit.passage, hit.score));

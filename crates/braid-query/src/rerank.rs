@@ -6,7 +6,8 @@ use std::time::Duration;
 use braid_core::Reranker;
 
 use crate::blend::{Placed, blend_window};
-use crate::request::RerankOptions;
+use crate::by_scores::by_scores;
+use crate::request::{LegWeights, RerankOptions};
 use crate::response::{Degradation, RerankSummary, RetrievedHit, ScoreStage, StageScore};
 use crate::scoring::{Shortfall, WindowScores, passage_text, score_passages};
 
@@ -33,14 +34,23 @@ impl Reranked {
     }
 }
 
+/// What to re-rank for, and how.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RerankPlan<'a> {
+    pub(crate) query: &'a str,
+    pub(crate) options: &'a RerankOptions,
+    /// How much each leg's scores count in the fused score that is blended in.
+    pub(crate) weights: LegWeights,
+}
+
 /// Re-ranks the head of `hits`, which are in base order: the first `options.candidates` are scored
 /// and ordered by their blended score, the rest follows in base order. The deadline starts now.
 pub(crate) async fn rerank(
     reranker: Option<&dyn Reranker>,
-    query: &str,
-    options: &RerankOptions,
+    plan: RerankPlan<'_>,
     mut hits: Vec<RetrievedHit>,
 ) -> Reranked {
+    let RerankPlan { query, options, .. } = plan;
     let rest = hits.split_off(options.candidates.min(hits.len()));
     let of = hits.len();
     let Some(reranker) = reranker else {
@@ -56,7 +66,9 @@ pub(crate) async fn rerank(
     let deadline = options.deadline_ms.map(Duration::from_millis);
     let scores = score_passages(reranker, query, &texts, deadline).await;
     let blend = options.blend.unwrap_or(reranker.recommended_blend());
-    let mut ordered = order(hits, &scores, blend);
+    let of_stages: Vec<_> = hits.iter().map(|hit| hit.scores).collect();
+    let fused = by_scores(&of_stages, plan.weights);
+    let mut ordered = order(hits, &blend_window(&fused, &scores.raw, blend), &scores);
     ordered.extend(rest);
     for (hit, rank) in ordered.iter_mut().zip(1..) {
         hit.rank = rank;
@@ -70,9 +82,7 @@ pub(crate) async fn rerank(
 }
 
 /// Puts the window in blended order and notes raw scores and final ranks.
-fn order(hits: Vec<RetrievedHit>, scores: &WindowScores, blend: f64) -> Vec<RetrievedHit> {
-    let base: Vec<f64> = hits.iter().map(|hit| hit.score).collect();
-    let placed = blend_window(&base, &scores.raw, blend);
+fn order(hits: Vec<RetrievedHit>, placed: &[Placed], scores: &WindowScores) -> Vec<RetrievedHit> {
     let mut hits: Vec<Option<RetrievedHit>> = hits.into_iter().map(Some).collect();
     let ordered = placed.iter().zip(1..).filter_map(|(placed, rank)| {
         let mut hit = hits[placed.index].take()?;

@@ -14,7 +14,7 @@ use crate::neighborhood::Neighborhood;
 use crate::observe;
 use crate::ranked::rank_legs;
 use crate::request::{ContextExpansion, ContextOptions, RetrieveRequest};
-use crate::rerank::rerank;
+use crate::rerank::{RerankPlan, rerank};
 use crate::response::{
     AssembledContext, Degradation, RerankSummary, RetrieveResponse, RetrievedHit, Timings,
 };
@@ -154,7 +154,12 @@ impl Retriever {
         if request.rerank.enabled {
             let reranking = Instant::now();
             let reranker = self.parts.reranker.as_deref();
-            let reranked = rerank(reranker, &request.query, &request.rerank, hits).await;
+            let plan = RerankPlan {
+                query: &request.query,
+                options: &request.rerank,
+                weights: request.fusion.weights,
+            };
+            let reranked = rerank(reranker, plan, hits).await;
             found.timings.rerank = milliseconds(reranking.elapsed());
             found.degraded.extend(reranked.degradation());
             summary = Some(reranked.summary);

@@ -15,7 +15,8 @@ const WINDOW: usize = 8;
 /// What the re-ranker made of the head of a list.
 #[derive(Debug)]
 pub(crate) struct WindowScores {
-    /// The model's score per hit, in base order; `None` where it did not get to it.
+    /// The model's score per hit, in base order; `None` where it did not get to it, or gave no
+    /// number.
     pub(crate) raw: Vec<Option<f64>>,
     /// Why some are missing, if any are.
     pub(crate) shortfall: Option<Shortfall>,
@@ -30,6 +31,8 @@ pub(crate) enum Shortfall {
     Deadline(Duration),
     /// A call failed.
     Failed(Error),
+    /// So many passages got a score that is no number.
+    NotFinite(usize),
 }
 
 impl WindowScores {
@@ -49,6 +52,9 @@ impl Shortfall {
                 limit.as_millis()
             ),
             Self::Failed(error) => format!("re-ranked {scored} of {of}: {}", error.chain()),
+            Self::NotFinite(count) => {
+                format!("re-ranked {scored} of {of}: the model gave no finite score for {count}")
+            }
         }
     }
 }
@@ -75,11 +81,11 @@ pub(crate) async fn score_passages(
     passages: &[String],
     deadline: Option<Duration>,
 ) -> WindowScores {
-    let mut raw = vec![None; passages.len()];
+    let mut scores = vec![None; passages.len()];
     let windows = stream::iter(windows(passages.len()))
         .map(|window| score_window(reranker, query, &passages[window.clone()], window))
         .buffer_unordered(reranker.concurrency().max(1));
-    let collected = collect_windows(windows, &mut raw);
+    let collected = collect_windows(windows, &mut scores);
     let shortfall = match deadline {
         None => collected.await.err().map(Shortfall::Failed),
         Some(limit) => match tokio::time::timeout_at(Instant::now() + limit, collected).await {
@@ -87,7 +93,14 @@ pub(crate) async fn score_passages(
             Err(_) => Some(Shortfall::Deadline(limit)),
         },
     };
-    WindowScores { raw, shortfall }
+    // An odd passage costs its own place, not the whole answer's.
+    let odd = scores.iter().flatten().filter(|score| !score.is_finite());
+    let odd = odd.count();
+    let finite = |score: Option<f64>| score.filter(|score| score.is_finite());
+    WindowScores {
+        raw: scores.into_iter().map(finite).collect(),
+        shortfall: shortfall.or((odd > 0).then_some(Shortfall::NotFinite(odd))),
+    }
 }
 
 fn windows(count: usize) -> impl Iterator<Item = Range<usize>> {
@@ -99,12 +112,12 @@ fn windows(count: usize) -> impl Iterator<Item = Range<usize>> {
 /// Writes each window's scores as it is done, so that a deadline keeps what was scored before it.
 async fn collect_windows(
     windows: impl Stream<Item = Result<(Range<usize>, Vec<f64>)>>,
-    raw: &mut [Option<f64>],
+    scores: &mut [Option<f64>],
 ) -> Result<()> {
     let mut windows = std::pin::pin!(windows);
     while let Some(done) = windows.next().await {
-        let (window, scores) = done?;
-        for (place, score) in raw[window].iter_mut().zip(scores) {
+        let (window, done) = done?;
+        for (place, score) in scores[window].iter_mut().zip(done) {
             *place = Some(score);
         }
     }
@@ -123,7 +136,7 @@ async fn score_window(
     order.sort_by_key(|index| passages[*index].len());
     let sorted: Vec<String> = order.iter().map(|index| passages[*index].clone()).collect();
     let scores = reranker.score(query, &sorted).await?;
-    check_scores(&scores, sorted.len())?;
+    check_count(&scores, sorted.len())?;
     let mut restored = vec![0.0; scores.len()];
     for (index, score) in order.into_iter().zip(scores) {
         restored[index] = f64::from(score);
@@ -131,19 +144,14 @@ async fn score_window(
     Ok((window, restored))
 }
 
-fn check_scores(scores: &[f32], expected: usize) -> Result<()> {
-    if scores.len() != expected {
-        return Err(Error::internal(format!(
-            "the re-ranker gave {} scores for {expected} passages",
-            scores.len()
-        )));
+fn check_count(scores: &[f32], expected: usize) -> Result<()> {
+    if scores.len() == expected {
+        return Ok(());
     }
-    match scores.iter().find(|score| !score.is_finite()) {
-        Some(score) => Err(Error::internal(format!(
-            "the re-ranker gave a score of {score}"
-        ))),
-        None => Ok(()),
-    }
+    Err(Error::internal(format!(
+        "the re-ranker gave {} scores for {expected} passages",
+        scores.len()
+    )))
 }
 
 #[cfg(test)]
@@ -272,23 +280,55 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn scores_that_cannot_be_ordered_are_a_failure() {
-        for (poisoned, said) in [
-            (
-                (|| Ok(vec![f32::NAN])) as fn() -> Result<Vec<f32>>,
-                "re-ranked 0 of 1: the re-ranker gave a score of NaN",
-            ),
-            (
-                || Ok(vec![]),
-                "re-ranked 0 of 1: the re-ranker gave 0 scores for 1 passages",
-            ),
-        ] {
-            let reranker = GatedReranker {
-                poisoned,
-                ..GatedReranker::new(1, 1)
-            };
-            let scores = score_passages(&reranker, "q", &["poison".to_owned()], None).await;
-            assert_eq!(described(&scores), said);
+    async fn a_wrong_number_of_scores_is_a_failure() {
+        let reranker = GatedReranker {
+            poisoned: || Ok(vec![]),
+            ..GatedReranker::new(1, 1)
+        };
+        let scores = score_passages(&reranker, "q", &["poison".to_owned()], None).await;
+        assert_eq!(
+            described(&scores),
+            "re-ranked 0 of 1: the re-ranker gave 0 scores for 1 passages"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_score_that_is_no_number_costs_that_passage_alone() {
+        for odd in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let reranker = OddReranker(GatedReranker::new(9, 1), odd);
+            let mut passages = passages(12);
+            passages[2] = "poison".to_owned();
+            let scores = score_passages(&reranker, "q", &passages, None).await;
+            assert_eq!(scores.raw[2], None);
+            assert_eq!(scores.scored(), 11);
+            assert_eq!(
+                described(&scores),
+                "re-ranked 11 of 12: the model gave no finite score for 1"
+            );
+        }
+    }
+
+    /// Gives `.1` for the passage that says `poison`.
+    #[derive(Debug)]
+    struct OddReranker(GatedReranker, f32);
+
+    #[async_trait]
+    impl Reranker for OddReranker {
+        fn fingerprint(&self) -> &Fingerprint {
+            self.0.fingerprint()
+        }
+
+        fn recommended_blend(&self) -> f64 {
+            self.0.recommended_blend()
+        }
+
+        fn concurrency(&self) -> usize {
+            self.0.concurrency()
+        }
+
+        async fn score(&self, _query: &str, passages: &[String]) -> Result<Vec<f32>> {
+            let score = |passage: &String| if passage == "poison" { self.1 } else { 0.5 };
+            Ok(passages.iter().map(score).collect())
         }
     }
 }

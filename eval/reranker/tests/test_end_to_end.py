@@ -66,12 +66,12 @@ class EndToEnd(unittest.TestCase):
             again = self.run_tool(path)
             self.assertIn("going on at step 3", again, "a finished run is not trained again")
             teacher = path / "out/runs/run/checkpoint"
-            more = ("--set", 'encoder.head="cls_mean"', "--set", "targets.cross=0.5", "--teacher", teacher)
-            self.run_tool(path, "--run", "mean", "--exact-cosine", *more)
-            self.check(path / "out", "mean")
+            more = ("--set", 'encoder.head="match"', "--set", "targets.cross=0.5", "--teacher", teacher)
+            self.run_tool(path, "--run", "match", "--exact-cosine", *more)
+            self.check(path / "out", "match")
             self.check_targets(path / "out/targets/toy.jsonl")
             results = toy.lines(path / "out/results.jsonl")
-            self.assertEqual([line["run"] for line in results], ["run", "mean"])
+            self.assertEqual([line["run"] for line in results], ["run", "match"])
             self.assertIn("encoder.head", (path / "out/model/braid-rerank-mini-en/README.md").read_text())
 
     def check_targets(self, path):

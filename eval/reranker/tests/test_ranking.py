@@ -41,25 +41,33 @@ class Metrics(unittest.TestCase):
 class Blend(unittest.TestCase):
     SETTINGS = {"held_out_weight": 3.0, "tolerance": 0.005}
 
-    def test_min_max_as_braid_does_it(self):
-        raw, base = [-4.0, 6.0, 1.0], [0.03, 0.02, 0.01]
-        self.assertEqual(blend.order(base, raw, 0.0), [0, 1, 2])
-        self.assertEqual(blend.order(base, raw, 1.0), [1, 2, 0])
-        self.assertEqual(blend.order(base, raw, 0.3), [0, 1, 2])
-        self.assertEqual(blend.order([0.5, 0.5], [2.0, 2.0], 0.3), [0, 1], "equal scores keep the fused order")
-        self.assertEqual(blend.order([], [], 0.5), [])
+    def test_the_blend_as_braid_does_it(self):
+        # As in crates/braid-query/src/by_scores.rs and blend.rs.
+        legs = {"lexical": [30.0, 10.0, None, 10.0], "dense": [0.5, 0.9, 0.5, None]}
+        entry = {"raw": [-2.0, -2.0, 2.0, 2.0], "fused": [0.04, 0.03, 0.02, 0.01], **legs}
+        rounded = lambda values: [round(value, 2) for value in values]
+        self.assertEqual(rounded(blend.of_legs(entry)), [0.58, 0.58, -0.58, -0.58])
+        entry["dense"] = [0.6, 0.9, 0.5, 0.5]
+        self.assertEqual(blend.order(entry, 0.0), [0, 1, 2, 3], "equal scores keep the fused order")
+        self.assertEqual(blend.order(entry, 1.0), [2, 3, 0, 1])
+        self.assertEqual(blend.order(entry, 0.3), [0, 1, 2, 3])
+        self.assertEqual(blend.order(entry, 0.4), [0, 2, 3, 1])
+        alone = {**entry, **legs, "lexical": [None] * 4}
+        self.assertEqual(rounded(blend.of_legs(alone)), [-0.58, 1.73, -0.58, -0.58], "a leg that found nothing has no say")
+        self.assertEqual(lists.of_legs([[0.1] * 3, [0.2] * 3]), [0.0] * 3, "no deviation but rounding")
+        self.assertEqual(blend.order({"raw": [], "fused": [], "lexical": [], "dense": []}, 0.5), [])
 
     def entry(self, source, gains, raw, held_out=False):
         fused = [1.0 - place / 10 for place in range(len(gains))]
         shown = {"source": source, "held_out": held_out, "fused": fused, "raw": raw, "gains": gains}
-        return {**shown, "all_gains": [g for g in gains if g]}
+        return {**shown, "lexical": fused, "dense": fused, "all_gains": [g for g in gains if g]}
 
     def test_a_good_model_gets_weight_and_a_bad_one_none(self):
         good = [self.entry("a", [0, 1, 0], [0.0, 9.0, 1.0]) for _ in range(4)]
         bad = [self.entry("a", [1, 0, 0], [0.0, 9.0, 1.0]) for _ in range(4)]
         chosen = blend.choose(blend.measure(good, set(), self.SETTINGS), 0.005)
         self.assertEqual(chosen["ndcg"], 1.0)
-        self.assertGreater(chosen["weight"], 0.3)
+        self.assertGreater(chosen["weight"], 0.2)
         chosen = blend.choose(blend.measure(bad, set(), self.SETTINGS), 0.005)
         self.assertEqual((chosen["weight"], chosen["ndcg"]), (0.0, 1.0))
 
@@ -218,9 +226,10 @@ class Mining(unittest.TestCase):
         steps, resumed = make(), make()
         shown = [steps.step(number) for number in range(20)][-1]
         self.assertEqual(shown, resumed.step(19), "a step depends on its number alone")
-        for triples, goals in shown:
+        for triples, goals, bases in shown:
             self.assertEqual(len(triples), 1 + sum(recipe["negatives"].values()))
-            self.assertEqual(len(goals), len(triples))
+            self.assertEqual((len(goals), len(bases)), (len(triples), len(triples)))
+            self.assertTrue(all(math.isfinite(base) for base in bases))
             self.assertEqual(len({bool(title) for _, title, _ in triples}), 1, "all titled or none")
             (query, _, text), others = triples[0], triples[1:]
             self.assertIn(query.split()[-1], text)

@@ -51,7 +51,8 @@ pub trait Reranker: Send + Sync + fmt::Debug {
     fn recommended_blend(&self) -> f64;
     /// How many windows can usefully be in flight at once.
     fn concurrency(&self) -> usize;
-    /// Scores every passage against `query`: one finite raw score each, in order, higher is better.
+    /// Scores every passage against `query`: one raw score each, in order, higher is better. A score
+    /// that is not finite says that the model has none for that pair, and costs no other.
     /// Where a pair exceeds the model's window the passage is truncated, not the query. A call
     /// whose future is dropped before it starts costs nothing.
     ///

@@ -59,7 +59,7 @@ async fn every_stage_ranks_documents_by_their_best_chunk() {
         lexical: d2=1.0000 long=0.6667 d1=0.5000
         dense: d2=1.0000 long=0.7070 d1=0.4999
         hybrid: d2=0.0328 long=0.0323 d1=0.0282
-        rerank: d2=1.0000 long=0.0000 d1=0.0000
+        rerank: d2=3.1623 long=-0.3162 d1=-0.3162
     "#]]
     .assert_eq(&show(&rankings));
     let every_fused_chunk = Some(RerankSummary { scored: 11, of: 11 });

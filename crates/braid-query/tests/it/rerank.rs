@@ -1,7 +1,11 @@
 //! Re-ranking within a retrieval.
 
-use braid_core::{ErrorCode, Ledger};
-use braid_query::{RerankSummary, RetrieveRequest, ScoreStage};
+use async_trait::async_trait;
+use braid_core::{ErrorCode, Fingerprint, Ledger, Reranker, Result};
+use braid_query::{
+    LegWeights, RerankSummary, RetrieveRequest, RetrieveResponse, ScoreStage, StageScore,
+    StageScores,
+};
 use braid_testkit::{Call, Fault, Faulty, Gate, OverlapReranker};
 use expect_test::expect;
 
@@ -25,10 +29,10 @@ async fn the_blend_orders_and_raw_scores_are_explained() {
         .with_reranker(OverlapReranker::new());
     let response = setup.retrieve(reranked(&setup, "fox den")).await;
     expect![[r#"
-        1 d4#0 rerank 1.0000: lexical@1=1.0000 dense@1=0.7071 fused@1=0.0328 rerank@1=1.0000
-        2 d1#0 rerank 0.0000: lexical@2=0.8000 dense@2=0.7070 fused@2=0.0323 rerank@2=0.5000
-        3 d2#0 rerank 0.0000: lexical@3=0.7500 dense@3=0.6707 fused@3=0.0317 rerank@3=0.5000
-        4 d3#0 rerank 0.0000: lexical@4=0.6667 dense@4=0.5773 fused@4=0.0312 rerank@4=0.5000
+        1 d4#0 rerank 1.7321: lexical@1=1.0000 dense@1=0.7071 fused@1=0.0328 rerank@1=1.0000
+        2 d1#0 rerank -0.5774: lexical@2=0.8000 dense@2=0.7070 fused@2=0.0323 rerank@2=0.5000
+        3 d2#0 rerank -0.5774: lexical@3=0.7500 dense@3=0.6707 fused@3=0.0317 rerank@3=0.5000
+        4 d3#0 rerank -0.5774: lexical@4=0.6667 dense@4=0.5773 fused@4=0.0312 rerank@4=0.5000
     "#]]
     .assert_eq(&show(&response));
     assert_eq!(response.rerank, Some(RerankSummary { scored: 4, of: 4 }));
@@ -45,18 +49,68 @@ async fn the_models_blend_is_the_default_and_the_request_overrides_it() {
     assert_eq!(
         documents(&response),
         documents(&fused),
-        "blend 0 is the fused order"
+        "blend 0 is the fused order by scores, which here is that by ranks"
     );
-    assert_eq!(response.hits[0].score, 1.0);
+    let sum: f64 = response.hits.iter().map(|hit| hit.score).sum();
+    assert!(sum.abs() < 1e-9, "deviations of each leg's scores");
     request.rerank.blend = Some(1.0);
     let response = setup.retrieve(request).await;
     let scores: Vec<f64> = response.hits.iter().map(|hit| hit.score).collect();
-    assert_eq!(scores, [1.0; 4], "every text has every word of the query");
+    assert_eq!(scores, [0.0; 4], "every text has every word of the query");
     assert_eq!(
         documents(&response),
         documents(&fused),
         "ties keep the fused order"
     );
+}
+
+/// One text far ahead in one leg and last in the other is, by ranks, no better than one that is in
+/// the middle of both.
+#[tokio::test]
+async fn the_fused_score_that_is_blended_in_knows_distances() {
+    let lines = "
+        d1: fox x y z
+        d2: fox x y w
+        d3: fox x v u
+        d4: fox den den den";
+    let reranker = OverlapReranker::new().with_blend(0.0);
+    let setup = Setup::new(lines).await.with_reranker(reranker);
+    let request = |weights: LegWeights| {
+        let mut request = reranked(&setup, "fox x y z den");
+        request.fusion.weights = weights;
+        request
+    };
+    let even = LegWeights::default();
+    let lexical_only = LegWeights { dense: 0.0, ..even };
+    for weights in [even, lexical_only] {
+        let response = setup.retrieve(request(weights)).await;
+        let scores: Vec<f64> = response.hits.iter().map(|hit| hit.score).collect();
+        let expected = expected_deviations(&response, weights);
+        for (score, expected) in scores.iter().zip(expected) {
+            assert!((score - expected).abs() < 1e-9, "{scores:?}");
+        }
+        assert!(scores.is_sorted_by(|a, b| a >= b), "{scores:?}");
+    }
+}
+
+/// The blended score at blend 0, from what the response explains.
+fn expected_deviations(response: &RetrieveResponse, weights: LegWeights) -> Vec<f64> {
+    let leg = |of: fn(&StageScores) -> Option<StageScore>| -> Vec<f64> {
+        let scores: Vec<f64> = response
+            .hits
+            .iter()
+            .map(|hit| of(&hit.scores).unwrap().score)
+            .collect();
+        let mean = scores.iter().sum::<f64>() / scores.len() as f64;
+        let squares = scores.iter().map(|score| (score - mean).powi(2));
+        let spread = (squares.sum::<f64>() / scores.len() as f64).sqrt();
+        scores.iter().map(|score| (score - mean) / spread).collect()
+    };
+    let (lexical, dense) = (leg(|scores| scores.lexical), leg(|scores| scores.dense));
+    let total = weights.lexical + weights.dense;
+    let both = lexical.iter().zip(&dense);
+    both.map(|(a, b)| (weights.lexical * a + weights.dense * b) / total)
+        .collect()
 }
 
 #[tokio::test]
@@ -117,6 +171,54 @@ async fn a_failing_model_is_named_and_the_fused_order_stands() {
         response.degraded[0].reason,
         "re-ranked 0 of 4: scripted fault on Score call 1"
     );
+}
+
+/// Has no score for a text that says `odd`.
+#[derive(Debug)]
+struct Puzzled(OverlapReranker);
+
+#[async_trait]
+impl Reranker for Puzzled {
+    fn fingerprint(&self) -> &Fingerprint {
+        self.0.fingerprint()
+    }
+
+    fn recommended_blend(&self) -> f64 {
+        self.0.recommended_blend()
+    }
+
+    fn concurrency(&self) -> usize {
+        self.0.concurrency()
+    }
+
+    async fn score(&self, query: &str, passages: &[String]) -> Result<Vec<f32>> {
+        let mut scores = self.0.score(query, passages).await?;
+        for (score, passage) in scores.iter_mut().zip(passages) {
+            if passage.contains("odd") {
+                *score = f32::NAN;
+            }
+        }
+        Ok(scores)
+    }
+}
+
+#[tokio::test]
+async fn a_passage_without_a_score_costs_the_others_nothing() {
+    let lines = "
+        d1: fox odd fox fox
+        d2: fox x y
+        d3: fox den z";
+    let setup = Setup::new(lines)
+        .await
+        .with_reranker(Puzzled(OverlapReranker::new()));
+    let response = setup.retrieve(reranked(&setup, "fox den")).await;
+    assert_eq!(documents(&response), "d3 d2 d1");
+    assert_eq!(response.rerank, Some(RerankSummary { scored: 2, of: 3 }));
+    assert_eq!(
+        response.degraded[0].reason,
+        "re-ranked 2 of 3: the model gave no finite score for 1"
+    );
+    assert!(response.hits.iter().all(|hit| hit.score.is_finite()));
 }
 
 #[tokio::test]

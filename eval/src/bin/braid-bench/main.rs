@@ -9,6 +9,7 @@ mod http;
 mod latency;
 mod load;
 mod machine;
+mod memo;
 mod passages;
 mod process;
 mod quality;
@@ -18,6 +19,7 @@ mod rerank;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use braid_config::Settings;
 use clap::{Parser, ValueEnum};
 
 /// Measures Braid and writes docs/benchmarks.md.
@@ -56,9 +58,18 @@ struct Cli {
     /// The server binary that the http and startup parts start
     #[arg(long, default_value = "target/release/braid")]
     braid: PathBuf,
+    /// The re-ranker that is measured, by name or folder; that of the defaults where not given
+    #[arg(long)]
+    model: Option<String>,
+    /// The same re-ranker in fp32, a folder: `gain` then also states what quantization costs
+    #[arg(long, value_name = "DIR")]
+    in_full: Option<PathBuf>,
     /// What is written
     #[arg(long, default_value = "docs/benchmarks.md")]
     out: PathBuf,
+    /// The re-ranker's card: what stands between its `measured` marks is written too
+    #[arg(long, default_value = "models/braid-rerank-mini-en/README.md")]
+    card: PathBuf,
 }
 
 /// A part of the measurements.
@@ -66,7 +77,7 @@ struct Cli {
 enum Part {
     /// nDCG and other metrics on BEIR folders
     Quality,
-    /// What re-ranking gains over the frozen hybrid runs (needs `quality`)
+    /// What re-ranking gains over the frozen hybrid runs
     Gain,
     /// Time of the re-ranker for windows of pairs
     Rerank,
@@ -90,7 +101,7 @@ async fn main() -> Result<()> {
     for part in &cli.parts {
         match part {
             Part::Quality => quality::measure(&cli).await?,
-            Part::Gain => gain::measure(&cli)?,
+            Part::Gain => gain::measure(&cli).await?,
             Part::Rerank => rerank::measure(&cli).await?,
             Part::Load => load::measure(&cli).await?,
             Part::Latency => latency::measure(&cli).await?,
@@ -103,6 +114,15 @@ async fn main() -> Result<()> {
 }
 
 impl Cli {
+    /// The defaults, with the re-ranker that was asked for.
+    fn settings(&self) -> Settings {
+        let mut settings = Settings::default();
+        if let Some(model) = &self.model {
+            settings.models.reranker.clone_from(model);
+        }
+        settings
+    }
+
     /// The data directory that `load` fills and the other parts read.
     fn data_dir(&self) -> PathBuf {
         self.work.join("data")

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Result;
-use braid_config::Settings;
 use braid_engine::query::{ContextOptions, RetrieveRequest};
 use braid_engine::{Engine, OpenOptions, retrieve_defaults};
 use braid_eval::bootstrap::{Estimate, estimate};
@@ -62,7 +61,7 @@ async fn measure_set(
     split: &str,
     reference: [f64; 3],
 ) -> Result<SetResult> {
-    let mut settings = Settings::default();
+    let mut settings = cli.settings();
     let name = folder.file_name().unwrap_or_default();
     let out = cli.work.join("quality").join(name);
     settings.storage.data_dir = out.join("data");

@@ -51,6 +51,37 @@ pub(crate) fn write(cli: &Cli) -> Result<()> {
     std::fs::write(&cli.out, page)
         .with_context(|| format!("cannot write {}", cli.out.display()))?;
     say(format!("wrote {}", cli.out.display()));
+    write_card(cli)
+}
+
+/// Where what is measured stands in a model's card.
+const MARKS: (&str, &str) = ("<!-- measured -->\n", "<!-- /measured -->");
+
+/// The re-ranker's own numbers, between the marks of its card.
+fn write_card(cli: &Cli) -> Result<()> {
+    let unreadable = || format!("cannot use {}", cli.card.display());
+    if !cli.card.is_file() {
+        say(format!("skipping {}: it is absent", cli.card.display()));
+        return Ok(());
+    }
+    let card = std::fs::read_to_string(&cli.card).with_context(unreadable)?;
+    let (head, rest) = card
+        .split_once(MARKS.0)
+        .with_context(|| format!("{} has no mark {}", cli.card.display(), MARKS.0.trim()))?;
+    let (_, tail) = rest
+        .split_once(MARKS.1)
+        .with_context(|| format!("{} has no mark {}", cli.card.display(), MARKS.1))?;
+    let mut measured = String::new();
+    let parts: [(&str, Render); 2] = [("gain", gain), ("rerank", rerank)];
+    for (name, render) in parts {
+        if let Some(value) = cli.saved(name)? {
+            render(&mut measured, &value)?;
+        }
+    }
+    let measured = measured.replace("\n## ", "\n### ");
+    let card = format!("{head}{}{measured}\n{}{tail}", MARKS.0, MARKS.1);
+    std::fs::write(&cli.card, card).with_context(unreadable)?;
+    say(format!("wrote {}", cli.card.display()));
     Ok(())
 }
 
@@ -123,22 +154,37 @@ fn quality(page: &mut String, value: &Value) -> Result<()> {
 }
 
 fn gain(page: &mut String, value: &Value) -> Result<()> {
-    page.push_str("\n## What re-ranking gains\n\nnDCG@10 of the committed hybrid runs (`eval/runs`), re-ranked without a deadline, topic by topic, with the 95% interval of the paired\ndifference and the p-value of a randomisation test. `make bench PARTS=quality,gain,report`.\n\n| set | hybrid | re-ranked | gain | p | better / worse topics |\n|---|---|---|---|---|---|\n");
-    for (name, set) in value["sets"].as_object().context("not an object")? {
-        writeln!(
-            page,
-            "| {name} | {:.3} | {:.3} | {:+.3} [{:+.3}, {:+.3}] | {:.3} | {} / {} |",
-            number(set, "a")?,
-            number(set, "b")?,
-            number(set, "difference")?,
-            number(set, "low")?,
-            number(set, "high")?,
-            number(set, "p")?,
-            set["wins"],
-            set["losses"]
-        )?;
+    writeln!(
+        page,
+        "\n## What re-ranking gains\n\nnDCG@10 of the committed hybrid runs (`eval/runs`), their first {} hits re-ranked by {} without a deadline, topic by topic, with the\n95% interval of the paired difference and the p-value of a randomisation test. The recommended blend is {:.2}; the other lines tell\nwhere the gain comes from. `make bench PARTS=gain,report`.\n\n| set | | hybrid | re-ranked | gain | p | better / worse topics |\n|---|---|---|---|---|---|---|",
+        value["candidates"],
+        text(value, "model")?,
+        number(value, "blend")?
+    )?;
+    for (name, variants) in value["sets"].as_object().context("not an object")? {
+        for (variant, gain) in variants.as_object().context("not an object")? {
+            writeln!(
+                page,
+                "| {name} | {variant} | {:.3} | {:.3} | {:+.3} [{:+.3}, {:+.3}] | {:.3} | {} / {} |",
+                number(gain, "a")?,
+                number(gain, "b")?,
+                number(gain, "difference")?,
+                number(gain, "low")?,
+                number(gain, "high")?,
+                number(gain, "p")?,
+                gain["wins"],
+                gain["losses"]
+            )?;
+        }
     }
-    writeln!(page, "\nMean gain: {:+.3}.", number(value, "mean")?)?;
+    page.push_str("\nMean gain over the sets:");
+    let means = value["means"].as_object().context("not an object")?;
+    for (place, (variant, mean)) in means.iter().enumerate() {
+        let mean = mean.as_f64().context("not a number")?;
+        let comma = if place == 0 { "" } else { "," };
+        write!(page, "{comma} {variant} {mean:+.4}")?;
+    }
+    page.push_str(".\n");
     Ok(())
 }
 

@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use braid_config::Settings;
 use braid_core::{Reranker, TokenCounter};
 use braid_engine::{Engine, OpenOptions};
 use braid_eval::report::{Latency, percentiles};
@@ -37,7 +36,7 @@ struct Size {
 }
 
 pub(crate) async fn measure(cli: &Cli) -> Result<()> {
-    let mut settings = Settings::default();
+    let mut settings = cli.settings();
     settings.storage.data_dir = cli.work.join("rerank-data");
     let engine = Engine::open(&settings, OpenOptions::default()).await?;
     let reranker = engine.reranker().context("no re-ranker is configured")?;
