@@ -40,7 +40,7 @@ def layer_list(recipe):
     return ", ".join(map(str, recipe["trained"]["encoder"]["layers"]))
 
 
-def manifest(target, folder, recipe, probes):
+def manifest(target, folder, recipe, probes, precision="dynamic int8"):
     chosen = read_json(folder / "blend.json", {"weight": 0.0})
     files = {}
     for name in ("model.onnx", *FILES):
@@ -53,7 +53,7 @@ def manifest(target, folder, recipe, probes):
         "name": recipe["name"],
         "kind": "reranker",
         "licence": recipe["licence"],
-        "source": f"trained for Braid from {start}, dynamic int8",
+        "source": f"trained for Braid from {start}, {precision}",
         "max_tokens": recipe["export"]["max_tokens"],
         # Activations are quantized per tensor: batch mates would move a score.
         "batching": "single",

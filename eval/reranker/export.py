@@ -3,10 +3,10 @@
 
     export.py --out OUT [--run NAME] [--recipe FILE] [--set key=value ...]
 
-Writes OUT/runs/NAME/fp32.onnx, OUT/runs/NAME/agreement.json and OUT/model/MODEL/: `model.onnx` (dynamic
-int8, per channel, reduced range), the tokenizer, `manifest.json`, licence, notice and a card made of
-measured values. Fails when PyTorch and ONNX disagree, or int8 loses too much. PyTorch, onnx,
-onnxruntime.
+Writes OUT/runs/NAME/agreement.json, OUT/model/MODEL/: `model.onnx` (dynamic int8, per channel, reduced
+range), the tokenizer, `manifest.json`, licence, notice and a card made of measured values; and the same
+model in fp32 as OUT/runs/NAME/MODEL-fp32/, to measure what int8 costs. Fails when PyTorch and ONNX
+disagree, or int8 loses too much. PyTorch, onnx, onnxruntime.
 """
 
 import pathlib
@@ -54,13 +54,18 @@ class Session:
         return [float(self.batch([self.pairs.pair(*triple)])[0]) for triple in triples]
 
 
-def write_models(network, folder, target):
+def write_models(network, in_full, target):
     """fp32 for comparison, and int8 to ship."""
-    onnx.save(graph.build(network), folder / "fp32.onnx")
-    onnx.save(graph.build(network, quantized_words=True), folder / "words.onnx")
+    onnx.save(graph.build(network), in_full / "model.onnx")
+    quantize(network, target / "model.onnx")
+
+
+def quantize(network, path):
+    partial = path.with_suffix(".partial")
+    onnx.save(graph.build(network, quantized_words=True), partial)
     quantize_dynamic(
-        str(folder / "words.onnx"),
-        str(target / "model.onnx"),
+        str(partial),
+        str(path),
         weight_type=QuantType.QInt8,
         per_channel=True,
         # Sums of u8 x s8 products saturate on CPUs without VNNI unless a bit is spared.
@@ -68,7 +73,7 @@ def write_models(network, folder, target):
         op_types_to_quantize=["MatMul"],
         nodes_to_exclude=list(graph.IN_FULL),
     )
-    (folder / "words.onnx").unlink()
+    partial.unlink()
 
 
 def samples(mined, recipe):
@@ -128,19 +133,22 @@ def check(found, settings):
 def run(arguments, recipe, command=""):
     out = pathlib.Path(arguments.out)
     folder, target = out / "runs" / arguments.run, out / "model" / recipe["name"]
-    target.mkdir(parents=True, exist_ok=True)
+    in_full = folder / f"{recipe['name']}-fp32"
+    for made in (target, in_full):
+        made.mkdir(parents=True, exist_ok=True)
     trained = read_json(folder / "settings.json", {}) or fail(f"{folder} holds no trained run")
     scoring.pick_device(arguments.threads)
     network = networks.load(folder / "checkpoint").eval()
     pairs = Pairs(folder / "checkpoint" / "tokenizer.json", recipe["export"]["max_tokens"])
-    write_models(network, folder, target)
+    write_models(network, in_full, target)
     for name in card.FILES:
         if (folder / "checkpoint" / name).is_file():
-            shutil.copyfile(folder / "checkpoint" / name, target / name)
+            for made in (target, in_full):
+                shutil.copyfile(folder / "checkpoint" / name, made / name)
     chosen = read_json(folder / "blend.json", {"weight": 0.0})
     entries = samples(candidates.read(out, recipe), recipe)
     session = Session(target / "model.onnx", pairs, arguments.threads)
-    full = Session(folder / "fp32.onnx", pairs, arguments.threads)
+    full = Session(in_full / "model.onnx", pairs, arguments.threads)
     limit = recipe["export"]["agree_pairs"]
     found = {"onnx_difference": agree_fp32(network, full, entries, pairs, limit)}
     found |= agree_int8(network, session, entries, pairs, chosen["weight"])
@@ -148,6 +156,7 @@ def run(arguments, recipe, command=""):
     write_json(folder / "agreement.json", found)
     check(found, recipe["export"])
     probes = [{"query": q, "passage": p, "logit": round(session.score([(q, "", p)])[0], 4)} for q, p in PROBES]
+    card.manifest(in_full, folder, {**recipe, "name": in_full.name, "trained": trained}, [], "fp32")
     card.write(target, folder, {**recipe, "trained": trained}, probes, command)
     agrees = f"agrees to {found['onnx_difference']:.1e}, int8 correlation {found['correlation']:.3f}"
     say(f"{target}: {found['bytes'] / 1e6:.1f} MB, {agrees}")

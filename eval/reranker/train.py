@@ -53,7 +53,7 @@ class Training:
         if not self.quick:
             say("no validation queries: the last weights are kept, and no blend can be chosen")
         self.batches = {phase: Batches(self.mined, recipe, phase, self.length) for phase in ("warmup", "finetune")}
-        self.state = {"step": 0, "elapsed": 0.0, "best": -1.0, "worse": 0, "done": False}
+        self.state = {"step": 0, "elapsed": 0.0, "best": math.inf, "worse": 0, "done": False}
         self.state |= {"phase_steps": {"warmup": 0, "finetune": 0}, "validated": 0.0}
         self.resume()
 
@@ -164,15 +164,15 @@ class Training:
         score = scoring.scorer(self.average, self.pairs, self.autocast)
         entries = candidates.scored(self.quick, score)
         found = blend.brief(entries, candidates.held_out(entries), self.recipe["validate"])
-        better = found["blended"] > self.state["best"]
+        better = found["loss"] < self.state["best"]
         if better or not (self.folder / "checkpoint" / "model.safetensors").is_file():
-            self.state |= {"best": found["blended"], "worse": 0, "best_step": self.state["step"]}
+            self.state |= {"best": found["loss"], "worse": 0, "best_step": self.state["step"]}
             networks.save(self.average, self.folder / "checkpoint")
         elif phase == "finetune":
             self.state["worse"] += 1
         self.log({"validation": found, "step": self.state["step"], "phase": phase, "kept": better})
         shown = ", ".join(f"{name} {found[name]:.4f}" for name in ("fused", "alone", "blended"))
-        say(f"step {self.state['step']}: {shown} at {found['weight']}")
+        say(f"step {self.state['step']}: loss {found['loss']:.4f}, nDCG@10 {shown} at {found['weight']}")
 
     def log(self, line):
         append_line(self.folder / "log.jsonl", {**line, "minutes": round(self.state["elapsed"] / 60, 2)})

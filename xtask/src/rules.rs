@@ -90,7 +90,7 @@ pub(crate) const REQUIRED: &[&str] = &[
 /// The bundled models; no other model is tracked.
 pub(crate) const MODELS: &[&str] = &[
     "models/all-MiniLM-L6-v2-int8",
-    "models/braid-rerank-first-en",
+    "models/braid-rerank-mini-en",
 ];
 
 /// File extensions of model weights.

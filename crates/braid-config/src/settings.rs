@@ -203,7 +203,7 @@ impl Default for ModelsSection {
         Self {
             dir: None,
             embedder: "all-MiniLM-L6-v2-int8".to_owned(),
-            reranker: "braid-rerank-first-en".to_owned(),
+            reranker: "braid-rerank-mini-en".to_owned(),
             ort_library: None,
             threads: 0,
         }

@@ -13,7 +13,7 @@ const LOCK_FILE: &str = "LOCK";
 /// process ends, however it ends; the file's text (the owner's pid) is only for people.
 #[derive(Debug)]
 pub(crate) struct DirectoryLock {
-    _file: File,
+    file: File,
 }
 
 impl DirectoryLock {
@@ -48,7 +48,17 @@ impl DirectoryLock {
         if let Err(error) = write_pid(&mut file) {
             tracing::warn!(%error, "cannot write the owner's process id into the lock file");
         }
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+}
+
+impl Drop for DirectoryLock {
+    /// Closing the file would do, were it not for a child process: between its fork and its exec it
+    /// has a copy of the file, and the lock would outlive this for as long.
+    fn drop(&mut self) {
+        if let Err(error) = self.file.unlock() {
+            tracing::warn!(%error, "cannot release the lock of the data directory before it is closed");
+        }
     }
 }
 
@@ -93,6 +103,17 @@ mod tests {
         assert!(text.contains("--server"), "{text}");
         drop(first);
         DirectoryLock::acquire(directory.path()).unwrap();
+    }
+
+    #[test]
+    fn a_copy_of_the_file_does_not_keep_the_lock() {
+        let directory = tempfile::tempdir().unwrap();
+        let first = DirectoryLock::acquire(directory.path()).unwrap();
+        // What a child process has between its fork and its exec.
+        let copy = first.file.try_clone().unwrap();
+        drop(first);
+        DirectoryLock::acquire(directory.path()).unwrap();
+        drop(copy);
     }
 
     #[test]

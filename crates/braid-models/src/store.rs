@@ -25,7 +25,7 @@ use crate::verify::{Depth, FileCheck, check_files, hash_file, hash_text};
 /// The embedder bundled with the source.
 pub const DEFAULT_EMBEDDER: &str = "all-MiniLM-L6-v2-int8";
 /// The cross-encoder bundled with the source.
-pub const DEFAULT_RERANKER: &str = "braid-rerank-first-en";
+pub const DEFAULT_RERANKER: &str = "braid-rerank-mini-en";
 
 /// A model directory that was found.
 #[derive(Clone, Debug, PartialEq)]

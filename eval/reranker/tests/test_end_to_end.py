@@ -74,6 +74,17 @@ class EndToEnd(unittest.TestCase):
             self.assertEqual([line["run"] for line in results], ["run", "match"])
             self.assertIn("encoder.head", (path / "out/model/braid-rerank-mini-en/README.md").read_text())
 
+    def test_depths_are_timed(self):
+        with tempfile.TemporaryDirectory() as folder:
+            write_encoder(pathlib.Path(folder) / "encoder")
+            command = [sys.executable, TOOL / "speed.py", "--layers", "0", "--layers", "0,2", "--encoder", f"{folder}/encoder"]
+            command += ["--out", folder, "--pairs", "3", "--tokens", "32", "--repeats", "2"]
+            outcome = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+            self.assertEqual(outcome.returncode, 0, outcome.stderr)
+            rows = [line.split("|") for line in outcome.stdout.splitlines() if line.startswith("| 0")]
+            self.assertEqual([row[1].strip() for row in rows], ["0", "0,2"])
+            self.assertTrue(all(0 <= float(row[3]) <= float(row[4]) for row in rows), outcome.stdout)
+
     def check_targets(self, path):
         for row in toy.lines(path):
             self.assertEqual(set(row["cross"]), set(row["cosine"]))
@@ -90,6 +101,8 @@ class EndToEnd(unittest.TestCase):
         self.assertEqual(manifest["reranker"]["recommended_blend"], blend["weight"])
         steps = [line for line in toy.lines(out / "runs" / run / "log.jsonl") if "validation" in line]
         self.assertEqual(steps[-1]["step"], 3)
+        in_full = json.loads((out / "runs" / run / "braid-rerank-mini-en-fp32/manifest.json").read_text())
+        self.assertEqual((in_full["reranker"]["recommended_blend"], in_full["reranker"]["probes"]), (blend["weight"], []))
         self.check_onnx(model, manifest)
 
     def check_onnx(self, model, manifest):
@@ -111,6 +124,58 @@ class EndToEnd(unittest.TestCase):
         (logits,) = session.run(["logits"], both)
         self.assertEqual(logits.shape, (2, 1))
         self.assertTrue(numpy.isfinite(logits).all())
+
+
+@unittest.skipIf(MISSING, f"not installed: {', '.join(MISSING)} (see eval/reranker/requirements.txt)")
+class SoftMatches(unittest.TestCase):
+    def test_a_word_of_the_passage_is_found_and_padding_is_not(self):
+        import torch
+
+        import match
+
+        states = torch.eye(6)[None, [1, 2, 0, 2, 3, 4]]
+        # [CLS] and one word, then [SEP]; the passage has that word, another, and what may be padding.
+        types = torch.tensor([[0, 0, 0, 1, 1, 1]])
+        mask = torch.ones(1, 6)
+        asked, found = match.roles(mask, types)
+        self.assertEqual(asked.tolist(), [[1, 1, 1, 0, 0, 0]])
+        features = match.token_features(states, 3, found)
+        self.assertEqual(tuple(features.shape), (1, 3, match.FEATURES))
+        best = features[0, :, 0]
+        self.assertAlmostEqual(best[1].item(), 1.0, places=3)
+        self.assertAlmostEqual(best[0].item(), 0.0, places=3)
+        mask[0, 3] = 0
+        _, found = match.roles(mask, types)
+        self.assertAlmostEqual(match.token_features(states, 3, found)[0, 1, 0].item(), 0.0, places=3)
+        nothing = match.token_features(states, 3, found * 0)
+        self.assertTrue(torch.isfinite(nothing).all())
+        self.assertEqual(nothing[0, 1, 0].item(), match.NO_MATCH)
+
+    def test_rare_pieces_weigh_more_and_special_ones_nothing(self):
+        import match
+
+        found = match.rarity({5: 90, 6: 1}, 100, 8, special=(0, 1)).tolist()
+        self.assertEqual(found[:2], [0.0, 0.0])
+        self.assertLess(found[5], found[6])
+        self.assertLess(found[6], found[7])
+
+    def test_a_query_is_scored_alike_in_any_company(self):
+        """The number of query tokens that are looked at is that of the longest query of the batch."""
+        import torch
+
+        import network
+
+        torch.manual_seed(3)
+        config = {**CONFIG, "vocab_size": 40, "head": "match", "dropout": 0.0}
+        model = network.CrossEncoder(config).eval()
+        ids = torch.randint(4, 40, (2, 12))
+        types, mask = torch.zeros(2, 12, dtype=torch.long), torch.ones(2, 12, dtype=torch.long)
+        types[0, 4:], types[1, 8:] = 1, 1
+        mask[0, 10:], types[0, 10:] = 0, 0
+        with torch.no_grad():
+            together = model(ids, mask, types)[0].item()
+            alone = model(ids[:1, :10], mask[:1, :10], types[:1, :10])[0].item()
+        self.assertAlmostEqual(together, alone, places=5)
 
 
 if __name__ == "__main__":

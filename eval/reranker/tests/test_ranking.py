@@ -71,6 +71,14 @@ class Blend(unittest.TestCase):
         chosen = blend.choose(blend.measure(bad, set(), self.SETTINGS), 0.005)
         self.assertEqual((chosen["weight"], chosen["ndcg"]), (0.0, 1.0))
 
+    def test_the_loss_falls_with_the_model_and_ignores_lists_without_an_answer(self):
+        good, bad = self.entry("a", [0, 1], [0.0, 9.0]), self.entry("a", [0, 1], [9.0, 0.0])
+        nothing = self.entry("a", [0, 0], [1.0, 2.0])
+        self.assertLess(blend.loss([good]), blend.loss([bad]))
+        self.assertAlmostEqual(blend.loss([good, nothing]), blend.loss([good]))
+        # Deviations of 1 and -1 a leg, 2 logits each: 4 logits apart before the model speaks.
+        self.assertAlmostEqual(blend.loss([self.entry("a", [0, 1], [0.0, 4.0])]), math.log(2))
+
     def test_no_source_may_be_hurt(self):
         helped = [self.entry(name, [0, 1, 0], [0.0, 9.0, 1.0]) for name in "ac"]
         hurt = [self.entry("b", [1, 0, 0], [0.0, 9.0, 1.0])]

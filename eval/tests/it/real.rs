@@ -45,7 +45,7 @@ fn data_folder() -> PathBuf {
 /// References: the same embedder with one vector a document, and BM25 with k1 1.2 and b 0.75.
 #[tokio::test]
 #[allow(clippy::print_stderr, reason = "a skipped test says so")]
-async fn technical_documentation_is_ranked_as_well_as_the_references() {
+async fn technical_documentation_is_ranked_as_well_as_the_references_and_re_ranking_helps() {
     let folder = data_folder().join("claude_docs");
     if !folder.is_dir() {
         eprintln!(
@@ -54,10 +54,8 @@ async fn technical_documentation_is_ranked_as_well_as_the_references() {
         );
         return;
     }
-    let world = world(LoadModels::Embedder).await;
-    let mut args = world.args(&folder);
-    args.stages.pop();
-    let report = world.run(&args).await;
+    let world = world(LoadModels::All).await;
+    let report = world.run(&world.args(&folder)).await;
     for (stage, reference) in [("lexical", 0.702), ("dense", 0.678), ("hybrid", 0.791)] {
         let measured = mean(&report, stage, "ndcg@10");
         assert!(
@@ -66,4 +64,6 @@ async fn technical_documentation_is_ranked_as_well_as_the_references() {
             report.table()
         );
     }
+    let gain = mean(&report, "rerank", "ndcg@10") - mean(&report, "hybrid", "ndcg@10");
+    assert!(gain >= -0.005, "re-ranking: {gain}\n{}", report.table());
 }

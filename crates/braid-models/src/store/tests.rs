@@ -104,7 +104,7 @@ fn damage_is_found_and_reported_with_the_command_that_mends_it() {
 fn a_bundled_model_is_mended_by_git() {
     assert_eq!(
         mend_command(DEFAULT_RERANKER, true),
-        "run `git checkout -- models/braid-rerank-first-en`"
+        "run `git checkout -- models/braid-rerank-mini-en`"
     );
     assert_eq!(
         mend_command("bge-small", true),

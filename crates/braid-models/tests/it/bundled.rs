@@ -41,7 +41,7 @@ fn what_the_models_are_is_known() {
     assert_eq!(counter.max_tokens(), 256);
     assert_eq!(counter.count("a red fox"), 3);
     assert_eq!(counter.count("antidisestablishmentarianism"), 8);
-    assert_eq!(RERANKER.recommended_blend(), 0.3);
+    assert_eq!(RERANKER.recommended_blend(), 0.25);
     assert_eq!(RERANKER.concurrency(), 2);
     assert!(
         EMBEDDER

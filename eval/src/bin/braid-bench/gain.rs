@@ -177,6 +177,8 @@ async fn open(settings: &Settings) -> Result<(Engine, Arc<dyn Reranker>)> {
     let reranker = plain.reranker().context("no re-ranker is configured")?;
     let reranker: Arc<dyn Reranker> = Arc::new(MemoReranker::new(Arc::clone(reranker)));
     plain.close().await;
+    // Two engines cannot have one data directory.
+    drop(plain);
     let options = OpenOptions {
         instead_of_models: Some(embedder),
         instead_of_reranker: Some(Arc::clone(&reranker)),
