@@ -4,6 +4,9 @@
 use crate::request::LegWeights;
 use crate::response::{StageScore, StageScores};
 
+/// What a leg said of a hit.
+type OfLeg = fn(&StageScores) -> Option<StageScore>;
+
 /// For each hit of a window its fused score by distances: the weighted mean over the legs of the
 /// leg's score, in standard deviations from its mean over the window (distribution-based score
 /// fusion; Bruch, Gai and Ingber, "An Analysis of Fusion Functions for Hybrid Retrieval", 2023,
@@ -14,7 +17,7 @@ use crate::response::{StageScore, StageScores};
 /// did not rank is as bad there as the worst that it did; a leg that ranked none of the window, or
 /// whose weight is 0, has no say.
 pub(crate) fn by_scores(hits: &[StageScores], weights: LegWeights) -> Vec<f64> {
-    let legs: [(f64, fn(&StageScores) -> Option<StageScore>); 2] = [
+    let legs: [(f64, OfLeg); 2] = [
         (weights.lexical, |scores| scores.lexical),
         (weights.dense, |scores| scores.dense),
     ];
