@@ -116,6 +116,8 @@ impl Set {
             variants.insert(variant, self.gain(&engine, &settings, variant).await?);
         }
         engine.close().await;
+        // The next one has the same data directory.
+        drop(engine);
         if let Some(in_full) = &cli.in_full {
             settings.retrieve.rerank_blend = Some(reranker.recommended_blend());
             settings.models.reranker = in_full.display().to_string();
@@ -177,7 +179,6 @@ async fn open(settings: &Settings) -> Result<(Engine, Arc<dyn Reranker>)> {
     let reranker = plain.reranker().context("no re-ranker is configured")?;
     let reranker: Arc<dyn Reranker> = Arc::new(MemoReranker::new(Arc::clone(reranker)));
     plain.close().await;
-    // Two engines cannot have one data directory.
     drop(plain);
     let options = OpenOptions {
         instead_of_models: Some(embedder),
