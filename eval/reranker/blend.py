@@ -20,7 +20,8 @@ from files import fail, read_lines, say, write_json
 # The form that Braid has.
 FORM = "z_scores"
 WEIGHTS = [step / 20 for step in range(21)]
-# Logits of the model that weigh as much as one standard deviation of the fused score.
+# Logits of the model that weigh as much as one standard deviation of the fused score, fitted on training
+# queries: training adds the fused score so, too.
 LOGITS = 2.0
 
 
@@ -31,9 +32,7 @@ def min_max(values):
 
 
 def z_score(values):
-    middle = metrics.mean(values)
-    spread = math.sqrt(metrics.mean((v - middle) ** 2 for v in values))
-    return [(v - middle) / spread if spread > lists.ROUNDING * abs(middle) else 0.0 for v in values]
+    return lists.scaled(values, lists.scale_of(values))
 
 
 def logits(values):
@@ -117,15 +116,15 @@ def brief(entries, held_out, settings):
     lines = measure(entries, held_out, settings, (FORM,))
     best = choose(lines, settings["tolerance"])
     alone = next(line for line in lines if line["weight"] == 1.0)
-    start = next(line for line in measure(entries, held_out, settings, ("ranks",)) if line["weight"] == 0.0)
+    fused_means = {name: metrics.mean(values) for name, values in by_source(entries, 0.0, "ranks").items()}
     return {
-        "fused": start["ndcg"],
+        "fused": macro(fused_means, held_out, settings["held_out_weight"]),
         "base": next(line for line in lines if line["weight"] == 0.0)["ndcg"],
         "alone": alone["ndcg"],
         "blended": best["ndcg"],
         "weight": best["weight"],
         "loss": loss(entries),
-        "sources": {n: [start["sources"][n], alone["sources"][n], best["sources"][n]] for n in best["sources"]},
+        "sources": {n: [fused_means[n], alone["sources"][n], best["sources"][n]] for n in best["sources"]},
     }
 
 

@@ -2,10 +2,8 @@
 
 import torch
 
+from blend import LOGITS
 from files import fail
-
-# Logits of one standard deviation of the fused score by legs, fitted on training queries.
-BASE_LOGITS = 2.0
 
 
 def grid(values, sizes, filling):
@@ -26,7 +24,7 @@ def listwise(scores, goals, bases, mask):
 
 def residual(scores, goals, bases, mask):
     """The same with the fused score added: what is left to say beside it."""
-    return listwise(scores + BASE_LOGITS * bases, goals, bases, mask)
+    return listwise(scores + LOGITS * bases, goals, bases, mask)
 
 
 def kl(scores, goals, bases, mask):

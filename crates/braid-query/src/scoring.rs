@@ -160,6 +160,7 @@ mod tests {
 
     use async_trait::async_trait;
     use braid_core::Fingerprint;
+    use braid_testkit::OverlapReranker;
     use tokio::sync::Semaphore;
 
     use super::*;
@@ -295,7 +296,7 @@ mod tests {
     #[tokio::test]
     async fn a_score_that_is_no_number_costs_that_passage_alone() {
         for odd in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-            let reranker = OddReranker(GatedReranker::new(9, 1), odd);
+            let reranker = OverlapReranker::new().with_odd("poison", odd);
             let mut passages = passages(12);
             passages[2] = "poison".to_owned();
             let scores = score_passages(&reranker, "q", &passages, None).await;
@@ -305,30 +306,6 @@ mod tests {
                 described(&scores),
                 "re-ranked 11 of 12: the model gave no finite score for 1"
             );
-        }
-    }
-
-    /// Gives `.1` for the passage that says `poison`.
-    #[derive(Debug)]
-    struct OddReranker(GatedReranker, f32);
-
-    #[async_trait]
-    impl Reranker for OddReranker {
-        fn fingerprint(&self) -> &Fingerprint {
-            self.0.fingerprint()
-        }
-
-        fn recommended_blend(&self) -> f64 {
-            self.0.recommended_blend()
-        }
-
-        fn concurrency(&self) -> usize {
-            self.0.concurrency()
-        }
-
-        async fn score(&self, _query: &str, passages: &[String]) -> Result<Vec<f32>> {
-            let score = |passage: &String| if passage == "poison" { self.1 } else { 0.5 };
-            Ok(passages.iter().map(score).collect())
         }
     }
 }

@@ -13,6 +13,8 @@ pub struct OverlapReranker {
     fingerprint: Fingerprint,
     blend: f64,
     concurrency: usize,
+    /// What a text with this word scores.
+    odd: Option<(&'static str, f32)>,
     calls: AtomicUsize,
     pairs: AtomicUsize,
 }
@@ -24,6 +26,7 @@ impl OverlapReranker {
             fingerprint: Fingerprint::new("overlap-reranker"),
             blend: 1.0,
             concurrency: 1,
+            odd: None,
             calls: AtomicUsize::new(0),
             pairs: AtomicUsize::new(0),
         }
@@ -40,6 +43,13 @@ impl OverlapReranker {
     #[must_use]
     pub fn with_concurrency(mut self, concurrency: usize) -> Self {
         self.concurrency = concurrency;
+        self
+    }
+
+    /// The same, but a passage that contains `word` scores `score`, such as NaN.
+    #[must_use]
+    pub fn with_odd(mut self, word: &'static str, score: f32) -> Self {
+        self.odd = Some((word, score));
         self
     }
 
@@ -80,7 +90,10 @@ impl Reranker for OverlapReranker {
         let query = words(query);
         Ok(passages
             .iter()
-            .map(|passage| overlap(&query, passage))
+            .map(|passage| match self.odd {
+                Some((word, score)) if passage.contains(word) => score,
+                Some(_) | None => overlap(&query, passage),
+            })
             .collect())
     }
 }
@@ -109,5 +122,8 @@ mod tests {
         assert_eq!(scores, [1.0, 0.0, 0.5]);
         assert_eq!(reranker.score("?", &passages).await.unwrap(), [0.0; 3]);
         assert_eq!((reranker.calls(), reranker.pairs_scored()), (2, 6));
+        let odd = OverlapReranker::new().with_odd("blue", f32::NAN);
+        let scores = odd.score("red fox", &passages).await.unwrap();
+        assert!(scores[0] == 1.0 && scores[1].is_nan() && scores[2] == 0.5);
     }
 }

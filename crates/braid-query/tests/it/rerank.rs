@@ -1,7 +1,6 @@
 //! Re-ranking within a retrieval.
 
-use async_trait::async_trait;
-use braid_core::{ErrorCode, Fingerprint, Ledger, Reranker, Result};
+use braid_core::{ErrorCode, Ledger};
 use braid_query::{
     LegWeights, RerankSummary, RetrieveRequest, RetrieveResponse, ScoreStage, StageScore,
     StageScores,
@@ -173,35 +172,6 @@ async fn a_failing_model_is_named_and_the_fused_order_stands() {
     );
 }
 
-/// Has no score for a text that says `odd`.
-#[derive(Debug)]
-struct Puzzled(OverlapReranker);
-
-#[async_trait]
-impl Reranker for Puzzled {
-    fn fingerprint(&self) -> &Fingerprint {
-        self.0.fingerprint()
-    }
-
-    fn recommended_blend(&self) -> f64 {
-        self.0.recommended_blend()
-    }
-
-    fn concurrency(&self) -> usize {
-        self.0.concurrency()
-    }
-
-    async fn score(&self, query: &str, passages: &[String]) -> Result<Vec<f32>> {
-        let mut scores = self.0.score(query, passages).await?;
-        for (score, passage) in scores.iter_mut().zip(passages) {
-            if passage.contains("odd") {
-                *score = f32::NAN;
-            }
-        }
-        Ok(scores)
-    }
-}
-
 #[tokio::test]
 async fn a_passage_without_a_score_costs_the_others_nothing() {
     let lines = "
@@ -210,7 +180,7 @@ async fn a_passage_without_a_score_costs_the_others_nothing() {
         d3: fox den z";
     let setup = Setup::new(lines)
         .await
-        .with_reranker(Puzzled(OverlapReranker::new()));
+        .with_reranker(OverlapReranker::new().with_odd("odd", f32::NAN));
     let response = setup.retrieve(reranked(&setup, "fox den")).await;
     assert_eq!(documents(&response), "d3 d2 d1");
     assert_eq!(response.rerank, Some(RerankSummary { scored: 2, of: 3 }));
