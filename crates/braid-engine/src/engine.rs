@@ -72,6 +72,7 @@ pub(crate) struct Inner {
     pub(crate) indexer: Indexer,
     pub(crate) retriever: Retriever,
     pub(crate) shutdown: Shutdown,
+    pool: Arc<CpuPool>,
     // Last, so that it is released after everything that uses the directory is gone.
     _lock: DirectoryLock,
 }
@@ -84,8 +85,8 @@ impl Engine {
     /// `DataDirLocked`, `UnsupportedVersion`, `ModelUnavailable`, `Corrupt`, each with what to do.
     pub async fn open(settings: &Settings, options: OpenOptions) -> Result<Self> {
         let directory = settings.storage.data_dir.clone();
-        let (lock, ledger) = open_storage(&directory, settings).await?;
         let pool = CpuPool::with_available_cores()?;
+        let (lock, ledger) = open_storage(&directory, settings, &pool).await?;
         let models = match options.instead_of_models {
             Some(embedder) => models::Models {
                 embedder,
@@ -116,7 +117,7 @@ impl Engine {
             indexes: Arc::clone(&indexes) as Arc<dyn IndexProvider>,
             embedder: Arc::clone(&models.embedder),
             reranker: models.reranker.clone(),
-            pool,
+            pool: Arc::clone(&pool),
             leg_timeout: wiring::leg_timeout(settings),
         });
         let inner = Inner {
@@ -128,6 +129,7 @@ impl Engine {
             indexer,
             retriever,
             shutdown,
+            pool,
             _lock: lock,
         };
         let engine = Self {
@@ -178,20 +180,23 @@ impl Engine {
         &self.inner.ledger
     }
 
-    /// Stops background work between two steps and waits for it. What was acknowledged and not yet
-    /// published is replayed at the next start.
+    /// Stops background work between two steps and waits for it, and for what nobody awaits any
+    /// more: once the last clone is dropped, the directory may be opened again. What was
+    /// acknowledged and not yet published is replayed at the next start.
     pub async fn close(&self) {
         self.inner.shutdown.finish().await;
+        self.inner.pool.finish().await;
     }
 }
 
 async fn open_storage(
     directory: &Path,
     settings: &Settings,
+    pool: &CpuPool,
 ) -> Result<(DirectoryLock, Arc<dyn Ledger>)> {
     let directory = directory.to_owned();
-    let options = wiring::ledger_options(settings);
-    let opened = tokio::task::spawn_blocking(move || {
+    let options = wiring::ledger_options(settings, pool);
+    let opened = pool.blocking().run(move || {
         let lock = DirectoryLock::acquire(&directory)?;
         let path = directory.join("ledger");
         let ledger: Arc<dyn Ledger> = Arc::new(LmdbLedger::open(&path, options)?);
@@ -206,7 +211,5 @@ async fn open_storage(
         }
         Ok((lock, ledger))
     });
-    opened
-        .await
-        .map_err(|error| braid_core::Error::internal("opener stopped").with_source(error))?
+    opened.await
 }

@@ -11,7 +11,7 @@ use braid_core::{
     VectorStore,
 };
 use braid_lexical::{LexicalOptions, TantivyIndex};
-use braid_runtime::CpuPool;
+use braid_runtime::{Blocking, CpuPool};
 use braid_vector::{EmbeddedVectors, VectorOptions};
 use tokio::sync::Mutex;
 
@@ -64,6 +64,10 @@ impl EmbeddedIndexes {
         }
     }
 
+    fn blocking(&self) -> &Blocking {
+        self.pool.blocking()
+    }
+
     /// What `root` stands in.
     fn data_directory(&self) -> PathBuf {
         self.root.parent().unwrap_or(&self.root).to_owned()
@@ -112,7 +116,7 @@ impl IndexProvider for EmbeddedIndexes {
             ..self.options.lexical
         };
         let (pool, root) = (Arc::clone(&self.pool), self.data_directory());
-        let opened = blocking(move || {
+        let opened = self.blocking().run(move || {
             let index = TantivyIndex::open(&directory, options, pool)?;
             sync_directories(&directory, &root)?;
             Ok(index)
@@ -135,7 +139,7 @@ impl IndexProvider for EmbeddedIndexes {
             ..self.options.vector.clone()
         };
         let (pool, root) = (Arc::clone(&self.pool), self.data_directory());
-        let opened = blocking(move || {
+        let opened = self.blocking().run(move || {
             let store = EmbeddedVectors::open(&directory, options, pool)?;
             sync_directories(&directory, &root)?;
             Ok(store)
@@ -152,11 +156,16 @@ impl IndexProvider for EmbeddedIndexes {
         open.vector.remove(&key);
         open.removals += 1;
         let (directory, removed) = (self.directory(key), self.removed_directory(open.removals));
-        let moved = blocking(move || move_away(&directory, removed)).await?;
+        let moving = self.blocking().run(move || move_away(&directory, removed));
+        let moved = moving.await?;
         // Every query opens its indexes under this lock: deleting large files must not hold it.
         drop(open);
         match moved {
-            Some(removed) => blocking(move || remove_directory(&removed)).await,
+            Some(removed) => {
+                self.blocking()
+                    .run(move || remove_directory(&removed))
+                    .await
+            }
             None => Ok(()),
         }
     }
@@ -164,7 +173,8 @@ impl IndexProvider for EmbeddedIndexes {
     async fn retain(&self, keep: &[IndexKey]) -> Result<()> {
         let names: Vec<String> = keep.iter().map(|key| directory_name(*key)).collect();
         let root = self.root.clone();
-        blocking(move || retain_directories(&root, &names)).await
+        let retaining = move || retain_directories(&root, &names);
+        self.blocking().run(retaining).await
     }
 }
 
@@ -228,15 +238,6 @@ fn unusable(path: &Path, error: std::io::Error) -> Error {
         format!("cannot use {}: {error}", path.display()),
     )
     .with_source(error)
-}
-
-/// Runs file-system work off the async threads.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| Error::internal("index opener stopped").with_source(error))?
 }
 
 #[cfg(test)]

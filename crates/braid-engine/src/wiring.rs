@@ -13,6 +13,7 @@ use braid_query::{
     CandidateDepths, ContextExpansion, ContextOptions, FusionOptions, LegWeights, Mode,
     RerankOptions, RetrieveRequest,
 };
+use braid_runtime::CpuPool;
 use braid_vector::VectorOptions;
 
 use crate::provider::IndexOptions;
@@ -78,9 +79,10 @@ pub(crate) fn collection_settings(settings: &Settings) -> CollectionSettings {
     }
 }
 
-pub(crate) fn ledger_options(settings: &Settings) -> LedgerOptions {
+pub(crate) fn ledger_options(settings: &Settings, pool: &CpuPool) -> LedgerOptions {
     LedgerOptions {
         map_size: map_size(settings),
+        blocking: pool.blocking().clone(),
         ..LedgerOptions::default()
     }
 }

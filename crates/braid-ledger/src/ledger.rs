@@ -11,8 +11,8 @@ use braid_core::ports::{
 };
 use braid_core::{
     Collection, CollectionId, CollectionName, ContentHash, Document, DocumentId, DocumentSummary,
-    Embedding, Error, Filter, Fingerprint, JobId, Ledger, LedgerPin, NewCollection, Operation,
-    Result, Sequence, Slot, SlotSet,
+    Embedding, Filter, Fingerprint, JobId, Ledger, LedgerPin, NewCollection, Operation, Result,
+    Sequence, Slot, SlotSet,
 };
 use heed::RwTxn;
 
@@ -33,14 +33,6 @@ impl std::fmt::Debug for LmdbLedger {
             .field("path", &self.store.env.path())
             .finish_non_exhaustive()
     }
-}
-
-/// Runs blocking work on a thread for it.
-pub(crate) async fn run_blocking<R: Send + 'static>(
-    work: impl FnOnce() -> Result<R> + Send + 'static,
-) -> Result<R> {
-    let joined = tokio::task::spawn_blocking(work).await;
-    joined.map_err(|error| Error::internal("ledger work panicked").with_source(error))?
 }
 
 impl LmdbLedger {
@@ -66,7 +58,8 @@ impl LmdbLedger {
         work: impl FnOnce(&Arc<Store>) -> Result<R> + Send + 'static,
     ) -> Result<R> {
         let store = Arc::clone(&self.store);
-        run_blocking(move || work(&store)).await
+        let blocking = store.blocking().clone();
+        blocking.run(move || work(&store)).await
     }
 
     async fn write<R: Send + 'static>(

@@ -18,7 +18,6 @@ use crate::documents::Reading;
 use crate::error::{corrupt, storage};
 use crate::filters::FilterReader;
 use crate::keys;
-use crate::ledger::run_blocking;
 use crate::pins::PinGuard;
 use crate::rows::{ChunkHeader, metadata};
 use crate::store::Store;
@@ -68,7 +67,7 @@ impl LmdbPin {
         read: impl FnOnce(&Pinned, &Reading<'_>) -> Result<R> + Send + 'static,
     ) -> Result<R> {
         let pinned = Arc::clone(&self.0);
-        run_blocking(move || {
+        let work = move || {
             let txn = pinned.txn.lock();
             let reading = Reading {
                 tables: &pinned.store.tables,
@@ -76,8 +75,8 @@ impl LmdbPin {
                 id: pinned.collection.id,
             };
             read(&pinned, &reading)
-        })
-        .await
+        };
+        self.0.store.blocking().run(work).await
     }
 }
 

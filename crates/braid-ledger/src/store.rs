@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use braid_core::{CollectionId, Error, Result, SlotSet};
+use braid_runtime::Blocking;
 use heed::{Env, EnvOpenOptions, RoTxn, RwTxn, WithoutTls};
 use parking_lot::Mutex;
 
@@ -29,6 +30,8 @@ pub struct LedgerOptions {
     pub max_readers: u32,
     /// The first slot of a new collection: 0, except to test what happens when slots run out.
     pub first_slot: u32,
+    /// Runs the work; whoever has a clone can wait until none of it uses the files any more.
+    pub blocking: Blocking,
     /// The clock: Unix milliseconds.
     pub now_ms: Arc<dyn Fn() -> i64 + Send + Sync>,
 }
@@ -39,6 +42,7 @@ impl Default for LedgerOptions {
             map_size: 16 << 30,
             max_readers: 1024,
             first_slot: 0,
+            blocking: Blocking::new(),
             now_ms: Arc::new(system_now_ms),
         }
     }
@@ -111,6 +115,11 @@ impl Store {
         let written = write(&mut txn)?;
         txn.commit().map_err(storage)?;
         Ok(written)
+    }
+
+    /// Runs the work of a call.
+    pub(crate) fn blocking(&self) -> &Blocking {
+        &self.options.blocking
     }
 
     /// The time, Unix milliseconds.

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use braid_core::{
     Error, IndexBatch, Language, LexicalEntry, LexicalIndex, LexicalView, Result, Sequence, SlotSet,
 };
-use braid_runtime::CpuPool;
+use braid_runtime::{Blocking, CpuPool};
 use braid_text::Analyzer;
 use parking_lot::Mutex;
 use tantivy::directory::{Directory, MmapDirectory};
@@ -137,7 +137,8 @@ impl TantivyIndex {
     /// What stopped a merge. The index is sound all the same.
     pub async fn close_writer(&self) -> Result<()> {
         let inner = Arc::clone(&self.inner);
-        blocking(move || inner.writing.lock().writer.close()).await
+        let close = move || inner.writing.lock().writer.close();
+        self.blocking().run(close).await
     }
 
     /// Whether the writer is open.
@@ -151,7 +152,7 @@ impl TantivyIndex {
     /// As [`TantivyIndex::open`].
     pub async fn damaged_files(&self) -> Result<Vec<String>> {
         let inner = Arc::clone(&self.inner);
-        blocking(move || {
+        let check = move || {
             let damaged = inner
                 .reader
                 .searcher()
@@ -164,8 +165,8 @@ impl TantivyIndex {
                 .collect();
             names.sort_unstable();
             Ok(names)
-        })
-        .await
+        };
+        self.blocking().run(check).await
     }
 }
 
@@ -175,7 +176,7 @@ impl LexicalIndex for TantivyIndex {
     /// A batch that has begun is carried through, whoever waits for it.
     async fn apply(&self, batch: IndexBatch<LexicalEntry>) -> Result<()> {
         let inner = Arc::clone(&self.inner);
-        blocking(move || inner.apply(&batch)).await?;
+        self.blocking().run(move || inner.apply(&batch)).await?;
         self.close_when_idle();
         Ok(())
     }
@@ -186,7 +187,7 @@ impl LexicalIndex for TantivyIndex {
 
     async fn slots(&self) -> Result<SlotSet> {
         let searcher = self.inner.reader.searcher();
-        blocking(move || slots(&searcher)).await
+        self.blocking().run(move || slots(&searcher)).await
     }
 
     async fn pin(&self) -> Result<Arc<dyn LexicalView>> {
@@ -198,6 +199,10 @@ impl LexicalIndex for TantivyIndex {
 }
 
 impl TantivyIndex {
+    fn blocking(&self) -> &Blocking {
+        self.inner.reading.pool.blocking()
+    }
+
     /// Sees to it that one task waits for the writer to idle.
     fn close_when_idle(&self) {
         if self.inner.closes_when_idle.swap(true, Ordering::AcqRel) {
@@ -205,11 +210,12 @@ impl TantivyIndex {
         }
         let weak = Arc::downgrade(&self.inner);
         let idle = self.inner.writer_idle;
+        let blocking = self.blocking().clone();
         tokio::spawn(async move {
             loop {
                 tokio::time::sleep(idle).await;
                 let Some(inner) = weak.upgrade() else { return };
-                let closed = blocking(move || Ok(inner.close_if_idle())).await;
+                let closed = blocking.run(move || Ok(inner.close_if_idle())).await;
                 if closed.unwrap_or(true) {
                     return;
                 }
@@ -299,13 +305,4 @@ fn highest_slot(searcher: &Searcher) -> Result<Option<u32>> {
         highest = highest.max(Some(u32::try_from(bound).unwrap_or(u32::MAX)));
     }
     Ok(highest)
-}
-
-/// Runs blocking work off the async threads.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| {
-        Error::internal("a task of the lexical index did not finish").with_source(error)
-    })?
 }

@@ -2,12 +2,14 @@
 //! metrics set-up.
 //!
 //! Async threads must not block (for more than about half a millisecond): searches, chunking and
-//! hashing run on a [`CpuPool`]; file and ledger I/O runs in `tokio::task::spawn_blocking`.
+//! hashing run on a [`CpuPool`]; file and ledger I/O runs as [`Blocking`] work.
 //! This crate knows nothing of documents or indexes. Start at [`pool`].
 
+pub mod blocking;
 pub mod pool;
 pub mod shutdown;
 pub mod telemetry;
 
+pub use blocking::Blocking;
 pub use pool::CpuPool;
 pub use shutdown::Shutdown;

@@ -7,10 +7,13 @@ use std::sync::Arc;
 use braid_core::{Error, ErrorCode, Result};
 use tokio::sync::oneshot;
 
+use crate::blocking::Blocking;
+
 /// Threads for CPU-bound work. The pool's queue is bounded by its callers: every request holds an
 /// admission permit and awaits what it queued.
 pub struct CpuPool {
     pool: rayon::ThreadPool,
+    blocking: Blocking,
 }
 
 impl CpuPool {
@@ -24,7 +27,10 @@ impl CpuPool {
             .thread_name(|index| format!("braid-cpu-{index}"))
             .build()
             .map_err(|error| Error::internal("cannot start the CPU pool").with_source(error))?;
-        Ok(Arc::new(Self { pool }))
+        Ok(Arc::new(Self {
+            pool,
+            blocking: Blocking::new(),
+        }))
     }
 
     /// A pool of as many threads as the machine has cores.
@@ -48,12 +54,15 @@ impl CpuPool {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T> {
         let (sender, receiver) = oneshot::channel();
+        let token = self.blocking.token();
         self.pool.spawn(move || {
-            if sender.is_closed() {
-                return;
+            if !sender.is_closed() {
+                // The receiver may be gone by now: then nobody wants the result.
+                let _ = sender.send(catch_unwind(AssertUnwindSafe(work)));
+            } else {
+                drop(work);
             }
-            // The receiver may be gone by now: then nobody wants the result.
-            let _ = sender.send(catch_unwind(AssertUnwindSafe(work)));
+            drop(token);
         });
         match receiver.await {
             Ok(Ok(value)) => Ok(value),
@@ -66,6 +75,17 @@ impl CpuPool {
                 "the CPU pool has stopped",
             )),
         }
+    }
+
+    /// Threads for work that blocks on files, beside the pool's own.
+    pub fn blocking(&self) -> &Blocking {
+        &self.blocking
+    }
+
+    /// Waits until nothing runs any more, here and on [`CpuPool::blocking`] threads: not even work
+    /// that nobody awaits.
+    pub async fn finish(&self) {
+        self.blocking.finish().await;
     }
 
     /// Number of threads.
@@ -129,7 +149,7 @@ mod tests {
         }
         release.send(()).unwrap();
         assert!(blocker.await.unwrap().unwrap());
-        pool.run(|| ()).await.unwrap();
+        pool.finish().await;
         assert!(ran.try_recv().is_err(), "abandoned work must not run");
     }
 }

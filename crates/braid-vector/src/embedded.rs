@@ -25,9 +25,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use braid_core::{
-    Error, IndexBatch, Result, Sequence, SlotSet, VectorEntry, VectorStore, VectorView,
-};
+use braid_core::{IndexBatch, Result, Sequence, SlotSet, VectorEntry, VectorStore, VectorView};
 use braid_runtime::CpuPool;
 
 pub use options::VectorOptions;
@@ -69,11 +67,8 @@ impl EmbeddedVectors {
     ) -> Result<T> {
         let storage = Arc::clone(&self.storage);
         let options = self.options.clone();
-        tokio::task::spawn_blocking(move || work(&storage, &options))
-            .await
-            .map_err(|stopped| {
-                Error::internal("the vector store's work stopped").with_source(stopped)
-            })?
+        let blocking = self.pool.blocking();
+        blocking.run(move || work(&storage, &options)).await
     }
 }
 

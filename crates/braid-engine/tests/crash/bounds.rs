@@ -9,7 +9,7 @@ use braid_engine::{Breakpoints, Engine, OpenOptions};
 use crate::check::{check_stores, listing, retrieve};
 use crate::process::{Role, Task, tell};
 use crate::script::{Step, Version, write, writes};
-use crate::world::{self, Life, Model, scratch, settings};
+use crate::world::{self, Life, Model, name, scratch, settings};
 
 /// Says what comes of opening a directory.
 async fn try_open(directory: &Path) -> braid_core::Result<Engine> {
@@ -44,6 +44,32 @@ fn a_second_process_is_refused_and_told_the_owners_pid() {
         life.close().await;
     });
     assert_eq!(second.run(None).lines, ["opened"], "once the first is gone");
+}
+
+/// A caller that loses interest leaves work behind, which has the ledger and the indexes open.
+#[test]
+fn a_closed_directory_is_opened_again_at_once_whatever_was_abandoned() {
+    let scratch = scratch();
+    world::run(async {
+        for round in 0..20 {
+            let life = Life::open(scratch.path(), Breakpoints::default()).await;
+            let step = writes(round, 8).swap_remove(0);
+            begin(write(&life, 0, &step)).await;
+            begin(life.engine.ledger().pin(&name())).await;
+            begin(retrieve(&life, Mode::Hybrid, "otter")).await;
+            life.close().await;
+        }
+    });
+}
+
+/// Polls `work` until it waits for something, then drops it.
+async fn begin(work: impl Future) {
+    let mut work = std::pin::pin!(work);
+    std::future::poll_fn(|context| {
+        let _ = work.as_mut().poll(context);
+        std::task::Poll::Ready(())
+    })
+    .await;
 }
 
 #[test]
