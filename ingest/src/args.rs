@@ -2,33 +2,38 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use braid_core::{CollectionName, Error, Metadata, Result};
+use braid_engine::file::isolated::Parser;
 use braid_engine::source::{SourceFormat, SourceOptions, parse_metadata};
 
-/// Ingest files, folders, JSONL or BEIR corpora.
+/// Ingest files, folders, tables, JSONL or BEIR corpora.
 ///
 /// Documents are durable as they are read; the command ends when they are retrievable. Running it
 /// again embeds and writes only what changed. Exit status: 0 done, 1 failed, 2 wrong usage, 3 some
 /// documents failed (each is listed with its reason).
 #[derive(Clone, Debug, clap::Args)]
 pub struct IngestArgs {
-    /// Folders (Markdown, text, HTML; hidden and .gitignore'd files are skipped), files, .jsonl
-    /// files or BEIR folders
+    /// Folders (Markdown, text, HTML, PDF, Word, EPUB, source code; hidden and .gitignore'd files are skipped), files,
+    /// .jsonl, .csv and .tsv files, or BEIR folders
     #[arg(required = true)]
     pub paths: Vec<PathBuf>,
     /// Collection to write; made with the configured settings if there is none
     #[arg(long, short, default_value = "default")]
     pub collection: CollectionName,
-    /// How paths are read: auto, files, jsonl or beir
+    /// How paths are read: auto, files, jsonl, csv or beir
     #[arg(long, default_value_t)]
     pub format: SourceFormat,
-    /// JSONL field that holds the id [default: _id or id]
+    /// JSONL field or column that holds the id [default: _id or id]
     #[arg(long, value_name = "F")]
     pub id_field: Option<String>,
-    /// JSONL field that holds the text [default: text]
+    /// JSONL field or column that holds the text [default: text; of a table without it, all columns]
     #[arg(long, value_name = "F")]
     pub text_field: Option<String>,
+    /// Rows of a table that make one document
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub rows_per_document: u16,
     /// Metadata added to every document, repeatable: KEY=VALUE
     #[arg(long = "metadata", value_name = "K=V")]
     pub metadata: Vec<String>,
@@ -48,7 +53,7 @@ pub(crate) struct Sources {
 }
 
 impl IngestArgs {
-    pub(crate) fn sources(&self) -> Result<Sources> {
+    pub(crate) fn sources(&self, parser: Option<Parser>) -> Result<Sources> {
         let mut fields = BTreeMap::new();
         for argument in &self.metadata {
             let (key, value) = parse_metadata(argument)?;
@@ -56,10 +61,17 @@ impl IngestArgs {
                 return Err(Error::invalid(format!("--metadata {key} is given twice")));
             }
         }
+        if self.rows_per_document > 1 && self.id_field.is_some() {
+            return Err(Error::invalid(
+                "--id-field names the id of one row: leave it out, or --rows-per-document",
+            ));
+        }
         let options = SourceOptions {
             format: self.format,
             id_field: self.id_field.clone(),
             text_field: self.text_field.clone(),
+            rows_per_document: usize::from(self.rows_per_document),
+            parser: parser.map(Arc::new),
             metadata: Metadata::new(fields)?,
         };
         Ok(Sources {

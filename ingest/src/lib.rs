@@ -17,6 +17,7 @@ pub use report::IngestReport;
 
 use braid_core::Result;
 use braid_engine::Engine;
+use braid_engine::file::isolated::Parser;
 
 /// Where documents go.
 #[derive(Debug)]
@@ -29,10 +30,16 @@ pub enum Target {
 
 /// Ingests what `args` names.
 ///
+/// `parser` reads files that are not text; without one they are reported as failed.
+///
 /// # Errors
 /// For what stops the whole ingestion; a document that fails is in the report instead.
-pub async fn run(args: &IngestArgs, target: Target) -> Result<IngestReport> {
-    let sources = args.sources()?;
+pub async fn run(
+    args: &IngestArgs,
+    parser: Option<Parser>,
+    target: Target,
+) -> Result<IngestReport> {
+    let sources = args.sources(parser)?;
     match target {
         Target::Local(engine) => local::ingest(args, &sources, engine).await,
         Target::Server(remote) => server::ingest(args, &sources, remote).await,

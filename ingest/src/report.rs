@@ -53,8 +53,8 @@ impl IngestReport {
         )];
         if self.seen() == 0 {
             lines.push(
-                "no documents found: folders are searched for Markdown, text and HTML files that \
-                 are not hidden"
+                "no documents found: folders are searched for Markdown, text, HTML, PDF, Word, EPUB \
+                 and source files that are not hidden"
                     .to_owned(),
             );
         } else if self.added + self.replaced + self.deleted == 0 {

@@ -22,15 +22,74 @@ pub enum Format {
     Markdown,
     /// HTML: the main content, headings kept.
     Html,
+    /// Source code, cut along its syntax; definitions give the heading path.
+    Code(CodeLanguage),
+}
+
+/// A programming language whose syntax is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum CodeLanguage {
+    /// C, headers included.
+    C,
+    /// Go.
+    Go,
+    /// Java.
+    Java,
+    /// JavaScript, JSX included.
+    JavaScript,
+    /// Python.
+    Python,
+    /// Rust.
+    Rust,
+    /// TypeScript with JSX.
+    Tsx,
+    /// TypeScript.
+    TypeScript,
+}
+
+impl CodeLanguage {
+    /// Every language, by name.
+    pub const ALL: [Self; 8] = [
+        Self::C,
+        Self::Go,
+        Self::Java,
+        Self::JavaScript,
+        Self::Python,
+        Self::Rust,
+        Self::Tsx,
+        Self::TypeScript,
+    ];
+
+    /// The language's name in the API, CLI and ledger.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::C => "c",
+            Self::Go => "go",
+            Self::Java => "java",
+            Self::JavaScript => "javascript",
+            Self::Python => "python",
+            Self::Rust => "rust",
+            Self::Tsx => "tsx",
+            Self::TypeScript => "typescript",
+        }
+    }
 }
 
 impl Format {
+    /// Every format, in the order in which they are named to people.
+    pub fn all() -> impl Iterator<Item = Self> {
+        [Self::Text, Self::Markdown, Self::Html]
+            .into_iter()
+            .chain(CodeLanguage::ALL.map(Self::Code))
+    }
+
     /// The format's name in the API, CLI and ledger.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Text => "text",
             Self::Markdown => "markdown",
             Self::Html => "html",
+            Self::Code(language) => language.as_str(),
         }
     }
 }
@@ -45,14 +104,14 @@ impl FromStr for Format {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        match name {
-            "text" => Ok(Self::Text),
-            "markdown" => Ok(Self::Markdown),
-            "html" => Ok(Self::Html),
-            other => Err(Error::invalid(format!(
-                "unknown format {other:?}: use text, markdown or html"
-            ))),
-        }
+        let named = Self::all().find(|format| format.as_str() == name);
+        named.ok_or_else(|| {
+            let names: Vec<&str> = Self::all().map(Self::as_str).collect();
+            Error::invalid(format!(
+                "unknown format {name:?}: use one of {}",
+                names.join(", ")
+            ))
+        })
     }
 }
 

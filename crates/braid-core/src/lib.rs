@@ -25,7 +25,8 @@ pub use collection::{
     PipelineFingerprint,
 };
 pub use document::{
-    Document, DocumentStatus, DocumentSummary, Format, Metadata, MetadataValue, NewDocument,
+    CodeLanguage, Document, DocumentStatus, DocumentSummary, Format, Metadata, MetadataValue,
+    NewDocument,
 };
 pub use error::{Error, ErrorCode, FieldError, Result};
 pub use filter::{Condition, Filter, Predicate, Range};

@@ -22,7 +22,7 @@ pub use braid_indexing::{
 };
 pub use braid_models as model_files;
 pub use braid_query as query;
-pub use braid_readers::source;
+pub use braid_readers::{file, source};
 pub use collections::CollectionInfo;
 pub use engine::{Engine, LoadModels, OpenOptions, Readiness};
 pub use load::{LoadReport, Loader, SourceStep, read_ahead};

@@ -84,6 +84,19 @@ pub(crate) enum FormatRow {
     Text,
     Markdown,
     Html,
+    Code(CodeRow),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum CodeRow {
+    C,
+    Go,
+    Java,
+    JavaScript,
+    Python,
+    Rust,
+    Tsx,
+    TypeScript,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,12 +1,14 @@
 //! Where documents come from: file formats and document sources.
 //!
-//! [`FormatReader`] turns a document's raw form (plain text, Markdown, HTML) into extracted text that
-//! keeps its structure; it is pure and never panics on bad input. [`source`] walks folders and reads
-//! JSONL and BEIR corpora as a stream of documents, one in memory at a time; what cannot be read is
+//! [`FormatReader`] turns a document's raw form (plain text, Markdown, HTML, source code) into extracted
+//! text that keeps its structure; it is pure and never panics on bad input. [`file`] makes text of files
+//! that are none (PDF, Word, EPUB), each in a process of its own. [`source`] walks folders and reads
+//! tables, JSONL and BEIR corpora as a stream of documents, one in memory at a time; what cannot be read is
 //! reported and the rest goes on. Nothing here chunks, embeds or stores.
 //!
 //! Start at [`source::open`] for ingestion and at [`FormatReader`] for one document.
 
+pub mod file;
 mod html;
 mod markdown;
 mod reader;

@@ -5,8 +5,8 @@ use braid_core::{ExtractedText, Format, Markup, Reader, Result};
 
 use crate::{html, markdown};
 
-/// Reads every [`Format`]. Plain text and Markdown are kept as they are, front matter apart; of HTML
-/// the main content is kept, as Markdown.
+/// Reads every [`Format`]. Plain text, Markdown and source code are kept as they are, front matter
+/// apart; of HTML the main content is kept, as Markdown.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FormatReader;
 
@@ -25,6 +25,11 @@ impl Reader for FormatReader {
             },
             Format::Markdown => markdown::extract(raw),
             Format::Html => html::extract(raw)?,
+            Format::Code(language) => ExtractedText {
+                text: raw.to_owned(),
+                markup: Markup::Code(language),
+                title: None,
+            },
         };
         extracted.title = extracted.title.and_then(|title| tidy_title(&title));
         Ok(extracted)
@@ -32,7 +37,7 @@ impl Reader for FormatReader {
 }
 
 /// One line within the limit for titles; `None` for an empty one.
-fn tidy_title(title: &str) -> Option<String> {
+pub(crate) fn tidy_title(title: &str) -> Option<String> {
     let words: Vec<&str> = title.split_whitespace().collect();
     let line = words.join(" ");
     let end = line.floor_char_boundary(MAX_TITLE_BYTES);

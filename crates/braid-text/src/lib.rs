@@ -1,8 +1,8 @@
 //! Text: what is done to it before anything is indexed or embedded.
 //!
 //! [`analysis`] makes the terms that the lexical leg indexes and searches; [`chunking`] cuts
-//! extracted text into chunks along its structure, by the embedder's tokens; [`hashing`] names
-//! content. All of it is pure and deterministic: the same input gives the same output on every
+//! extracted text into chunks along its structure, by the embedder's tokens; [`markdown`] and [`code`]
+//! find that structure; [`hashing`] names content. All of it is pure and deterministic: the same input gives the same output on every
 //! machine, and whatever could change an output is in a fingerprint.
 //!
 //! No I/O, no engine, no model: tokens are counted through braid-core's
@@ -10,6 +10,7 @@
 
 pub mod analysis;
 pub mod chunking;
+pub mod code;
 pub mod hashing;
 pub mod markdown;
 

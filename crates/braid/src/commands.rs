@@ -3,6 +3,7 @@
 pub(crate) mod collection;
 pub(crate) mod document;
 pub(crate) mod models;
+pub(crate) mod parse_file;
 pub(crate) mod retrieve;
 pub(crate) mod serve;
 pub(crate) mod verify;

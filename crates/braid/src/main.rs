@@ -23,6 +23,9 @@ use crate::output::Exit;
 use crate::signals::Signals;
 
 fn main() -> anyhow::Result<ExitCode> {
+    if let Some(exit) = commands::parse_file::run() {
+        return exit;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return Ok(output::usage(&error).into()),
@@ -60,17 +63,20 @@ async fn run(cli: Cli) -> Result<Exit> {
 
 async fn ingest(settings: &Settings, command: IngestCommand) -> Result<Exit> {
     let args = &command.ingest;
+    let parser = commands::parse_file::parser()?;
     let Some(url) = &command.server else {
         let directory = Directory::Made(LoadModels::Embedder);
         return with_engine(settings, directory, async |engine| {
-            let report = braid_ingest::run(args, Target::Local(engine.clone())).await?;
+            let report =
+                braid_ingest::run(args, Some(parser.clone()), Target::Local(engine.clone()))
+                    .await?;
             print_ingested(&report, args.json)
         })
         .await;
     };
     let signals = Signals::watch()?;
     tokio::select! {
-        report = braid_ingest::run(args, Target::Server(Remote::new(url)?)) => {
+        report = braid_ingest::run(args, Some(parser), Target::Server(Remote::new(url)?)) => {
             print_ingested(&report?, args.json)
         }
         stop = signals.stop() => {

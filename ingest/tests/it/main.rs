@@ -50,12 +50,13 @@ async fn ingest(engine: &Engine, path: &std::path::Path) -> IngestReport {
         format: braid_engine::source::SourceFormat::Auto,
         id_field: None,
         text_field: None,
+        rows_per_document: 1,
         metadata: Vec::new(),
         sync: false,
         json: false,
     };
     let target = Target::Local(engine.clone());
-    braid_ingest::run(&args, target).await.unwrap()
+    braid_ingest::run(&args, None, target).await.unwrap()
 }
 
 #[tokio::test]

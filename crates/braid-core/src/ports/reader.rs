@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::document::Format;
+use crate::document::{CodeLanguage, Format};
 use crate::error::Result;
 
 /// How extracted text marks its structure.
@@ -12,6 +12,8 @@ pub enum Markup {
     Plain,
     /// CommonMark.
     Markdown,
+    /// The syntax of a programming language.
+    Code(CodeLanguage),
 }
 
 /// What a reader made of a document.

@@ -3,13 +3,15 @@
 use braid_core::operation::{CollectionStats, OperationKind};
 use braid_core::ports::StoredResponse;
 use braid_core::{
-    ChunkingSettings, Collection, CollectionId, CollectionName, CollectionSettings, ContentHash,
-    DocumentId, DocumentStatus, DocumentSummary, Error, Fingerprint, Format, Generation, Metadata,
-    MetadataValue, NewCollection, Operation, PipelineFingerprint, Result, Sequence,
+    ChunkingSettings, CodeLanguage, Collection, CollectionId, CollectionName, CollectionSettings,
+    ContentHash, DocumentId, DocumentStatus, DocumentSummary, Error, Fingerprint, Format,
+    Generation, Metadata, MetadataValue, NewCollection, Operation, PipelineFingerprint, Result,
+    Sequence,
 };
 
 use super::{
-    CollectionRow, CountersRow, FormatRow, OperationRow, ResponseRow, ValueRow, VersionRow, slots,
+    CodeRow, CollectionRow, CountersRow, FormatRow, OperationRow, ResponseRow, ValueRow,
+    VersionRow, slots,
 };
 use crate::error::corrupt;
 
@@ -101,6 +103,7 @@ impl From<Format> for FormatRow {
             Format::Text => Self::Text,
             Format::Markdown => Self::Markdown,
             Format::Html => Self::Html,
+            Format::Code(language) => Self::Code(language.into()),
         }
     }
 }
@@ -111,6 +114,37 @@ impl From<FormatRow> for Format {
             FormatRow::Text => Self::Text,
             FormatRow::Markdown => Self::Markdown,
             FormatRow::Html => Self::Html,
+            FormatRow::Code(row) => Self::Code(row.into()),
+        }
+    }
+}
+
+impl From<CodeLanguage> for CodeRow {
+    fn from(language: CodeLanguage) -> Self {
+        match language {
+            CodeLanguage::C => Self::C,
+            CodeLanguage::Go => Self::Go,
+            CodeLanguage::Java => Self::Java,
+            CodeLanguage::JavaScript => Self::JavaScript,
+            CodeLanguage::Python => Self::Python,
+            CodeLanguage::Rust => Self::Rust,
+            CodeLanguage::Tsx => Self::Tsx,
+            CodeLanguage::TypeScript => Self::TypeScript,
+        }
+    }
+}
+
+impl From<CodeRow> for CodeLanguage {
+    fn from(row: CodeRow) -> Self {
+        match row {
+            CodeRow::C => Self::C,
+            CodeRow::Go => Self::Go,
+            CodeRow::Java => Self::Java,
+            CodeRow::JavaScript => Self::JavaScript,
+            CodeRow::Python => Self::Python,
+            CodeRow::Rust => Self::Rust,
+            CodeRow::Tsx => Self::Tsx,
+            CodeRow::TypeScript => Self::TypeScript,
         }
     }
 }

@@ -4,18 +4,26 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use braid_core::limits::MAX_DOCUMENT_BYTES;
-use braid_core::{DocumentId, Format, Metadata, NewDocument};
+use braid_core::{CodeLanguage, DocumentId, Format, Metadata, NewDocument};
 use ignore::{DirEntry, Walk, WalkBuilder};
 
 use super::decode::decode;
 use super::{Item, SourceDocument, SourceFailure};
+use crate::file::isolated::Parser;
+use crate::file::{FileKind, ParsedFile};
+use crate::reader::tidy_title;
+
+/// Bytes of a file that tell what is in it.
+const HEAD_BYTES: usize = 8 * 1024;
 
 /// The documents under one root.
 pub(super) struct Files {
     root: PathBuf,
     walk: Walk,
+    parser: Option<Arc<Parser>>,
 }
 
 impl std::fmt::Debug for Files {
@@ -28,15 +36,24 @@ impl std::fmt::Debug for Files {
 
 /// What a walk came upon.
 enum Entry {
-    Document { path: PathBuf, format: Format },
+    Document { path: PathBuf, named: Named },
     Skipped(String),
     Folder,
 }
 
+/// What a file is by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Named {
+    Text(Format),
+    File(FileKind),
+    /// Its content must tell.
+    Nothing,
+}
+
 impl Files {
-    pub(super) fn new(root: PathBuf) -> Self {
+    pub(super) fn new(root: PathBuf, parser: Option<Arc<Parser>>) -> Self {
         let walk = walk(&root);
-        Self { root, walk }
+        Self { root, walk, parser }
     }
 
     /// The next document; what is passed over is counted in `skipped`.
@@ -46,7 +63,7 @@ impl Files {
                 .map_err(|error| walk_failure(&self.root, &error))
                 .and_then(|entry| classify(&self.root, &entry));
             match found {
-                Ok(Entry::Document { path, format }) => return Some(self.read(&path, format)),
+                Ok(Entry::Document { path, named }) => return Some(self.read(&path, named)),
                 Ok(Entry::Skipped(reason)) => *skipped.entry(reason).or_default() += 1,
                 Ok(Entry::Folder) => {}
                 Err(failure) => return Some(Err(failure)),
@@ -55,7 +72,7 @@ impl Files {
         None
     }
 
-    fn read(&self, path: &Path, format: Format) -> Item {
+    fn read(&self, path: &Path, named: Named) -> Item {
         let name = path.display().to_string();
         let failure = |id: Option<DocumentId>, reason: String| SourceFailure {
             name: name.clone(),
@@ -64,19 +81,76 @@ impl Files {
             bytes: fs::metadata(path).map_or(0, |it| it.len()),
         };
         let id = document_id(&self.root, path).map_err(|reason| failure(None, reason))?;
-        let (text, bytes) = read_text(path).map_err(|reason| failure(Some(id.clone()), reason))?;
+        let (parsed, bytes) = self
+            .content(path, named)
+            .map_err(|reason| failure(Some(id.clone()), reason))?;
         Ok(SourceDocument {
             document: NewDocument {
                 id,
-                text,
-                title: None,
+                text: parsed.text,
+                title: parsed.title.as_deref().and_then(tidy_title),
                 uri: Some(name.clone()),
-                format,
+                format: parsed.format,
                 metadata: Metadata::default(),
             },
             name,
             bytes,
         })
+    }
+}
+
+impl Files {
+    /// What is in a file, and its bytes. Its content counts more than its name.
+    fn content(&self, path: &Path, named: Named) -> Result<(ParsedFile, u64), String> {
+        let head = read_up_to(path, HEAD_BYTES).map_err(|error| io_reason(&error))?;
+        let kind = FileKind::of(&head).or(match named {
+            Named::File(kind) => Some(kind),
+            Named::Text(_) | Named::Nothing => None,
+        });
+        match kind {
+            Some(kind) => self.parse(kind, path),
+            None => read_text(path).map(|(text, bytes)| {
+                let format = match named {
+                    Named::Text(Format::Text) | Named::Nothing | Named::File(_) => {
+                        text_format(&text)
+                    }
+                    Named::Text(format) => format,
+                };
+                let title = None;
+                (
+                    ParsedFile {
+                        text,
+                        format,
+                        title,
+                    },
+                    bytes,
+                )
+            }),
+        }
+    }
+
+    fn parse(&self, kind: FileKind, path: &Path) -> Result<(ParsedFile, u64), String> {
+        let Some(parser) = &self.parser else {
+            return Err(format!("{} files are not read here", kind.as_str()));
+        };
+        let bytes = fs::metadata(path).map_err(|error| io_reason(&error))?.len();
+        let most = parser.limits().file_bytes;
+        if bytes > most {
+            return Err(format!("larger than the limit of {most} bytes"));
+        }
+        Ok((parser.parse(kind, path)?, bytes))
+    }
+}
+
+/// HTML where a text begins like it, else plain text.
+fn text_format(text: &str) -> Format {
+    let begins = |mark: &str| {
+        let start = text.trim_start().get(..mark.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(mark))
+    };
+    match begins("<!doctype html") || begins("<html") {
+        true => Format::Html,
+        false => Format::Text,
     }
 }
 
@@ -119,30 +193,49 @@ fn classify(root: &Path, entry: &DirEntry) -> Result<Entry, SourceFailure> {
         return Ok(Entry::Skipped("not a regular file".to_owned()));
     }
     let is_named_by_caller = entry.depth() == 0;
-    Ok(match format_of(path) {
-        Ok(format) => Entry::Document {
-            path: path.to_owned(),
-            format,
-        },
+    let document = |named| Entry::Document {
+        path: path.to_owned(),
+        named,
+    };
+    Ok(match kind_of(path) {
+        Ok(named) => document(named),
         // A file that was asked for by name is tried as text whatever it is called.
-        Err(_) if is_named_by_caller => Entry::Document {
-            path: path.to_owned(),
-            format: Format::Text,
+        Err(_) if is_named_by_caller => document(Named::Nothing),
+        Err(reason) => match read_up_to(path, HEAD_BYTES) {
+            Ok(head) if FileKind::of(&head).is_some() => document(Named::Nothing),
+            Ok(_) | Err(_) => Entry::Skipped(reason),
         },
-        Err(reason) => Entry::Skipped(reason),
     })
 }
 
-/// A file's format by its extension, or why it is skipped.
-fn format_of(path: &Path) -> Result<Format, String> {
+/// What a file is by its extension, or why it is skipped.
+fn kind_of(path: &Path) -> Result<Named, String> {
     let Some(extension) = path.extension() else {
         return Err("no file extension".to_owned());
     };
     let extension = extension.to_string_lossy().to_lowercase();
-    match extension.as_str() {
+    if let Some(kind) = FileKind::named(&extension) {
+        return Ok(Named::File(kind));
+    }
+    format_named(&extension).map(Named::Text)
+}
+
+fn format_named(extension: &str) -> Result<Format, String> {
+    match extension {
         "md" | "markdown" => Ok(Format::Markdown),
         "txt" | "text" | "rst" => Ok(Format::Text),
         "html" | "htm" => Ok(Format::Html),
+        "c" | "h" => Ok(Format::Code(CodeLanguage::C)),
+        "go" => Ok(Format::Code(CodeLanguage::Go)),
+        "java" => Ok(Format::Code(CodeLanguage::Java)),
+        "js" | "mjs" | "cjs" | "jsx" => Ok(Format::Code(CodeLanguage::JavaScript)),
+        "py" | "pyi" => Ok(Format::Code(CodeLanguage::Python)),
+        "rs" => Ok(Format::Code(CodeLanguage::Rust)),
+        "tsx" => Ok(Format::Code(CodeLanguage::Tsx)),
+        "ts" | "mts" | "cts" => Ok(Format::Code(CodeLanguage::TypeScript)),
+        "csv" | "tsv" | "tab" => Err(format!(
+            "a table (.{extension}): name the file itself to ingest its rows"
+        )),
         other => Err(format!("unsupported extension .{other}")),
     }
 }
@@ -160,15 +253,18 @@ fn document_id(root: &Path, path: &Path) -> Result<DocumentId, String> {
     DocumentId::new(id).map_err(|error| error.message().to_owned())
 }
 
+/// The first bytes of a file.
+fn read_up_to(path: &Path, most: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?
+        .take(most as u64)
+        .read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// The text of a file and the bytes it took.
 fn read_text(path: &Path) -> Result<(String, u64), String> {
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| {
-            file.take(MAX_DOCUMENT_BYTES as u64 + 1)
-                .read_to_end(&mut bytes)
-        })
-        .map_err(|error| io_reason(&error))?;
+    let bytes = read_up_to(path, MAX_DOCUMENT_BYTES + 1).map_err(|error| io_reason(&error))?;
     if bytes.len() > MAX_DOCUMENT_BYTES {
         return Err(format!(
             "larger than the limit of {MAX_DOCUMENT_BYTES} bytes"

@@ -19,9 +19,13 @@ pub fn parse_metadata(argument: &str) -> Result<(String, MetadataValue)> {
         .ok_or_else(|| {
             Error::invalid(format!("metadata {argument:?} is not valid: use KEY=VALUE"))
         })?;
-    let parsed = serde_json::from_str(value).ok().as_ref().and_then(to_value);
-    let value = parsed.unwrap_or_else(|| MetadataValue::String(value.to_owned()));
-    Ok((key.to_owned(), value))
+    Ok((key.to_owned(), value_of(value)))
+}
+
+/// A value as [`parse_metadata`] reads it.
+pub(super) fn value_of(text: &str) -> MetadataValue {
+    let parsed = serde_json::from_str(text).ok().as_ref().and_then(to_value);
+    parsed.unwrap_or_else(|| MetadataValue::String(text.to_owned()))
 }
 
 /// A JSON object as metadata; fields that are null are left out.

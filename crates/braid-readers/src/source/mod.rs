@@ -1,4 +1,4 @@
-//! Document sources: folders, files, JSONL and BEIR corpora, as one stream of documents.
+//! Document sources: folders, files, tables, JSONL and BEIR corpora, as one stream of documents.
 //!
 //! What cannot be read is a [`SourceFailure`] and the rest goes on. One document is in memory at a
 //! time, besides a hash of every id seen. Sources are read in the order given and folders in path
@@ -9,7 +9,11 @@ mod files;
 mod lines;
 mod metadata;
 mod records;
+mod rows;
 mod seen;
+mod table;
+#[cfg(test)]
+mod table_tests;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +22,7 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use braid_core::{DocumentId, Error, Metadata, NewDocument, Result};
 
@@ -25,6 +30,8 @@ use self::files::Files;
 pub use self::metadata::parse_metadata;
 use self::records::Records;
 use self::seen::{Place, Seen};
+use self::table::Table;
+use crate::file::isolated::Parser;
 
 /// The corpus file of a BEIR folder.
 const BEIR_CORPUS: &str = "corpus.jsonl";
@@ -33,13 +40,15 @@ const BEIR_CORPUS: &str = "corpus.jsonl";
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SourceFormat {
     /// Decided for each path: a folder with `corpus.jsonl` is BEIR, a `.jsonl` or `.ndjson` file is
-    /// JSONL, everything else is files.
+    /// JSONL, a `.csv` or `.tsv` file is a table, everything else is files.
     #[default]
     Auto,
     /// A folder's documents, or one file.
     Files,
     /// One JSON object per line.
     Jsonl,
+    /// A table whose first row names its columns: comma, tab, semicolon or bar separated.
+    Csv,
     /// A BEIR folder: `corpus.jsonl` with `_id`, `title` and `text`.
     Beir,
 }
@@ -52,9 +61,10 @@ impl FromStr for SourceFormat {
             "auto" => Ok(Self::Auto),
             "files" => Ok(Self::Files),
             "jsonl" => Ok(Self::Jsonl),
+            "csv" => Ok(Self::Csv),
             "beir" => Ok(Self::Beir),
             other => Err(Error::invalid(format!(
-                "unknown source format {other:?}: use auto, files, jsonl or beir"
+                "unknown source format {other:?}: use auto, files, jsonl, csv or beir"
             ))),
         }
     }
@@ -66,6 +76,7 @@ impl fmt::Display for SourceFormat {
             Self::Auto => "auto",
             Self::Files => "files",
             Self::Jsonl => "jsonl",
+            Self::Csv => "csv",
             Self::Beir => "beir",
         })
     }
@@ -76,10 +87,14 @@ impl fmt::Display for SourceFormat {
 pub struct SourceOptions {
     /// How to read the paths.
     pub format: SourceFormat,
-    /// JSONL field that holds the id; `_id` or `id` where not given.
+    /// JSONL field or column that holds the id; `_id` or `id` where not given.
     pub id_field: Option<String>,
-    /// JSONL field that holds the text; `text` where not given.
+    /// JSONL field or column that holds the text; `text` where not given.
     pub text_field: Option<String>,
+    /// Rows of a table that make one document; 0 is taken as 1.
+    pub rows_per_document: usize,
+    /// Parses files that are not text; without it they are reported as not read.
+    pub parser: Option<Arc<Parser>>,
     /// Added to every document; replaces a field of the same name.
     pub metadata: Metadata,
 }
@@ -137,8 +152,8 @@ pub fn open(paths: &[PathBuf], options: &SourceOptions) -> Result<Documents> {
     })
 }
 
-/// Bytes that reading `paths` to the end will take, for progress. Walks folders without reading
-/// any file; what cannot be seen counts nothing.
+/// Bytes that reading `paths` to the end will take, for progress. Walks folders without reading more
+/// of a file than tells what it is; what cannot be seen counts nothing.
 ///
 /// # Errors
 /// As [`open`].
@@ -147,7 +162,9 @@ pub fn total_bytes(paths: &[PathBuf], options: &SourceOptions) -> Result<u64> {
     for path in paths {
         total += match Source::of(path, options.format)? {
             Source::Files(root) => files::total_bytes(&root),
-            Source::Records(file) => fs::metadata(file).map_or(0, |it| it.len()),
+            Source::Records(file) | Source::Table(file) => {
+                fs::metadata(file).map_or(0, |it| it.len())
+            }
         };
     }
     Ok(total)
@@ -157,6 +174,7 @@ pub fn total_bytes(paths: &[PathBuf], options: &SourceOptions) -> Result<u64> {
 enum Source {
     Files(PathBuf),
     Records(PathBuf),
+    Table(PathBuf),
 }
 
 impl Source {
@@ -170,7 +188,11 @@ impl Source {
             SourceFormat::Auto if found.is_file() && is_jsonl(path) => {
                 Ok(Self::Records(path.to_owned()))
             }
+            SourceFormat::Auto if found.is_file() && rows::is_table(path) => {
+                Ok(Self::Table(path.to_owned()))
+            }
             SourceFormat::Auto | SourceFormat::Files => Ok(Self::Files(path.to_owned())),
+            SourceFormat::Csv if found.is_file() => Ok(Self::Table(path.to_owned())),
             SourceFormat::Jsonl | SourceFormat::Beir if found.is_file() => {
                 Ok(Self::Records(path.to_owned()))
             }
@@ -179,8 +201,8 @@ impl Source {
                 "{} has no {BEIR_CORPUS}",
                 path.display()
             ))),
-            SourceFormat::Jsonl => Err(Error::invalid(format!(
-                "{} is not a file; the jsonl format reads files",
+            SourceFormat::Jsonl | SourceFormat::Csv => Err(Error::invalid(format!(
+                "{} is not a file; the {format} format reads files",
                 path.display()
             ))),
         }
@@ -188,7 +210,7 @@ impl Source {
 
     fn path(&self) -> &Path {
         match self {
-            Self::Files(path) | Self::Records(path) => path,
+            Self::Files(path) | Self::Records(path) | Self::Table(path) => path,
         }
     }
 }
@@ -214,6 +236,7 @@ pub struct Documents {
 enum Reading {
     Files(Box<Files>),
     Records(Box<Records>),
+    Table(Box<Table>),
 }
 
 impl Documents {
@@ -228,6 +251,7 @@ impl Documents {
             let item = match &mut self.current {
                 Some(Reading::Files(files)) => files.next(&mut self.skipped).map(|it| (it, 0)),
                 Some(Reading::Records(records)) => records.next(),
+                Some(Reading::Table(table)) => table.next(),
                 None => None,
             };
             if item.is_some() {
@@ -245,15 +269,16 @@ impl Documents {
     fn start(&mut self, source: Source) -> Result<Reading, SourceFailure> {
         self.current = None;
         match source {
-            Source::Files(root) => Ok(Reading::Files(Box::new(Files::new(root)))),
+            Source::Files(root) => {
+                let parser = self.options.parser.clone();
+                Ok(Reading::Files(Box::new(Files::new(root, parser))))
+            }
             Source::Records(file) => Records::open(&file, &self.options)
                 .map(|records| Reading::Records(Box::new(records)))
-                .map_err(|error| SourceFailure {
-                    name: file.display().to_string(),
-                    id: None,
-                    reason: error.to_string(),
-                    bytes: 0,
-                }),
+                .map_err(|error| unopened(&file, error.to_string())),
+            Source::Table(file) => Table::open(&file, &self.options)
+                .map(|table| Reading::Table(Box::new(table)))
+                .map_err(|reason| unopened(&file, reason)),
         }
     }
 
@@ -287,6 +312,15 @@ impl Documents {
             0 => format!("duplicate id, first in {source}"),
             line => format!("duplicate id, first at {source}:{line}"),
         }
+    }
+}
+
+fn unopened(file: &Path, reason: String) -> SourceFailure {
+    SourceFailure {
+        name: file.display().to_string(),
+        id: None,
+        reason,
+        bytes: 0,
     }
 }
 

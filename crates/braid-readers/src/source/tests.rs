@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::*;
 
-fn folder(files: &[(&str, &[u8])]) -> TempDir {
+pub(super) fn folder(files: &[(&str, &[u8])]) -> TempDir {
     let folder = TempDir::new().unwrap();
     for (name, content) in files {
         let path = folder.path().join(name);
@@ -18,7 +18,7 @@ fn folder(files: &[(&str, &[u8])]) -> TempDir {
 }
 
 /// Renders everything `paths` below `folder` give, without the folder's own name.
-fn read(folder: &TempDir, paths: &[&str], options: &SourceOptions) -> String {
+pub(super) fn read(folder: &TempDir, paths: &[&str], options: &SourceOptions) -> String {
     let paths: Vec<PathBuf> = paths.iter().map(|path| folder.path().join(path)).collect();
     let mut documents = open(&paths, options).unwrap();
     let mut out = String::new();
@@ -49,8 +49,67 @@ fn read(folder: &TempDir, paths: &[&str], options: &SourceOptions) -> String {
 }
 
 #[track_caller]
-fn check(files: &[(&str, &[u8])], paths: &[&str], expected: &Expect) {
+pub(super) fn check(files: &[(&str, &[u8])], paths: &[&str], expected: &Expect) {
     expected.assert_eq(&read(&folder(files), paths, &SourceOptions::default()));
+}
+
+#[test]
+fn source_code_is_told_by_its_extension() {
+    check(
+        &[
+            ("a.rs", b"fn a() {}"),
+            ("b.PY", b"b = 1"),
+            ("c.tsx", b"<C/>"),
+            ("d.h", b"int d;"),
+            ("e.mjs", b"e()"),
+        ],
+        &[""],
+        &expect![[r#"
+            a.rs "fn a() {}" title=None uri=Some("a.rs") rust Metadata({}) from a.rs (9)
+            b.PY "b = 1" title=None uri=Some("b.PY") python Metadata({}) from b.PY (5)
+            c.tsx "<C/>" title=None uri=Some("c.tsx") tsx Metadata({}) from c.tsx (4)
+            d.h "int d;" title=None uri=Some("d.h") c Metadata({}) from d.h (6)
+            e.mjs "e()" title=None uri=Some("e.mjs") javascript Metadata({}) from e.mjs (3)
+        "#]],
+    );
+}
+
+#[test]
+fn html_is_told_by_how_a_text_begins() {
+    check(
+        &[
+            ("a.txt", b"\n<!DOCTYPE HTML><p>a"),
+            ("b.md", b"<html>"),
+            ("c.txt", b"no <html>"),
+        ],
+        &[""],
+        &expect![[r#"
+            a.txt "\n<!DOCTYPE HTML><p>a" title=None uri=Some("a.txt") html Metadata({}) from a.txt (20)
+            b.md "<html>" title=None uri=Some("b.md") markdown Metadata({}) from b.md (6)
+            c.txt "no <html>" title=None uri=Some("c.txt") text Metadata({}) from c.txt (9)
+        "#]],
+    );
+}
+
+#[test]
+fn files_that_are_not_text_need_a_parser() {
+    check(
+        &[
+            ("a.pdf", b"%PDF-1.4 ..."),
+            ("b.txt", b"%PDF-1.4 ..."),
+            ("c", b"%PDF-1.4 ..."),
+            ("d.zip", b"PK\x03\x04 other"),
+            ("e.md", b"about %PDF-1.4"),
+        ],
+        &[""],
+        &expect![[r#"
+            FAILED a.pdf: pdf files are not read here id=Some(DocumentId("a.pdf")) (12)
+            FAILED b.txt: pdf files are not read here id=Some(DocumentId("b.txt")) (12)
+            FAILED c: pdf files are not read here id=Some(DocumentId("c")) (12)
+            e.md "about %PDF-1.4" title=None uri=Some("e.md") markdown Metadata({}) from e.md (14)
+            skipped 1: unsupported extension .zip
+        "#]],
+    );
 }
 
 #[test]
@@ -192,7 +251,7 @@ fn records_are_read_line_by_line() {
             g "only a title" title=None uri=None text Metadata({}) from a.jsonl:9 (49)
             FAILED a.jsonl:10: has no "id" id=None (18)
             FAILED a.jsonl:11: document id is empty id=None (24)
-            FAILED a.jsonl:12: unknown format "pdf": use text, markdown or html id=Some(DocumentId("h")) (42)
+            FAILED a.jsonl:12: unknown format "pdf": use one of text, markdown, html, c, go, java, javascript, python, rust, tsx, typescript id=Some(DocumentId("h")) (42)
             FAILED a.jsonl:13: metadata "deep" must be a string, number, boolean or array of strings id=Some(DocumentId("i")) (57)
             FAILED a.jsonl:14: "metadata" must be an object id=Some(DocumentId("j")) (40)
             FAILED a.jsonl:15: not a JSON object id=None (4)
@@ -314,7 +373,7 @@ fn paths_that_cannot_be_sources_are_refused_before_anything_is_read() {
     assert!(refused("absent", SourceFormat::Auto).contains("absent"));
     assert!(refused("", SourceFormat::Beir).contains("has no corpus.jsonl"));
     assert!(refused("", SourceFormat::Jsonl).contains("is not a file"));
-    assert!("csv".parse::<SourceFormat>().is_err());
+    assert!("xml".parse::<SourceFormat>().is_err());
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Documents on the wire.
 
 use braid_core::{
-    Document, DocumentId, DocumentStatus, DocumentSummary, Error, FieldError, Format, NewDocument,
-    Result,
+    CodeLanguage, Document, DocumentId, DocumentStatus, DocumentSummary, Error, FieldError, Format,
+    NewDocument, Result,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -28,7 +28,7 @@ pub struct PutDocumentBody {
     #[schema(max_length = 4096)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uri: Option<String>,
-    /// `text` (default), `markdown` or `html`.
+    /// `text` (default), `markdown`, `html` or a programming language.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<FormatName>,
     /// Filterable fields.
@@ -46,6 +46,24 @@ pub enum FormatName {
     Markdown,
     /// HTML; its main content.
     Html,
+    /// C, headers included.
+    C,
+    /// Go.
+    Go,
+    /// Java.
+    Java,
+    /// JavaScript, JSX included.
+    #[serde(rename = "javascript")]
+    JavaScript,
+    /// Python.
+    Python,
+    /// Rust.
+    Rust,
+    /// TypeScript with JSX.
+    Tsx,
+    /// TypeScript.
+    #[serde(rename = "typescript")]
+    TypeScript,
 }
 
 /// A document of a bulk request.
@@ -65,7 +83,7 @@ pub struct DocumentBody {
     #[schema(max_length = 4096)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uri: Option<String>,
-    /// `text` (default), `markdown` or `html`.
+    /// `text` (default), `markdown`, `html` or a programming language.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<FormatName>,
     /// Filterable fields.
@@ -106,6 +124,14 @@ impl From<FormatName> for Format {
             FormatName::Text => Self::Text,
             FormatName::Markdown => Self::Markdown,
             FormatName::Html => Self::Html,
+            FormatName::C => Self::Code(CodeLanguage::C),
+            FormatName::Go => Self::Code(CodeLanguage::Go),
+            FormatName::Java => Self::Code(CodeLanguage::Java),
+            FormatName::JavaScript => Self::Code(CodeLanguage::JavaScript),
+            FormatName::Python => Self::Code(CodeLanguage::Python),
+            FormatName::Rust => Self::Code(CodeLanguage::Rust),
+            FormatName::Tsx => Self::Code(CodeLanguage::Tsx),
+            FormatName::TypeScript => Self::Code(CodeLanguage::TypeScript),
         }
     }
 }

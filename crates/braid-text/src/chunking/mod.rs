@@ -1,11 +1,13 @@
 //! Chunking: extracted text to chunks.
 //!
-//! Markdown is cut at its headings first and a chunk never crosses a section; inside a section, and
-//! in plain text, boundaries are sought at the largest unit that fits (blocks, lines, sentences,
-//! words). Invariants, each a property test: a chunk's text is exactly its span, every character
-//! that is not white space is in some chunk, no chunk has more than `target_tokens` tokens
-//! ([`ChunkingStrategy::Whole`] excepted), ordinals count from 0.
+//! Markdown is cut at its headings first, a program at its definitions, plain text at its pages, and a
+//! chunk never crosses such a section; inside, boundaries are sought at the largest unit that fits
+//! (blocks or statements, lines, sentences, words). Invariants, each a property test: a chunk's text is
+//! exactly its span, every character that is not white space is in some chunk, no chunk has more than
+//! `target_tokens` tokens ([`ChunkingStrategy::Whole`] excepted), ordinals count from 0.
 
+#[cfg(test)]
+mod code_tests;
 mod sections;
 mod sizing;
 mod split;
@@ -22,9 +24,13 @@ use braid_core::{
 
 use self::sections::Section;
 use self::sizing::WordCounts;
+use crate::code::definitions;
 
 /// Part of the fingerprint: rises whenever the same text may be chunked differently.
 const VERSION: u32 = 1;
+
+/// A form feed ends a page of plain text. A chunk is of one page, so that citing it is exact.
+const PAGE_END: char = '\u{c}';
 
 /// Tokens a model adds around a text of its own; they count towards its maximum.
 const SPECIAL_TOKENS: usize = 2;
@@ -61,7 +67,7 @@ impl Chunker {
     /// The chunks of a text, in order. None when it holds nothing but white space.
     pub fn chunk(&self, extracted: &ExtractedText) -> Vec<Chunk> {
         let text = extracted.text.as_str();
-        let mut chunks = ChunkList::new(text);
+        let mut chunks = ChunkList::new(text, extracted.markup);
         for section in self.sections(extracted) {
             for range in self.split_section(text, &section, extracted.markup) {
                 chunks.push(range, &section.heading_path);
@@ -75,9 +81,16 @@ impl Chunker {
             (ChunkingStrategy::Structure, Markup::Markdown) => {
                 sections::markdown_sections(&extracted.text)
             }
-            (ChunkingStrategy::Structure, Markup::Plain) | (ChunkingStrategy::Whole, _) => {
-                vec![Section::untitled(0..extracted.text.len())]
+            (ChunkingStrategy::Structure, Markup::Code(language)) => {
+                let definitions = definitions(&extracted.text, language);
+                let sizes = split::TextSizes {
+                    text: &extracted.text,
+                    sizes: self.sizes(extracted.markup),
+                };
+                sections::code_sections(&extracted.text, &definitions, &sizes)
             }
+            (ChunkingStrategy::Structure, Markup::Plain) => sections::pages(&extracted.text),
+            (ChunkingStrategy::Whole, _) => vec![Section::untitled(0..extracted.text.len())],
         }
     }
 
@@ -87,14 +100,15 @@ impl Chunker {
             ChunkingStrategy::Whole => split::trimmed(text, section.range.clone(), Markup::Plain)
                 .into_iter()
                 .collect(),
-            ChunkingStrategy::Structure => {
-                let sizes = split::Sizes {
-                    words: &self.words,
-                    settings: self.settings,
-                    markup,
-                };
-                split::split(text, section, &sizes)
-            }
+            ChunkingStrategy::Structure => split::split(text, section, &self.sizes(markup)),
+        }
+    }
+
+    fn sizes(&self, markup: Markup) -> split::Sizes<'_> {
+        split::Sizes {
+            words: &self.words,
+            settings: self.settings,
+            markup,
         }
     }
 }
@@ -139,11 +153,15 @@ struct ChunkList<'t> {
     /// Bytes and characters before the last chunk's start.
     bytes: usize,
     chars: usize,
+    /// The page of the last chunk's start, where the text has pages.
+    page: Option<u32>,
 }
 
 impl<'t> ChunkList<'t> {
-    fn new(text: &'t str) -> Self {
+    fn new(text: &'t str, markup: Markup) -> Self {
+        let has_pages = markup == Markup::Plain && text.contains(PAGE_END);
         Self {
+            page: has_pages.then_some(1),
             text,
             chunks: Vec::new(),
             bytes: 0,
@@ -154,7 +172,11 @@ impl<'t> ChunkList<'t> {
     /// Adds a chunk. Ranges come by rising start.
     fn push(&mut self, range: Range<usize>, heading_path: &[String]) {
         debug_assert!(self.bytes <= range.start, "chunks come by rising start");
-        self.chars += self.text[self.bytes..range.start].chars().count();
+        let between = &self.text[self.bytes..range.start];
+        self.chars += between.chars().count();
+        if let Some(page) = &mut self.page {
+            *page += to_u32(between.matches(PAGE_END).count());
+        }
         self.bytes = range.start;
         let text = &self.text[range];
         self.chunks.push(Chunk {
@@ -163,7 +185,7 @@ impl<'t> ChunkList<'t> {
                 start: to_u32(self.chars),
                 end: to_u32(self.chars + text.chars().count()),
             },
-            page: None,
+            page: self.page,
             heading_path: heading_path.to_vec(),
             text: text.to_owned(),
         });

@@ -3,10 +3,11 @@
 use std::ops::Range;
 
 use braid_core::{ChunkingSettings, Markup};
-use text_splitter::{ChunkCapacity, ChunkConfig, MarkdownSplitter, TextSplitter};
+use text_splitter::{ChunkCapacity, ChunkConfig, CodeSplitter, MarkdownSplitter, TextSplitter};
 
-use super::sections::Section;
+use super::sections::{CodeSizes, Section};
 use super::sizing::{BlockSizer, WordCounts};
+use crate::code::{grammar, is_shallow};
 
 /// Most bytes that are split at once. The splitter's work grows with the square of its input where
 /// that has many small parts, so a long section is cut into blocks first.
@@ -18,6 +19,36 @@ pub(super) struct Sizes<'a> {
     pub(super) words: &'a WordCounts,
     pub(super) settings: ChunkingSettings,
     pub(super) markup: Markup,
+}
+
+/// Deepest syntax that is split along: the splitter looks at every level for every chunk. Programs
+/// that people write stay far below.
+const MAX_SYNTAX_DEPTH: usize = 100;
+
+/// A stretch is short when this many of its size fit into a chunk.
+const SHORT: usize = 4;
+
+/// Sizes of stretches of one text.
+pub(super) struct TextSizes<'a> {
+    pub(super) text: &'a str,
+    pub(super) sizes: Sizes<'a>,
+}
+
+impl TextSizes<'_> {
+    fn is_within(&self, range: Range<usize>, tokens: usize) -> bool {
+        range.len() <= MAX_BLOCK_BYTES
+            && BlockSizer::new(self.sizes.words, &self.text[range]).total() <= tokens
+    }
+}
+
+impl CodeSizes for TextSizes<'_> {
+    fn fits(&self, range: Range<usize>) -> bool {
+        self.is_within(range, self.sizes.settings.target_tokens)
+    }
+
+    fn is_short(&self, range: Range<usize>) -> bool {
+        self.is_within(range, self.sizes.settings.target_tokens / SHORT)
+    }
 }
 
 /// Byte ranges of the chunks of `section`, by rising start.
@@ -95,17 +126,24 @@ fn split_block(text: &str, block: Range<usize>, sizes: &Sizes<'_>) -> Vec<Range<
     if sizer.total() <= sizes.settings.target_tokens {
         return vec![range];
     }
-    let config = config(&sizer, sizes.settings);
+    let config = || config(&sizer, sizes.settings);
     let to_range = |(at, chunk): (usize, &str)| range.start + at..range.start + at + chunk.len();
+    let as_text = || {
+        let splitter = TextSplitter::new(config());
+        splitter.chunk_indices(body).map(to_range).collect()
+    };
     match sizes.markup {
-        Markup::Plain => {
-            let splitter = TextSplitter::new(config);
-            splitter.chunk_indices(body).map(to_range).collect()
-        }
+        Markup::Plain => as_text(),
         Markup::Markdown => {
-            let splitter = MarkdownSplitter::new(config);
+            let splitter = MarkdownSplitter::new(config());
             splitter.chunk_indices(body).map(to_range).collect()
         }
+        Markup::Code(language) if !is_shallow(body, language, MAX_SYNTAX_DEPTH) => as_text(),
+        Markup::Code(language) => match CodeSplitter::new(grammar(language), config()) {
+            Ok(splitter) => splitter.chunk_indices(body).map(to_range).collect(),
+            // A grammar of another version than the library's, which a test rules out.
+            Err(_) => as_text(),
+        },
     }
 }
 
@@ -167,7 +205,7 @@ fn middle(body: &str) -> usize {
 }
 
 /// The range without white space around it; `None` when nothing is left. The first line of
-/// Markdown keeps its indentation, which may mean code.
+/// Markdown and of code keeps its indentation, which means something there.
 pub(super) fn trimmed(text: &str, range: Range<usize>, markup: Markup) -> Option<Range<usize>> {
     let body = &text[range.clone()];
     let lead = body.len() - body.trim_start().len();
@@ -176,7 +214,9 @@ pub(super) fn trimmed(text: &str, range: Range<usize>, markup: Markup) -> Option
     }
     let lead = match markup {
         Markup::Plain => lead,
-        Markup::Markdown => body[..lead].rfind('\n').map_or(0, |newline| newline + 1),
+        Markup::Markdown | Markup::Code(_) => {
+            body[..lead].rfind('\n').map_or(0, |newline| newline + 1)
+        }
     };
     Some(range.start + lead..range.start + body.trim_end().len())
 }

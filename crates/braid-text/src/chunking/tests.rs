@@ -5,11 +5,13 @@ use std::time::{Duration, Instant};
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
+use braid_core::CodeLanguage;
+
 use super::*;
 
 /// Counts like a word-piece tokenizer: punctuation alone, words in pieces of four characters.
 #[derive(Debug)]
-struct PieceCounter;
+pub(super) struct PieceCounter;
 
 impl TokenCounter for PieceCounter {
     fn count(&self, text: &str) -> usize {
@@ -53,7 +55,7 @@ fn settings(target_tokens: usize, overlap_tokens: usize) -> ChunkingSettings {
     }
 }
 
-fn chunker(target_tokens: usize, overlap_tokens: usize) -> Chunker {
+pub(super) fn chunker(target_tokens: usize, overlap_tokens: usize) -> Chunker {
     Chunker::new(
         Arc::new(PieceCounter),
         settings(target_tokens, overlap_tokens),
@@ -61,7 +63,7 @@ fn chunker(target_tokens: usize, overlap_tokens: usize) -> Chunker {
     .unwrap()
 }
 
-fn extracted(text: &str, markup: Markup) -> ExtractedText {
+pub(super) fn extracted(text: &str, markup: Markup) -> ExtractedText {
     ExtractedText {
         text: text.to_owned(),
         markup,
@@ -71,7 +73,11 @@ fn extracted(text: &str, markup: Markup) -> ExtractedText {
 
 /// Asserts everything that holds of any chunks of `text`.
 #[track_caller]
-fn assert_invariants(text: &str, chunks: &[Chunk], limit: Option<(&dyn TokenCounter, usize)>) {
+pub(super) fn assert_invariants(
+    text: &str,
+    chunks: &[Chunk],
+    limit: Option<(&dyn TokenCounter, usize)>,
+) {
     let chars: Vec<char> = text.chars().collect();
     let mut covered = vec![false; chars.len()];
     let mut last_start = 0;
@@ -184,6 +190,38 @@ fn text_of_one_size_makes_chunks_of_about_one_size() {
 }
 
 #[test]
+fn a_form_feed_ends_a_page_of_plain_text() {
+    let text =
+        "One two three.\n\u{c}\u{c}Four five six.\u{c}\nSeven eight nine. Ten eleven twelve.\u{c}";
+    let pages = |text: &str, markup| {
+        let chunks = chunker(6, 0).chunk(&extracted(text, markup));
+        assert_invariants(text, &chunks, Some((&PieceCounter, 6)));
+        let shown = |chunk: &Chunk| (chunk.page, chunk.text.split(' ').next().map(str::to_owned));
+        chunks.iter().map(shown).collect::<Vec<_>>()
+    };
+    let word = |page: u32, word: &str| (Some(page), Some(word.to_owned()));
+    assert_eq!(
+        pages(text, Markup::Plain),
+        [
+            word(1, "One"),
+            word(3, "Four"),
+            word(4, "Seven"),
+            word(4, "Ten")
+        ]
+    );
+    assert!(
+        pages(text, Markup::Markdown)
+            .iter()
+            .all(|(page, _)| page.is_none())
+    );
+    assert!(
+        pages("no pages", Markup::Plain)
+            .iter()
+            .all(|(page, _)| page.is_none())
+    );
+}
+
+#[test]
 fn nothing_makes_no_chunk_and_a_little_makes_one() {
     for markup in [Markup::Plain, Markup::Markdown] {
         for empty in ["", " \n\t\u{a0} "] {
@@ -259,6 +297,23 @@ fn hostile_texts_are_chunked_in_reasonable_time() {
             check_hostile(unit, 1 << 17, markup);
         }
     }
+    for (language, unit) in [
+        (CodeLanguage::Rust, "fn f() { g(1); }\n"),
+        (CodeLanguage::Rust, "mod a { "),
+        (CodeLanguage::Python, "((("),
+        (CodeLanguage::JavaScript, "x=>{"),
+        (CodeLanguage::C, "#if A\n"),
+    ] {
+        check_hostile(unit, 1 << 17, Markup::Code(language));
+    }
+    let balanced = "(".repeat(8000) + "x" + &")".repeat(8000);
+    for language in [
+        CodeLanguage::Python,
+        CodeLanguage::Rust,
+        CodeLanguage::TypeScript,
+    ] {
+        check_hostile(&balanced, 1 << 17, Markup::Code(language));
+    }
     check_hostile(
         &format!("a{}b", " ".repeat(1 << 20)),
         3 << 20,
@@ -300,13 +355,45 @@ fn texts() -> impl Strategy<Value = String> {
 }
 
 fn markups() -> impl Strategy<Value = Markup> {
-    prop_oneof![Just(Markup::Plain), Just(Markup::Markdown)]
+    let language = prop::sample::select(CodeLanguage::ALL.to_vec());
+    prop_oneof![
+        Just(Markup::Plain),
+        Just(Markup::Markdown),
+        language.prop_map(Markup::Code)
+    ]
+}
+
+/// Pieces of programs, in any order.
+fn programs() -> impl Strategy<Value = String> {
+    let part = prop_oneof![
+        4 => "[a-z_]{1,8}",
+        3 => prop_oneof![Just(" "), Just("\n"), Just("\n\n"), Just("\n    ")].prop_map(str::to_owned),
+        3 => prop_oneof![
+            Just("fn f() {"), Just("impl A {"), Just("def f(x):\n    "), Just("class A {"), Just("class A:\n    "),
+            Just("func F() {"), Just("int f(void) {"), Just("export const f = () => {"), Just("// c\n"), Just("# c\n"),
+            Just("/*"), Just("*/"), Just("}"), Just("{"), Just("("), Just(")"), Just(";"), Just("\""), Just("@a\n"),
+        ].prop_map(str::to_owned),
+    ];
+    prop::collection::vec(part, 0..80).prop_map(|parts| parts.concat())
 }
 
 proptest! {
     #[test]
     fn chunks_tile_any_text(text in texts(), markup in markups(), target in 1..40_usize) {
         let chunks = chunker(target, 0).chunk(&extracted(&text, markup));
+        assert_invariants(&text, &chunks, Some((&PieceCounter, target)));
+        for pair in chunks.windows(2) {
+            prop_assert!(pair[0].span.end <= pair[1].span.start, "without overlap nothing is said twice");
+        }
+    }
+
+    #[test]
+    fn chunks_tile_any_program(
+        text in programs(),
+        language in prop::sample::select(CodeLanguage::ALL.to_vec()),
+        target in 1..40_usize,
+    ) {
+        let chunks = chunker(target, 0).chunk(&extracted(&text, Markup::Code(language)));
         assert_invariants(&text, &chunks, Some((&PieceCounter, target)));
         for pair in chunks.windows(2) {
             prop_assert!(pair[0].span.end <= pair[1].span.start, "without overlap nothing is said twice");

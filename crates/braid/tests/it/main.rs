@@ -4,6 +4,7 @@
 
 mod admin;
 mod config;
+mod formats;
 mod help;
 mod ingest;
 mod retrieve;

@@ -1,0 +1,91 @@
+//! Files that are not text: PDF, Word and EPUB.
+//!
+//! Their parsers are large and meet hostile input: a page of nonsense makes one panic, a small archive
+//! unpacks to gigabytes. So each file is parsed by a process of its own ([`isolated`]) that is bounded
+//! in memory, output and time, and that fails alone. [`parse`] is what that process does.
+
+mod docx;
+mod epub;
+pub mod isolated;
+mod pdf;
+#[cfg(test)]
+mod tests;
+
+use braid_core::Format;
+
+/// A kind of file that is parsed into text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileKind {
+    /// Portable Document Format.
+    Pdf,
+    /// Office Open XML text.
+    Docx,
+    /// An electronic book.
+    Epub,
+}
+
+impl FileKind {
+    const ALL: [Self; 3] = [Self::Pdf, Self::Docx, Self::Epub];
+
+    /// The kind's name, which is its file extension.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pdf => "pdf",
+            Self::Docx => "docx",
+            Self::Epub => "epub",
+        }
+    }
+
+    /// The kind of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
+    /// The kind that the first bytes of a file tell, whatever its name says: some KiB are enough.
+    pub fn of(head: &[u8]) -> Option<Self> {
+        let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
+        if text.trim_ascii_start().starts_with(b"%PDF-") {
+            return Some(Self::Pdf);
+        }
+        if !head.starts_with(b"PK\x03\x04") {
+            return None;
+        }
+        if contains(head, b"mimetypeapplication/epub+zip") {
+            return Some(Self::Epub);
+        }
+        let is_word = contains(head, b"[Content_Types].xml") && contains(head, b"word/");
+        is_word.then_some(Self::Docx)
+    }
+}
+
+fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
+    bytes.windows(wanted.len()).any(|window| window == wanted)
+}
+
+/// What is in a file, as text that Braid reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParsedFile {
+    /// The text; a form feed ends each page of a PDF.
+    pub text: String,
+    /// How to read it: plain text or Markdown.
+    pub format: Format,
+    /// The title the file states.
+    pub title: Option<String>,
+}
+
+/// Parses a file's bytes. Unbounded in time and memory, and it may panic: call it through
+/// [`isolated::Parser`].
+///
+/// # Errors
+/// The reason, for a person: damaged, encrypted, scanned.
+pub fn parse(kind: FileKind, bytes: &[u8]) -> Result<ParsedFile, String> {
+    let parsed = match kind {
+        FileKind::Pdf => pdf::parse(bytes)?,
+        FileKind::Docx => docx::parse(bytes)?,
+        FileKind::Epub => epub::parse(bytes)?,
+    };
+    if parsed.text.trim().is_empty() {
+        return Err("there is no text in it".to_owned());
+    }
+    Ok(parsed)
+}
