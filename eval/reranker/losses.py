@@ -45,7 +45,22 @@ def margin_mse(scores, goals, bases, mask):
     return ((ahead(scores) - ahead(goals))[mask[:, 1:]] ** 2).mean()
 
 
-LOSSES = {"listwise": listwise, "residual": residual, "kl": kl, "mse": mse, "margin_mse": margin_mse}
+def centred_mse(scores, goals, bases, mask):
+    """How far each is from the list's mean: what a list's order depends on, and all differences within
+    it at once (Hofstätter et al. 2020 distil those to the positive)."""
+    counts = mask.sum(1, keepdim=True)
+    centred = lambda grid: grid - (grid * mask).sum(1, keepdim=True) / counts
+    return ((centred(scores) - centred(goals))[mask] ** 2).mean()
+
+
+LOSSES = {
+    "listwise": listwise,
+    "residual": residual,
+    "kl": kl,
+    "mse": mse,
+    "margin_mse": margin_mse,
+    "centred_mse": centred_mse,
+}
 
 
 def total(weights, scores, goals, bases, sizes):

@@ -19,6 +19,14 @@ def mean(values):
     return sum(values) / len(values) if values else 0.0
 
 
+def variance(values):
+    """The unbiased estimate; 0 for a single value."""
+    if len(values) < 2:
+        return 0.0
+    middle = mean(values)
+    return sum((value - middle) ** 2 for value in values) / (len(values) - 1)
+
+
 def interval(differences, draws=2000, seed=7):
     """95% bootstrap interval of the mean of paired differences."""
     if not differences:

@@ -126,6 +126,11 @@ def file_name(name, layers):
     return NAMES[part] + kind
 
 
+def renamed(name):
+    """Older files call a norm's weights by other names."""
+    return name.removeprefix("bert.").replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
+
+
 def read_config(folder):
     return json.loads((pathlib.Path(folder) / "config.json").read_text(encoding="utf-8"))
 
@@ -141,7 +146,7 @@ def load(folder, layers=None, head=None, dropout=0.0):
     config["num_hidden_layers"] = len(layers)
     network = CrossEncoder(config)
     weights = load_file(str(pathlib.Path(folder) / "model.safetensors"))
-    weights = {name.removeprefix("bert."): value for name, value in weights.items()}
+    weights = {renamed(name): value for name, value in weights.items()}
     with torch.no_grad():
         for name, parameter in network.named_parameters():
             value = weights.get(file_name(name, layers))

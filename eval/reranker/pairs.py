@@ -41,6 +41,11 @@ class Pairs:
         types[len(asked) + 2 :] = 1
         return ids.astype(numpy.int64), types
 
+    def alone(self, text, tokens):
+        """Ids and token types of one text, cut to `tokens`."""
+        ids = numpy.concatenate([[self.cls], self.pieces(text)[: tokens - 2], [self.sep]])
+        return ids.astype(numpy.int64), numpy.zeros(len(ids), dtype=numpy.int64)
+
     def padded(self, pairs):
         """Arrays `input_ids`, `attention_mask`, `token_type_ids` of [pairs, longest]."""
         longest = max(len(ids) for ids, _ in pairs)

@@ -51,11 +51,7 @@ def scorer(network, pairs, autocast=False):
 
 def embed(network, pairs, texts, max_tokens=256):
     """Unit vectors of texts: the mean of an encoder's token states, as all-MiniLM-L6-v2 does it."""
-    encoded = []
-    for text in texts:
-        pieces = pairs.pieces(text)[: max_tokens - 2].tolist()
-        ids = torch.tensor([pairs.cls, *pieces, pairs.sep]).numpy()
-        encoded.append((ids, ids * 0))
+    encoded = [pairs.alone(text, max_tokens) for text in texts]
     found = torch.zeros(len(texts), network.config["hidden_size"])
     device = device_of(network)
     with torch.inference_mode():

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Step 4: targets that need no labels, beyond what the mined lists hold already.
 
-    teacher.py --out OUT [--teacher RUN_DIR/checkpoint] [--exact-cosine] [--threads N] [--recipe FILE]
+    teacher.py --out OUT [--teacher RUN_DIR/checkpoint] [--exact-cosine] [--sparse DIR] [--threads N]
+               [--recipe FILE] [--set key=value ...]
 
 The lists have BM25 and cosine scores of what the legs ranked, which is enough to train. This step
-adds to OUT/targets/NAME.jsonl, for every candidate, the scores of a larger model trained with this
+adds to OUT/targets/NAME.jsonl, for every candidate, the scores of a learned sparse retriever (where
+`targets.sparse` is above 0; splade-tiny, or `--sparse`), those of a larger model trained with this
 tool (`--teacher`), and cosines by all-MiniLM-L6-v2 also for passages that the dense leg did not rank
 (`--exact-cosine`). An interrupted run goes on after the last source that is whole. PyTorch.
 """
@@ -18,9 +20,11 @@ import network as networks
 import options
 import recipe as recipes
 import scoring
+import sparse
 from files import fail, read_json, say, write_json, write_lines
 from lists import PASSAGE, USABLE
 from pairs import Pairs
+from sparse import Sparse
 
 
 def wanted(row):
@@ -69,28 +73,41 @@ def target_rows(source, teachers):
             yield {"id": row["id"], **scores}
 
 
-def state_of(arguments, folder):
+def state_of(lists, folders, arguments, recipe):
     """What the targets of a source were made from."""
-    made = {"lists": folder.stat().st_mtime_ns, "exact_cosine": arguments.exact_cosine}
+    made = {"lists": lists.stat().st_mtime_ns, "exact_cosine": arguments.exact_cosine}
+    made["max_tokens"] = recipe["train"]["max_tokens"]
+    return made | {name: (folder / "model.safetensors").stat().st_mtime_ns for name, folder in folders.items()}
+
+
+def find(arguments, recipe):
+    """The folders of the teachers that are models, by name."""
+    folders = {}
+    if recipe["targets"]["sparse"] > 0:
+        folders["sparse"] = sparse.find(arguments.out, arguments.sparse)
     if arguments.teacher:
-        made["teacher"] = (pathlib.Path(arguments.teacher) / "model.safetensors").stat().st_mtime_ns
-    return made
+        folders["cross"] = pathlib.Path(arguments.teacher)
+        if not (folders["cross"] / "model.safetensors").is_file():
+            fail(f"--teacher {arguments.teacher} has no model.safetensors: name a run's checkpoint folder")
+    return folders
 
 
 def run(arguments, recipe):
     out = pathlib.Path(arguments.out)
-    if not arguments.teacher and not arguments.exact_cosine:
+    folders = find(arguments, recipe)
+    if not folders and not arguments.exact_cosine:
         say("targets: the scores of the mined lists")
         return
-    if arguments.teacher and not (pathlib.Path(arguments.teacher) / "model.safetensors").is_file():
-        fail(f"--teacher {arguments.teacher} has no model.safetensors: name a run's checkpoint folder")
     device, teachers = scoring.pick_device(arguments.threads), {}
-    if arguments.teacher:
-        teachers["cross"] = Cross(arguments.teacher, device, recipe)
+    if "sparse" in folders:
+        # As much of a passage as the model that learns from it sees.
+        teachers["sparse"] = Sparse(folders["sparse"], device, recipe["train"]["max_tokens"])
+    if "cross" in folders:
+        teachers["cross"] = Cross(folders["cross"], device, recipe)
     if arguments.exact_cosine:
         teachers["cosine"] = Cosine(encoder.find(out, arguments.encoder), device)
     for source in candidates.read(out, recipe).values():
-        state = state_of(arguments, out / "lists" / f"{source.name}.jsonl")
+        state = state_of(out / "lists" / f"{source.name}.jsonl", folders, arguments, recipe)
         marker = out / "targets" / f"{source.name}.json"
         if read_json(marker, {}) != state:
             write_lines(out / "targets" / f"{source.name}.jsonl", target_rows(source, teachers))

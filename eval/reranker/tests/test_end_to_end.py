@@ -22,6 +22,7 @@ CONFIG = {
 CHANGES = (
     "train.minutes=0", "train.steps=3", "train.queries_per_step=4", "train.validate_minutes=60", "train.warmup_share=0.34",
     "train.max_tokens=64", "encoder.layers=[0,2]", "data.valid_queries=6", "data.pseudo_queries=4",
+    "targets.sparse=0.0", "targets.cosine=0.6", "targets.bm25=0.4",
     "export.max_tokens=64", "export.min_correlation=0.0", "export.max_loss=1.0", "train.bucket_steps=2",
 )
 
@@ -46,6 +47,19 @@ def write_encoder(folder):
     tokenizer.save(str(folder / "tokenizer.json"))
 
 
+def add_word_head(folder):
+    """Makes the encoder in `folder` one that predicts words, under the names of older files."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    path = str(folder / "model.safetensors")
+    weights = {f"bert.{name}".replace("LayerNorm.weight", "LayerNorm.gamma"): value for name, value in load_file(path).items()}
+    hidden, words = CONFIG["hidden_size"], len(weights["bert.embeddings.word_embeddings.weight"])
+    shapes = {"bias": (words,), "transform.dense.weight": (hidden, hidden), "transform.dense.bias": (hidden,)}
+    shapes |= {"transform.LayerNorm.gamma": (hidden,), "transform.LayerNorm.beta": (hidden,)}
+    save_file(weights | {f"cls.predictions.{name}": torch.randn(shape) for name, shape in shapes.items()}, path)
+
+
 @unittest.skipIf(MISSING, f"not installed: {', '.join(MISSING)} (see eval/reranker/requirements.txt)")
 class EndToEnd(unittest.TestCase):
     def run_tool(self, path, *more):
@@ -61,12 +75,15 @@ class EndToEnd(unittest.TestCase):
             path = pathlib.Path(folder)
             toy.write(path / "pairs")
             write_encoder(path / "encoder")
+            write_encoder(path / "sparse")
+            add_word_head(path / "sparse")
             self.run_tool(path)
             self.check(path / "out", "run")
             again = self.run_tool(path)
             self.assertIn("going on at step 3", again, "a finished run is not trained again")
             teacher = path / "out/runs/run/checkpoint"
             more = ("--set", 'encoder.head="match"', "--set", "targets.cross=0.5", "--teacher", teacher)
+            more += ("--set", "targets.sparse=0.5", "--sparse", path / "sparse")
             self.run_tool(path, "--run", "match", "--exact-cosine", *more)
             self.check(path / "out", "match")
             self.check_targets(path / "out/targets/toy.jsonl")
@@ -88,6 +105,8 @@ class EndToEnd(unittest.TestCase):
     def check_targets(self, path):
         for row in toy.lines(path):
             self.assertEqual(set(row["cross"]), set(row["cosine"]))
+            self.assertEqual(set(row["cross"]), set(row["sparse"]))
+            self.assertTrue(all(value >= 0.0 for value in row["sparse"].values()))
             self.assertTrue(all(-1.0001 <= value <= 1.0001 for value in row["cosine"].values()))
 
     def check(self, out, run):
@@ -124,6 +143,54 @@ class EndToEnd(unittest.TestCase):
         (logits,) = session.run(["logits"], both)
         self.assertEqual(logits.shape, (2, 1))
         self.assertTrue(numpy.isfinite(logits).all())
+
+
+@unittest.skipIf(MISSING, f"not installed: {', '.join(MISSING)} (see eval/reranker/requirements.txt)")
+class Losses(unittest.TestCase):
+    def test_centred_differences_by_hand(self):
+        import torch
+
+        import losses
+
+        scores, goals = torch.tensor([1.0, 3.0, 7.0, 7.5]), torch.tensor([5.0, 5.0, 0.0, 0.5])
+        total, parts = losses.total({"centred_mse": 2.0}, scores, goals, goals * 0, [2, 2])
+        # The first list is off by 1 either way, the second by nothing but its level.
+        self.assertAlmostEqual(parts["centred_mse"], 0.5)
+        self.assertAlmostEqual(total.item(), 1.0)
+        total, _ = losses.total({"centred_mse": 1.0}, scores[:3], goals[:3], goals[:3] * 0, [2, 1])
+        self.assertAlmostEqual(total.item(), 2 / 3, msg="a shorter list is padded, and its padding left out", places=6)
+
+
+class Told:
+    """A source of three passages."""
+
+    passages = {"a": "the harbour", "b": "the old violin of the town", "c": ""}
+
+    def texts(self, row, keys):
+        return [(row["query"], "Title" if key == "a" else "", self.passages[key]) for key in keys]
+
+
+@unittest.skipIf(MISSING, f"not installed: {', '.join(MISSING)} (see eval/reranker/requirements.txt)")
+class SparseScores(unittest.TestCase):
+    def test_a_score_is_the_product_of_the_weights_of_all_words(self):
+        import torch
+
+        import sparse
+
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name)
+            write_encoder(folder)
+            add_word_head(folder)
+            teacher = sparse.Sparse(folder, torch.device("cpu"), 16)
+        with torch.inference_mode():
+            whole = lambda text: teacher.activations(teacher.encode([text], 16)[0])
+            asked = whole("the age of the violin")
+            texts = ("Title\nthe harbour", "the old violin of the town", "")
+            products = [float(whole(text) @ asked) for text in texts]
+        found = teacher.of(Told(), {"query": "the age of the violin"}, ["a", "b", "c"])
+        self.assertGreater(min(products), 0.0)
+        for score, product in zip(found, products):
+            self.assertAlmostEqual(score, product, delta=0.01 * product + 0.002)
 
 
 @unittest.skipIf(MISSING, f"not installed: {', '.join(MISSING)} (see eval/reranker/requirements.txt)")

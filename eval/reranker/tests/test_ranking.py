@@ -77,7 +77,10 @@ class Blend(unittest.TestCase):
         self.assertLess(blend.loss([good]), blend.loss([bad]))
         self.assertAlmostEqual(blend.loss([good, nothing]), blend.loss([good]))
         # Deviations of 1 and -1 a leg, 2 logits each: 4 logits apart before the model speaks.
-        self.assertAlmostEqual(blend.loss([self.entry("a", [0, 1], [0.0, 4.0])]), math.log(2))
+        self.assertAlmostEqual(blend.loss_at([self.entry("a", [0, 1], [0.0, 4.0])], 1.0), math.log(2))
+        mixed = [good, self.entry("a", [1, 0], [2.0, 6.0])]
+        louder = [{**entry, "raw": [2 * value for value in entry["raw"]]} for entry in mixed]
+        self.assertAlmostEqual(blend.loss(mixed), blend.loss(louder), msg="the model's scale is free")
 
     def test_no_source_may_be_hurt(self):
         helped = [self.entry(name, [0, 1, 0], [0.0, 9.0, 1.0]) for name in "ac"]
@@ -86,6 +89,21 @@ class Blend(unittest.TestCase):
         self.assertGreaterEqual(chosen["worst"], -0.005)
         free = blend.choose(blend.measure(helped + hurt, set(), self.SETTINGS), 1.0)
         self.assertLess(free["worst"], -0.005)
+
+    def test_the_legs_keep_their_say_where_the_evidence_is_thin(self):
+        neutral = [self.entry("a", [1, 0, 0], [9.0, 1.0, 0.0]) for _ in range(9)]
+        helped = self.entry("a", [0, 1, 0], [0.0, 9.0, 1.0])
+        one = blend.choose(blend.measure([*neutral, helped], set(), self.SETTINGS), 0.005)
+        self.assertEqual(one["weight"], 0.0, "a single query is one standard error")
+        two = blend.choose(blend.measure([*neutral, helped, helped], set(), self.SETTINGS), 0.005)
+        self.assertGreater(two["weight"], 0.2)
+        self.assertEqual(two["ndcg"], 1.0)
+
+    def test_the_error_of_a_difference_by_hand(self):
+        one, other = {"scores": {"a": [1.0, 0.0], "b": [0.5]}}, {"scores": {"a": [0.0, 0.0], "b": [0.25]}}
+        # Differences 1 and 0: variance 1/2, of the mean 1/4, and a counts for half.
+        self.assertAlmostEqual(blend.error(one, other), 0.25)
+        self.assertAlmostEqual(blend.error(one, other, {"a": 1.0, "b": 3.0}), 0.125)
 
     def test_a_held_out_source_counts_more(self):
         self.assertAlmostEqual(blend.macro({"a": 0.4, "b": 0.8}, {"b"}, 3.0), (0.4 + 3 * 0.8) / 4)
@@ -159,13 +177,15 @@ class Lists(unittest.TestCase):
 
     def test_targets_weigh_what_is_known(self):
         row = self.build(runs={"lexical": [("p2", 8.0), ("p0", 4.0)], "dense": [("p0", 0.7), ("p3", 0.3)], "hybrid": [("p0", 3), ("p2", 2), ("p3", 1)]})
-        weights = {"cosine": 0.5, "bm25": 0.5, "cross": 0.0}
+        weights = {"cosine": 0.5, "bm25": 0.5, "sparse": 0.0, "cross": 0.0}
         found = lists.targets(row, ["p0", "p2", "p3", "p20"], weights)
         for value, expected in zip(found, (0.6, 0.625, 0.15, 0.125)):
             self.assertAlmostEqual(value, expected)
-        weights = {"cosine": 0.5, "bm25": 0.0, "cross": 0.5}
+        weights = {"cosine": 0.5, "bm25": 0.0, "sparse": 1.0, "cross": 0.5}
         given = {"cosine": {"p20": 0.2}, "cross": {"p20": 0.4}}
-        self.assertAlmostEqual(lists.targets(row, ["p20"], weights, given)[0], 0.3)
+        self.assertAlmostEqual(lists.targets(row, ["p20"], weights, given)[0], 0.3, msg="no sparse score is known")
+        given["sparse"] = {"p20": lists.HIGH_SPARSE / 2}
+        self.assertAlmostEqual(lists.targets(row, ["p20"], weights, given)[0], 0.4)
 
     def test_a_run_file_is_read_in_order(self):
         with tempfile.TemporaryDirectory() as folder:
