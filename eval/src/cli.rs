@@ -203,6 +203,7 @@ async fn settings_of(engine: &Engine, plan: &EvalPlan) -> Result<ReportSettings>
     let request = &plan.request;
     let info = engine.collection_info(&request.collection).await?;
     let reranker = engine.reranker();
+    let language = info.collection.settings.language;
     let fingerprint = info.collection.fingerprint;
     Ok(ReportSettings {
         depth: request.depth,
@@ -213,7 +214,7 @@ async fn settings_of(engine: &Engine, plan: &EvalPlan) -> Result<ReportSettings>
         blend: request
             .rerank
             .blend
-            .or(reranker.map(|model| model.recommended_blend())),
+            .or(reranker.map(|model| model.recommended_blend(language))),
         deadline_ms: request.rerank.deadline_ms,
         documents: info.stats.documents,
         chunks: info.stats.chunks,

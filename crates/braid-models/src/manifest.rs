@@ -9,7 +9,7 @@ use std::fmt;
 use std::fs;
 use std::path::Path;
 
-use braid_core::{Error, ErrorCode, Result};
+use braid_core::{Error, ErrorCode, Language, Result};
 use serde::{Deserialize, Serialize};
 
 /// File name of the manifest in a model directory.
@@ -164,6 +164,9 @@ pub struct EmbedderProbe {
 pub struct RerankerManifest {
     /// Weight of its score in the final score, 0..=1.
     pub recommended_blend: f64,
+    /// Languages it knows, as collections name them; for others the blend is 0. None given is all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub languages: Vec<String>,
     /// Largest absolute difference of a probe's logit from the expected one.
     #[serde(default = "default_probe_tolerance")]
     pub probe_tolerance: f32,
@@ -237,7 +240,7 @@ impl Manifest {
         }
         match (self.kind, &self.embedder, &self.reranker) {
             (ModelKind::Embedder, Some(_), None) => Ok(()),
-            (ModelKind::Reranker, None, Some(reranker)) => check_blend(reranker.recommended_blend),
+            (ModelKind::Reranker, None, Some(reranker)) => reranker.check(),
             (kind, ..) => Err(format!("a {kind} needs the section {kind} and no other")),
         }
     }
@@ -258,6 +261,7 @@ impl Manifest {
     pub(crate) fn reranker_section(&self) -> RerankerManifest {
         self.reranker.clone().unwrap_or(RerankerManifest {
             recommended_blend: DEFAULT_BLEND,
+            languages: Vec::new(),
             probe_tolerance: default_probe_tolerance(),
             probes: Vec::new(),
         })
@@ -267,11 +271,20 @@ impl Manifest {
 /// Blend of a cross-encoder nobody has tuned: an equal say.
 const DEFAULT_BLEND: f64 = 0.5;
 
-fn check_blend(blend: f64) -> Result<(), String> {
-    if (0.0..=1.0).contains(&blend) {
-        Ok(())
-    } else {
-        Err(format!("recommended_blend {blend} is not within 0 and 1"))
+impl RerankerManifest {
+    fn check(&self) -> Result<(), String> {
+        let blend = self.recommended_blend;
+        if !(0.0..=1.0).contains(&blend) {
+            return Err(format!("recommended_blend {blend} is not within 0 and 1"));
+        }
+        self.known_languages().map(drop)
+    }
+
+    /// The languages it knows; none stands for all.
+    pub(crate) fn known_languages(&self) -> Result<Vec<Language>, String> {
+        let parsed = self.languages.iter().map(|name| name.parse());
+        let parsed: Result<Vec<Language>> = parsed.collect();
+        parsed.map_err(|error| error.message().to_owned())
     }
 }
 
@@ -364,6 +377,18 @@ mod tests {
         assert_eq!(manifest.kind, ModelKind::Reranker);
         assert_eq!(manifest.reranker_section().recommended_blend, 0.3);
         assert!(Manifest::read(Path::new("/nowhere")).unwrap().is_none());
+    }
+
+    #[test]
+    fn languages_are_those_of_collections() {
+        let mut manifest = sample();
+        manifest["reranker"]["languages"] = serde_json::json!(["english", "french"]);
+        let read_back = read(&manifest).unwrap().unwrap();
+        let known = read_back.reranker_section().known_languages().unwrap();
+        assert_eq!(known, [Language::English, Language::French]);
+        manifest["reranker"]["languages"] = serde_json::json!(["klingon"]);
+        let error = read(&manifest).unwrap_err();
+        assert!(error.to_string().contains("klingon"), "{error}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use braid_core::{Error, Fingerprint, Reranker, Result};
+use braid_core::{Error, Fingerprint, Language, Reranker, Result};
 use ort::environment::Environment;
 
 use crate::batch::{Batch, BatchPlan, by_length};
@@ -31,6 +31,8 @@ const TASKS_PER_THREAD: usize = 2;
 pub struct OnnxReranker {
     fingerprint: Fingerprint,
     recommended_blend: f64,
+    /// None stands for all.
+    languages: Vec<Language>,
     network: Arc<Network>,
     threads: usize,
     gate: Arc<Gate>,
@@ -79,6 +81,7 @@ impl OnnxReranker {
         Ok(Self {
             fingerprint: model.fingerprint("")?,
             recommended_blend: section.recommended_blend,
+            languages: section.known_languages().unwrap_or_default(),
             network,
             threads,
             gate,
@@ -93,8 +96,11 @@ impl Reranker for OnnxReranker {
         &self.fingerprint
     }
 
-    fn recommended_blend(&self) -> f64 {
-        self.recommended_blend
+    fn recommended_blend(&self, language: Language) -> f64 {
+        match self.languages.is_empty() || self.languages.contains(&language) {
+            true => self.recommended_blend,
+            false => 0.0,
+        }
     }
 
     fn concurrency(&self) -> usize {

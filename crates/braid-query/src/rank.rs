@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use braid_core::{
-    ChunkId, CollectionName, DocumentId, Error, ErrorCode, Filter, Leg, Passage, Result, Slot,
+    ChunkId, CollectionName, DocumentId, Error, ErrorCode, Filter, Language, Leg, Passage, Result,
+    Slot,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -196,6 +197,7 @@ impl Retriever {
             query: &request.query,
             options: &request.rerank,
             weights: request.fusion.weights,
+            language: ranking.language,
         };
         let reranked = rerank(Some(reranker), plan, hits).await;
         ranking.timings.rerank = milliseconds(reranking.elapsed());
@@ -228,6 +230,7 @@ fn search_plan(request: &RankRequest) -> SearchPlan<'_> {
 
 /// What the legs found, with every passage.
 struct Ranking {
+    language: Language,
     legs: Legs,
     passages: FxHashMap<Slot, Passage>,
     timings: Timings,
@@ -247,6 +250,7 @@ impl Ranking {
         let mut passages = std::mem::take(&mut legs.lexical.passages);
         passages.extend(std::mem::take(&mut legs.dense.passages));
         Ok(Self {
+            language: searched.pin.collection().settings.language,
             legs,
             passages,
             timings: searched.timings,

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use braid_core::Reranker;
+use braid_core::{Language, Reranker};
 
 use crate::blend::{Placed, blend_window};
 use crate::by_scores::by_scores;
@@ -41,6 +41,8 @@ pub(crate) struct RerankPlan<'a> {
     pub(crate) options: &'a RerankOptions,
     /// How much each leg's scores count in the fused score that is blended in.
     pub(crate) weights: LegWeights,
+    /// The collection's: a model that does not know it gets no weight unless asked for.
+    pub(crate) language: Language,
 }
 
 /// Re-ranks the head of `hits`, which are in base order: the first `options.candidates` are scored
@@ -65,7 +67,9 @@ pub(crate) async fn rerank(
     let texts: Vec<String> = texts.collect();
     let deadline = options.deadline_ms.map(Duration::from_millis);
     let scores = score_passages(reranker, query, &texts, deadline).await;
-    let blend = options.blend.unwrap_or(reranker.recommended_blend());
+    let blend = options
+        .blend
+        .unwrap_or(reranker.recommended_blend(plan.language));
     let of_stages: Vec<_> = hits.iter().map(|hit| hit.scores).collect();
     let fused = by_scores(&of_stages, plan.weights);
     let mut ordered = order(hits, &blend_window(&fused, &scores.raw, blend), &scores);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use braid_core::{Embedder, IndexProvider, Ledger, Passage, Reranker, Result};
+use braid_core::{Embedder, IndexProvider, Language, Ledger, Passage, Reranker, Result};
 use braid_runtime::CpuPool;
 use rustc_hash::FxHashSet;
 
@@ -52,6 +52,7 @@ struct Found {
     hits: Vec<RetrievedHit>,
     neighborhood: Neighborhood,
     lag: u64,
+    language: Language,
     terms: Vec<String>,
     degraded: Vec<Degradation>,
     timings: Timings,
@@ -137,6 +138,7 @@ impl Retriever {
             hits,
             neighborhood,
             lag: pin.stats().lag(),
+            language: pin.collection().settings.language,
             terms: legs.lexical.terms,
             degraded,
             timings,
@@ -158,6 +160,7 @@ impl Retriever {
                 query: &request.query,
                 options: &request.rerank,
                 weights: request.fusion.weights,
+                language: found.language,
             };
             let reranked = rerank(reranker, plan, hits).await;
             found.timings.rerank = milliseconds(reranking.elapsed());

@@ -159,7 +159,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use async_trait::async_trait;
-    use braid_core::Fingerprint;
+    use braid_core::{Fingerprint, Language};
     use braid_testkit::OverlapReranker;
     use tokio::sync::Semaphore;
 
@@ -194,7 +194,7 @@ mod tests {
             &self.fingerprint
         }
 
-        fn recommended_blend(&self) -> f64 {
+        fn recommended_blend(&self, _language: Language) -> f64 {
             0.5
         }
 

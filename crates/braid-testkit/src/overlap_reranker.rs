@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use braid_core::{Fingerprint, Reranker, Result};
+use braid_core::{Fingerprint, Language, Reranker, Result};
 
 /// Scores a passage by the share of the query's distinct words that it contains, 0..=1, words
 /// compared without case. Counts what it scores.
@@ -12,6 +12,8 @@ use braid_core::{Fingerprint, Reranker, Result};
 pub struct OverlapReranker {
     fingerprint: Fingerprint,
     blend: f64,
+    /// The language it knows.
+    language: Language,
     concurrency: usize,
     /// What a text with this word scores.
     odd: Option<(&'static str, f32)>,
@@ -20,11 +22,12 @@ pub struct OverlapReranker {
 }
 
 impl OverlapReranker {
-    /// A re-ranker that recommends a blend of 1: its own order alone.
+    /// A re-ranker of English that recommends a blend of 1: its own order alone.
     pub fn new() -> Self {
         Self {
             fingerprint: Fingerprint::new("overlap-reranker"),
             blend: 1.0,
+            language: Language::English,
             concurrency: 1,
             odd: None,
             calls: AtomicUsize::new(0),
@@ -36,6 +39,13 @@ impl OverlapReranker {
     #[must_use]
     pub fn with_blend(mut self, blend: f64) -> Self {
         self.blend = blend;
+        self
+    }
+
+    /// The same, but of another language.
+    #[must_use]
+    pub fn with_language(mut self, language: Language) -> Self {
+        self.language = language;
         self
     }
 
@@ -76,8 +86,12 @@ impl Reranker for OverlapReranker {
         &self.fingerprint
     }
 
-    fn recommended_blend(&self) -> f64 {
-        self.blend
+    fn recommended_blend(&self, language: Language) -> f64 {
+        if language == self.language {
+            self.blend
+        } else {
+            0.0
+        }
     }
 
     fn concurrency(&self) -> usize {

@@ -3,7 +3,7 @@
 // A suite is test code: a failed unwrap is a failed check.
 #![allow(clippy::unwrap_used)]
 
-use braid_core::Reranker;
+use braid_core::{Language, Reranker};
 
 const QUERY: &str = "where does the red fox sleep";
 
@@ -32,7 +32,10 @@ pub async fn reranker_suite(reranker: &dyn Reranker, tolerance: f32) {
 
 fn describes_itself(reranker: &dyn Reranker) {
     assert!(!reranker.fingerprint().as_str().is_empty());
-    assert!((0.0..=1.0).contains(&reranker.recommended_blend()));
+    for (language, name) in Language::ALL {
+        let blend = reranker.recommended_blend(language);
+        assert!((0.0..=1.0).contains(&blend), "{name}: {blend}");
+    }
     assert!(reranker.concurrency() >= 1);
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use crate::collection::Language;
 use crate::error::Result;
 use crate::hash::Fingerprint;
 
@@ -47,8 +48,9 @@ pub trait Embedder: Send + Sync + fmt::Debug {
 pub trait Reranker: Send + Sync + fmt::Debug {
     /// Identifies the model.
     fn fingerprint(&self) -> &Fingerprint;
-    /// The blend its manifest recommends: weight of its score in the final score, 0..=1.
-    fn recommended_blend(&self) -> f64;
+    /// The blend its manifest recommends for a collection in `language`: weight of its score in the
+    /// final score, 0..=1; 0 where the model does not know the language.
+    fn recommended_blend(&self, language: Language) -> f64;
     /// How many windows can usefully be in flight at once.
     fn concurrency(&self) -> usize;
     /// Scores every passage against `query`: one raw score each, in order, higher is better. A score

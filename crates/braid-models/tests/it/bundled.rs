@@ -1,5 +1,6 @@
 //! The bundled models keep what the ports promise and are what their manifests say.
 
+use braid_core::Language;
 use braid_models::{DEFAULT_EMBEDDER, DEFAULT_RERANKER, ModelStatus};
 use braid_testkit::{embedder_suite, reranker_suite};
 
@@ -41,7 +42,9 @@ fn what_the_models_are_is_known() {
     assert_eq!(counter.max_tokens(), 256);
     assert_eq!(counter.count("a red fox"), 3);
     assert_eq!(counter.count("antidisestablishmentarianism"), 8);
-    assert_eq!(RERANKER.recommended_blend(), 0.25);
+    assert_eq!(RERANKER.recommended_blend(Language::English), 0.2);
+    assert_eq!(RERANKER.recommended_blend(Language::French), 0.0);
+    assert_eq!(RERANKER.recommended_blend(Language::None), 0.0);
     assert_eq!(RERANKER.concurrency(), 2);
     assert!(
         EMBEDDER

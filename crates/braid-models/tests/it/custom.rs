@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use braid_core::ErrorCode;
+use braid_core::{ErrorCode, Language};
 use braid_models::{
     DEFAULT_EMBEDDER, DEFAULT_RERANKER, EmbedderOptions, ModelStore, RerankerOptions, StoreOptions,
 };
@@ -82,7 +82,7 @@ async fn a_cross_encoder_is_loaded_by_path_without_manifest() {
     let bare = STORE
         .load_reranker(&dir.display().to_string(), &options)
         .unwrap();
-    assert_eq!(bare.recommended_blend(), 0.5);
+    assert_eq!(bare.recommended_blend(Language::French), 0.5);
     let passages = [
         "The fox sleeps in its den.".to_owned(),
         "Revenue rose.".to_owned(),

@@ -1,6 +1,6 @@
 //! Re-ranking within a retrieval.
 
-use braid_core::{ErrorCode, Ledger};
+use braid_core::{ErrorCode, Language, Ledger};
 use braid_query::{
     LegWeights, RerankSummary, RetrieveRequest, RetrieveResponse, ScoreStage, StageScore,
     StageScores,
@@ -36,6 +36,20 @@ async fn the_blend_orders_and_raw_scores_are_explained() {
     .assert_eq(&show(&response));
     assert_eq!(response.rerank, Some(RerankSummary { scored: 4, of: 4 }));
     assert!(response.timings.rerank > 0.0);
+}
+
+#[tokio::test]
+async fn a_model_of_another_language_has_no_say_unless_asked() {
+    let foreign = || OverlapReranker::new().with_language(Language::French);
+    let setup = Setup::new(FOXES).await.with_reranker(foreign());
+    let mut request = reranked(&setup, "fox den");
+    let unasked = setup.retrieve(request.clone()).await;
+    request.rerank.blend = Some(1.0);
+    let asked = setup.retrieve(request.clone()).await;
+    request.rerank.blend = Some(0.0);
+    let by_legs = setup.retrieve(request).await;
+    assert_eq!(show(&unasked), show(&by_legs));
+    assert_ne!(show(&unasked), show(&asked));
 }
 
 #[tokio::test]

@@ -119,13 +119,18 @@ impl Set {
         // The next one has the same data directory.
         drop(engine);
         if let Some(in_full) = &cli.in_full {
-            settings.retrieve.rerank_blend = Some(reranker.recommended_blend());
+            settings.retrieve.rerank_blend =
+                Some(reranker.recommended_blend(settings.lexical.language));
             settings.models.reranker = in_full.display().to_string();
             let (engine, _) = open(&settings).await?;
             variants.insert(IN_FULL, self.gain(&engine, &settings, IN_FULL).await?);
             engine.close().await;
         }
-        Ok((variants, reranker.recommended_blend(), candidates))
+        Ok((
+            variants,
+            reranker.recommended_blend(settings.lexical.language),
+            candidates,
+        ))
     }
 
     async fn gain(

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use braid_core::{Fingerprint, Reranker, Result};
+use braid_core::{Fingerprint, Language, Reranker, Result};
 
 #[derive(Debug)]
 pub(crate) struct MemoReranker {
@@ -39,8 +39,8 @@ impl Reranker for MemoReranker {
         self.inner.fingerprint()
     }
 
-    fn recommended_blend(&self) -> f64 {
-        self.inner.recommended_blend()
+    fn recommended_blend(&self, language: Language) -> f64 {
+        self.inner.recommended_blend(language)
     }
 
     fn concurrency(&self) -> usize {
