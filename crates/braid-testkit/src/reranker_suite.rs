@@ -24,7 +24,7 @@ pub async fn reranker_suite(reranker: &dyn Reranker, tolerance: f32) {
     scores_in_order(reranker, tolerance).await;
     scores_many_like_few(reranker, tolerance).await;
     prefers_the_answer(reranker).await;
-    takes_nothing_and_empty_texts(reranker).await;
+    takes_nothing_and_odd_texts(reranker).await;
     truncates_the_passage_not_the_query(reranker, tolerance).await;
     leaves_a_passage_room_beside_a_long_query(reranker).await;
     survives_abandoned_calls(reranker).await;
@@ -85,10 +85,19 @@ async fn prefers_the_answer(reranker: &dyn Reranker) {
     }
 }
 
-async fn takes_nothing_and_empty_texts(reranker: &dyn Reranker) {
+async fn takes_nothing_and_odd_texts(reranker: &dyn Reranker) {
     assert!(reranker.score(QUERY, &[]).await.unwrap().is_empty());
     score(reranker, "", &["", "  \n", "fox"]).await;
-    score(reranker, QUERY, &["", "\u{0}\u{fffd}"]).await;
+    score(reranker, QUERY, &["", "\u{0}\u{fffd}", "\u{1b}[31m\r\u{7}"]).await;
+    let foreign = [
+        "赤い狐は穴で眠る",
+        "الثعلب الأحمر",
+        "лиса",
+        "🦊🦊",
+        "e\u{301}\u{301}",
+    ];
+    score(reranker, QUERY, &foreign).await;
+    score(reranker, "狐はどこで眠るか", &foreign).await;
 }
 
 /// A passage far beyond the window is cut, and the query still counts in full.
