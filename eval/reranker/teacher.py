@@ -57,9 +57,7 @@ class Cosine:
     def of(self, source, row, keys):
         if self.source is not source:
             self.source, self.places = source, {key: n for n, key in enumerate(source.passages)}
-            texts = [source.texts({"query": ""}, [key])[0] for key in source.passages]
-            lines = [f"{title}\n{text}" if title else text for _, title, text in texts]
-            self.vectors = scoring.embed(self.model, self.pairs, lines)
+            self.vectors = scoring.embed(self.model, self.pairs, source.lines(source.passages))
         query = scoring.embed(self.model, self.pairs, [row["query"]])[0]
         return [round(x, 5) for x in (self.vectors[[self.places[key] for key in keys]] @ query).tolist()]
 

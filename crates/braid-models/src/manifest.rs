@@ -277,14 +277,15 @@ impl RerankerManifest {
         if !(0.0..=1.0).contains(&blend) {
             return Err(format!("recommended_blend {blend} is not within 0 and 1"));
         }
-        self.known_languages().map(drop)
+        let languages = self.known_languages();
+        languages
+            .map(drop)
+            .map_err(|error| error.message().to_owned())
     }
 
     /// The languages it knows; none stands for all.
-    pub(crate) fn known_languages(&self) -> Result<Vec<Language>, String> {
-        let parsed = self.languages.iter().map(|name| name.parse());
-        let parsed: Result<Vec<Language>> = parsed.collect();
-        parsed.map_err(|error| error.message().to_owned())
+    pub(crate) fn known_languages(&self) -> Result<Vec<Language>> {
+        self.languages.iter().map(|name| name.parse()).collect()
     }
 }
 

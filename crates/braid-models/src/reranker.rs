@@ -81,7 +81,7 @@ impl OnnxReranker {
         Ok(Self {
             fingerprint: model.fingerprint("")?,
             recommended_blend: section.recommended_blend,
-            languages: section.known_languages().unwrap_or_default(),
+            languages: section.known_languages()?,
             network,
             threads,
             gate,

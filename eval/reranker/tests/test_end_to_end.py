@@ -166,8 +166,8 @@ class Told:
 
     passages = {"a": "the harbour", "b": "the old violin of the town", "c": ""}
 
-    def texts(self, row, keys):
-        return [(row["query"], "Title" if key == "a" else "", self.passages[key]) for key in keys]
+    def lines(self, keys):
+        return [("Title\n" if key == "a" else "") + self.passages[key] for key in keys]
 
 
 @unittest.skipIf(MISSING, f"not installed: {', '.join(MISSING)} (see eval/reranker/requirements.txt)")

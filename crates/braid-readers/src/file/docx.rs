@@ -16,10 +16,9 @@ pub(super) fn parse(bytes: &[u8]) -> Result<ParsedFile, String> {
         .with_images(false)
         .with_max_heading(HEADING_LEVELS);
     let text = to_markdown(&document, &options).map_err(unsound)?;
-    let title = document.metadata.title.as_deref().map(str::trim);
     Ok(ParsedFile {
         text,
         format: Format::Markdown,
-        title: title.filter(|title| !title.is_empty()).map(str::to_owned),
+        title: document.metadata.title,
     })
 }

@@ -26,10 +26,10 @@ pub(super) fn parse(bytes: &[u8]) -> Result<ParsedFile, String> {
     let title = book
         .metadata()
         .title()
-        .map(|title| title.value().trim().to_owned());
+        .map(|title| title.value().to_owned());
     Ok(ParsedFile {
         text,
         format: Format::Markdown,
-        title: title.filter(|title| !title.is_empty()),
+        title,
     })
 }

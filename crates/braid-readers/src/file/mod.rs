@@ -13,6 +13,8 @@ mod tests;
 
 use braid_core::Format;
 
+use crate::reader::tidy_title;
+
 /// A kind of file that is parsed into text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileKind {
@@ -79,7 +81,7 @@ pub struct ParsedFile {
 /// # Errors
 /// The reason, for a person: damaged, encrypted, scanned.
 pub fn parse(kind: FileKind, bytes: &[u8]) -> Result<ParsedFile, String> {
-    let parsed = match kind {
+    let mut parsed = match kind {
         FileKind::Pdf => pdf::parse(bytes)?,
         FileKind::Docx => docx::parse(bytes)?,
         FileKind::Epub => epub::parse(bytes)?,
@@ -87,5 +89,6 @@ pub fn parse(kind: FileKind, bytes: &[u8]) -> Result<ParsedFile, String> {
     if parsed.text.trim().is_empty() {
         return Err("there is no text in it".to_owned());
     }
+    parsed.title = parsed.title.and_then(|title| tidy_title(&title));
     Ok(parsed)
 }

@@ -82,7 +82,5 @@ fn title(document: &Document) -> Option<String> {
         Ok(id) => document.get_dictionary(id).ok()?,
         Err(_) => info.as_dict().ok()?,
     };
-    let title = decode_text_string(info.get(b"Title").ok()?).ok()?;
-    let title = title.trim();
-    (!title.is_empty()).then(|| title.to_owned())
+    decode_text_string(info.get(b"Title").ok()?).ok()
 }

@@ -14,7 +14,6 @@ use super::decode::decode;
 use super::{Item, SourceDocument, SourceFailure};
 use crate::file::isolated::Parser;
 use crate::file::{FileKind, ParsedFile};
-use crate::reader::tidy_title;
 
 /// Bytes of a file that tell what is in it.
 const HEAD_BYTES: usize = 8 * 1024;
@@ -88,7 +87,7 @@ impl Files {
             document: NewDocument {
                 id,
                 text: parsed.text,
-                title: parsed.title.as_deref().and_then(tidy_title),
+                title: parsed.title,
                 uri: Some(name.clone()),
                 format: parsed.format,
                 metadata: Metadata::default(),

@@ -216,9 +216,12 @@ impl Source {
 }
 
 fn is_jsonl(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| {
-        extension.eq_ignore_ascii_case("jsonl") || extension.eq_ignore_ascii_case("ndjson")
-    })
+    has_extension(path, &["jsonl", "ndjson"])
+}
+
+fn has_extension(path: &Path, names: &[&str]) -> bool {
+    let extension = path.extension();
+    extension.is_some_and(|found| names.iter().any(|name| found.eq_ignore_ascii_case(name)))
 }
 
 /// The documents of some sources, in order. Made by [`open`].

@@ -7,6 +7,8 @@ use std::path::Path;
 
 use csv::ByteRecord;
 
+use super::has_extension;
+
 /// Longest row, in bytes: a quote that is never closed must not take a whole file into memory.
 pub(super) const MAX_ROW_BYTES: u64 = 8 * 1024 * 1024;
 /// Most columns: each row keeps a place for every one.
@@ -223,16 +225,11 @@ fn delimiter(head: &[u8]) -> u8 {
 
 /// Whether a file is a table by its name.
 pub(super) fn is_table(path: &Path) -> bool {
-    is_tsv(path) || has_extension(path, "csv")
+    is_tsv(path) || has_extension(path, &["csv"])
 }
 
 fn is_tsv(path: &Path) -> bool {
-    has_extension(path, "tsv") || has_extension(path, "tab")
-}
-
-fn has_extension(path: &Path, wanted: &str) -> bool {
-    path.extension()
-        .is_some_and(|extension| extension.eq_ignore_ascii_case(wanted))
+    has_extension(path, &["tsv", "tab"])
 }
 
 /// Refuses to read on once a row has taken more than its share.

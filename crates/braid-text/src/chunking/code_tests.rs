@@ -3,18 +3,12 @@
 use braid_core::CodeLanguage;
 use expect_test::{Expect, expect};
 
-use super::tests::{PieceCounter, assert_invariants, chunker, extracted};
+use super::tests::check_chunks;
 use super::*;
 
 #[track_caller]
 fn check_code(language: CodeLanguage, target: usize, text: &str, expected: &Expect) {
-    let chunks = chunker(target, 0).chunk(&extracted(text, Markup::Code(language)));
-    assert_invariants(text, &chunks, Some((&PieceCounter, target)));
-    let lines: Vec<String> = chunks
-        .iter()
-        .map(|chunk| format!("{} | {:?}\n", chunk.heading_path.join(" > "), chunk.text))
-        .collect();
-    expected.assert_eq(&lines.concat());
+    check_chunks(text, Markup::Code(language), target, expected);
 }
 
 #[test]

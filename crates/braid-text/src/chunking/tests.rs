@@ -11,7 +11,7 @@ use super::*;
 
 /// Counts like a word-piece tokenizer: punctuation alone, words in pieces of four characters.
 #[derive(Debug)]
-pub(super) struct PieceCounter;
+struct PieceCounter;
 
 impl TokenCounter for PieceCounter {
     fn count(&self, text: &str) -> usize {
@@ -55,7 +55,7 @@ fn settings(target_tokens: usize, overlap_tokens: usize) -> ChunkingSettings {
     }
 }
 
-pub(super) fn chunker(target_tokens: usize, overlap_tokens: usize) -> Chunker {
+fn chunker(target_tokens: usize, overlap_tokens: usize) -> Chunker {
     Chunker::new(
         Arc::new(PieceCounter),
         settings(target_tokens, overlap_tokens),
@@ -63,7 +63,7 @@ pub(super) fn chunker(target_tokens: usize, overlap_tokens: usize) -> Chunker {
     .unwrap()
 }
 
-pub(super) fn extracted(text: &str, markup: Markup) -> ExtractedText {
+fn extracted(text: &str, markup: Markup) -> ExtractedText {
     ExtractedText {
         text: text.to_owned(),
         markup,
@@ -73,11 +73,7 @@ pub(super) fn extracted(text: &str, markup: Markup) -> ExtractedText {
 
 /// Asserts everything that holds of any chunks of `text`.
 #[track_caller]
-pub(super) fn assert_invariants(
-    text: &str,
-    chunks: &[Chunk],
-    limit: Option<(&dyn TokenCounter, usize)>,
-) {
+fn assert_invariants(text: &str, chunks: &[Chunk], limit: Option<(&dyn TokenCounter, usize)>) {
     let chars: Vec<char> = text.chars().collect();
     let mut covered = vec![false; chars.len()];
     let mut last_start = 0;
@@ -104,8 +100,14 @@ pub(super) fn assert_invariants(
 
 #[track_caller]
 fn check_markdown(text: &str, expected: &Expect) {
-    let chunks = chunker(12, 0).chunk(&extracted(text, Markup::Markdown));
-    assert_invariants(text, &chunks, Some((&PieceCounter, 12)));
+    check_chunks(text, Markup::Markdown, 12, expected);
+}
+
+/// Compares heading paths and texts of chunks of at most `target` tokens.
+#[track_caller]
+pub(super) fn check_chunks(text: &str, markup: Markup, target: usize, expected: &Expect) {
+    let chunks = chunker(target, 0).chunk(&extracted(text, markup));
+    assert_invariants(text, &chunks, Some((&PieceCounter, target)));
     let lines: Vec<String> = chunks
         .iter()
         .map(|chunk| format!("{} | {:?}\n", chunk.heading_path.join(" > "), chunk.text))

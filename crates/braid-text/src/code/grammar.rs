@@ -33,13 +33,12 @@ pub(crate) fn grammar(language: CodeLanguage) -> Language {
 /// Comments and attributes that belong to what follows them; `text` is the node's. Rust's inner ones
 /// are about what they stand in.
 pub(super) fn is_lead(kind: &str, text: &str) -> bool {
-    match kind {
-        "comment" | "line_comment" | "block_comment" => {
-            !text.starts_with("//!") && !text.starts_with("/*!")
-        }
-        "attribute_item" | "decorator" => true,
-        _ => false,
-    }
+    let is_inner = text.starts_with("//!") || text.starts_with("/*!");
+    matches!(kind, "attribute_item" | "decorator") || (is_comment(kind) && !is_inner)
+}
+
+fn is_comment(kind: &str) -> bool {
+    matches!(kind, "comment" | "line_comment" | "block_comment")
 }
 
 pub(super) fn role(language: CodeLanguage, kind: &str) -> Role {
@@ -156,7 +155,7 @@ pub(super) fn wrapped(node: Node<'_>) -> Option<Node<'_>> {
     let mut cursor = node.walk();
     let mut named = node
         .named_children(&mut cursor)
-        .filter(|child| !child.kind().ends_with("comment") && child.kind() != "decorator");
+        .filter(|child| !is_comment(child.kind()) && child.kind() != "decorator");
     let only = named.next()?;
     named.next().is_none().then_some(only)
 }
