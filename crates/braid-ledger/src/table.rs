@@ -35,7 +35,7 @@ use crate::rows::{
 };
 
 /// Version of the tables and rows. Raised by every change that an older build would misread.
-pub const FORMAT_VERSION: u64 = 1;
+pub const FORMAT_VERSION: u64 = 2;
 
 /// Key of the format version in the meta table.
 const FORMAT: &[u8] = b"format";
