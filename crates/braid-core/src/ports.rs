@@ -5,6 +5,7 @@
 //! adapter and every in-memory double. No method has a default body: each adapter chooses.
 
 mod index;
+mod job;
 mod ledger;
 mod model;
 mod reader;
@@ -13,10 +14,13 @@ pub use index::{
     IndexBatch, IndexProvider, LexicalEntry, LexicalIndex, LexicalMatches, LexicalView,
     VectorEntry, VectorStore, VectorView,
 };
+pub use job::{
+    CancelReceipt, FailedDocument, Job, JobChange, JobCounts, JobItem, JobItemStatus, JobSummary,
+    NewJob,
+};
 pub use ledger::{
-    IdempotencyKey, Job, JobChange, JobItem, JobItemStatus, Ledger, LedgerPin, NewJob, Page,
-    Recorded, StageOutcome, StageReceipt, StageRequest, StoredResponse, SwitchGeneration,
-    WriteGuard,
+    IdempotencyKey, Ledger, LedgerPin, Page, Recorded, StageOutcome, StageReceipt, StageRequest,
+    StoredResponse, SwitchGeneration, WriteGuard,
 };
 pub use model::{Embedder, Embedding, Reranker, TokenCounter};
 pub use reader::{ExtractedText, Markup, Reader};

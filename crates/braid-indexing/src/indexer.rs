@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use braid_core::operation::CollectionStats;
-use braid_core::ports::{NewJob, StageOutcome, StageReceipt, WriteGuard};
+use braid_core::ports::{CancelReceipt, NewJob, Recorded, StageOutcome, StageReceipt, WriteGuard};
 use braid_core::{
     Collection, CollectionId, CollectionSettings, DocumentId, Embedder, Error, ErrorCode, Filter,
-    IndexProvider, Ledger, PipelineFingerprint, Reader, Result, Sequence,
+    IndexProvider, JobId, Ledger, PipelineFingerprint, Reader, Result, Sequence,
 };
 use braid_runtime::{CpuPool, Shutdown};
 use parking_lot::Mutex;
@@ -203,6 +203,40 @@ impl Indexer {
         filter.check()?;
         let writer = self.writer(collection)?;
         let work = async move { writer.delete_matching(&filter, job, guard).await };
+        detached(&self.inner.parts.shutdown, work).await
+    }
+
+    /// Stages the newest version of these documents again where it could not be indexed; every
+    /// other one is rejected.
+    ///
+    /// # Errors
+    /// As [`Indexer::ingest`].
+    pub async fn retry(
+        &self,
+        collection: &Collection,
+        ids: Vec<DocumentId>,
+        job: Option<NewJob>,
+        guard: Option<WriteGuard<StageReceipt>>,
+    ) -> Result<IngestOutcome> {
+        let writer = self.writer(collection)?;
+        let work = async move { writer.retry(ids, job, guard).await };
+        let done = detached(&self.inner.parts.shutdown, work).await;
+        self.make_room(&done);
+        done
+    }
+
+    /// Takes back what a job of this collection put and is not published yet.
+    ///
+    /// # Errors
+    /// [`JobNotFound`](ErrorCode::JobNotFound); otherwise those of the ledger, with nothing cancelled.
+    pub async fn cancel_job(
+        &self,
+        collection: &Collection,
+        job: JobId,
+        guard: Option<WriteGuard<CancelReceipt>>,
+    ) -> Result<Recorded<CancelReceipt>> {
+        let writer = self.writer(collection)?;
+        let work = async move { writer.cancel_job(job, guard).await };
         detached(&self.inner.parts.shutdown, work).await
     }
 

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use braid_core::operation::Change;
 use braid_core::ports::{
-    IdempotencyKey, NewJob, Recorded, StageOutcome, StageReceipt, StageRequest, WriteGuard,
+    CancelReceipt, IdempotencyKey, NewJob, Recorded, StageOutcome, StageReceipt, StageRequest,
+    WriteGuard,
 };
-use braid_core::{CollectionId, DocumentId, DocumentStatus, Filter, NewDocument, Result};
+use braid_core::{CollectionId, DocumentId, DocumentStatus, Filter, JobId, NewDocument, Result};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::breakpoints::Breakpoint;
@@ -15,7 +16,7 @@ use crate::plan::{self, Planned, Rejected};
 use crate::state::CollectionState;
 
 /// Look-ups of stored versions in flight at once.
-const LOOK_UPS: usize = 16;
+pub(crate) const LOOK_UPS: usize = 16;
 
 /// Documents to be stored together.
 #[derive(Debug, Default)]
@@ -124,8 +125,28 @@ impl Writer {
         Ok(staged)
     }
 
+    /// Takes back what a job put and is not published yet.
+    pub(crate) async fn cancel_job(
+        &self,
+        job: JobId,
+        guard: Option<WriteGuard<CancelReceipt>>,
+    ) -> Result<Recorded<CancelReceipt>> {
+        let _writing = self.state.writers.read().await;
+        self.state.check_open()?;
+        let _staging = self.state.staging.lock().await;
+        let cancelled = self.parts.ledger.cancel_job(job, guard).await?;
+        // What is taken back is retired at once, as after a delete.
+        self.state
+            .progress
+            .send_modify(|progress| progress.purgeable = true);
+        Ok(cancelled)
+    }
+
     /// The recorded answer of an identical earlier request, before any work is done again.
-    async fn replay(&self, key: Option<IdempotencyKey>) -> Result<Option<IngestOutcome>> {
+    pub(crate) async fn replay(
+        &self,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Option<IngestOutcome>> {
         let Some(key) = key else { return Ok(None) };
         let recorded = self.parts.ledger.recorded_response(&key).await?;
         Ok(recorded.map(|response| IngestOutcome {
@@ -160,7 +181,7 @@ impl Writer {
             .await
     }
 
-    async fn stage(
+    pub(crate) async fn stage(
         &self,
         planned: Vec<Planned>,
         rejected: Vec<Rejected>,

@@ -10,6 +10,7 @@
 //! `rebuild`, each under the collection's `applying` lock or on a generation nobody reads yet.
 //! Metrics are named `braid_index_*`. Start at [`Indexer`].
 
+mod again;
 mod applier;
 mod breakpoints;
 mod embeddings;

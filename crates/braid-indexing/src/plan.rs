@@ -183,7 +183,7 @@ fn refuse_repeated(documents: Vec<NewDocument>) -> (Vec<NewDocument>, Vec<Reject
     (first, repeated.into_iter().map(refuse).collect())
 }
 
-fn split(results: Vec<Result<Planned, Rejected>>) -> (Vec<Planned>, Vec<Rejected>) {
+pub(crate) fn split(results: Vec<Result<Planned, Rejected>>) -> (Vec<Planned>, Vec<Rejected>) {
     let mut planned = Vec::with_capacity(results.len());
     let mut rejected = Vec::new();
     for result in results {

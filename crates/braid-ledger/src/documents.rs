@@ -5,7 +5,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use braid_core::operation::IndexableChunk;
-use braid_core::ports::Page;
+use braid_core::ports::{FailedDocument, Page};
 use braid_core::{
     CollectionId, Document, DocumentId, DocumentStatus, DocumentSummary, Filter, Metadata,
     Operation, Result, Sequence, Slot, SlotSet,
@@ -15,7 +15,9 @@ use heed::RoTxn;
 use crate::collections;
 use crate::error::corrupt;
 use crate::keys;
-use crate::rows::{ChunkHeader, DocumentRow, OperationRow, VersionRow, metadata};
+use crate::rows::{
+    ChunkHeader, DocumentRow, FailureRow, OperationRow, VersionRow, document_id, metadata,
+};
 use crate::table::Tables;
 
 /// One collection in one snapshot.
@@ -98,6 +100,54 @@ impl<'t> Reading<'t> {
         let last = items.last().map(|item| item.id.to_string());
         let next = last.filter(|_| rows.next().is_some());
         Ok(Page { items, next })
+    }
+
+    /// As [`braid_core::Ledger::failed_documents`].
+    pub(crate) fn failed_documents(
+        &self,
+        after: Sequence,
+        limit: usize,
+    ) -> Result<Page<FailedDocument>> {
+        let start = keys::sequence(self.id, after);
+        let end = keys::sequence(self.id, Sequence(u64::MAX));
+        let range = (Bound::Excluded(&start[..]), Bound::Included(&end[..]));
+        let mut items: Vec<FailedDocument> = Vec::new();
+        for entry in self.tables.failures.range(self.txn, range)? {
+            let (key, failure) = entry?;
+            let sequence = keys::read_number(key)?;
+            let Some(failed) = self.failed_document(sequence, failure)? else {
+                continue;
+            };
+            if items.len() == limit {
+                let next = items.last().map(|last| last.sequence.0.to_string());
+                return Ok(Page { items, next });
+            }
+            items.push(failed);
+        }
+        Ok(Page { items, next: None })
+    }
+
+    /// The document of a failure, if it has no newer version.
+    fn failed_document(
+        &self,
+        sequence: u64,
+        failure: FailureRow,
+    ) -> Result<Option<FailedDocument>> {
+        let Some(document) = failure.document.filter(|_| !failure.cancelled) else {
+            return Ok(None);
+        };
+        let id = document_id(document)?;
+        let row = self
+            .tables
+            .documents
+            .get(self.txn, &keys::document(self.id, &id))?;
+        let is_newest = row.is_some_and(|row| row.newest == sequence);
+        Ok(is_newest.then_some(FailedDocument {
+            id,
+            sequence: Sequence(sequence),
+            reason: failure.reason,
+            failed_at_ms: failure.at_ms,
+        }))
     }
 
     /// As [`braid_core::Ledger::find_documents`].

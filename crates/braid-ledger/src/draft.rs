@@ -130,9 +130,33 @@ impl<'t, 'e> Draft<'t, 'e> {
 
     /// The stored version `sequence`.
     pub(crate) fn version(&self, sequence: u64) -> Result<VersionRow> {
-        let key = keys::sequence(self.id, Sequence(sequence));
-        let version = self.tables().versions.get(self.txn, &key)?;
+        let version = self.stored_version(sequence)?;
         version.ok_or_else(|| corrupt(format!("version {sequence} is missing")))
+    }
+
+    /// Lets what replaces the version `gone` replace what `gone` does, so that a chain of pending
+    /// versions stays whole when one of them is taken out.
+    pub(crate) fn relink(&mut self, row: DocumentRow, gone: u64) -> Result<()> {
+        let Some(replaced) = self.stored_version(gone)?.map(|version| version.replaces) else {
+            return Ok(());
+        };
+        let mut next = row.current;
+        while let Some(sequence) = next
+            && let Some(mut version) = self.stored_version(sequence)?
+        {
+            if version.replaces == Some(gone) {
+                version.replaces = replaced;
+                let key = keys::sequence(self.id, Sequence(sequence));
+                return self.tables().versions.put(self.txn, &key, &version);
+            }
+            next = version.replaces;
+        }
+        Ok(())
+    }
+
+    fn stored_version(&self, sequence: u64) -> Result<Option<VersionRow>> {
+        let key = keys::sequence(self.id, Sequence(sequence));
+        self.tables().versions.get(self.txn, &key)
     }
 
     /// Makes a version retrievable.

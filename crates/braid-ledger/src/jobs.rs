@@ -2,8 +2,8 @@
 
 use braid_core::operation::ChangeOutcome;
 use braid_core::ports::{
-    IdempotencyKey, Job, JobChange, JobItem, JobItemStatus, NewJob, Recorded, StoredResponse,
-    WriteGuard,
+    IdempotencyKey, Job, JobChange, JobItem, JobItemStatus, JobSummary, NewJob, Page, Recorded,
+    StoredResponse, WriteGuard,
 };
 use braid_core::{CollectionId, CollectionName, Error, ErrorCode, JobId, Result, Sequence};
 use heed::{RoTxn, RwTxn};
@@ -72,9 +72,39 @@ impl JobOutcomeRow {
 
 /// A job with each item's present status.
 pub(crate) fn read(tables: &Tables, txn: &RoTxn, id: JobId) -> Result<Option<Job>> {
-    let Some(row) = tables.jobs.get(txn, &keys::job(id))? else {
-        return Ok(None);
-    };
+    let row = tables.jobs.get(txn, &keys::job(id))?;
+    row.map(|row| follow(tables, txn, id, row)).transpose()
+}
+
+/// Jobs before `cursor`, newest first.
+pub(crate) fn list(
+    tables: &Tables,
+    txn: &RoTxn,
+    (collection, cursor): (Option<CollectionId>, Option<JobId>),
+    limit: usize,
+) -> Result<Page<JobSummary>> {
+    let mut items: Vec<JobSummary> = Vec::new();
+    let end = cursor.map(keys::job);
+    for entry in tables
+        .jobs
+        .scan_back(txn, end.as_ref().map(|end| &end[..]))?
+    {
+        let (key, row) = entry?;
+        if collection.is_some_and(|wanted| wanted.0 != row.collection) {
+            continue;
+        }
+        if items.len() == limit {
+            let next = items.last().map(|last| last.id.to_string());
+            return Ok(Page { items, next });
+        }
+        let id = keys::read_job(key)?;
+        items.push(JobSummary::from(&follow(tables, txn, id, row)?));
+    }
+    Ok(Page { items, next: None })
+}
+
+/// A stored job with each item's present status.
+fn follow(tables: &Tables, txn: &RoTxn, id: JobId, row: JobRow) -> Result<Job> {
     let collection = CollectionId(row.collection);
     let name = collections::row(tables, txn, collection)?.name;
     let published = collections::counters(tables, txn, collection)?.published;
@@ -87,13 +117,13 @@ pub(crate) fn read(tables: &Tables, txn: &RoTxn, id: JobId) -> Result<Option<Job
             status,
         })
     };
-    Ok(Some(Job {
+    Ok(Job {
         id,
         collection: CollectionName::new(name)
             .map_err(|error| corrupt("a stored row is damaged").with_source(error))?,
         created_at_ms: row.created_at_ms,
         items: row.items.into_iter().map(item).collect::<Result<_>>()?,
-    }))
+    })
 }
 
 fn status(
@@ -109,6 +139,7 @@ fn status(
     };
     let key = keys::sequence(collection, Sequence(sequence));
     Ok(match tables.failures.get(txn, &key)? {
+        Some(failure) if failure.cancelled => JobItemStatus::Cancelled,
         Some(failure) => JobItemStatus::Failed(failure.reason),
         None if sequence <= published => JobItemStatus::Indexed,
         None => JobItemStatus::Pending,

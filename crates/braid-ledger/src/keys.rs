@@ -95,6 +95,12 @@ pub(crate) fn job(id: JobId) -> [u8; 16] {
     *id.0.as_bytes()
 }
 
+/// The job of a [`job`] key.
+pub(crate) fn read_job(key: &[u8]) -> Result<JobId> {
+    let id = uuid::Uuid::from_slice(key).map_err(|_| malformed())?;
+    Ok(JobId(id))
+}
+
 /// An idempotency record. Hashed: callers may scope their keys beyond what LMDB takes.
 pub(crate) fn response(key: &str) -> [u8; 32] {
     *blake3::hash(key.as_bytes()).as_bytes()

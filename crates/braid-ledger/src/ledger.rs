@@ -6,20 +6,20 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use braid_core::operation::{CollectionStats, IndexableChunk, PublishReceipt, StagedChunk};
 use braid_core::ports::{
-    IdempotencyKey, Job, Page, Recorded, StageOutcome, StageRequest, StoredResponse,
-    SwitchGeneration, WriteGuard,
+    CancelReceipt, FailedDocument, IdempotencyKey, Job, JobSummary, Page, Recorded, StageOutcome,
+    StageRequest, StoredResponse, SwitchGeneration, WriteGuard,
 };
 use braid_core::{
     Collection, CollectionId, CollectionName, ContentHash, Document, DocumentId, DocumentSummary,
-    Embedding, Filter, Fingerprint, JobId, Ledger, LedgerPin, NewCollection, Operation, Result,
-    Sequence, Slot, SlotSet,
+    Embedding, Error, Filter, Fingerprint, JobId, Ledger, LedgerPin, NewCollection, Operation,
+    Result, Sequence, Slot, SlotSet,
 };
 use heed::RwTxn;
 
 use crate::documents::Reading;
 use crate::pin::LmdbPin;
 use crate::store::{LedgerOptions, Store};
-use crate::{check, collections, embeddings, jobs, publish, rebuild, stage, sweep};
+use crate::{cancel, check, collections, embeddings, jobs, publish, rebuild, stage, sweep};
 
 /// The ledger in an LMDB environment. Clones share it.
 #[derive(Clone)]
@@ -254,6 +254,42 @@ impl Ledger for LmdbLedger {
             .await
     }
 
+    async fn jobs(
+        &self,
+        collection: Option<CollectionId>,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<JobSummary>> {
+        let cursor = cursor.map(job_cursor).transpose()?;
+        let of = (collection, cursor);
+        self.blocking(move |store| store.read(|txn| jobs::list(&store.tables, txn, of, limit)))
+            .await
+    }
+
+    async fn cancel_job(
+        &self,
+        id: JobId,
+        guard: Option<WriteGuard<CancelReceipt>>,
+    ) -> Result<Recorded<CancelReceipt>> {
+        self.blocking(move |store| {
+            jobs::guarded(store, guard, |txn| cancel::cancel_job(store, txn, id))
+        })
+        .await
+    }
+
+    async fn failed_documents(
+        &self,
+        collection: CollectionId,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<FailedDocument>> {
+        let after = cursor.map_or(Ok(Sequence::ZERO), sequence_cursor)?;
+        self.read(collection, move |reading| {
+            reading.failed_documents(after, limit)
+        })
+        .await
+    }
+
     async fn recorded_response(&self, key: &IdempotencyKey) -> Result<Option<StoredResponse>> {
         let key = key.clone();
         self.blocking(move |store| store.read(|txn| jobs::recorded(store, txn, &key)))
@@ -303,4 +339,16 @@ impl Ledger for LmdbLedger {
     async fn tidy(&self) -> Result<u64> {
         self.blocking(|store| sweep::tidy(store)).await
     }
+}
+
+fn job_cursor(cursor: &str) -> Result<JobId> {
+    cursor.parse().map(JobId).map_err(|_| bad_cursor())
+}
+
+fn sequence_cursor(cursor: &str) -> Result<Sequence> {
+    cursor.parse().map(Sequence).map_err(|_| bad_cursor())
+}
+
+fn bad_cursor() -> Error {
+    Error::invalid("the cursor is not one that a page gave")
 }

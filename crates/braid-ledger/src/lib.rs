@@ -11,6 +11,7 @@
 //! and at `stage` and `publish` for the life of a write.
 
 mod bitmap;
+mod cancel;
 mod check;
 mod collections;
 mod documents;

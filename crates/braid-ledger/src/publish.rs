@@ -57,6 +57,7 @@ pub(crate) fn fail_operation(
         document,
         reason: reason.to_owned(),
         at_ms: store.now_ms(),
+        cancelled: false,
     };
     store.tables.failures.put(draft.txn, &key, &failure)?;
     draft.finish()
@@ -107,7 +108,7 @@ impl Draft<'_, '_> {
     }
 
     /// Nothing of a put is left to be embedded.
-    fn put_done(&mut self, slots: &[u32]) {
+    pub(crate) fn put_done(&mut self, slots: &[u32]) {
         self.pending = self.pending.saturating_sub(slots.len() as u64);
     }
 
@@ -144,7 +145,7 @@ impl Draft<'_, '_> {
         Ok(())
     }
 
-    fn log_failed(&mut self, sequence: Sequence, reason: &str) -> Result<()> {
+    pub(crate) fn log_failed(&mut self, sequence: Sequence, reason: &str) -> Result<()> {
         let key = keys::sequence(self.id, sequence);
         let failed = OperationRow::Failed {
             reason: reason.to_owned(),
@@ -165,6 +166,9 @@ impl Draft<'_, '_> {
         self.retire(slots);
         let id = document_id(document.to_owned())?;
         let before = self.document(&id)?;
+        if let Some(row) = before {
+            self.relink(row, sequence.0)?;
+        }
         let mut after = before;
         if let Some(row) = after.as_mut()
             && row.current == Some(sequence.0)

@@ -77,6 +77,9 @@ pub(crate) struct VersionRow {
     pub(crate) pipeline: String,
     pub(crate) slots: Vec<u32>,
     pub(crate) updated_at_ms: i64,
+    /// The version that was its document's newest when it was staged, failed ones apart: what is
+    /// brought back when it is cancelled.
+    pub(crate) replaces: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,6 +125,8 @@ pub(crate) struct FailureRow {
     pub(crate) document: Option<String>,
     pub(crate) reason: String,
     pub(crate) at_ms: i64,
+    /// Whether it was taken back rather than refused.
+    pub(crate) cancelled: bool,
 }
 
 /// A bulk job.

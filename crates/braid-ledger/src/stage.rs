@@ -100,7 +100,13 @@ impl Draft<'_, '_> {
         let slots = self.store_chunks((&document, sequence.0, title), staged.chunks)?;
         self.pending += slots.len() as u64;
         let version = (staged.content_hash.0, staged.pipeline.to_string());
-        self.store_version(sequence, staged.document, version, slots.clone())?;
+        let replaces = before.and_then(|row| row.current);
+        self.store_version(
+            sequence,
+            staged.document,
+            version,
+            (slots.clone(), replaces),
+        )?;
         self.log(&OperationRow::Put {
             document: document.to_string(),
             slots,
@@ -150,7 +156,7 @@ impl Draft<'_, '_> {
         sequence: Sequence,
         document: NewDocument,
         (content_hash, pipeline): ([u8; 32], String),
-        slots: Vec<u32>,
+        (slots, replaces): (Vec<u32>, Option<u64>),
     ) -> Result<()> {
         let key = keys::sequence(self.id, sequence);
         let text = Raw(document.text.into_bytes());
@@ -165,6 +171,7 @@ impl Draft<'_, '_> {
             pipeline,
             slots,
             updated_at_ms: self.store.now_ms(),
+            replaces,
         };
         self.tables().versions.put(self.txn, &key, &row)
     }

@@ -129,6 +129,18 @@ impl<R: Row> Table<R> {
         Ok(rows.map(|entry| entry.map_err(storage)))
     }
 
+    /// Rows in falling key order, from below `end` where it is given.
+    pub(crate) fn scan_back<'t>(
+        &self,
+        txn: &'t RoTxn,
+        end: Option<&[u8]>,
+    ) -> Result<impl Iterator<Item = Result<(&'t [u8], R)>> + use<'t, R>> {
+        let end = end.map_or(Bound::Unbounded, Bound::Excluded);
+        let range: KeyRange<'_> = (Bound::Unbounded, end);
+        let rows = self.database.rev_range(txn, &range).map_err(storage)?;
+        Ok(rows.map(|entry| decode_entry(entry.map_err(storage))))
+    }
+
     /// Rows whose key starts with `prefix`, in key order.
     pub(crate) fn scan<'t>(
         &self,

@@ -1,6 +1,7 @@
 //! The ledger kept in memory: the smallest implementation that passes
 //! [`ledger_suite`](crate::ledger_suite), and the model the durable one is compared with.
 
+mod jobs;
 mod pin;
 mod rebuild;
 mod state;
@@ -12,8 +13,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use braid_core::operation::{CollectionStats, IndexableChunk, PublishReceipt, StagedChunk};
 use braid_core::ports::{
-    IdempotencyKey, Job, Page, Recorded, StageOutcome, StageRequest, StoredResponse,
-    SwitchGeneration, WriteGuard,
+    CancelReceipt, FailedDocument, IdempotencyKey, Job, JobSummary, Page, Recorded, StageOutcome,
+    StageRequest, StoredResponse, SwitchGeneration, WriteGuard,
 };
 use braid_core::{
     Collection, CollectionId, CollectionName, ContentHash, Document, DocumentId, DocumentSummary,
@@ -162,8 +163,9 @@ impl Ledger for RamLedger {
         reason: &str,
     ) -> Result<()> {
         let mut state = self.state.lock();
+        let now_ms = state.now_ms;
         state.change(collection, |data, epoch| {
-            data.fail_operation(epoch, sequence, reason);
+            data.fail_operation((epoch, now_ms), sequence, reason);
             Ok(())
         })
     }
@@ -274,6 +276,33 @@ impl Ledger for RamLedger {
         };
         let data = state.data(row.collection)?;
         Ok(Some(row.read(id, data)))
+    }
+
+    async fn jobs(
+        &self,
+        collection: Option<CollectionId>,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<JobSummary>> {
+        self.state.lock().jobs(collection, cursor, limit)
+    }
+
+    async fn cancel_job(
+        &self,
+        id: JobId,
+        guard: Option<WriteGuard<CancelReceipt>>,
+    ) -> Result<Recorded<CancelReceipt>> {
+        let mut state = self.state.lock();
+        state.guarded(guard, |state| state.cancel_job(id))
+    }
+
+    async fn failed_documents(
+        &self,
+        collection: CollectionId,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<FailedDocument>> {
+        self.read(collection, |data| data.failed_documents(cursor, limit))
     }
 
     async fn recorded_response(&self, key: &IdempotencyKey) -> Result<Option<StoredResponse>> {

@@ -24,7 +24,7 @@ use crate::id::{
 use crate::operation::{
     Change, ChangeOutcome, CollectionStats, IndexableChunk, Operation, PublishReceipt, StagedChunk,
 };
-use crate::ports::Embedding;
+use crate::ports::{CancelReceipt, Embedding, FailedDocument, Job, JobSummary, NewJob};
 use crate::ranking::Selection;
 
 /// Identifies one idempotent request.
@@ -70,80 +70,6 @@ pub enum Recorded<R> {
     Done(R),
     /// It was done before; nothing was written.
     Replayed(StoredResponse),
-}
-
-/// A durable bulk job to be recorded with the changes it stages.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewJob {
-    /// Its id.
-    pub id: JobId,
-    /// Documents refused before staging, with the reason.
-    pub rejected: Vec<(String, String)>,
-}
-
-/// A bulk job: one item per document, in request order (rejected ones last).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Job {
-    /// Its id.
-    pub id: JobId,
-    /// The collection it writes.
-    pub collection: CollectionName,
-    /// When it was acknowledged, Unix milliseconds.
-    pub created_at_ms: i64,
-    /// What became of each document.
-    pub items: Vec<JobItem>,
-}
-
-/// One document of a job.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JobItem {
-    /// The id as handed in (it may not be a valid [`DocumentId`] when rejected).
-    pub document: String,
-    /// What was asked of it, as staging saw it; `None` when it was refused before.
-    pub change: Option<JobChange>,
-    /// Where it stands now.
-    pub status: JobItemStatus,
-}
-
-/// What staging made of one change of a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum JobChange {
-    /// The document was not there before.
-    Created,
-    /// It was, with another content.
-    Replaced,
-    /// It was, and is hidden from now on.
-    Deleted,
-    /// Nothing was written: the same content was there, or nothing was there to delete.
-    Unchanged,
-}
-
-impl From<&ChangeOutcome> for JobChange {
-    fn from(outcome: &ChangeOutcome) -> Self {
-        match outcome {
-            ChangeOutcome::Staged {
-                replaced: false, ..
-            } => Self::Created,
-            ChangeOutcome::Staged { replaced: true, .. } => Self::Replaced,
-            ChangeOutcome::Deleted { .. } => Self::Deleted,
-            ChangeOutcome::Unchanged { .. } | ChangeOutcome::Absent => Self::Unchanged,
-        }
-    }
-}
-
-/// Where one document of a job stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum JobItemStatus {
-    /// Staged, not yet indexed.
-    Pending,
-    /// Indexed (or replaced since by a newer write).
-    Indexed,
-    /// Nothing to do: unchanged, or deleting what was not there.
-    Skipped,
-    /// Refused before staging.
-    Rejected(String),
-    /// Staged, but could not be indexed.
-    Failed(String),
 }
 
 /// Changes to be staged together, in order, in one transaction.
@@ -301,6 +227,39 @@ pub trait Ledger: Send + Sync + std::fmt::Debug {
 
     /// A job with each item's present status.
     async fn job(&self, id: JobId) -> Result<Option<Job>>;
+    /// Jobs, newest first, from `cursor` (as a page gave it); those of one collection where one is
+    /// given.
+    ///
+    /// # Errors
+    /// [`InvalidRequest`](crate::ErrorCode::InvalidRequest) for a bad cursor.
+    async fn jobs(
+        &self,
+        collection: Option<CollectionId>,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<JobSummary>>;
+    /// Takes back what a job put and is not published yet: those documents are as if the job had
+    /// not named them, and their slots are retired. Deletes, which hide at once, stand. Cancelling
+    /// again finds nothing left to take back.
+    ///
+    /// # Errors
+    /// [`JobNotFound`](crate::ErrorCode::JobNotFound), [`IdempotencyConflict`](crate::ErrorCode::IdempotencyConflict).
+    async fn cancel_job(
+        &self,
+        id: JobId,
+        guard: Option<WriteGuard<CancelReceipt>>,
+    ) -> Result<Recorded<CancelReceipt>>;
+    /// Documents whose newest version failed, in the order of their operations, from `cursor` (as a
+    /// page gave it).
+    ///
+    /// # Errors
+    /// [`InvalidRequest`](crate::ErrorCode::InvalidRequest) for a bad cursor.
+    async fn failed_documents(
+        &self,
+        collection: CollectionId,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<FailedDocument>>;
     /// The recorded answer under this key, if it has not expired.
     ///
     /// # Errors

@@ -4,14 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use braid_core::operation::ChangeOutcome;
+use braid_core::ports::{Job, JobItemStatus, Recorded};
 use braid_core::{
     Collection, Embedder, Embedding, ErrorCode, Fingerprint, IndexBatch, IndexKey, IndexProvider,
-    Ledger, LedgerPin, LexicalEntry, LexicalIndex, LexicalView, Result, Sequence, SlotSet,
+    JobId, Ledger, LedgerPin, LexicalEntry, LexicalIndex, LexicalView, Result, Sequence, SlotSet,
     TokenCounter, VectorEntry, VectorStore, VectorView,
 };
 use braid_testkit::HashEmbedder;
 use proptest::prelude::*;
 use tokio::task::JoinHandle;
+use uuid::Uuid;
 
 use crate::world::{DIMENSION, Life, PoisonedEmbedder, World, name, settings};
 
@@ -108,6 +111,10 @@ enum Act {
     /// Documents with their versions; version 0 cannot be embedded.
     Put(Vec<(u8, u8)>),
     Delete(u8),
+    /// Takes back what of the newest put is pending.
+    Cancel,
+    /// Stages what failed again.
+    Retry,
     /// Lets the background tasks take this many turns.
     Turns(u8),
     Pause,
@@ -126,6 +133,8 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
     let act = prop_oneof![
         6 => puts.prop_map(Act::Put),
         4 => (0..4_u8).prop_map(Act::Delete),
+        2 => Just(Act::Cancel),
+        1 => Just(Act::Retry),
         8 => (1..40_u8).prop_map(Act::Turns),
         1 => Just(Act::Pause),
         1 => Just(Act::Resume),
@@ -224,6 +233,7 @@ struct Run {
     world: World,
     model: Model,
     next_act: usize,
+    jobs: u128,
 }
 
 /// Why a life ended.
@@ -245,6 +255,10 @@ impl Run {
                 Act::Delete(document) => {
                     life.delete(&[&format!("d{document}")]).await;
                     self.model.documents.remove(document);
+                }
+                Act::Cancel => self.cancel(&life).await,
+                Act::Retry => {
+                    life.retry_failed().await;
                 }
                 Act::Turns(turns) => take_turns(*turns).await,
                 // The last step of a rebuild holds writers until the appliers have caught up.
@@ -281,9 +295,36 @@ impl Run {
             .iter()
             .map(|(document, version)| format!("d{document}: {}", text(*document, *version)))
             .collect();
-        life.ingest(&lines.join("\n")).await;
-        for (document, version) in puts {
-            self.model.put(document, version);
+        self.jobs += 1;
+        let job = JobId(Uuid::from_u128(self.jobs));
+        let outcome = life.ingest_as(job, &lines.join("\n")).await;
+        let Recorded::Done(receipt) = outcome.staged else {
+            panic!("staged without an idempotency key");
+        };
+        for ((document, version), outcome) in puts.into_iter().zip(receipt.outcomes) {
+            if matches!(outcome, ChangeOutcome::Staged { .. }) {
+                self.model.put(document, version);
+            }
+        }
+    }
+
+    /// Cancels the newest job. What it takes back was never put.
+    async fn cancel(&mut self, life: &Life) {
+        let job = JobId(Uuid::from_u128(self.jobs));
+        if self.jobs == 0 {
+            return;
+        }
+        let items = |job: Option<Job>| job.unwrap().items.into_iter();
+        let ledger = life.world.ledger.clone();
+        let before: Vec<_> = items(ledger.job(job).await.unwrap()).collect();
+        let cancelled = life.indexer.cancel_job(&life.collection, job, None).await;
+        cancelled.unwrap();
+        for (before, after) in before.iter().zip(items(ledger.job(job).await.unwrap())) {
+            let newly = before.status != after.status && after.status == JobItemStatus::Cancelled;
+            let document = after.document[1..].parse().unwrap();
+            if newly && let Some(versions) = self.model.documents.get_mut(&document) {
+                versions.put.pop();
+            }
         }
     }
 
@@ -355,6 +396,7 @@ fn check(acts: &[Act]) {
         world,
         model: Model::default(),
         next_act: 0,
+        jobs: 0,
     };
     loop {
         let mut builder = tokio::runtime::Builder::new_current_thread();

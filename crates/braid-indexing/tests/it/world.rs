@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use braid_core::ports::{Recorded, StageReceipt};
+use braid_core::ports::{NewJob, Recorded, StageReceipt};
 use braid_core::{
     ChunkingSettings, Collection, CollectionName, CollectionSettings, DocumentId, Embedder,
-    Embedding, Error, ErrorCode, ExtractedText, Fingerprint, Format, IndexProvider, Ledger,
+    Embedding, Error, ErrorCode, ExtractedText, Fingerprint, Format, IndexProvider, JobId, Ledger,
     LexicalIndex, Markup, Metadata, NewCollection, NewDocument, Reader, Result, Selection, Slot,
     SlotSet, TokenCounter, VectorStore,
 };
@@ -266,6 +266,33 @@ impl Life {
             .ingest(&self.collection, request)
             .await
             .unwrap()
+    }
+
+    /// As [`Life::ingest`], as a job.
+    pub(crate) async fn ingest_as(&self, job: JobId, lines: &str) -> IngestOutcome {
+        let rejected = Vec::new();
+        let request = IngestRequest {
+            documents: documents(lines),
+            job: Some(NewJob { id: job, rejected }),
+            guard: None,
+        };
+        self.indexer
+            .ingest(&self.collection, request)
+            .await
+            .unwrap()
+    }
+
+    /// Stages every dead letter again.
+    pub(crate) async fn retry_failed(&self) -> IngestOutcome {
+        let failed = self
+            .world
+            .ledger
+            .failed_documents(self.collection.id, None, 100);
+        let ids = failed.await.unwrap().items.into_iter().map(|it| it.id);
+        let retried = self
+            .indexer
+            .retry(&self.collection, ids.collect(), None, None);
+        retried.await.unwrap()
     }
 
     pub(crate) async fn delete(&self, ids: &[&str]) -> StageReceipt {

@@ -9,13 +9,14 @@ use std::sync::Arc;
 use braid_core::operation::{Change, ChangeOutcome, OperationKind};
 use braid_core::ports::SwitchGeneration;
 use braid_core::{
-    DocumentId, Fingerprint, Generation, LedgerPin, MetadataValue, Sequence, Slot, SlotSet,
+    DocumentId, Fingerprint, Generation, JobId, LedgerPin, MetadataValue, Sequence, Slot, SlotSet,
 };
 use braid_testkit::RamLedger;
 use braid_testkit::ledger_suite::{Scene, metadata, put, render, staged, staged_chunks};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
+use uuid::Uuid;
 
 use crate::open;
 
@@ -35,6 +36,8 @@ enum Step {
     Publish(u8),
     /// Fails one of the operations in the log.
     Fail(u8),
+    /// Cancels one of the last jobs.
+    Cancel(u8),
     Purge,
     Pin,
     /// Drops the oldest pin.
@@ -60,6 +63,7 @@ fn step() -> impl Strategy<Value = Step> {
         8 => vec(edit(), 1..4).prop_map(Step::Stage),
         5 => prop_oneof![Just(255), any::<u8>()].prop_map(Step::Publish),
         2 => any::<u8>().prop_map(Step::Fail),
+        2 => any::<u8>().prop_map(Step::Cancel),
         3 => Just(Step::Purge),
         2 => Just(Step::Pin),
         2 => Just(Step::Unpin),
@@ -97,6 +101,7 @@ struct Pair {
     /// By document: no version up to this one may be visible any more.
     floor: BTreeMap<DocumentId, Sequence>,
     generation: u32,
+    jobs: u128,
 }
 
 struct HeldPin {
@@ -124,6 +129,7 @@ impl Pair {
             pins: Vec::new(),
             floor: BTreeMap::new(),
             generation: 1,
+            jobs: 0,
         }
     }
 
@@ -132,6 +138,7 @@ impl Pair {
             Step::Stage(edits) => self.stage(edits).await,
             Step::Publish(part) => self.publish(*part).await,
             Step::Fail(which) => self.fail(*which).await,
+            Step::Cancel(which) => self.cancel(*which).await,
             Step::Purge => self.purge().await,
             Step::Pin => self.pin().await,
             Step::Unpin if self.pins.is_empty() => {}
@@ -152,8 +159,11 @@ impl Pair {
     }
 
     async fn stage(&mut self, edits: &[Edit]) {
-        let receipt = self.model.stage(edits.iter().map(change).collect()).await;
-        let staged = self.ledger.stage(edits.iter().map(change).collect()).await;
+        self.jobs += 1;
+        let job = JobId(Uuid::from_u128(self.jobs));
+        let changes = || edits.iter().map(change).collect();
+        let receipt = self.model.stage_as(job, changes()).await;
+        let staged = self.ledger.stage_as(job, changes()).await;
         assert_eq!(staged, receipt);
         for (edit, outcome) in edits.iter().zip(receipt.outcomes) {
             if let (Edit::Delete { document }, ChangeOutcome::Deleted { sequence }) =
@@ -182,6 +192,21 @@ impl Pair {
         let sequence = Sequence(stats.published.0 + 1 + u64::from(which) % stats.lag());
         self.model.fail(sequence, "the reason").await;
         self.ledger.fail(sequence, "the reason").await;
+    }
+
+    /// What is retrievable stays so: only what is pending is taken back.
+    async fn cancel(&self, which: u8) {
+        let job = JobId(Uuid::from_u128(
+            self.jobs.saturating_sub(u128::from(which % 4)),
+        ));
+        let before = self.ledger.visible().await;
+        let mut receipts = Vec::new();
+        for scene in [&self.model, &self.ledger] {
+            let cancelled = scene.ledger.cancel_job(job, None).await;
+            receipts.push(cancelled.map_err(|error| error.code()));
+        }
+        assert_eq!(receipts[0], receipts[1]);
+        assert_eq!(self.ledger.visible().await, before);
     }
 
     async fn purge(&self) {

@@ -2,8 +2,8 @@
 
 use braid_core::operation::Change;
 use braid_core::ports::{
-    IdempotencyKey, Job, JobChange, JobItemStatus, NewJob, Recorded, StageReceipt, StageRequest,
-    StoredResponse, WriteGuard,
+    CancelReceipt, IdempotencyKey, Job, JobChange, JobItemStatus, NewJob, Recorded, StageReceipt,
+    StageRequest, StoredResponse, WriteGuard,
 };
 use braid_core::{DocumentId, ErrorCode, JobId, Sequence};
 use uuid::Uuid;
@@ -18,6 +18,13 @@ pub(super) async fn check(fresh: FreshLedger<'_>) {
     a_job_names_each_change(Scene::new(fresh()).await).await;
     a_job_goes_with_its_collection(Scene::new(fresh()).await).await;
     old_jobs_are_swept(Scene::new(fresh()).await).await;
+    jobs_are_listed_newest_first(Scene::new(fresh()).await).await;
+    a_cancelled_job_leaves_documents_as_they_were(Scene::new(fresh()).await).await;
+    a_cancelled_put_that_was_overtaken_leaves_no_trace(Scene::new(fresh()).await).await;
+    a_put_whose_predecessor_is_gone_is_not_taken_back(Scene::new(fresh()).await).await;
+    pending_puts_are_taken_back_in_any_order(Scene::new(fresh()).await).await;
+    a_cancellation_is_done_once(Scene::new(fresh()).await).await;
+    dead_letters_are_the_newest_failures(Scene::new(fresh()).await).await;
     a_request_is_done_once(Scene::new(fresh()).await).await;
     a_refused_request_is_not_recorded(Scene::new(fresh()).await).await;
     an_expired_answer_is_forgotten(Scene::new(fresh()).await).await;
@@ -207,4 +214,161 @@ async fn an_expired_answer_is_forgotten(scene: Scene) {
     };
     let anew = ledger.stage(id, guarded("e", later)).await.unwrap();
     assert!(matches!(anew, Recorded::Done(_)), "the key is free again");
+}
+
+const fn numbered(number: u128) -> JobId {
+    JobId(Uuid::from_u128(number))
+}
+
+async fn jobs_are_listed_newest_first(scene: Scene) {
+    for number in 1..=3 {
+        let changes = vec![put(staged(&format!("d{number}"), &["text"]))];
+        scene.stage_as(numbered(number), changes).await;
+    }
+    scene.publish_through(Sequence(1)).await;
+    let (ledger, id) = (&scene.ledger, Some(scene.collection.id));
+    let first = ledger.jobs(id, None, 2).await.unwrap();
+    let ids: Vec<_> = first.items.iter().map(|job| job.id).collect();
+    assert_eq!(ids, [numbered(3), numbered(2)]);
+    let rest = ledger.jobs(id, first.next.as_deref(), 2).await.unwrap();
+    assert_eq!((rest.items.len(), rest.next), (1, None));
+    let counts = (first.items[0].counts, rest.items[0].counts);
+    assert_eq!((counts.0.pending, counts.1.indexed), (1, 1));
+    assert_eq!(ledger.jobs(None, None, 9).await.unwrap().items.len(), 3);
+    let other = Some(braid_core::CollectionId(999));
+    assert_eq!(ledger.jobs(other, None, 9).await.unwrap().items, []);
+    let bad = ledger.jobs(None, Some("?"), 9).await.unwrap_err();
+    assert_eq!(bad.code(), ErrorCode::InvalidRequest);
+}
+
+async fn cancel(scene: &Scene) -> usize {
+    match scene.ledger.cancel_job(JOB, None).await.unwrap() {
+        Recorded::Done(receipt) => receipt.cancelled,
+        Recorded::Replayed(_) => panic!("cancelled without an idempotency key"),
+    }
+}
+
+async fn a_cancelled_job_leaves_documents_as_they_were(scene: Scene) {
+    use JobItemStatus::{Cancelled, Indexed, Pending};
+    scene.put("there", &["first"]).await;
+    scene.put("hidden", &["gone"]).await;
+    scene.publish().await;
+    let changes = vec![
+        put(staged("done", &["done"])),
+        put(staged("new", &["new"])),
+        put(staged("there", &["second"])),
+        delete("hidden"),
+    ];
+    stage_job(&scene, changes).await;
+    scene.publish_through(Sequence(3)).await;
+    assert_eq!(cancel(&scene).await, 2);
+    let found: Vec<_> = statuses(&scene).await.into_iter().collect();
+    let found: Vec<_> = found.into_iter().map(|(_, status)| status).collect();
+    assert_eq!(found[..4], [Indexed, Cancelled, Cancelled, Pending]);
+    scene.publish().await;
+    assert_eq!(scene.visible().await, ["done: done", "there: first"]);
+    let page = scene.ledger.documents(scene.collection.id, None, 9).await;
+    let documents = page.unwrap().items;
+    let known: Vec<_> = documents.iter().map(|it| it.id.as_str()).collect();
+    assert_eq!(known, ["done", "there"], "a new document was never there");
+    assert_eq!(scene.stats().await.failed, 0);
+    scene.check_sound().await;
+    assert_eq!(cancel(&scene).await, 0, "nothing is left to take back");
+    scene.put("there", &["second"]).await;
+    scene.publish().await;
+    assert_eq!(scene.visible().await[1], "there: second", "put anew");
+    let unknown = scene.ledger.cancel_job(numbered(7), None).await;
+    assert_eq!(unknown.unwrap_err().code(), ErrorCode::JobNotFound);
+}
+
+async fn a_cancelled_put_that_was_overtaken_leaves_no_trace(scene: Scene) {
+    stage_job(&scene, vec![put(staged("d", &["of the job"]))]).await;
+    scene.put("d", &["newer"]).await;
+    assert_eq!(cancel(&scene).await, 1);
+    scene.publish().await;
+    assert_eq!(scene.visible().await, ["d: newer"]);
+    let newer = scene.put("d", &["newest"]).await;
+    stage_job(&scene, vec![put(staged("d", &["of another job"]))]).await;
+    cancel(&scene).await;
+    let id = DocumentId::new("d").unwrap();
+    let read = scene.ledger.document(scene.collection.id, &id);
+    let document = read.await.unwrap().unwrap();
+    assert_eq!(document.text, "newest");
+    assert_eq!(document.summary.sequence, newer);
+    scene.publish().await;
+    assert_eq!(scene.visible().await, ["d: newest"]);
+    scene.check_sound().await;
+}
+
+async fn a_put_whose_predecessor_is_gone_is_not_taken_back(scene: Scene) {
+    scene.put("d", &["one"]).await;
+    stage_job(&scene, vec![put(staged("d", &["two"]))]).await;
+    scene.publish_through(Sequence(1)).await;
+    assert_eq!(scene.visible().await, [""; 0], "one was overtaken");
+    assert_eq!(cancel(&scene).await, 0, "one was acknowledged, and is gone");
+    scene.publish().await;
+    assert_eq!(scene.visible().await, ["d: two"]);
+    scene.check_sound().await;
+}
+
+async fn pending_puts_are_taken_back_in_any_order(scene: Scene) {
+    scene.put("d", &["kept"]).await;
+    scene.publish().await;
+    stage_job(&scene, vec![put(staged("d", &["one"]))]).await;
+    let changes = vec![put(staged("d", &["two"]))];
+    scene.stage_as(numbered(7), changes).await;
+    assert_eq!(cancel(&scene).await, 1);
+    let second = scene.ledger.cancel_job(numbered(7), None).await.unwrap();
+    assert_eq!(second, Recorded::Done(CancelReceipt { cancelled: 1 }));
+    scene.publish().await;
+    assert_eq!(scene.visible().await, ["d: kept"]);
+    scene.check_sound().await;
+}
+
+async fn a_cancellation_is_done_once(scene: Scene) {
+    stage_job(&scene, vec![put(staged("d", &["one"]))]).await;
+    let guard = |request| {
+        Some(WriteGuard {
+            key: key(request),
+            respond: Box::new(|receipt: &CancelReceipt| StoredResponse {
+                status: 200,
+                body: vec![u8::try_from(receipt.cancelled).unwrap()],
+            }),
+        })
+    };
+    let ledger = &scene.ledger;
+    let first = ledger.cancel_job(JOB, guard("cancel")).await.unwrap();
+    assert!(matches!(
+        first,
+        Recorded::Done(CancelReceipt { cancelled: 1 })
+    ));
+    let again = ledger.cancel_job(JOB, guard("cancel")).await.unwrap();
+    assert!(matches!(again, Recorded::Replayed(answer) if answer.body == [1]));
+    let other = ledger.cancel_job(JOB, guard("other")).await;
+    let code = other.unwrap_err().code();
+    assert_eq!(code, ErrorCode::IdempotencyConflict);
+}
+
+async fn dead_letters_are_the_newest_failures(scene: Scene) {
+    scene.advance_ms(5);
+    for id in ["mended", "first", "second", "deleted"] {
+        let failed = scene.put(id, &["poison"]).await;
+        scene.fail(failed, &format!("{id} is bad")).await;
+    }
+    scene.put("mended", &["antidote"]).await;
+    scene.delete("deleted").await;
+    stage_job(&scene, vec![put(staged("cancelled", &["x"]))]).await;
+    cancel(&scene).await;
+    scene.publish().await;
+    let (ledger, id) = (&scene.ledger, scene.collection.id);
+    let page = ledger.failed_documents(id, None, 1).await.unwrap();
+    let failed = &page.items[0];
+    assert_eq!((failed.id.as_str(), failed.failed_at_ms), ("first", 5));
+    assert_eq!(failed.reason, "first is bad");
+    let next = page.next.as_deref();
+    let page = ledger.failed_documents(id, next, 1).await.unwrap();
+    assert_eq!(page.items[0].id.as_str(), "second");
+    assert_eq!(page.next, None);
+    let bad = ledger.failed_documents(id, Some("?"), 1).await;
+    assert_eq!(bad.unwrap_err().code(), ErrorCode::InvalidRequest);
 }

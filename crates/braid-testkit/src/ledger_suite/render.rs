@@ -30,6 +30,14 @@ pub async fn render(ledger: &dyn Ledger, collection: &Collection) -> String {
     for operation in log.await.unwrap() {
         writeln!(text, "{operation:?}").unwrap();
     }
+    let failed = ledger.failed_documents(id, None, usize::MAX);
+    for failed in failed.await.unwrap().items {
+        writeln!(text, "{failed:?}").unwrap();
+    }
+    let jobs = ledger.jobs(Some(id), None, usize::MAX);
+    for job in jobs.await.unwrap().items {
+        writeln!(text, "{:?}", ledger.job(job.id).await.unwrap()).unwrap();
+    }
     writeln!(text, "live {:?}", ledger.live_slots(id).await.unwrap()).unwrap();
     let expected = ledger.expected_slots(id).await.unwrap();
     writeln!(text, "expected {expected:?}").unwrap();

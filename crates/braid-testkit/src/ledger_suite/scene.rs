@@ -7,10 +7,10 @@ use braid_core::operation::{
     Change, ChangeOutcome, CollectionStats, OperationKind, PublishReceipt, StagedChunk,
     StagedDocument,
 };
-use braid_core::ports::{Recorded, StageReceipt, StageRequest};
+use braid_core::ports::{NewJob, Recorded, StageReceipt, StageRequest};
 use braid_core::{
     Chunk, ChunkId, Collection, CollectionName, CollectionSettings, ContentHash, DocumentId,
-    Filter, Fingerprint, Format, Ledger, LedgerPin, Metadata, MetadataValue, NewCollection,
+    Filter, Fingerprint, Format, JobId, Ledger, LedgerPin, Metadata, MetadataValue, NewCollection,
     NewDocument, PipelineFingerprint, Sequence, Slot, SlotSet, Span,
 };
 use uuid::Uuid;
@@ -139,9 +139,20 @@ impl Scene {
 
     /// Stages changes.
     pub async fn stage(&self, changes: Vec<Change>) -> StageReceipt {
+        self.stage_request(changes, None).await
+    }
+
+    /// Stages changes as a job.
+    pub async fn stage_as(&self, job: JobId, changes: Vec<Change>) -> StageReceipt {
+        let rejected = Vec::new();
+        self.stage_request(changes, Some(NewJob { id: job, rejected }))
+            .await
+    }
+
+    async fn stage_request(&self, changes: Vec<Change>, job: Option<NewJob>) -> StageReceipt {
         let request = StageRequest {
             changes,
-            job: None,
+            job,
             guard: None,
         };
         let staged = self.ledger.stage(self.collection.id, request);

@@ -42,10 +42,18 @@ pub(super) struct Data {
     pub(super) versions: BTreeMap<Sequence, Version>,
     pub(super) chunks: BTreeMap<Slot, ChunkRecord>,
     pub(super) operations: BTreeMap<Sequence, OperationKind>,
-    pub(super) failures: BTreeMap<Sequence, String>,
+    pub(super) failures: BTreeMap<Sequence, Failure>,
     pub(super) live: SlotSet,
     pub(super) retired: BTreeMap<u64, SlotSet>,
     pub(super) rechunking: SlotSet,
+}
+
+#[derive(Clone)]
+pub(super) struct Failure {
+    pub(super) document: Option<DocumentId>,
+    pub(super) reason: String,
+    pub(super) at_ms: i64,
+    pub(super) cancelled: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -70,6 +78,8 @@ pub(super) struct Version {
     pub(super) pipeline: Fingerprint,
     pub(super) slots: Vec<Slot>,
     pub(super) updated_at_ms: i64,
+    /// The newest version when it was staged, failed ones apart.
+    pub(super) replaces: Option<Sequence>,
 }
 
 pub(super) struct JobRow {
@@ -254,7 +264,7 @@ impl Data {
         let row = self.documents.get(id)?;
         let version = self.versions.get(&row.newest)?;
         let status = match self.failures.get(&row.newest) {
-            Some(reason) => DocumentStatus::Failed(reason.clone()),
+            Some(failure) => DocumentStatus::Failed(failure.reason.clone()),
             None if row.live == Some(row.newest) => DocumentStatus::Published,
             None => DocumentStatus::Pending,
         };
@@ -343,7 +353,8 @@ impl JobOutcome {
             Self::Rejected(reason) => JobItemStatus::Rejected(reason.clone()),
             Self::Skipped => JobItemStatus::Skipped,
             Self::Staged(sequence, _) => match data.failures.get(sequence) {
-                Some(reason) => JobItemStatus::Failed(reason.clone()),
+                Some(failure) if failure.cancelled => JobItemStatus::Cancelled,
+                Some(failure) => JobItemStatus::Failed(failure.reason.clone()),
                 None if *sequence <= data.published => JobItemStatus::Indexed,
                 None => JobItemStatus::Pending,
             },

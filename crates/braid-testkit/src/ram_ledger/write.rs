@@ -11,7 +11,7 @@ use braid_core::{
     SlotSet,
 };
 
-use super::state::{Data, DocumentRow, JobOutcome, JobRow, State, Version};
+use super::state::{Data, DocumentRow, Failure, JobOutcome, JobRow, State, Version};
 
 impl State {
     pub(super) fn stage(
@@ -144,6 +144,8 @@ impl Data {
         staged: StagedDocument,
     ) -> Vec<Slot> {
         let document = staged.document;
+        let row = self.documents.get(&document.id);
+        let replaces = row.and_then(|row| row.current);
         let named = (&document.id, sequence, document.title.as_deref());
         let slots = self.store_chunks(named, staged.chunks);
         let version = Version {
@@ -157,6 +159,7 @@ impl Data {
             pipeline: staged.pipeline,
             slots: slots.clone(),
             updated_at_ms: now_ms,
+            replaces,
         };
         self.versions.insert(sequence, version);
         slots
@@ -214,7 +217,7 @@ impl Data {
     }
 
     /// Forgets a version that its document does not name and no operation will publish.
-    fn drop_unused_version(&mut self, version: Option<Sequence>) {
+    pub(super) fn drop_unused_version(&mut self, version: Option<Sequence>) {
         let Some(sequence) = version else { return };
         let Some(version) = self.versions.get(&sequence) else {
             return;
@@ -230,7 +233,12 @@ impl Data {
         }
     }
 
-    pub(super) fn fail_operation(&mut self, epoch: u64, sequence: Sequence, reason: &str) {
+    pub(super) fn fail_operation(
+        &mut self,
+        (epoch, now_ms): (u64, i64),
+        sequence: Sequence,
+        reason: &str,
+    ) {
         let Some(kind) = self.operations.get_mut(&sequence) else {
             return;
         };
@@ -241,10 +249,23 @@ impl Data {
             reason: reason.to_owned(),
         };
         let kind = std::mem::replace(kind, failed);
-        self.failures.insert(sequence, reason.to_owned());
+        let document = match &kind {
+            OperationKind::Put { document, .. } | OperationKind::Delete { document } => {
+                Some(document.clone())
+            }
+            OperationKind::Purge { .. } | OperationKind::Failed { .. } => None,
+        };
+        let failure = Failure {
+            document,
+            reason: reason.to_owned(),
+            at_ms: now_ms,
+            cancelled: false,
+        };
+        self.failures.insert(sequence, failure);
         match kind {
             OperationKind::Put { document, slots } => {
                 self.retire(epoch, &slots.iter().map(|slot| slot.0).collect());
+                self.relink(sequence);
                 self.forget_failed(&document, sequence);
                 self.drop_unused_version(Some(sequence));
             }
@@ -252,6 +273,19 @@ impl Data {
                 self.retire(0, &slots.iter().map(|slot| slot.0).collect());
             }
             OperationKind::Delete { .. } | OperationKind::Failed { .. } => {}
+        }
+    }
+
+    /// Lets what replaces the version `gone` replace what `gone` does.
+    fn relink(&mut self, gone: Sequence) {
+        let Some(version) = self.versions.get(&gone) else {
+            return;
+        };
+        let replaced = version.replaces;
+        for version in self.versions.values_mut() {
+            if version.replaces == Some(gone) {
+                version.replaces = replaced;
+            }
         }
     }
 
