@@ -1,10 +1,10 @@
-//! Documents: writing, waiting, reading; jobs and idempotency; retrieval.
+//! Documents: writing, waiting, reading; idempotency; retrieval.
 
 use braid_core::ports::{
-    IdempotencyKey, Job, NewJob, Page, StageOutcome, StageReceipt, StoredResponse, WriteGuard,
+    IdempotencyKey, NewJob, Page, StageOutcome, StageReceipt, StoredResponse, WriteGuard,
 };
 use braid_core::{
-    CollectionName, Document, DocumentId, DocumentSummary, Error, ErrorCode, Filter, JobId, Result,
+    CollectionName, Document, DocumentId, DocumentSummary, Error, ErrorCode, Filter, Result,
     Sequence,
 };
 use braid_indexing::{IngestOutcome, IngestRequest, Progress};
@@ -152,18 +152,6 @@ impl Engine {
             .ledger
             .find_documents(collection.id, filter)
             .await
-    }
-
-    /// A bulk job.
-    ///
-    /// # Errors
-    /// [`JobNotFound`](ErrorCode::JobNotFound).
-    pub async fn job(&self, id: JobId) -> Result<Job> {
-        self.inner
-            .ledger
-            .job(id)
-            .await?
-            .ok_or_else(|| Error::new(ErrorCode::JobNotFound, format!("no job {id}")))
     }
 
     /// The recorded answer to an earlier request under this key.

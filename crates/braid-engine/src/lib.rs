@@ -9,6 +9,7 @@ mod collections;
 mod documents;
 mod durable;
 mod engine;
+mod jobs;
 mod load;
 mod lock;
 mod maintenance;

@@ -5,6 +5,7 @@
 mod crash;
 mod failures;
 mod ingest;
+mod jobs;
 mod model;
 mod rebuild;
 mod upkeep;

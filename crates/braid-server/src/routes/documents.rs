@@ -1,6 +1,6 @@
 //! Documents: one at a time and in bulk.
 
-mod bulk;
+pub(crate) mod bulk;
 mod single;
 
 use axum::http::StatusCode;
@@ -20,7 +20,7 @@ pub(crate) fn router() -> OpenApiRouter<App> {
 /// When a write is answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-enum Wait {
+pub(crate) enum Wait {
     /// When it is durable.
     #[default]
     None,
@@ -32,11 +32,11 @@ enum Wait {
 #[derive(Clone, Copy, Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct WriteParameters {
+pub(crate) struct WriteParameters {
     /// `none` answers when the write is durable, `indexed` when it is retrievable.
     #[serde(default)]
     #[param(inline)]
-    wait: Wait,
+    pub(crate) wait: Wait,
 }
 
 impl Wait {
@@ -75,7 +75,7 @@ struct Sequenced {
 impl Wait {
     /// As [`Wait::settle`] for an answer that was recorded. A collection that is gone, or was made
     /// again since, has nothing to wait for.
-    async fn settle_recorded(
+    pub(crate) async fn settle_recorded(
         self,
         app: &App,
         collection: &CollectionName,

@@ -1,6 +1,8 @@
 //! Every mutation takes an `Idempotency-Key`: one list, kept complete by the document.
 
 use axum::http::Method;
+use braid_core::JobId;
+use braid_core::ports::NewJob;
 use serde_json::json;
 
 use crate::contract::DOCUMENT;
@@ -70,12 +72,31 @@ fn mutations() -> Vec<(&'static str, u16, Call)> {
             202,
             Call::post(&format!("{all}/delete?wait=indexed"), &filter),
         ),
+        ("cancel_job", 200, Call::new(Method::POST, CANCEL)),
+        ("retry_job", 202, Call::new(Method::POST, RETRY)),
+        (
+            "retry_failures",
+            202,
+            Call::post("/v1/collections/default/failures/retry", &ids),
+        ),
     ]
 }
 
-/// A document `a` in `default`.
+/// Paths of the job of [`prepared`].
+const CANCEL: &str = "/v1/jobs/00000000-0000-0000-0000-000000000001/cancel";
+const RETRY: &str = "/v1/jobs/00000000-0000-0000-0000-000000000001/retry";
+
+/// A document `a` in `default`, and an empty job.
 async fn prepared() -> Server {
     let server = Server::new().await;
+    let job = Some(NewJob {
+        id: JobId(uuid::Uuid::from_u128(1)),
+        rejected: Vec::new(),
+    });
+    let default = "default".parse().unwrap();
+    let engine = server.app.engine();
+    let deleted = engine.delete_documents(&default, Vec::new(), job, None);
+    deleted.await.unwrap();
     let body = json!({ "text": "old text", "metadata": { "n": 1 } });
     server.index("a", body).await;
     server

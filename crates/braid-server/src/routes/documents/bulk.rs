@@ -112,7 +112,8 @@ async fn delete(
     answer(&app, &name, wait, (staged, accepted)).await
 }
 
-async fn answer(
+/// Answers a bulk write, after waiting where that was asked for.
+pub(crate) async fn answer(
     app: &App,
     collection: &CollectionName,
     wait: Wait,
@@ -186,7 +187,7 @@ fn check_targets(body: DeleteDocumentsBody) -> Result<Targets> {
     }
 }
 
-fn check_count(pointer: &str, count: usize) -> Result<()> {
+pub(crate) fn check_count(pointer: &str, count: usize) -> Result<()> {
     if count == 0 || count > MAX_BULK_DOCUMENTS {
         let detail = format!("must have 1 to {MAX_BULK_DOCUMENTS} entries, not {count}");
         return Err(Error::invalid_field(pointer, detail));
@@ -196,26 +197,28 @@ fn check_count(pointer: &str, count: usize) -> Result<()> {
 
 /// What a bulk write's answer is made of, besides the receipt.
 #[derive(Clone, Copy)]
-struct Accepted {
+pub(crate) struct Accepted {
     job: JobId,
     handed_in: usize,
 }
 
 impl Accepted {
     /// A new job for so many documents.
-    fn of(handed_in: usize) -> Self {
+    pub(crate) fn of(handed_in: usize) -> Self {
         Self {
             job: JobId(Uuid::now_v7()),
             handed_in,
         }
     }
 
-    fn job(self, rejected: Vec<Refused>) -> NewJob {
+    /// The job to be recorded.
+    pub(crate) fn job(self, rejected: Vec<Refused>) -> NewJob {
         let id = self.job;
         NewJob { id, rejected }
     }
 
-    fn answer(self, receipt: &StageReceipt) -> StoredResponse {
+    /// The acknowledgement.
+    pub(crate) fn answer(self, receipt: &StageReceipt) -> StoredResponse {
         let accepted = receipt.outcomes.len();
         let answer = JobAccepted {
             job_id: self.job.to_string(),
