@@ -11,9 +11,12 @@ use uuid::Uuid;
 const TIMEOUT: Duration = Duration::from_secs(120);
 /// Largest answer that is read.
 const MAX_ANSWER_BYTES: u64 = 256 * 1024 * 1024;
-/// Tries of a request that the server has no room for, and the time between two.
-const MOST_TRIES: usize = 30;
-const PAUSE: Duration = Duration::from_secs(1);
+/// Tries of a request that the server may answer later, and the times between two: they double.
+const MOST_TRIES: u32 = 30;
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Time between two looks at a job.
+const POLL: Duration = Duration::from_millis(200);
 /// Everything but RFC 3986's unreserved characters is encoded in a path segment.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
@@ -88,20 +91,55 @@ impl Remote {
         self.read(request.send_json(body))
     }
 
-    /// `POST path` under a new idempotency key, again and again (to a limit) while the server says
-    /// that it has too much to do.
+    /// `POST path` under a new idempotency key, again and again (to a limit) while the server is
+    /// out of reach, restarts or has too much to do: the key makes it safe.
     ///
     /// # Errors
     /// As [`Remote::get`].
     pub fn post_patiently(&self, path: &str, body: &Value) -> Result<Answer> {
         let key = Uuid::now_v7().to_string();
-        for _ in 1..MOST_TRIES {
-            match self.post(path, body, Some(&key)) {
-                Err(error) if error.code() == ErrorCode::Overloaded => std::thread::sleep(PAUSE),
-                answered => return answered,
+        patiently(std::thread::sleep, || self.post(path, body, Some(&key)))
+    }
+
+    /// `GET path`, as patiently as [`Remote::post_patiently`].
+    ///
+    /// # Errors
+    /// As [`Remote::get`].
+    pub fn get_patiently(&self, path: &str) -> Result<Answer> {
+        patiently(std::thread::sleep, || self.get(path))
+    }
+
+    /// `POST path` without a body, under a new idempotency key.
+    ///
+    /// # Errors
+    /// As [`Remote::get`].
+    pub fn post_empty(&self, path: &str) -> Result<Answer> {
+        let key = Uuid::now_v7().to_string();
+        patiently(std::thread::sleep, || {
+            let request = self.agent.post(self.url(path));
+            self.read(request.header("Idempotency-Key", &key).send_empty())
+        })
+    }
+
+    /// Follows a job to its end; `look` is shown it without its documents at every look, and may
+    /// end the wait. The answer has every document.
+    ///
+    /// # Errors
+    /// As [`Remote::get`], and what `look` says.
+    pub fn follow_job(
+        &self,
+        id: &str,
+        look: &mut dyn FnMut(&Value) -> Result<()>,
+    ) -> Result<Value> {
+        let path = format!("/v1/jobs/{}", segment(id));
+        loop {
+            let job = self.get_patiently(&format!("{path}?items=none"))?.body;
+            look(&job)?;
+            if job.get("state").and_then(Value::as_str) != Some("running") {
+                return Ok(self.get_patiently(&path)?.body);
             }
+            std::thread::sleep(POLL);
         }
-        self.post(path, body, Some(&key))
     }
 
     /// `PUT path` with a JSON body.
@@ -158,6 +196,29 @@ impl Remote {
     }
 }
 
+/// Whether the same request may be answered later.
+fn may_work_later(error: &Error) -> bool {
+    matches!(
+        error.code(),
+        ErrorCode::Overloaded
+            | ErrorCode::Unavailable
+            | ErrorCode::ShuttingDown
+            | ErrorCode::Timeout
+    )
+}
+
+fn patiently<R>(pause: impl Fn(Duration), mut request: impl FnMut() -> Result<R>) -> Result<R> {
+    let mut wait = FIRST_PAUSE;
+    for _ in 1..MOST_TRIES {
+        match request() {
+            Err(error) if may_work_later(&error) => pause(wait),
+            answered => return answered,
+        }
+        wait = (wait * 2).min(LONGEST_PAUSE);
+    }
+    request()
+}
+
 /// One path segment, percent-encoded.
 pub fn segment(text: &str) -> String {
     utf8_percent_encode(text, SEGMENT).to_string()
@@ -189,6 +250,37 @@ fn problem(status: u16, body: &Value) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_may_work_later_is_tried_again_with_growing_waits() {
+        let (waits, tries) = (std::cell::RefCell::new(Vec::new()), std::cell::Cell::new(0));
+        let answered = patiently(
+            |wait| waits.borrow_mut().push(wait.as_millis()),
+            || {
+                tries.set(tries.get() + 1);
+                match tries.get() {
+                    1..=6 => Err(Error::new(ErrorCode::Unavailable, "restarting")),
+                    _ => Ok(tries.get()),
+                }
+            },
+        );
+        assert_eq!(answered.unwrap(), 7);
+        assert_eq!(*waits.borrow(), [200, 400, 800, 1600, 3200, 5000]);
+        let refused: Result<()> = patiently(
+            |_| panic!("waited for what does not change"),
+            || Err(Error::invalid("bad")),
+        );
+        assert!(refused.is_err());
+        let tries = std::cell::Cell::new(0);
+        let never: Result<()> = patiently(
+            |_| {},
+            || {
+                tries.set(tries.get() + 1);
+                Err(Error::new(ErrorCode::Overloaded, "full"))
+            },
+        );
+        assert_eq!((never.is_err(), tries.get()), (true, MOST_TRIES));
+    }
 
     #[test]
     fn segments_are_encoded_slashes_included() {

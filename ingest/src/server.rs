@@ -1,7 +1,7 @@
 //! Ingesting into a running server: bulk requests, each a durable job that is followed to its end.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use braid_core::{CollectionName, Error, ErrorCode, Format, MetadataValue, NewDocument, Result};
 use braid_engine::source;
@@ -20,8 +20,6 @@ const BATCH_DOCUMENTS: usize = 100;
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// Jobs that are waited for before another batch is sent: bounds what the server has to do.
 const MOST_JOBS: usize = 8;
-/// Time between two looks at a job.
-const POLL: Duration = Duration::from_millis(200);
 /// Looks at a job between two looks at whether the server's indexing goes on at all.
 const LOOKS_BETWEEN_HEALTH: u32 = 15;
 
@@ -163,19 +161,18 @@ impl Upload {
         let Some(sent) = self.jobs.pop_front() else {
             return Ok(());
         };
-        let path = format!("/v1/jobs/{}", segment(&sent.job));
-        for look in 1_u32.. {
-            let job = self.remote.get(&path)?.body;
-            if text(&job, "state")? != "running" {
-                self.bars.indexing.inc(sent.documents);
-                return count(&mut self.report, &job);
-            }
-            if look.is_multiple_of(LOOKS_BETWEEN_HEALTH) {
+        let (mut shown, mut looks) = (0, 0_u32);
+        let job = self.remote.follow_job(&sent.job, &mut |job| {
+            let settled = sent.documents.saturating_sub(pending(job)?);
+            self.bars.indexing.inc(settled.saturating_sub(shown));
+            shown = settled.max(shown);
+            looks += 1;
+            if looks.is_multiple_of(LOOKS_BETWEEN_HEALTH) {
                 refuse_to_wait(&self.remote.get("/readyz")?.body, &self.args.collection)?;
             }
-            std::thread::sleep(POLL);
-        }
-        Ok(())
+            Ok(())
+        })?;
+        count(&mut self.report, &job)
     }
 
     fn finish(mut self) -> Result<IngestReport> {
@@ -229,6 +226,12 @@ impl Upload {
     }
 }
 
+/// Documents of a job that are not settled.
+fn pending(job: &Value) -> Result<u64> {
+    let pending = job.pointer("/counts/pending").and_then(Value::as_u64);
+    pending.ok_or_else(|| unexpected("counts"))
+}
+
 /// Counts what a job did.
 fn count(report: &mut IngestReport, job: &Value) -> Result<()> {
     let items = job
@@ -244,6 +247,7 @@ fn count(report: &mut IngestReport, job: &Value) -> Result<()> {
                 _ => return Err(unexpected("change")),
             },
             "skipped" => report.unchanged += 1,
+            "cancelled" => report.fail(text(item, "id")?, "its job was cancelled"),
             _ => report.fail(
                 text(item, "id")?,
                 text(item, "reason").unwrap_or("no reason"),
@@ -351,6 +355,7 @@ mod tests {
             item("d", "skipped", Some("unchanged"), None),
             item("e", "failed", Some("created"), Some("poison")),
             item("f", "rejected", None, Some("empty")),
+            item("g", "cancelled", Some("created"), None),
         ]});
         let mut report = IngestReport::default();
         count(&mut report, &job).unwrap();
@@ -362,7 +367,7 @@ mod tests {
         ];
         assert_eq!(counts, [1, 1, 1, 1]);
         let failed: Vec<_> = report.failed.iter().map(|it| it.reason.as_str()).collect();
-        assert_eq!(failed, ["poison", "empty"]);
+        assert_eq!(failed, ["poison", "empty", "its job was cancelled"]);
     }
 
     #[test]

@@ -76,6 +76,9 @@ pub(crate) enum Command {
     /// List, print or delete documents
     #[command(subcommand)]
     Document(DocumentCommand),
+    /// List, follow, cancel or retry bulk jobs, and list what could not be indexed
+    #[command(subcommand)]
+    Job(JobCommand),
     /// List, fetch or verify models
     #[command(subcommand)]
     Models(ModelsCommand),
@@ -240,6 +243,65 @@ pub(crate) enum DocumentCommand {
         #[command(flatten)]
         within: InCollection,
     },
+}
+
+/// `braid job`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum JobCommand {
+    /// List jobs, newest first
+    List {
+        /// Jobs of this collection alone
+        #[arg(long, short)]
+        collection: Option<CollectionName>,
+        /// Most jobs
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        limit: u16,
+        #[command(flatten)]
+        asked: Asked,
+    },
+    /// Say how a job stands, and what became of documents that did not go well
+    Get {
+        /// Its id
+        id: String,
+        #[command(flatten)]
+        asked: Asked,
+    },
+    /// Take back what a job put and is not retrievable yet
+    ///
+    /// Those documents are as they were before the job. What is retrievable stays, and so do
+    /// deletes.
+    Cancel {
+        /// Its id
+        id: String,
+        #[command(flatten)]
+        asked: Asked,
+    },
+    /// List documents whose newest version could not be indexed
+    Failures {
+        #[command(flatten)]
+        within: InCollection,
+    },
+    /// Try again to index documents that could not be, as they are stored
+    ///
+    /// Once the cause is mended: nothing needs to be ingested again. Exit status 3 where some fail
+    /// again.
+    Retry {
+        /// These documents; all that failed where left out
+        ids: Vec<String>,
+        #[command(flatten)]
+        within: InCollection,
+    },
+}
+
+/// Whom a command asks, and how it prints.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Asked {
+    /// Ask a running server instead of opening a data directory
+    #[arg(long, value_name = "URL")]
+    pub(crate) server: Option<String>,
+    /// Print as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// `braid models`.

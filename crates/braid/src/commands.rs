@@ -2,6 +2,7 @@
 
 pub(crate) mod collection;
 pub(crate) mod document;
+pub(crate) mod job;
 pub(crate) mod models;
 pub(crate) mod parse_file;
 pub(crate) mod retrieve;
@@ -16,15 +17,29 @@ use serde::de::DeserializeOwned;
 ///
 /// # Errors
 /// The server's own, or `Unavailable` when it cannot be reached.
-async fn ask<A: DeserializeOwned>(
+async fn ask<A: DeserializeOwned + Send + 'static>(
     url: &str,
     question: impl FnOnce(&Remote) -> Result<Answer> + Send + 'static,
 ) -> Result<A> {
+    converse(url, move |remote| read(question(remote)?)).await
+}
+
+/// Talks with a running server, off the async threads.
+///
+/// # Errors
+/// As [`ask`].
+async fn converse<A: Send + 'static>(
+    url: &str,
+    conversation: impl FnOnce(&Remote) -> Result<A> + Send + 'static,
+) -> Result<A> {
     let remote = Remote::new(url)?;
-    let asked = tokio::task::spawn_blocking(move || question(&remote));
-    let answer = asked
-        .await
-        .map_err(|error| Error::internal("request stopped").with_source(error))??;
+    let done = tokio::task::spawn_blocking(move || conversation(&remote));
+    done.await
+        .map_err(|error| Error::internal("request stopped").with_source(error))?
+}
+
+/// What an answer says.
+fn read<A: DeserializeOwned>(answer: Answer) -> Result<A> {
     serde_json::from_value(answer.body)
         .map_err(|error| Error::internal("the server's answer has another form").with_source(error))
 }

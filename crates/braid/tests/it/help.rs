@@ -6,7 +6,18 @@ const GLOBAL: [&str; 4] = ["--config", "--data-dir", "--set", "--log-level"];
 
 #[test]
 fn every_command_documents_its_flags() {
-    let commands: [(&str, &[&str]); 17] = [
+    let commands: [(&str, &[&str]); 22] = [
+        (
+            "job list",
+            &["--collection", "--limit", "--server", "--json"],
+        ),
+        ("job get", &["<ID>", "--server", "--json"]),
+        ("job cancel", &["<ID>", "--server", "--json"]),
+        ("job failures", &["--collection", "--server", "--json"]),
+        (
+            "job retry",
+            &["[IDS]", "--collection", "--server", "--json"],
+        ),
         ("serve", &["--listen", "--allow-unauthenticated"]),
         (
             "ingest",

@@ -7,6 +7,7 @@ mod config;
 mod formats;
 mod help;
 mod ingest;
+mod jobs;
 mod retrieve;
 mod run;
 mod serve;

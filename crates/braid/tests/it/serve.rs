@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::run::{Place, Ran};
 
 /// A server on a port of its own choice; killed when dropped.
-struct Server {
+pub(crate) struct Server {
     child: Child,
     address: String,
     log: BufReader<std::process::ChildStderr>,
@@ -18,7 +18,7 @@ struct Server {
 
 impl Server {
     /// Starts it and reads its log until it says where it listens.
-    fn start(place: &Place, flags: &[&str]) -> Self {
+    pub(crate) fn start(place: &Place, flags: &[&str]) -> Self {
         let arguments = [&["serve", "--listen", "127.0.0.1:0"], flags].concat();
         let mut child = place
             .command(&arguments)
@@ -60,17 +60,17 @@ impl Server {
         assert!(is_ready, "not ready after 10 s");
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         let sent = Command::new("kill").args(["-s", name, &pid]).status();
         assert!(sent.unwrap().success());
     }
 
-    fn post(&self, path: &str, body: &Value) -> Value {
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Value {
         let url = format!("{}{path}", self.url());
         let mut answer = ureq::post(&url).send_json(body).unwrap();
         answer.body_mut().read_json().unwrap()
