@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use crate::args::{IngestArgs, Sources};
 use crate::progress::Bars;
-use crate::report::IngestReport;
+use crate::report::{DuplicateDocument, IngestReport};
 use crate::sync::{Present, refuse_to_empty};
 
 /// Documents staged in one transaction.
@@ -53,6 +53,16 @@ pub(crate) async fn ingest(
     report.replaced = loaded.replaced;
     report.unchanged = loaded.unchanged;
     report.deleted = loaded.deleted;
+    report.duplicates = loaded
+        .duplicates
+        .into_iter()
+        .map(|found| DuplicateDocument {
+            document: found.document,
+            of: found.duplicate.of.to_string(),
+            similarity: f64::from(found.duplicate.percent) / 100.0,
+            skipped: found.skipped,
+        })
+        .collect();
     for (document, reason) in loaded.failed {
         report.fail(document, reason);
     }

@@ -17,6 +17,8 @@ pub struct IngestReport {
     pub unchanged: usize,
     /// Documents deleted because their source is gone (`--sync`).
     pub deleted: usize,
+    /// Documents that say the same as another of the collection, of those looked at anew.
+    pub duplicates: Vec<DuplicateDocument>,
     /// Documents that could not be read or indexed.
     pub failed: Vec<FailedDocument>,
     /// Files passed over, counted by reason.
@@ -37,6 +39,22 @@ pub struct FailedDocument {
     /// Why.
     pub reason: String,
 }
+
+/// A document that says the same as another.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DuplicateDocument {
+    /// Its id.
+    pub document: String,
+    /// The document that was there before.
+    pub of: String,
+    /// The similarity: 1 for the same words, an estimate below.
+    pub similarity: f64,
+    /// Whether it was not stored, as the collection asks.
+    pub skipped: bool,
+}
+
+/// Duplicates that are named one by one in the report for people.
+const DUPLICATES_NAMED: usize = 10;
 
 impl IngestReport {
     /// The report for people, one fact a line.
@@ -67,6 +85,19 @@ impl IngestReport {
         for (reason, count) in &self.skipped {
             lines.push(format!("skipped {count}: {reason}"));
         }
+        for duplicate in self.duplicates.iter().take(DUPLICATES_NAMED) {
+            let (verb, percent) = (
+                if duplicate.skipped { "skipped " } else { "" },
+                duplicate.similarity * 100.0,
+            );
+            lines.push(format!(
+                "{verb}duplicate {}: {percent:.0}% the same as {}",
+                duplicate.document, duplicate.of
+            ));
+        }
+        if let Some(more @ 1..) = self.duplicates.len().checked_sub(DUPLICATES_NAMED) {
+            lines.push(format!("{more} more duplicates, listed with --json"));
+        }
         for failed in &self.failed {
             lines.push(format!("failed {}: {}", failed.document, failed.reason));
         }
@@ -75,7 +106,8 @@ impl IngestReport {
 
     /// Documents that were found, stored or deleted.
     fn seen(&self) -> usize {
-        self.added + self.replaced + self.unchanged + self.deleted + self.failed.len()
+        let skipped = self.duplicates.iter().filter(|it| it.skipped).count();
+        self.added + self.replaced + self.unchanged + self.deleted + skipped + self.failed.len()
     }
 
     pub(crate) fn fail(&mut self, document: impl Into<String>, reason: impl Into<String>) {

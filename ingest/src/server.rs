@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::args::{IngestArgs, Sources};
 use crate::progress::Bars;
 use crate::remote::{Answer, Remote, segment};
-use crate::report::IngestReport;
+use crate::report::{DuplicateDocument, IngestReport};
 use crate::sync::{Present, refuse_to_empty};
 
 /// Documents in one request.
@@ -239,7 +239,11 @@ fn count(report: &mut IngestReport, job: &Value) -> Result<()> {
         .and_then(Value::as_array)
         .ok_or_else(|| unexpected("items"))?;
     for item in items {
+        let duplicate = duplicate(item)?;
+        let is_skipped = duplicate.as_ref().is_some_and(|it| it.skipped);
+        report.duplicates.extend(duplicate);
         match text(item, "status")? {
+            "skipped" if is_skipped => {}
             "indexed" => match text(item, "change")? {
                 "created" => report.added += 1,
                 "replaced" => report.replaced += 1,
@@ -255,6 +259,20 @@ fn count(report: &mut IngestReport, job: &Value) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The document that a job's document is a duplicate of.
+fn duplicate(item: &Value) -> Result<Option<DuplicateDocument>> {
+    let Some(found) = item.get("duplicate").filter(|it| !it.is_null()) else {
+        return Ok(None);
+    };
+    let similarity = found.get("similarity").and_then(Value::as_f64);
+    Ok(Some(DuplicateDocument {
+        document: text(item, "id")?.to_owned(),
+        of: text(found, "of")?.to_owned(),
+        similarity: similarity.ok_or_else(|| unexpected("similarity"))?,
+        skipped: text(item, "status")? == "skipped",
+    }))
 }
 
 /// A collection that exists with other settings is the one to write.
@@ -348,6 +366,7 @@ mod tests {
     #[test]
     fn a_job_is_counted_by_what_each_change_was() {
         let item = |id: &str, status: &str, change: Option<&str>, reason: Option<&str>| json!({"id": id, "status": status, "change": change, "reason": reason});
+        let twin = json!({"of": "a", "similarity": 0.9});
         let job = json!({"items": [
             item("a", "indexed", Some("created"), None),
             item("b", "indexed", Some("replaced"), None),
@@ -356,6 +375,7 @@ mod tests {
             item("e", "failed", Some("created"), Some("poison")),
             item("f", "rejected", None, Some("empty")),
             item("g", "cancelled", Some("created"), None),
+            json!({"id": "h", "status": "skipped", "change": "unchanged", "duplicate": twin}),
         ]});
         let mut report = IngestReport::default();
         count(&mut report, &job).unwrap();
@@ -366,6 +386,8 @@ mod tests {
             report.unchanged,
         ];
         assert_eq!(counts, [1, 1, 1, 1]);
+        assert_eq!(report.duplicates.len(), 1);
+        assert!(report.duplicates[0].skipped);
         let failed: Vec<_> = report.failed.iter().map(|it| it.reason.as_str()).collect();
         assert_eq!(failed, ["poison", "empty", "its job was cancelled"]);
     }

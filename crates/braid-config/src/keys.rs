@@ -65,6 +65,8 @@ keys! {
     chunking.strategy: any, "How documents of new collections are chunked: structure (headings, sentences) or whole.";
     chunking.target_tokens: positive, "Most tokens in a chunk, counted by the embedder's tokenizer.";
     chunking.overlap_tokens: any, "Tokens repeated from the chunk before.";
+    duplicates.action: any, "What is done about documents of new collections that say the same as another: ignore, report, skip or link.";
+    duplicates.min_similarity: similarity, "From which similarity of their words on documents are duplicates: 0.8 to 1, which takes only the same words.";
     lexical.language: any, "Language of new collections' analyzer, such as english, german or none.";
     lexical.writer_memory_mib: writer_memory, "Memory of an index writer while it is open, in MiB.";
     dense.ef_construction: positive, "Neighbours considered when a vector is linked into the graph: higher builds better graphs more slowly.";
@@ -115,6 +117,10 @@ fn map_size(value: &f64) -> Result<(), String> {
 
 fn writer_memory(value: &usize) -> Result<(), String> {
     require((16..=4096).contains(value), "must be from 16 to 4096")
+}
+
+fn similarity(value: &f64) -> Result<(), String> {
+    require((0.8..=1.0).contains(value), "must be from 0.8 to 1")
 }
 
 fn share(value: &Option<f64>) -> Result<(), String> {

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use braid_core::{ChunkingSettings, ChunkingStrategy, Language};
+use braid_core::{ChunkingSettings, ChunkingStrategy, DuplicateAction, Language};
 
 /// Every setting.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -16,6 +16,8 @@ pub struct Settings {
     pub models: ModelsSection,
     /// How documents of new collections are chunked.
     pub chunking: ChunkingSection,
+    /// What is done about duplicates.
+    pub duplicates: DuplicatesSection,
     /// The lexical leg.
     pub lexical: LexicalSection,
     /// The dense leg.
@@ -80,6 +82,15 @@ pub struct ChunkingSection {
     pub target_tokens: usize,
     /// Tokens repeated from the chunk before.
     pub overlap_tokens: usize,
+}
+
+/// What is done about documents of a new collection that say the same.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DuplicatesSection {
+    /// What is done.
+    pub action: DuplicateAction,
+    /// From which similarity on, 0.8 to 1.
+    pub min_similarity: f64,
 }
 
 /// The lexical leg.
@@ -221,6 +232,15 @@ impl Default for ChunkingSection {
             strategy,
             target_tokens,
             overlap_tokens,
+        }
+    }
+}
+
+impl Default for DuplicatesSection {
+    fn default() -> Self {
+        Self {
+            action: DuplicateAction::default(),
+            min_similarity: 1.0,
         }
     }
 }

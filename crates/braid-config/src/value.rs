@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use braid_core::{ChunkingStrategy, Language};
+use braid_core::{ChunkingStrategy, DuplicateAction, Language};
 
 use crate::settings::{LogFormat, RetrieveMode};
 
@@ -163,6 +163,16 @@ fn parsed<T: FromStr<Err = braid_core::Error>>(raw: &Raw) -> Result<T, String> {
     text(raw)?
         .parse()
         .map_err(|error: braid_core::Error| error.message().to_owned())
+}
+
+impl SettingValue for DuplicateAction {
+    fn read(raw: &Raw) -> Result<Self, String> {
+        parsed(raw)
+    }
+
+    fn write(&self) -> Option<String> {
+        quoted(self.as_str())
+    }
 }
 
 impl SettingValue for Language {

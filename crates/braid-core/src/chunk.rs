@@ -92,6 +92,8 @@ pub struct Passage {
     pub uri: Option<String>,
     /// The document's metadata.
     pub metadata: Metadata,
+    /// The document that the document was found to be a duplicate of.
+    pub duplicate_of: Option<DocumentId>,
 }
 
 #[cfg(test)]

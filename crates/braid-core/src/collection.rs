@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::duplicate::DuplicateSettings;
 use crate::error::{Error, Result};
 use crate::hash::Fingerprint;
 use crate::id::{CollectionId, CollectionName, Generation, IndexKey};
@@ -170,6 +171,8 @@ pub struct CollectionSettings {
     pub language: Language,
     /// How documents are chunked.
     pub chunking: ChunkingSettings,
+    /// What is done about duplicates.
+    pub duplicates: DuplicateSettings,
 }
 
 /// Fingerprints of everything that shapes a collection's stored data.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use crate::duplicate::Duplicate;
 use crate::error::{Error, Result};
 use crate::hash::ContentHash;
 use crate::id::{DocumentId, Sequence};
@@ -286,6 +287,9 @@ pub struct DocumentSummary {
     pub status: DocumentStatus,
     /// When the newest version was acknowledged, Unix milliseconds.
     pub updated_at_ms: i64,
+    /// The document that it was found to be a duplicate of when it was staged, if it was. That one
+    /// may be gone since.
+    pub duplicate: Option<Duplicate>,
 }
 
 /// A document with the text that was handed in (its newest version).

@@ -10,6 +10,7 @@
 pub mod chunk;
 pub mod collection;
 pub mod document;
+pub mod duplicate;
 pub mod error;
 pub mod filter;
 pub mod hash;
@@ -28,6 +29,7 @@ pub use document::{
     CodeLanguage, Document, DocumentStatus, DocumentSummary, Format, Metadata, MetadataValue,
     NewDocument,
 };
+pub use duplicate::{Duplicate, DuplicateAction, DuplicateSettings, Likeness};
 pub use error::{Error, ErrorCode, FieldError, Result};
 pub use filter::{Condition, Filter, Predicate, Range};
 pub use hash::{ContentHash, Fingerprint};

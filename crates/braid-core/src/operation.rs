@@ -1,6 +1,7 @@
 //! The operation log: every acknowledged change, in order.
 
 use crate::chunk::ChunkRecord;
+use crate::duplicate::Duplicate;
 use crate::id::{DocumentId, Sequence, Slot};
 
 /// One acknowledged change of a collection.
@@ -52,6 +53,8 @@ pub struct StagedDocument {
     pub pipeline: crate::hash::Fingerprint,
     /// The chunks with their names and embedding keys, in ordinal order.
     pub chunks: Vec<StagedChunk>,
+    /// What of it is compared to find duplicates; none where they are not looked for.
+    pub likeness: Option<crate::duplicate::Likeness>,
 }
 
 /// A chunk ready to be staged; the ledger gives it a slot.
@@ -83,7 +86,11 @@ pub enum ChangeOutcome {
         sequence: Sequence,
         /// Whether the document existed.
         replaced: bool,
+        /// The document that it is a duplicate of, where one was found.
+        duplicate: Option<Duplicate>,
     },
+    /// A new document that is a duplicate was skipped, as its collection asks: nothing was written.
+    Duplicate(Duplicate),
     /// The same content under the same pipeline is already stored (or staged): nothing was written.
     Unchanged {
         /// The operation that stored it.

@@ -26,5 +26,5 @@ pub use braid_query as query;
 pub use braid_readers::{file, source};
 pub use collections::CollectionInfo;
 pub use engine::{Engine, LoadModels, OpenOptions, Readiness};
-pub use load::{LoadReport, Loader, SourceStep, read_ahead};
+pub use load::{FoundDuplicate, LoadReport, Loader, SourceStep, read_ahead};
 pub use wiring::{model_store, retrieve_defaults};

@@ -2,7 +2,9 @@
 
 use braid_core::operation::ChangeOutcome;
 use braid_core::ports::{JobChange, JobItemStatus, NewJob, Recorded};
-use braid_core::{CollectionName, DocumentId, Error, JobId, NewDocument, Result, Sequence};
+use braid_core::{
+    CollectionName, DocumentId, Duplicate, Error, JobId, NewDocument, Result, Sequence,
+};
 use braid_indexing::{IngestOutcome, IngestRequest};
 use braid_readers::source::{Documents, SourceDocument, SourceFailure};
 use tokio::sync::mpsc;
@@ -43,6 +45,17 @@ pub enum SourceStep {
 /// Most bytes of text staged in one transaction.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
+/// A document that is a duplicate of another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundDuplicate {
+    /// Its id.
+    pub document: String,
+    /// Which document it is like, and how much.
+    pub duplicate: Duplicate,
+    /// Whether it was not stored.
+    pub skipped: bool,
+}
+
 /// What a load did so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoadReport {
@@ -54,6 +67,8 @@ pub struct LoadReport {
     pub unchanged: usize,
     /// Documents deleted because their source is gone.
     pub deleted: usize,
+    /// Documents that are duplicates of others, as far as they were looked at now.
+    pub duplicates: Vec<FoundDuplicate>,
     /// Documents that could not be taken, with the reason.
     pub failed: Vec<(String, String)>,
     /// The newest operation this load waits for.
@@ -63,7 +78,11 @@ pub struct LoadReport {
 impl LoadReport {
     /// Documents looked at.
     pub fn seen(&self) -> usize {
-        self.added + self.replaced + self.unchanged + self.failed.len()
+        self.added
+            + self.replaced
+            + self.unchanged
+            + self.duplicates.iter().filter(|it| it.skipped).count()
+            + self.failed.len()
     }
 
     /// A document counts once: as failed where it was stored and could not be indexed.
@@ -75,16 +94,36 @@ impl LoadReport {
         }
     }
 
+    fn note_duplicate(&mut self, id: &DocumentId, duplicate: Option<&Duplicate>, skipped: bool) {
+        self.duplicates
+            .extend(duplicate.map(|duplicate| FoundDuplicate {
+                document: id.to_string(),
+                duplicate: duplicate.clone(),
+                skipped,
+            }));
+    }
+
     fn add(&mut self, outcome: IngestOutcome) -> Result<()> {
         let Recorded::Done(receipt) = outcome.staged else {
             return Err(Error::internal("an unguarded write was replayed"));
         };
-        for change in &receipt.outcomes {
+        for (id, change) in outcome.accepted.iter().zip(&receipt.outcomes) {
             match change {
                 ChangeOutcome::Staged {
-                    replaced: false, ..
-                } => self.added += 1,
-                ChangeOutcome::Staged { replaced: true, .. } => self.replaced += 1,
+                    replaced,
+                    duplicate,
+                    ..
+                } => {
+                    self.note_duplicate(id, duplicate.as_ref(), false);
+                    *(if *replaced {
+                        &mut self.replaced
+                    } else {
+                        &mut self.added
+                    }) += 1;
+                }
+                ChangeOutcome::Duplicate(duplicate) => {
+                    self.note_duplicate(id, Some(duplicate), true);
+                }
                 ChangeOutcome::Unchanged { .. } => self.unchanged += 1,
                 ChangeOutcome::Deleted { .. } => self.deleted += 1,
                 ChangeOutcome::Absent => {}

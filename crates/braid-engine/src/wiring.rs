@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use braid_config::{RetrieveMode, Settings};
-use braid_core::{ChunkingSettings, CollectionName, CollectionSettings, Result};
+use braid_core::{ChunkingSettings, CollectionName, CollectionSettings, DuplicateSettings, Result};
 use braid_indexing::{Breakpoints, IndexingOptions};
 use braid_ledger::LedgerOptions;
 use braid_lexical::LexicalOptions;
@@ -75,6 +75,10 @@ pub(crate) fn collection_settings(settings: &Settings) -> CollectionSettings {
             strategy: chunking.strategy,
             target_tokens: chunking.target_tokens,
             overlap_tokens: chunking.overlap_tokens,
+        },
+        duplicates: DuplicateSettings {
+            action: settings.duplicates.action,
+            min_percent: (settings.duplicates.min_similarity * 100.0).round() as u8,
         },
     }
 }

@@ -8,9 +8,11 @@ use braid_core::chunk::embedded_text;
 use braid_core::limits::MAX_TITLE_BYTES;
 use braid_core::operation::{StagedChunk, StagedDocument};
 use braid_core::{
-    CollectionName, ContentHash, DocumentId, Error, ErrorCode, Format, NewDocument, Reader, Result,
+    CollectionName, ContentHash, DocumentId, DuplicateAction, Error, ErrorCode, Format, Likeness,
+    NewDocument, Reader, Result,
 };
 use braid_text::hashing::{chunk_id, content_hash, embedding_key};
+use braid_text::likeness::likeness;
 use rayon::prelude::*;
 
 use crate::indexer::IndexerParts;
@@ -31,6 +33,8 @@ pub(crate) struct Extracted {
     /// The title given, or the one found.
     pub(crate) title: Option<String>,
     pub(crate) chunks: Vec<StagedChunk>,
+    /// What is compared to find duplicates, where the collection looks for them.
+    pub(crate) likeness: Option<Likeness>,
 }
 
 /// A document that was refused, and why.
@@ -122,6 +126,9 @@ fn extract(reader: &dyn Reader, served: &Served, raw: &Raw<'_>) -> Result<Extrac
     if chunks.is_empty() {
         return Err(unreadable("the document is empty: there is no text in it"));
     }
+    let duplicates = served.collection.settings.duplicates;
+    let wanted = duplicates.action != DuplicateAction::Ignore;
+    let likeness = wanted.then(|| likeness(&extracted.text, duplicates.is_near()));
     let found = extracted.title.map(|title| shorten(title, MAX_TITLE_BYTES));
     let title = raw.title.map(str::to_owned).or(found);
     let name = &served.collection.name;
@@ -129,6 +136,7 @@ fn extract(reader: &dyn Reader, served: &Served, raw: &Raw<'_>) -> Result<Extrac
     Ok(Extracted {
         chunks: chunks.into_iter().map(stage).collect(),
         title,
+        likeness,
     })
 }
 
@@ -155,15 +163,19 @@ impl Planned {
             content_hash,
             extracted,
         } = self;
-        let chunks = extracted.map_or_else(Vec::new, |extracted| {
-            document.title = extracted.title;
-            extracted.chunks
-        });
+        let (chunks, likeness) = match extracted {
+            Some(extracted) => {
+                document.title = extracted.title;
+                (extracted.chunks, extracted.likeness)
+            }
+            None => (Vec::new(), None),
+        };
         StagedDocument {
             document,
             content_hash,
             pipeline: pipeline.clone(),
             chunks,
+            likeness,
         }
     }
 }

@@ -20,7 +20,7 @@ pub(crate) fn cancel_job(store: &Store, txn: &mut RwTxn, id: JobId) -> Result<Ca
     let job = job.ok_or_else(|| Error::new(ErrorCode::JobNotFound, format!("no job {id}")))?;
     let staged = job.items.iter().filter_map(|(_, outcome)| match outcome {
         JobOutcomeRow::Staged { sequence, .. } => Some(*sequence),
-        JobOutcomeRow::Skipped | JobOutcomeRow::Rejected(_) => None,
+        JobOutcomeRow::Skipped | JobOutcomeRow::Rejected(_) | JobOutcomeRow::Duplicate(_) => None,
     });
     let staged = staged.collect();
     let mut draft = Draft::open(store, txn, CollectionId(job.collection))?;

@@ -34,6 +34,7 @@ pub(crate) fn check(reading: &Reading<'_>) -> Result<Vec<String>> {
     check.retired()?;
     check.operations()?;
     check.versions()?;
+    check.likenesses()?;
     check.filters()?;
     Ok(check.found)
 }
@@ -242,6 +243,32 @@ impl Check<'_> {
                 format!("version {sequence} is stored and nothing refers to it")
             });
         }
+        Ok(())
+    }
+
+    /// What is compared to find duplicates is of stored versions, and all of them.
+    fn likenesses(&mut self) -> Result<()> {
+        let prefix = keys::collection(self.reading.id);
+        let (tables, txn) = (self.reading.tables, self.reading.txn);
+        let (mut missing, mut present) = (0, 0);
+        for entry in tables.versions.scan(txn, &prefix)? {
+            let (key, version) = entry?;
+            let sequence = keys::read_number(key)?;
+            let likeness = version.likeness.map(|row| row.likeness().keys());
+            for key in likeness.iter().flatten() {
+                let key = keys::likeness(self.reading.id, key, sequence);
+                if tables.likenesses.contains(txn, &key)? {
+                    present += 1;
+                } else {
+                    missing += 1;
+                }
+            }
+        }
+        let stored = tables.likenesses.entries(txn, &prefix)?.count();
+        let count = missing + (stored - present);
+        self.expect(count == 0, || {
+            format!("{count} entries that find duplicates differ from the versions")
+        });
         Ok(())
     }
 

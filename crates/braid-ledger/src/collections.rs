@@ -110,6 +110,7 @@ pub(crate) fn delete(store: &Store, txn: &mut RwTxn, name: &CollectionName) -> R
     tables.chunks.delete_collection(txn, id)?;
     tables.operations.delete_collection(txn, id)?;
     tables.failures.delete_collection(txn, id)?;
+    tables.likenesses.delete_collection(txn, id)?;
     tables.live.delete_collection(txn, id)?;
     tables.retired.delete_collection(txn, id)?;
     tables.filters.delete_collection(txn, id)?;

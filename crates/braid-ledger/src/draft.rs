@@ -192,6 +192,9 @@ impl<'t, 'e> Draft<'t, 'e> {
         if named || matches!(logged, Some(OperationRow::Put { .. })) {
             return Ok(());
         }
+        if let Some(version) = self.stored_version(sequence)? {
+            self.remove_likeness(sequence, &version)?;
+        }
         tables.versions.delete(self.txn, &key)?;
         tables.texts.delete(self.txn, &key)?;
         Ok(())

@@ -5,13 +5,15 @@ use braid_core::ports::{
     IdempotencyKey, Job, JobChange, JobItem, JobItemStatus, JobSummary, NewJob, Page, Recorded,
     StoredResponse, WriteGuard,
 };
-use braid_core::{CollectionId, CollectionName, Error, ErrorCode, JobId, Result, Sequence};
+use braid_core::{
+    CollectionId, CollectionName, Duplicate, Error, ErrorCode, JobId, Result, Sequence,
+};
 use heed::{RoTxn, RwTxn};
 
 use crate::collections;
 use crate::error::corrupt;
 use crate::keys;
-use crate::rows::{JobOutcomeRow, JobRow, ResponseRow, StagedChangeRow};
+use crate::rows::{DuplicateRow, JobOutcomeRow, JobRow, ResponseRow, StagedChangeRow};
 use crate::store::Store;
 use crate::table::Tables;
 
@@ -39,20 +41,26 @@ pub(crate) fn record<'o>(
 
 impl JobOutcomeRow {
     fn of(outcome: &ChangeOutcome) -> Self {
-        let staged = |sequence: &Sequence, change| Self::Staged {
-            sequence: sequence.0,
-            change,
-        };
         match outcome {
             ChangeOutcome::Staged {
                 sequence,
-                replaced: false,
-            } => staged(sequence, StagedChangeRow::Create),
-            ChangeOutcome::Staged {
-                sequence,
-                replaced: true,
-            } => staged(sequence, StagedChangeRow::Replace),
-            ChangeOutcome::Deleted { sequence } => staged(sequence, StagedChangeRow::Delete),
+                replaced,
+                duplicate,
+            } => Self::Staged {
+                sequence: sequence.0,
+                change: if *replaced {
+                    StagedChangeRow::Replace
+                } else {
+                    StagedChangeRow::Create
+                },
+                duplicate: duplicate.as_ref().map(DuplicateRow::new),
+            },
+            ChangeOutcome::Deleted { sequence } => Self::Staged {
+                sequence: sequence.0,
+                change: StagedChangeRow::Delete,
+                duplicate: None,
+            },
+            ChangeOutcome::Duplicate(duplicate) => Self::Duplicate(DuplicateRow::new(duplicate)),
             ChangeOutcome::Unchanged { .. } | ChangeOutcome::Absent => Self::Skipped,
         }
     }
@@ -64,9 +72,18 @@ impl JobOutcomeRow {
                 StagedChangeRow::Replace => JobChange::Replaced,
                 StagedChangeRow::Delete => JobChange::Deleted,
             }),
-            Self::Skipped => Some(JobChange::Unchanged),
+            Self::Skipped | Self::Duplicate(_) => Some(JobChange::Unchanged),
             Self::Rejected(_) => None,
         }
+    }
+
+    fn duplicate(&self) -> Result<Option<Duplicate>> {
+        let row = match self {
+            Self::Staged { duplicate, .. } => duplicate.clone(),
+            Self::Duplicate(duplicate) => Some(duplicate.clone()),
+            Self::Skipped | Self::Rejected(_) => None,
+        };
+        row.map(DuplicateRow::into_duplicate).transpose()
     }
 }
 
@@ -110,11 +127,13 @@ fn follow(tables: &Tables, txn: &RoTxn, id: JobId, row: JobRow) -> Result<Job> {
     let published = collections::counters(tables, txn, collection)?.published;
     let item = |(document, outcome): (String, JobOutcomeRow)| {
         let change = outcome.change();
+        let duplicate = outcome.duplicate()?;
         let status = status(tables, txn, (collection, published), outcome)?;
         Ok(JobItem {
             document,
             change,
             status,
+            duplicate,
         })
     };
     Ok(Job {
@@ -133,7 +152,7 @@ fn status(
     outcome: JobOutcomeRow,
 ) -> Result<JobItemStatus> {
     let sequence = match outcome {
-        JobOutcomeRow::Skipped => return Ok(JobItemStatus::Skipped),
+        JobOutcomeRow::Skipped | JobOutcomeRow::Duplicate(_) => return Ok(JobItemStatus::Skipped),
         JobOutcomeRow::Rejected(reason) => return Ok(JobItemStatus::Rejected(reason)),
         JobOutcomeRow::Staged { sequence, .. } => sequence,
     };

@@ -3,6 +3,7 @@
 
 use std::ops::Bound;
 
+use braid_core::duplicate::LikenessKey;
 use braid_core::{
     CollectionId, DocumentId, Error, ErrorCode, Fingerprint, JobId, Result, Sequence,
 };
@@ -43,6 +44,29 @@ pub(crate) fn slot(id: CollectionId, slot: u32) -> [u8; 8] {
     key[..4].copy_from_slice(&collection(id));
     key[4..].copy_from_slice(&slot.to_be_bytes());
     key
+}
+
+/// A version among those that share a [`LikenessKey`].
+pub(crate) fn likeness(id: CollectionId, key: &LikenessKey, sequence: u64) -> [u8; 21] {
+    let mut composed = [0; 21];
+    composed[..13].copy_from_slice(&likeness_prefix(id, key));
+    composed[13..].copy_from_slice(&sequence.to_be_bytes());
+    composed
+}
+
+/// Start of the keys of the versions that share a [`LikenessKey`].
+pub(crate) fn likeness_prefix(id: CollectionId, key: &LikenessKey) -> [u8; 13] {
+    let mut prefix = [0; 13];
+    prefix[..4].copy_from_slice(&collection(id));
+    prefix[4] = key.kind;
+    prefix[5..].copy_from_slice(&key.hash);
+    prefix
+}
+
+/// The version at the end of a [`likeness`] key.
+pub(crate) fn read_likeness(key: &[u8]) -> Result<u64> {
+    let number = key.last_chunk().copied().map(u64::from_be_bytes);
+    number.ok_or_else(malformed)
 }
 
 /// The number at the end of a [`sequence`] or [`epoch`] key.

@@ -16,6 +16,7 @@ mod check;
 mod collections;
 mod documents;
 mod draft;
+mod duplicates;
 mod embeddings;
 mod error;
 mod filters;

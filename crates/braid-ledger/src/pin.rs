@@ -19,7 +19,7 @@ use crate::error::{corrupt, storage};
 use crate::filters::FilterReader;
 use crate::keys;
 use crate::pins::PinGuard;
-use crate::rows::{ChunkHeader, metadata};
+use crate::rows::{ChunkHeader, document_id, metadata};
 use crate::store::Store;
 use crate::table::EPOCH;
 
@@ -108,8 +108,8 @@ impl Pinned {
         for slot in slots.iter().filter(|slot| self.is_live(**slot)) {
             let record = reading.chunk(slot.0)?;
             let sequence = record.sequence.0;
-            let (uri, metadata): (Option<String>, Metadata) = match sources.get(&sequence) {
-                Some(source) => Clone::clone(source),
+            let source: Source = match sources.get(&sequence) {
+                Some(source) => Source::clone(source),
                 None => {
                     let source = reading.source(sequence)?;
                     sources.insert(sequence, source.clone());
@@ -118,12 +118,21 @@ impl Pinned {
             };
             passages.push(Passage {
                 record,
-                uri,
-                metadata,
+                uri: source.uri,
+                metadata: source.metadata,
+                duplicate_of: source.duplicate_of,
             });
         }
         Ok(passages)
     }
+}
+
+/// What a passage says of its document.
+#[derive(Clone)]
+struct Source {
+    uri: Option<String>,
+    metadata: Metadata,
+    duplicate_of: Option<DocumentId>,
 }
 
 impl Reading<'_> {
@@ -140,11 +149,15 @@ impl Reading<'_> {
         row.ok_or_else(|| missing_chunk(slot))?.into_record(slot)
     }
 
-    /// Source and metadata of a version.
-    fn source(&self, sequence: u64) -> Result<(Option<String>, Metadata)> {
+    fn source(&self, sequence: u64) -> Result<Source> {
         let version = self.version(sequence)?;
         let version = version.ok_or_else(|| corrupt(format!("version {sequence} is missing")))?;
-        Ok((version.uri, metadata(version.metadata)?))
+        let duplicate = version.duplicate.map(|duplicate| document_id(duplicate.of));
+        Ok(Source {
+            uri: version.uri,
+            metadata: metadata(version.metadata)?,
+            duplicate_of: duplicate.transpose()?,
+        })
     }
 
     /// Slots of a document's live version, in ordinal order.

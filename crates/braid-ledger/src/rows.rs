@@ -28,6 +28,8 @@ pub(crate) struct CollectionRow {
     pub(crate) dimension: u64,
     pub(crate) generation: u32,
     pub(crate) created_at_ms: i64,
+    pub(crate) duplicates: String,
+    pub(crate) duplicates_min_percent: u8,
 }
 
 /// What changes with every write of a collection.
@@ -80,6 +82,22 @@ pub(crate) struct VersionRow {
     /// The version that was its document's newest when it was staged, failed ones apart: what is
     /// brought back when it is cancelled.
     pub(crate) replaces: Option<u64>,
+    pub(crate) likeness: Option<LikenessRow>,
+    pub(crate) duplicate: Option<DuplicateRow>,
+}
+
+/// What of a version is compared to find duplicates.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LikenessRow {
+    pub(crate) words: [u8; 32],
+    pub(crate) sketch: Option<Vec<u32>>,
+}
+
+/// The document that another one is a duplicate of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DuplicateRow {
+    pub(crate) of: String,
+    pub(crate) percent: u8,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,9 +160,11 @@ pub(crate) enum JobOutcomeRow {
     Staged {
         sequence: u64,
         change: StagedChangeRow,
+        duplicate: Option<DuplicateRow>,
     },
     Skipped,
     Rejected(String),
+    Duplicate(DuplicateRow),
 }
 
 /// What a staged operation of a job does.

@@ -5,7 +5,9 @@
 
 use braid_core::operation::{Change, ChangeOutcome, StagedChunk, StagedDocument};
 use braid_core::ports::{NewJob, StageReceipt};
-use braid_core::{CollectionId, DocumentId, NewDocument, Result, Sequence};
+use braid_core::{
+    CollectionId, DocumentId, DuplicateAction, DuplicateSettings, NewDocument, Result, Sequence,
+};
 use heed::RwTxn;
 
 use crate::draft::Draft;
@@ -13,7 +15,9 @@ use crate::error::map_full;
 use crate::jobs;
 use crate::keys;
 use crate::pending;
-use crate::rows::{ChunkRow, DocumentRow, OperationRow, Raw, VersionRow, metadata_row};
+use crate::rows::{
+    ChunkRow, DocumentRow, DuplicateRow, LikenessRow, OperationRow, Raw, VersionRow, metadata_row,
+};
 use crate::store::Store;
 
 /// Bytes of rows, keys and page slack that every document, and every chunk, costs beyond its text.
@@ -28,13 +32,15 @@ pub(crate) fn stage(
     job: Option<NewJob>,
 ) -> Result<StageReceipt> {
     let names: Vec<String> = changes.iter().map(changed_document).collect();
-    let dimension = crate::collections::row(&store.tables, txn, id)?.dimension as usize;
+    let collection = crate::collections::row(&store.tables, txn, id)?;
+    let dimension = collection.dimension as usize;
+    let duplicates = collection.duplicates()?;
     let mut room = Room::measure(store, txn, dimension)?;
     let mut draft = Draft::open(store, txn, id)?;
     let mut outcomes = Vec::with_capacity(changes.len());
     for change in changes {
         outcomes.push(match change {
-            Change::Put(staged) => draft.stage_put(*staged, &mut room)?,
+            Change::Put(staged) => draft.stage_put(*staged, &mut room, duplicates)?,
             Change::Delete(document) => draft.stage_delete(&document)?,
         });
     }
@@ -84,8 +90,23 @@ impl Room {
     }
 }
 
+/// What is stored of a version beside the document as it was handed in.
+struct VersionParts {
+    content_hash: [u8; 32],
+    pipeline: String,
+    slots: Vec<u32>,
+    replaces: Option<u64>,
+    likeness: Option<LikenessRow>,
+    duplicate: Option<DuplicateRow>,
+}
+
 impl Draft<'_, '_> {
-    fn stage_put(&mut self, staged: StagedDocument, room: &mut Room) -> Result<ChangeOutcome> {
+    fn stage_put(
+        &mut self,
+        staged: StagedDocument,
+        room: &mut Room,
+        duplicates: DuplicateSettings,
+    ) -> Result<ChangeOutcome> {
         let before = self.document(&staged.document.id)?;
         if let Some(row) = before
             && self.is_unchanged(row, &staged)?
@@ -93,20 +114,33 @@ impl Draft<'_, '_> {
             let sequence = Sequence(row.newest);
             return Ok(ChangeOutcome::Unchanged { sequence });
         }
+        let duplicate = match &staged.likeness {
+            Some(likeness) => self.find_duplicate(&staged.document.id, likeness, duplicates)?,
+            None => None,
+        };
+        if let (Some(duplicate), None) = (&duplicate, before)
+            && duplicates.action == DuplicateAction::Skip
+        {
+            return Ok(ChangeOutcome::Duplicate(duplicate.clone()));
+        }
         room.take(&staged)?;
         let sequence = Sequence(self.counters.newest + 1);
         let document = staged.document.id.clone();
         let title = staged.document.title.as_deref();
         let slots = self.store_chunks((&document, sequence.0, title), staged.chunks)?;
         self.pending += slots.len() as u64;
-        let version = (staged.content_hash.0, staged.pipeline.to_string());
-        let replaces = before.and_then(|row| row.current);
-        self.store_version(
-            sequence,
-            staged.document,
-            version,
-            (slots.clone(), replaces),
-        )?;
+        if let Some(likeness) = &staged.likeness {
+            self.add_likeness(sequence, likeness)?;
+        }
+        let parts = VersionParts {
+            content_hash: staged.content_hash.0,
+            pipeline: staged.pipeline.to_string(),
+            slots: slots.clone(),
+            replaces: before.and_then(|row| row.current),
+            likeness: staged.likeness.as_ref().map(LikenessRow::new),
+            duplicate: duplicate.as_ref().map(DuplicateRow::new),
+        };
+        self.store_version(sequence, staged.document, parts)?;
         self.log(&OperationRow::Put {
             document: document.to_string(),
             slots,
@@ -123,6 +157,7 @@ impl Draft<'_, '_> {
         Ok(ChangeOutcome::Staged {
             sequence,
             replaced: before.is_some(),
+            duplicate,
         })
     }
 
@@ -155,8 +190,7 @@ impl Draft<'_, '_> {
         &mut self,
         sequence: Sequence,
         document: NewDocument,
-        (content_hash, pipeline): ([u8; 32], String),
-        (slots, replaces): (Vec<u32>, Option<u64>),
+        parts: VersionParts,
     ) -> Result<()> {
         let key = keys::sequence(self.id, sequence);
         let text = Raw(document.text.into_bytes());
@@ -167,11 +201,13 @@ impl Draft<'_, '_> {
             uri: document.uri,
             format: document.format.into(),
             metadata: metadata_row(document.metadata),
-            content_hash,
-            pipeline,
-            slots,
+            content_hash: parts.content_hash,
+            pipeline: parts.pipeline,
+            slots: parts.slots,
             updated_at_ms: self.store.now_ms(),
-            replaces,
+            replaces: parts.replaces,
+            likeness: parts.likeness,
+            duplicate: parts.duplicate,
         };
         self.tables().versions.put(self.txn, &key, &row)
     }

@@ -12,6 +12,7 @@
 //! | chunks | collection, slot | [`ChunkRow`] |
 //! | operations | collection, sequence | [`OperationRow`], until it is published |
 //! | failures | collection, sequence | [`FailureRow`]: why an operation failed |
+//! | likenesses | collection, kind, hash, sequence | nothing: which versions to compare for duplicates |
 //! | live | collection | the retrievable slots |
 //! | retired | collection, epoch | slots hidden in that epoch, until their purge is logged |
 //! | filters | collection, field, type, value | live slots with that metadata value |
@@ -183,6 +184,7 @@ pub(crate) struct Tables {
     pub(crate) chunks: Table<ChunkRow>,
     pub(crate) operations: Table<OperationRow>,
     pub(crate) failures: Table<FailureRow>,
+    pub(crate) likenesses: Table<Raw>,
     pub(crate) live: Table<SlotSet>,
     pub(crate) retired: Table<SlotSet>,
     pub(crate) filters: Table<SlotSet>,
@@ -192,7 +194,7 @@ pub(crate) struct Tables {
 }
 
 /// Names of the tables, in the order of [`Tables`].
-const NAMES: [&str; 16] = [
+const NAMES: [&str; 17] = [
     "meta",
     "names",
     "collections",
@@ -203,6 +205,7 @@ const NAMES: [&str; 16] = [
     "chunks",
     "operations",
     "failures",
+    "likenesses",
     "live",
     "retired",
     "filters",
@@ -253,6 +256,7 @@ impl Tables {
             chunks,
             operations,
             failures,
+            likenesses,
             live,
             retired,
             filters,
@@ -271,6 +275,7 @@ impl Tables {
             chunks: Table::new(chunks),
             operations: Table::new(operations),
             failures: Table::new(failures),
+            likenesses: Table::new(likenesses),
             live: Table::new(live),
             retired: Table::new(retired),
             filters: Table::new(filters),
@@ -288,6 +293,7 @@ impl Tables {
             + self.chunks.used_bytes(txn)?
             + self.operations.used_bytes(txn)?
             + self.failures.used_bytes(txn)?
+            + self.likenesses.used_bytes(txn)?
             + self.filters.used_bytes(txn)?
             + self.embeddings.used_bytes(txn)?
             + self.jobs.used_bytes(txn)?

@@ -1,8 +1,9 @@
 //! From ranked slots to passages, while the pin lasts.
 
 use braid_core::{LedgerPin, Passage, Result, Slot};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
+use crate::distinct::{Sameness, count_distinct};
 use crate::ranked::RankedChunks;
 use crate::response::RetrievedHit;
 
@@ -23,11 +24,14 @@ pub(crate) async fn hydrate(
     pin: &dyn LedgerPin,
     ranked: &RankedChunks,
     wanted: Wanted,
+    sameness: Sameness,
 ) -> Result<Vec<RetrievedHit>> {
     let mut hits = Vec::new();
     let mut read = 0;
     let mut next = wanted.chunks.max(wanted.texts) + SLACK;
-    while read < ranked.chunks.len() && (read == 0 || distinct_texts(&hits) < wanted.texts) {
+    while read < ranked.chunks.len()
+        && (read == 0 || count_distinct(&hits, sameness) < wanted.texts)
+    {
         let end = (read + next).min(ranked.chunks.len());
         let slots = ranked.chunks[read..end].iter().map(|chunk| chunk.slot);
         let slots: Vec<Slot> = slots.collect();
@@ -45,9 +49,4 @@ fn passages_by_slot(passages: Vec<Passage>) -> FxHashMap<Slot, Passage> {
     passages
         .map(|passage| (passage.record.slot, passage))
         .collect()
-}
-
-fn distinct_texts(hits: &[RetrievedHit]) -> usize {
-    let texts = hits.iter().map(|hit| &hit.passage.record.chunk.text);
-    texts.collect::<FxHashSet<_>>().len()
 }

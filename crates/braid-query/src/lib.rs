@@ -11,6 +11,7 @@
 mod blend;
 mod by_scores;
 mod context;
+mod distinct;
 pub mod fusion;
 mod hydrate;
 mod legs;
@@ -33,6 +34,6 @@ pub use request::{
 };
 pub use response::{
     AssembledContext, Citation, Degradation, RerankSummary, RetrieveResponse, RetrievedHit,
-    ScoreStage, StageScore, StageScores, Timings,
+    SameText, ScoreStage, StageScore, StageScores, Timings,
 };
 pub use retriever::{Retriever, RetrieverParts};

@@ -44,6 +44,7 @@ impl RankedChunks {
                 score_stage: self.stage,
                 passage: passage_of(chunk.slot)?,
                 scores: chunk.scores,
+                same: Vec::new(),
             })
         });
         hits.collect()

@@ -62,6 +62,29 @@ pub struct RetrievedHit {
     pub passage: Passage,
     /// Ranks and scores at every stage. Always filled; shown when `explain` is set.
     pub scores: StageScores,
+    /// Chunks that say the same, and were ranked lower.
+    pub same: Vec<SameText>,
+}
+
+/// A chunk that says the same as a hit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SameText {
+    /// The chunk.
+    pub chunk: ChunkId,
+    /// Its document.
+    pub document: DocumentId,
+    /// That document's source.
+    pub uri: Option<String>,
+}
+
+impl SameText {
+    pub(crate) fn of(passage: &Passage) -> Self {
+        Self {
+            chunk: passage.record.id,
+            document: passage.record.document.clone(),
+            uri: passage.uri.clone(),
+        }
+    }
 }
 
 /// Where a piece of the context came from.

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use braid_core::{Embedder, IndexProvider, Language, Ledger, Passage, Reranker, Result};
 use braid_runtime::CpuPool;
-use rustc_hash::FxHashSet;
 
 use crate::context::assemble_context;
+use crate::distinct::{Sameness, best_distinct};
 use crate::hydrate::{Wanted, hydrate};
 use crate::legs::{Legs, Reach};
 use crate::neighborhood::Neighborhood;
@@ -53,6 +53,7 @@ struct Found {
     neighborhood: Neighborhood,
     lag: u64,
     language: Language,
+    sameness: Sameness,
     terms: Vec<String>,
     degraded: Vec<Degradation>,
     timings: Timings,
@@ -130,7 +131,8 @@ impl Retriever {
         let ranked = rank_legs(&legs, request.mode, &request.fusion);
         timings.fuse = milliseconds(fusing.elapsed());
         let hydrating = Instant::now();
-        let hits = hydrate(&*pin, &ranked, wanted(request)).await?;
+        let sameness = Sameness::of(pin.collection().settings.duplicates);
+        let hits = hydrate(&*pin, &ranked, wanted(request), sameness).await?;
         let records = hits.iter().map(|hit| &hit.passage.record);
         let neighborhood = Neighborhood::fetch(&*pin, records, expansion(request)).await?;
         timings.hydrate = milliseconds(hydrating.elapsed());
@@ -139,6 +141,7 @@ impl Retriever {
             neighborhood,
             lag: pin.stats().lag(),
             language: pin.collection().settings.language,
+            sameness,
             terms: legs.lexical.terms,
             degraded,
             timings,
@@ -168,7 +171,7 @@ impl Retriever {
             summary = Some(reranked.summary);
             hits = reranked.hits;
         }
-        (best_distinct(hits, request.top_k), summary)
+        (best_distinct(hits, request.top_k, found.sameness), summary)
     }
 
     /// Assembles the context on the CPU pool: tokenizing is too slow for an async thread.
@@ -222,18 +225,4 @@ fn expansion(request: &RetrieveRequest) -> ContextExpansion {
     } else {
         request.context.expand
     }
-}
-
-/// The first `count` hits of distinct text, ranked anew: of chunks that say exactly the same, the
-/// best stands for all.
-fn best_distinct(hits: Vec<RetrievedHit>, count: usize) -> Vec<RetrievedHit> {
-    let mut seen: FxHashSet<String> = FxHashSet::default();
-    let distinct = hits
-        .into_iter()
-        .filter(|hit| seen.insert(hit.passage.record.chunk.text.clone()));
-    let mut best: Vec<RetrievedHit> = distinct.take(count).collect();
-    for (hit, rank) in best.iter_mut().zip(1..) {
-        hit.rank = rank;
-    }
-    best
 }

@@ -3,6 +3,7 @@
 
 pub mod collections;
 pub mod documents;
+pub mod duplicates;
 pub mod filter;
 pub mod jobs;
 pub mod metadata;

@@ -183,6 +183,7 @@ fn parse_document(line: &str) -> StagedDocument {
         .map(|chunk| chunk.chunk.text.as_str())
         .collect();
     StagedDocument {
+        likeness: None,
         document: NewDocument {
             id: document_id(id.trim()),
             text: texts.join(" "),

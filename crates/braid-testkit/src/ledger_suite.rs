@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod collections;
+mod duplicates;
 mod embeddings;
 mod filters;
 mod jobs;
@@ -57,6 +58,7 @@ pub async fn ledger_suite(fresh: FreshLedger<'_>) {
     pins::check(fresh).await;
     filters::check(fresh).await;
     jobs::check(fresh).await;
+    duplicates::check(fresh).await;
     embeddings::check(fresh).await;
     rebuild::check(fresh).await;
 }

@@ -198,6 +198,12 @@ pub(crate) struct CreateArgs {
     /// Tokens repeated from the chunk before
     #[arg(long, value_name = "N")]
     pub(crate) overlap_tokens: Option<usize>,
+    /// What is done about documents that say the same: ignore, report, skip or link
+    #[arg(long, value_name = "ACTION")]
+    pub(crate) duplicates: Option<braid_core::DuplicateAction>,
+    /// From which similarity on documents say the same: 0.8 to 1
+    #[arg(long, value_name = "S")]
+    pub(crate) min_similarity: Option<f64>,
     /// Ask a running server instead of opening a data directory
     #[arg(long, value_name = "URL")]
     pub(crate) server: Option<String>,

@@ -1,5 +1,6 @@
 //! Bulk jobs: what became of each document of one request.
 
+use crate::duplicate::Duplicate;
 use crate::id::{CollectionName, DocumentId, JobId, Sequence};
 use crate::operation::ChangeOutcome;
 
@@ -34,6 +35,8 @@ pub struct JobItem {
     pub change: Option<JobChange>,
     /// Where it stands now.
     pub status: JobItemStatus,
+    /// The document that it was found to be a duplicate of.
+    pub duplicate: Option<Duplicate>,
 }
 
 /// What staging made of one change of a job.
@@ -45,7 +48,8 @@ pub enum JobChange {
     Replaced,
     /// It was, and is hidden from now on.
     Deleted,
-    /// Nothing was written: the same content was there, or nothing was there to delete.
+    /// Nothing was written: the same content was there, under this id or, where duplicates are
+    /// skipped, another one; or nothing was there to delete.
     Unchanged,
 }
 
@@ -57,7 +61,9 @@ impl From<&ChangeOutcome> for JobChange {
             } => Self::Created,
             ChangeOutcome::Staged { replaced: true, .. } => Self::Replaced,
             ChangeOutcome::Deleted { .. } => Self::Deleted,
-            ChangeOutcome::Unchanged { .. } | ChangeOutcome::Absent => Self::Unchanged,
+            ChangeOutcome::Unchanged { .. }
+            | ChangeOutcome::Duplicate(_)
+            | ChangeOutcome::Absent => Self::Unchanged,
         }
     }
 }
@@ -69,7 +75,7 @@ pub enum JobItemStatus {
     Pending,
     /// Indexed (or replaced since by a newer write).
     Indexed,
-    /// Nothing to do: unchanged, or deleting what was not there.
+    /// Nothing to do: unchanged, a duplicate, or deleting what was not there.
     Skipped,
     /// Refused before staging.
     Rejected(String),

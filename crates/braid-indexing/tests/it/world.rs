@@ -358,6 +358,7 @@ fn show_document(document: braid_core::DocumentSummary) -> String {
         sequence,
         status,
         updated_at_ms: _,
+        duplicate: _,
     } = document;
     format!("{id}: {status:?} at {sequence}, {chunks} chunks\n")
 }

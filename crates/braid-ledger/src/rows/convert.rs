@@ -4,14 +4,14 @@ use braid_core::operation::{CollectionStats, OperationKind};
 use braid_core::ports::StoredResponse;
 use braid_core::{
     ChunkingSettings, CodeLanguage, Collection, CollectionId, CollectionName, CollectionSettings,
-    ContentHash, DocumentId, DocumentStatus, DocumentSummary, Error, Fingerprint, Format,
-    Generation, Metadata, MetadataValue, NewCollection, Operation, PipelineFingerprint, Result,
-    Sequence,
+    ContentHash, DocumentId, DocumentStatus, DocumentSummary, DuplicateSettings, Error,
+    Fingerprint, Format, Generation, Metadata, MetadataValue, NewCollection, Operation,
+    PipelineFingerprint, Result, Sequence,
 };
 
 use super::{
-    CodeRow, CollectionRow, CountersRow, FormatRow, OperationRow, ResponseRow, ValueRow,
-    VersionRow, slots,
+    CodeRow, CollectionRow, CountersRow, DuplicateRow, FormatRow, OperationRow, ResponseRow,
+    ValueRow, VersionRow, slots,
 };
 use crate::error::corrupt;
 
@@ -39,6 +39,8 @@ impl CollectionRow {
             dimension: new.dimension as u64,
             generation: 1,
             created_at_ms,
+            duplicates: String::new(),
+            duplicates_min_percent: 0,
         };
         row.set_settings(&new.settings);
         row.set_fingerprint(&new.fingerprint);
@@ -50,6 +52,12 @@ impl CollectionRow {
         self.strategy = settings.chunking.strategy.as_str().to_owned();
         self.target_tokens = settings.chunking.target_tokens as u64;
         self.overlap_tokens = settings.chunking.overlap_tokens as u64;
+        settings
+            .duplicates
+            .action
+            .as_str()
+            .clone_into(&mut self.duplicates);
+        self.duplicates_min_percent = settings.duplicates.min_percent;
     }
 
     pub(crate) fn set_fingerprint(&mut self, fingerprint: &PipelineFingerprint) {
@@ -58,8 +66,17 @@ impl CollectionRow {
         self.analyzer = fingerprint.analyzer.to_string();
     }
 
+    /// How duplicates are treated.
+    pub(crate) fn duplicates(&self) -> Result<DuplicateSettings> {
+        Ok(DuplicateSettings {
+            action: self.duplicates.parse().map_err(damaged)?,
+            min_percent: self.duplicates_min_percent,
+        })
+    }
+
     /// The collection numbered `id`.
     pub(crate) fn into_collection(self, id: CollectionId) -> Result<Collection> {
+        let duplicates = self.duplicates()?;
         Ok(Collection {
             id,
             name: CollectionName::new(self.name).map_err(damaged)?,
@@ -70,6 +87,7 @@ impl CollectionRow {
                     target_tokens: self.target_tokens as usize,
                     overlap_tokens: self.overlap_tokens as usize,
                 },
+                duplicates,
             },
             fingerprint: PipelineFingerprint {
                 embedder: Fingerprint::new(self.embedder),
@@ -201,6 +219,10 @@ impl VersionRow {
             sequence,
             status,
             updated_at_ms: self.updated_at_ms,
+            duplicate: self
+                .duplicate
+                .map(DuplicateRow::into_duplicate)
+                .transpose()?,
         })
     }
 }

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use braid_core::operation::{Change, ChangeOutcome, OperationKind};
 use braid_core::ports::SwitchGeneration;
 use braid_core::{
-    DocumentId, Fingerprint, Generation, JobId, LedgerPin, MetadataValue, Sequence, Slot, SlotSet,
+    DocumentId, Fingerprint, Generation, JobId, LedgerPin, Likeness, MetadataValue, Sequence, Slot,
+    SlotSet,
 };
 use braid_testkit::RamLedger;
 use braid_testkit::ledger_suite::{Scene, metadata, put, render, staged, staged_chunks};
@@ -86,6 +87,11 @@ fn change(edit: &Edit) -> Change {
             let mut staged = staged(&name(*document), &chunks);
             let value = MetadataValue::Number(f64::from(*content));
             staged.document.metadata = metadata(&[("content", value)]);
+            // Documents of one content are duplicates of each other.
+            staged.likeness = Some(Likeness {
+                words: staged.content_hash,
+                sketch: None,
+            });
             put(staged)
         }
         Edit::Delete { document } => Change::Delete(DocumentId::new(name(*document)).unwrap()),

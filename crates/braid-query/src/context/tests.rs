@@ -52,6 +52,7 @@ impl Library {
                 embedding_key: ContentHash([0; 32]),
             };
             self.passages.push(Passage {
+                duplicate_of: None,
                 record,
                 uri: None,
                 metadata: Metadata::default(),

@@ -11,6 +11,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
+use super::duplicates::{DuplicatesAnswer, DuplicatesBody};
 use super::object::optional_object;
 
 /// Settings of a collection to be made. What is left out is taken from the server's configuration.
@@ -28,6 +29,13 @@ pub struct CollectionBody {
         deserialize_with = "optional_object"
     )]
     pub chunking: Option<ChunkingBody>,
+    /// What is done about documents that say the same as another.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "optional_object"
+    )]
+    pub duplicates: Option<DuplicatesBody>,
 }
 
 /// Name of a language, or `none`.
@@ -92,10 +100,13 @@ impl CollectionBody {
                 .unwrap_or(defaults.chunking.overlap_tokens),
         };
         check_sizes(chunking, &mut fields);
+        let duplicates = self.duplicates.unwrap_or_default();
+        let duplicates = duplicates.into_settings(defaults.duplicates, &mut fields);
         match fields.first() {
             None => Ok(CollectionSettings {
                 language: language.unwrap_or(defaults.language),
                 chunking,
+                duplicates,
             }),
             Some(first) => {
                 let message = format!("{}: {}", first.pointer, first.detail);
@@ -140,6 +151,8 @@ pub struct CollectionAnswer {
     pub language: String,
     /// How documents are chunked.
     pub chunking: ChunkingAnswer,
+    /// What is done about documents that say the same as another.
+    pub duplicates: DuplicatesAnswer,
     /// Fingerprints of what wrote it.
     pub fingerprint: FingerprintAnswer,
     /// Dimension of its embeddings.
@@ -207,6 +220,7 @@ impl From<CollectionInfo> for CollectionAnswer {
                 target_tokens: chunking.target_tokens,
                 overlap_tokens: chunking.overlap_tokens,
             },
+            duplicates: collection.settings.duplicates.into(),
             fingerprint: FingerprintAnswer {
                 embedder: collection.fingerprint.embedder.to_string(),
                 chunker: collection.fingerprint.chunker.to_string(),

@@ -7,6 +7,7 @@ use braid_core::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::duplicates::DuplicateAnswer;
 use super::filter::FilterBody;
 use super::metadata::{MetadataBody, metadata, metadata_body};
 use super::object::{objects, optional_object};
@@ -213,10 +214,14 @@ pub(crate) fn moved(error: Error, pointer: &str) -> Error {
 pub struct WriteAnswer {
     /// The document.
     pub id: String,
-    /// `created`, `replaced`, `unchanged`, `deleted` or `absent`.
+    /// `created`, `replaced`, `unchanged`, `deleted`, `absent`, or `duplicate` for one that was
+    /// skipped.
     pub result: String,
     /// The write's place in the collection's log; `null` when nothing was written.
     pub sequence: Option<u64>,
+    /// The document that it is a duplicate of, where one was found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duplicate: Option<DuplicateAnswer>,
 }
 
 /// A document without its text.
@@ -244,6 +249,9 @@ pub struct DocumentSummaryAnswer {
     pub failure: Option<String>,
     /// When the newest version was acknowledged, Unix milliseconds.
     pub updated_at_ms: i64,
+    /// The document that it was found to be a duplicate of when it was stored, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duplicate: Option<DuplicateAnswer>,
 }
 
 /// A document with its text.
@@ -284,6 +292,7 @@ impl From<DocumentSummary> for DocumentSummaryAnswer {
             status: status.to_owned(),
             failure,
             updated_at_ms: summary.updated_at_ms,
+            duplicate: summary.duplicate.map(DuplicateAnswer::from),
         }
     }
 }

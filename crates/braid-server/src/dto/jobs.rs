@@ -5,6 +5,8 @@ use braid_engine::Health;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::duplicates::DuplicateAnswer;
+
 /// A bulk job and what became of each document.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub struct JobAnswer {
@@ -157,6 +159,9 @@ pub struct JobItemAnswer {
     pub change: Option<String>,
     /// Why it was refused or failed.
     pub reason: Option<String>,
+    /// The document that it is a duplicate of, where one was found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duplicate: Option<DuplicateAnswer>,
 }
 
 /// A job that was acknowledged.
@@ -232,6 +237,7 @@ impl From<JobItem> for JobItemAnswer {
             status: status.to_owned(),
             change: item.change.map(|change| change_name(change).to_owned()),
             reason,
+            duplicate: item.duplicate.map(DuplicateAnswer::from),
         }
     }
 }

@@ -101,13 +101,16 @@ fn describe(outcome: &ChangeOutcome) -> (&'static str, Option<u64>) {
         ChangeOutcome::Staged {
             sequence,
             replaced: false,
+            ..
         } => ("created", Some(sequence.0)),
         ChangeOutcome::Staged {
             sequence,
             replaced: true,
+            ..
         } => ("replaced", Some(sequence.0)),
         ChangeOutcome::Unchanged { sequence } => ("unchanged", Some(sequence.0)),
         ChangeOutcome::Deleted { sequence } => ("deleted", Some(sequence.0)),
+        ChangeOutcome::Duplicate(_) => ("duplicate", None),
         ChangeOutcome::Absent => ("absent", None),
     }
 }

@@ -12,6 +12,7 @@ mod codes;
 mod collections;
 mod contract;
 mod documents;
+mod duplicates;
 mod example_page;
 mod idempotency;
 mod idempotency_everywhere;

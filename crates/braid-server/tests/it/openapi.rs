@@ -161,6 +161,7 @@ fn requests() -> Vec<(&'static str, &'static str, Value)> {
             "/v1/collections/{collection}",
             json!({
                 "chunking": { "strategy": "structure", "target_tokens": 180, "overlap_tokens": 0 },
+                "duplicates": { "action": "report", "min_similarity": 1.0 },
                 "language": "english",
             }),
         ),

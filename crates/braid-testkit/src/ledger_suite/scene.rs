@@ -60,6 +60,7 @@ pub fn staged(id: &str, chunks: &[&str]) -> StagedDocument {
         content_hash: hash(&text),
         pipeline: Fingerprint::new("pipeline"),
         chunks: staged_chunks(id, chunks),
+        likeness: None,
         document: NewDocument {
             id: DocumentId::new(id).unwrap(),
             text,
@@ -131,6 +132,11 @@ impl Scene {
         }
     }
 
+    /// The same ledger, driven in another collection.
+    pub fn within(self, collection: Collection) -> Self {
+        Self { collection, ..self }
+    }
+
     /// Moves the clock.
     pub fn advance_ms(&self, ms: i64) {
         let subject = self.subject.as_ref().expect("a scene with a clock");
@@ -173,6 +179,7 @@ impl Scene {
             ChangeOutcome::Staged { sequence, .. } => sequence,
             other @ (ChangeOutcome::Unchanged { .. }
             | ChangeOutcome::Deleted { .. }
+            | ChangeOutcome::Duplicate(_)
             | ChangeOutcome::Absent) => panic!("{other:?}"),
         }
     }

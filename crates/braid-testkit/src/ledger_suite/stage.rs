@@ -24,7 +24,14 @@ async fn a_staged_document_is_pending(scene: Scene) {
     let outcome = scene.stage_one(put(staged("d", &["one"]))).await;
     let sequence = Sequence(1);
     let replaced = false;
-    assert_eq!(outcome, ChangeOutcome::Staged { sequence, replaced });
+    assert_eq!(
+        outcome,
+        ChangeOutcome::Staged {
+            sequence,
+            replaced,
+            duplicate: None
+        }
+    );
     assert!(scene.visible().await.is_empty());
     let stats = scene.stats().await;
     assert_eq!((stats.newest, stats.lag()), (sequence, 1));
@@ -36,7 +43,14 @@ async fn a_staged_document_is_pending(scene: Scene) {
     assert_eq!((stats.documents, stats.chunks, stats.lag()), (1, 1, 0));
     let outcome = scene.stage_one(put(staged("d", &["two"]))).await;
     let (sequence, replaced) = (Sequence(2), true);
-    assert_eq!(outcome, ChangeOutcome::Staged { sequence, replaced });
+    assert_eq!(
+        outcome,
+        ChangeOutcome::Staged {
+            sequence,
+            replaced,
+            duplicate: None
+        }
+    );
     scene.check_sound().await;
 }
 
@@ -135,7 +149,8 @@ async fn the_later_put_of_a_request_wins(scene: Scene) {
         [
             ChangeOutcome::Staged {
                 sequence,
-                replaced: true
+                replaced: true,
+                duplicate: None,
             },
             ChangeOutcome::Unchanged { sequence },
         ]

@@ -34,8 +34,8 @@ impl State {
         let unknown = || Error::new(ErrorCode::JobNotFound, format!("no job {id}"));
         let job = self.jobs.get(&id).ok_or_else(unknown)?;
         let staged = job.items.iter().filter_map(|(_, outcome)| match outcome {
-            JobOutcome::Staged(sequence, _) => Some(*sequence),
-            JobOutcome::Skipped | JobOutcome::Rejected(_) => None,
+            JobOutcome::Staged(sequence, ..) => Some(*sequence),
+            JobOutcome::Skipped | JobOutcome::Rejected(_) | JobOutcome::Duplicate(_) => None,
         });
         let staged: BTreeSet<Sequence> = staged.collect();
         let (collection, now_ms) = (job.collection, self.now_ms);

@@ -98,6 +98,7 @@ impl LedgerPin for RamPin {
                 record,
                 uri: version.uri.clone(),
                 metadata: (*version.metadata).clone(),
+                duplicate_of: version.duplicate.as_ref().map(|it| it.of.clone()),
             })
         };
         Ok(slots.iter().filter_map(passage).collect())

@@ -9,8 +9,8 @@ use braid_core::ports::{
 };
 use braid_core::{
     ChunkRecord, Collection, CollectionId, CollectionName, ContentHash, Document, DocumentId,
-    DocumentStatus, DocumentSummary, Embedding, Error, ErrorCode, Fingerprint, Format, JobId,
-    Metadata, Result, Sequence, Slot, SlotSet,
+    DocumentStatus, DocumentSummary, Duplicate, Embedding, Error, ErrorCode, Fingerprint, Format,
+    JobId, Likeness, Metadata, Result, Sequence, Slot, SlotSet,
 };
 
 use super::{JOB_RETENTION_MS, Pins};
@@ -80,6 +80,8 @@ pub(super) struct Version {
     pub(super) updated_at_ms: i64,
     /// The newest version when it was staged, failed ones apart.
     pub(super) replaces: Option<Sequence>,
+    pub(super) likeness: Option<Likeness>,
+    pub(super) duplicate: Option<Duplicate>,
 }
 
 pub(super) struct JobRow {
@@ -89,9 +91,10 @@ pub(super) struct JobRow {
 }
 
 pub(super) enum JobOutcome {
-    Staged(Sequence, JobChange),
+    Staged(Sequence, JobChange, Option<Duplicate>),
     Skipped,
     Rejected(String),
+    Duplicate(Duplicate),
 }
 
 impl State {
@@ -279,6 +282,7 @@ impl Data {
             sequence: row.newest,
             status,
             updated_at_ms: version.updated_at_ms,
+            duplicate: version.duplicate.clone(),
         })
     }
 
@@ -329,6 +333,7 @@ impl JobRow {
             document: document.clone(),
             change: outcome.change(),
             status: outcome.status(data),
+            duplicate: outcome.duplicate(),
         });
         Job {
             id,
@@ -342,17 +347,25 @@ impl JobRow {
 impl JobOutcome {
     fn change(&self) -> Option<JobChange> {
         match self {
-            Self::Staged(_, change) => Some(*change),
-            Self::Skipped => Some(JobChange::Unchanged),
+            Self::Staged(_, change, _) => Some(*change),
+            Self::Skipped | Self::Duplicate(_) => Some(JobChange::Unchanged),
             Self::Rejected(_) => None,
+        }
+    }
+
+    fn duplicate(&self) -> Option<Duplicate> {
+        match self {
+            Self::Staged(_, _, duplicate) => duplicate.clone(),
+            Self::Duplicate(duplicate) => Some(duplicate.clone()),
+            Self::Skipped | Self::Rejected(_) => None,
         }
     }
 
     fn status(&self, data: &Data) -> JobItemStatus {
         match self {
             Self::Rejected(reason) => JobItemStatus::Rejected(reason.clone()),
-            Self::Skipped => JobItemStatus::Skipped,
-            Self::Staged(sequence, _) => match data.failures.get(sequence) {
+            Self::Skipped | Self::Duplicate(_) => JobItemStatus::Skipped,
+            Self::Staged(sequence, ..) => match data.failures.get(sequence) {
                 Some(failure) if failure.cancelled => JobItemStatus::Cancelled,
                 Some(failure) => JobItemStatus::Failed(failure.reason.clone()),
                 None if *sequence <= data.published => JobItemStatus::Indexed,

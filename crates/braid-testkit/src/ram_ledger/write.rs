@@ -7,8 +7,8 @@ use braid_core::operation::{
 };
 use braid_core::ports::{JobChange, NewJob, StageReceipt};
 use braid_core::{
-    ChunkRecord, CollectionId, DocumentId, Error, ErrorCode, Operation, Result, Sequence, Slot,
-    SlotSet,
+    ChunkRecord, CollectionId, DocumentId, Duplicate, DuplicateAction, Error, ErrorCode, Operation,
+    Result, Sequence, Slot, SlotSet,
 };
 
 use super::state::{Data, DocumentRow, Failure, JobOutcome, JobRow, State, Version};
@@ -59,9 +59,15 @@ impl JobRow {
         rejected: Vec<(String, String)>,
     ) -> Self {
         let outcomes = outcomes.iter().map(|outcome| match outcome {
-            ChangeOutcome::Staged { sequence, .. } | ChangeOutcome::Deleted { sequence } => {
-                JobOutcome::Staged(*sequence, JobChange::from(outcome))
+            ChangeOutcome::Staged {
+                sequence,
+                duplicate,
+                ..
+            } => JobOutcome::Staged(*sequence, JobChange::from(outcome), duplicate.clone()),
+            ChangeOutcome::Deleted { sequence } => {
+                JobOutcome::Staged(*sequence, JobChange::Deleted, None)
             }
+            ChangeOutcome::Duplicate(duplicate) => JobOutcome::Duplicate(duplicate.clone()),
             ChangeOutcome::Unchanged { .. } | ChangeOutcome::Absent => JobOutcome::Skipped,
         });
         let rejected = rejected
@@ -108,9 +114,14 @@ impl Data {
             let sequence = row.newest;
             return ChangeOutcome::Unchanged { sequence };
         }
+        let duplicate = self.find_duplicate(&staged);
+        let action = self.collection.settings.duplicates.action;
+        if let (Some(duplicate), None, DuplicateAction::Skip) = (&duplicate, row, action) {
+            return ChangeOutcome::Duplicate(duplicate.clone());
+        }
         let id = staged.document.id.clone();
         let sequence = self.newest.next();
-        let slots = self.store_version(now_ms, sequence, staged);
+        let slots = self.store_version(now_ms, sequence, staged, duplicate.clone());
         self.log(OperationKind::Put {
             document: id.clone(),
             slots,
@@ -125,7 +136,48 @@ impl Data {
         ChangeOutcome::Staged {
             sequence,
             replaced: row.is_some(),
+            duplicate,
         }
+    }
+
+    /// The document that is most like this one, of equally like ones the oldest.
+    fn find_duplicate(&self, staged: &StagedDocument) -> Option<Duplicate> {
+        let settings = self.collection.settings.duplicates;
+        let likeness = staged.likeness.as_ref()?;
+        if settings.action == DuplicateAction::Ignore {
+            return None;
+        }
+        let keys = likeness.keys();
+        let mut best: Option<(u8, &Version)> = None;
+        for (sequence, version) in &self.versions {
+            let Some(other) = &version.likeness else {
+                continue;
+            };
+            let is_newest = self.newest_of(&version.document) == Some(*sequence);
+            let is_compared = other.keys().iter().any(|key| keys.contains(key));
+            let percent = likeness.percent(other);
+            if is_newest
+                && is_compared
+                && version.document != staged.document.id
+                && percent >= settings.min_percent
+                && best.is_none_or(|(most, _)| percent > most)
+            {
+                best = Some((percent, version));
+            }
+        }
+        let (percent, version) = best?;
+        let original = version.duplicate.as_ref().map(|duplicate| &duplicate.of);
+        let original = original.filter(|original| {
+            **original != staged.document.id && self.newest_of(original).is_some()
+        });
+        let of = original.unwrap_or(&version.document).clone();
+        Some(Duplicate { of, percent })
+    }
+
+    /// The newest version of a document, unless it failed.
+    fn newest_of(&self, document: &DocumentId) -> Option<Sequence> {
+        let row = self.documents.get(document)?;
+        row.current.filter(|current| *current == row.newest)
     }
 
     /// Whether the newest version is the same content under the same pipeline, and did not fail.
@@ -142,6 +194,7 @@ impl Data {
         now_ms: i64,
         sequence: Sequence,
         staged: StagedDocument,
+        duplicate: Option<Duplicate>,
     ) -> Vec<Slot> {
         let document = staged.document;
         let row = self.documents.get(&document.id);
@@ -160,6 +213,8 @@ impl Data {
             slots: slots.clone(),
             updated_at_ms: now_ms,
             replaces,
+            likeness: staged.likeness,
+            duplicate,
         };
         self.versions.insert(sequence, version);
         slots

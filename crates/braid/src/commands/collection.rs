@@ -8,6 +8,7 @@ use braid_ingest::remote::segment;
 use braid_server::dto::collections::{
     ChunkingBody, CollectionAnswer, CollectionBody, CollectionsAnswer, DeletedAnswer,
 };
+use braid_server::dto::duplicates::DuplicatesBody;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::args::{CollectionCommand, CreateArgs};
@@ -75,6 +76,10 @@ fn body(args: &CreateArgs) -> CollectionBody {
             strategy: args.strategy.map(|strategy| strategy.as_str().to_owned()),
             target_tokens: args.target_tokens,
             overlap_tokens: args.overlap_tokens,
+        }),
+        duplicates: Some(DuplicatesBody {
+            action: args.duplicates.map(|action| action.as_str().to_owned()),
+            min_similarity: args.min_similarity,
         }),
     }
 }

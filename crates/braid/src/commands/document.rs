@@ -146,9 +146,10 @@ async fn deleted(
     let answers = ids.iter().zip(&receipt.outcomes);
     let answers = answers.map(|(id, outcome)| match outcome {
         ChangeOutcome::Deleted { sequence } => answer(id, "deleted", Some(sequence.0)),
-        ChangeOutcome::Staged { .. } | ChangeOutcome::Unchanged { .. } | ChangeOutcome::Absent => {
-            answer(id, "absent", None)
-        }
+        ChangeOutcome::Staged { .. }
+        | ChangeOutcome::Unchanged { .. }
+        | ChangeOutcome::Duplicate(_)
+        | ChangeOutcome::Absent => answer(id, "absent", None),
     });
     Ok(answers.collect())
 }
@@ -193,6 +194,7 @@ fn answer(id: &DocumentId, result: &str, sequence: Option<u64>) -> WriteAnswer {
         id: id.as_str().to_owned(),
         result: result.to_owned(),
         sequence,
+        duplicate: None,
     }
 }
 

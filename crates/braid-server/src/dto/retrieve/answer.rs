@@ -1,8 +1,8 @@
 //! What a retrieval found.
 
 use braid_engine::query::{
-    AssembledContext, Degradation, RerankSummary, RetrieveResponse, RetrievedHit, StageScore,
-    StageScores, Timings,
+    AssembledContext, Degradation, RerankSummary, RetrieveResponse, RetrievedHit, SameText,
+    StageScore, StageScores, Timings,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -52,6 +52,20 @@ pub struct HitBody {
     /// Rank and score at every stage; present when `explain` was set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scores: Option<ScoresBody>,
+    /// Chunks that say the same and were ranked lower; absent where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub same: Vec<SameTextBody>,
+}
+
+/// A chunk that says the same as a hit.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct SameTextBody {
+    /// The chunk.
+    pub chunk_id: String,
+    /// Its document.
+    pub document_id: String,
+    /// That document's URI.
+    pub uri: Option<String>,
 }
 
 /// Where a chunk's text stands.
@@ -208,6 +222,17 @@ impl HitBody {
             },
             metadata: metadata_body(hit.passage.metadata),
             scores: explain.then(|| hit.scores.into()),
+            same: hit.same.into_iter().map(SameTextBody::from).collect(),
+        }
+    }
+}
+
+impl From<SameText> for SameTextBody {
+    fn from(same: SameText) -> Self {
+        Self {
+            chunk_id: same.chunk.to_string(),
+            document_id: same.document.to_string(),
+            uri: same.uri,
         }
     }
 }

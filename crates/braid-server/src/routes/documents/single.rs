@@ -16,6 +16,7 @@ use utoipa_axum::routes;
 use super::{Wait, WriteParameters, describe, newest};
 use crate::app::App;
 use crate::dto::documents::{DocumentAnswer, DocumentsAnswer, PutDocumentBody, WriteAnswer};
+use crate::dto::duplicates::DuplicateAnswer;
 use crate::dto::problem::Problem;
 use crate::error::{ApiError, about};
 use crate::extract::{CollectionPath, DocumentPath, QueryParameters};
@@ -264,10 +265,20 @@ fn no_document(name: &CollectionName, id: &DocumentId) -> ApiError {
 }
 
 fn written(id: &DocumentId, receipt: &StageReceipt) -> WriteAnswer {
-    let (result, sequence) = receipt.outcomes.first().map_or(("absent", None), describe);
+    let outcome = receipt.outcomes.first();
+    let (result, sequence) = outcome.map_or(("absent", None), describe);
+    let duplicate = match outcome {
+        Some(ChangeOutcome::Staged { duplicate, .. }) => duplicate.clone(),
+        Some(ChangeOutcome::Duplicate(duplicate)) => Some(duplicate.clone()),
+        Some(
+            ChangeOutcome::Unchanged { .. } | ChangeOutcome::Deleted { .. } | ChangeOutcome::Absent,
+        )
+        | None => None,
+    };
     WriteAnswer {
         id: id.as_str().to_owned(),
         result: result.to_owned(),
         sequence,
+        duplicate: duplicate.map(DuplicateAnswer::from),
     }
 }
