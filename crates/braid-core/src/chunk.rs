@@ -24,8 +24,18 @@ pub struct Chunk {
     pub page: Option<u32>,
     /// Titles of the headings above, outermost first.
     pub heading_path: Vec<String>,
+    /// The line that is embedded above the text: what the chunk is about, within the embedder's
+    /// window. Empty where there is nothing to say. [`context_header`], shortened where need be.
+    pub context_header: String,
     /// The chunk's text.
     pub text: String,
+}
+
+impl Chunk {
+    /// The text the dense leg sees: context header and body.
+    pub fn embedded_text(&self) -> String {
+        embedded_text(&self.context_header, &self.text)
+    }
 }
 
 /// A chunk as the ledger keeps it.
@@ -48,20 +58,15 @@ pub struct ChunkRecord {
 }
 
 impl ChunkRecord {
-    /// The text the dense leg sees: title, heading path and body.
+    /// The text the dense leg sees, exactly as it was embedded.
     pub fn embedded_text(&self) -> String {
-        embedded_text(
-            self.title.as_deref(),
-            &self.chunk.heading_path,
-            &self.chunk.text,
-        )
+        self.chunk.embedded_text()
     }
 }
 
-/// The text that is embedded for a chunk: title and heading path on the lines above the body, so
-/// that a chunk is found by what it is about and not only by what it says.
-pub fn embedded_text(title: Option<&str>, heading_path: &[String], body: &str) -> String {
-    let header = context_header(title, heading_path);
+/// The text that is embedded for a chunk: the context header on the line above the body, so that a
+/// chunk is found by what it is about and not only by what it says.
+pub fn embedded_text(header: &str, body: &str) -> String {
     if header.is_empty() {
         body.to_owned()
     } else {
@@ -69,9 +74,17 @@ pub fn embedded_text(title: Option<&str>, heading_path: &[String], body: &str) -
     }
 }
 
+/// Stands between the parts of a context header.
+pub const HEADER_SEPARATOR: &str = " > ";
+
 /// Title and heading path as one line, `Title > Heading > Subheading`. A first heading equal to
 /// the title is said once.
 pub fn context_header(title: Option<&str>, heading_path: &[String]) -> String {
+    context_parts(title, heading_path).join(HEADER_SEPARATOR)
+}
+
+/// What a context header says, outermost first: nothing empty, nothing twice in a row.
+pub fn context_parts<'a>(title: Option<&'a str>, heading_path: &'a [String]) -> Vec<&'a str> {
     let title = title.map(str::trim).filter(|title| !title.is_empty());
     let headings = heading_path.iter().map(|heading| heading.trim());
     let mut parts: Vec<&str> = title.into_iter().collect();
@@ -80,7 +93,7 @@ pub fn context_header(title: Option<&str>, heading_path: &[String]) -> String {
             parts.push(heading);
         }
     }
-    parts.join(" > ")
+    parts
 }
 
 /// A published chunk with everything a response says of it.
@@ -105,6 +118,8 @@ mod tests {
         let path = ["Guide".to_owned(), "Install".to_owned()];
         assert_eq!(context_header(Some("Guide"), &path), "Guide > Install");
         assert_eq!(context_header(None, &[]), "");
-        assert_eq!(embedded_text(Some(" "), &[], "body"), "body");
+        assert_eq!(context_header(Some(" "), &[]), "");
+        assert_eq!(embedded_text("", "body"), "body");
+        assert_eq!(embedded_text("Guide", "body"), "Guide\nbody");
     }
 }

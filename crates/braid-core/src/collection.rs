@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::chunking::ChunkingSettings;
 use crate::duplicate::DuplicateSettings;
 use crate::error::{Error, Result};
 use crate::hash::Fingerprint;
@@ -106,61 +107,6 @@ impl FromStr for Language {
                     known.join(", ")
                 ))
             })
-    }
-}
-
-/// Where chunk boundaries are sought.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum ChunkingStrategy {
-    /// By the document's own structure: headings for Markdown and HTML, sentences for text.
-    #[default]
-    Structure,
-    /// The whole document is one chunk, however long (the models truncate).
-    Whole,
-}
-
-impl ChunkingStrategy {
-    /// The public name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Structure => "structure",
-            Self::Whole => "whole",
-        }
-    }
-}
-
-impl FromStr for ChunkingStrategy {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        match name {
-            "structure" => Ok(Self::Structure),
-            "whole" => Ok(Self::Whole),
-            other => Err(Error::invalid(format!(
-                "unknown strategy {other:?}: use structure or whole"
-            ))),
-        }
-    }
-}
-
-/// How documents become chunks. Sizes are in tokens of the collection's embedder, body only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ChunkingSettings {
-    /// Where boundaries are sought.
-    pub strategy: ChunkingStrategy,
-    /// Most tokens in a chunk.
-    pub target_tokens: usize,
-    /// Tokens repeated from the chunk before.
-    pub overlap_tokens: usize,
-}
-
-impl Default for ChunkingSettings {
-    fn default() -> Self {
-        Self {
-            strategy: ChunkingStrategy::Structure,
-            target_tokens: 180,
-            overlap_tokens: 0,
-        }
     }
 }
 

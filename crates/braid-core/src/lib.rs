@@ -8,6 +8,7 @@
 //! Start at [`ports`] for what an adapter must promise, and at [`document`] for the data model.
 
 pub mod chunk;
+pub mod chunking;
 pub mod collection;
 pub mod document;
 pub mod duplicate;
@@ -21,9 +22,12 @@ pub mod ports;
 pub mod ranking;
 
 pub use chunk::{Chunk, ChunkRecord, Passage, Span};
+pub use chunking::{
+    ChunkingOverride, ChunkingRule, ChunkingSettings, ChunkingStrategy, FormatFamily,
+    FormatOverrides,
+};
 pub use collection::{
-    ChunkingSettings, ChunkingStrategy, Collection, CollectionSettings, Language, NewCollection,
-    PipelineFingerprint,
+    Collection, CollectionSettings, Language, NewCollection, PipelineFingerprint,
 };
 pub use document::{
     CodeLanguage, Document, DocumentStatus, DocumentSummary, Format, Metadata, MetadataValue,

@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use braid_core::chunk::embedded_text;
 use braid_core::limits::MAX_TITLE_BYTES;
 use braid_core::operation::{StagedChunk, StagedDocument};
 use braid_core::{
@@ -122,15 +121,19 @@ pub(crate) fn extract_document(
 
 fn extract(reader: &dyn Reader, served: &Served, raw: &Raw<'_>) -> Result<Extracted> {
     let extracted = reader.extract(raw.format, raw.text)?;
-    let chunks = served.pipeline.chunker.chunk(&extracted);
+    let found = || {
+        let title = extracted.title.as_deref();
+        title.map(|title| shorten(title, MAX_TITLE_BYTES))
+    };
+    let title = raw.title.map(str::to_owned).or_else(found);
+    let chunker = &served.pipeline.chunker;
+    let chunks = chunker.chunk(&extracted, raw.format.into(), title.as_deref());
     if chunks.is_empty() {
         return Err(unreadable("the document is empty: there is no text in it"));
     }
     let duplicates = served.collection.settings.duplicates;
     let wanted = duplicates.action != DuplicateAction::Ignore;
     let likeness = wanted.then(|| likeness(&extracted.text, duplicates.is_near()));
-    let found = extracted.title.map(|title| shorten(title, MAX_TITLE_BYTES));
-    let title = raw.title.map(str::to_owned).or(found);
     let name = &served.collection.name;
     let stage = |chunk| stage_chunk(name, raw.id, title.as_deref(), chunk);
     Ok(Extracted {
@@ -146,10 +149,9 @@ fn stage_chunk(
     title: Option<&str>,
     chunk: braid_core::Chunk,
 ) -> StagedChunk {
-    let text = embedded_text(title, &chunk.heading_path, &chunk.text);
     StagedChunk {
         id: chunk_id(collection, document, &chunk, title),
-        embedding_key: embedding_key(&text),
+        embedding_key: embedding_key(&chunk.embedded_text()),
         chunk,
     }
 }
@@ -207,9 +209,8 @@ pub(crate) fn split(results: Vec<Result<Planned, Rejected>>) -> (Vec<Planned>, V
     (planned, rejected)
 }
 
-fn shorten(mut text: String, bytes: usize) -> String {
-    text.truncate(text.floor_char_boundary(bytes));
-    text
+fn shorten(text: &str, bytes: usize) -> String {
+    text[..text.floor_char_boundary(bytes)].to_owned()
 }
 
 fn unreadable(message: &str) -> Error {

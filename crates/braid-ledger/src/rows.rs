@@ -30,6 +30,16 @@ pub(crate) struct CollectionRow {
     pub(crate) created_at_ms: i64,
     pub(crate) duplicates: String,
     pub(crate) duplicates_min_percent: u8,
+    /// Chunking of formats that differ, by the format's name.
+    pub(crate) formats: Vec<(String, OverrideRow)>,
+}
+
+/// What is different in the chunking of one format.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct OverrideRow {
+    pub(crate) strategy: Option<String>,
+    pub(crate) target_tokens: Option<u64>,
+    pub(crate) overlap_tokens: Option<u64>,
 }
 
 /// What changes with every write of a collection.

@@ -6,7 +6,6 @@
 mod coverage;
 mod prefix;
 
-use braid_core::chunk::context_header;
 use braid_core::{ChunkRecord, Passage, Span, TokenCounter};
 
 use crate::neighborhood::Neighborhood;
@@ -181,11 +180,9 @@ fn continues(piece: &Piece<'_>, record: &ChunkRecord, span: Span) -> bool {
 
 /// Title and headings, else the source, else the document's id.
 fn source_line(record: &ChunkRecord, uri: Option<&str>) -> String {
-    let header = context_header(record.title.as_deref(), &record.chunk.heading_path);
-    if header.is_empty() {
-        uri.unwrap_or(record.document.as_str()).to_owned()
-    } else {
-        header
+    match record.chunk.context_header.as_str() {
+        "" => uri.unwrap_or(record.document.as_str()).to_owned(),
+        header => header.to_owned(),
     }
 }
 

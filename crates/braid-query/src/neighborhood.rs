@@ -119,6 +119,7 @@ mod tests {
                 span: Span { start: 0, end: 0 },
                 page: None,
                 heading_path: Vec::new(),
+                context_header: String::new(),
                 text: String::new(),
             },
             embedding_key: ContentHash([0; 32]),

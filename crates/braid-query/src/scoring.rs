@@ -4,7 +4,6 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use braid_core::chunk::embedded_text;
 use braid_core::{ChunkRecord, Error, Reranker, Result};
 use futures::stream::{self, Stream, StreamExt};
 use tokio::time::Instant;
@@ -59,14 +58,10 @@ impl Shortfall {
     }
 }
 
-/// The text the cross-encoder sees for a chunk: title and heading path above the body, as the
-/// dense leg sees it. The one place where this is decided.
+/// The text the cross-encoder sees for a chunk: the context header above the body, as the dense leg
+/// sees it. The one place where this is decided.
 pub(crate) fn passage_text(record: &ChunkRecord) -> String {
-    embedded_text(
-        record.title.as_deref(),
-        &record.chunk.heading_path,
-        &record.chunk.text,
-    )
+    record.embedded_text()
 }
 
 /// Scores `passages`, which are in base order, against `query`. The deadline starts now. Windows

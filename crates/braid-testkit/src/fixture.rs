@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use braid_core::chunk::context_header;
 use braid_core::operation::{Change, StagedChunk, StagedDocument};
 use braid_core::ports::{Recorded, StageRequest};
 use braid_core::{
@@ -174,7 +175,8 @@ fn parse_document(line: &str) -> StagedDocument {
     let mut start = 0;
     let mut chunks = Vec::new();
     for (ordinal, text) in (0..).zip(body.split(" | ")) {
-        let chunk = parse_chunk(id.trim(), ordinal, start, text);
+        let mut chunk = parse_chunk(id.trim(), ordinal, start, text);
+        chunk.chunk.context_header = context_header(title, &chunk.chunk.heading_path);
         start = chunk.chunk.span.end + 1;
         chunks.push(chunk);
     }
@@ -219,6 +221,7 @@ fn parse_chunk(document: &str, ordinal: u32, start: u32, text: &str) -> StagedCh
             },
             page: None,
             heading_path: headings.map(str::to_owned).collect(),
+            context_header: String::new(),
             text: body.to_owned(),
         },
         embedding_key: hash(text),

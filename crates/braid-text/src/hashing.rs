@@ -202,6 +202,7 @@ mod tests {
             span: Span { start: 0, end: 4 },
             page: None,
             heading_path: vec!["A".to_owned()],
+            context_header: "A".to_owned(),
             text: "body".to_owned(),
         };
         let name = |collection: &str, document: &str, chunk: &Chunk, title: Option<&str>| {

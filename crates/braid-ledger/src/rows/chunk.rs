@@ -66,6 +66,7 @@ struct Body {
     page: Option<u32>,
     heading_path: Vec<String>,
     text: String,
+    context_header: String,
 }
 
 impl ChunkRow {
@@ -92,6 +93,7 @@ impl ChunkRow {
                 page: chunk.page,
                 heading_path: chunk.heading_path,
                 text: chunk.text,
+                context_header: chunk.context_header,
             },
         }
     }
@@ -113,6 +115,7 @@ impl ChunkRow {
                 },
                 page: body.page,
                 heading_path: body.heading_path,
+                context_header: body.context_header,
                 text: body.text,
             },
             embedding_key: header.embedding_key,
@@ -149,6 +152,7 @@ mod tests {
                 span: Span { start: 5, end: 9 },
                 page: Some(2),
                 heading_path: vec!["Guide".to_owned()],
+                context_header: "title > Guide".to_owned(),
                 text: "text".to_owned(),
             },
             embedding_key: ContentHash([7; 32]),

@@ -3,15 +3,15 @@
 use braid_core::operation::{CollectionStats, OperationKind};
 use braid_core::ports::StoredResponse;
 use braid_core::{
-    ChunkingSettings, CodeLanguage, Collection, CollectionId, CollectionName, CollectionSettings,
-    ContentHash, DocumentId, DocumentStatus, DocumentSummary, DuplicateSettings, Error,
-    Fingerprint, Format, Generation, Metadata, MetadataValue, NewCollection, Operation,
-    PipelineFingerprint, Result, Sequence,
+    ChunkingOverride, ChunkingSettings, CodeLanguage, Collection, CollectionId, CollectionName,
+    CollectionSettings, ContentHash, DocumentId, DocumentStatus, DocumentSummary,
+    DuplicateSettings, Error, Fingerprint, Format, FormatFamily, FormatOverrides, Generation,
+    Metadata, MetadataValue, NewCollection, Operation, PipelineFingerprint, Result, Sequence,
 };
 
 use super::{
-    CodeRow, CollectionRow, CountersRow, DuplicateRow, FormatRow, OperationRow, ResponseRow,
-    ValueRow, VersionRow, slots,
+    CodeRow, CollectionRow, CountersRow, DuplicateRow, FormatRow, OperationRow, OverrideRow,
+    ResponseRow, ValueRow, VersionRow, slots,
 };
 use crate::error::corrupt;
 
@@ -41,6 +41,7 @@ impl CollectionRow {
             created_at_ms,
             duplicates: String::new(),
             duplicates_min_percent: 0,
+            formats: Vec::new(),
         };
         row.set_settings(&new.settings);
         row.set_fingerprint(&new.fingerprint);
@@ -58,6 +59,7 @@ impl CollectionRow {
             .as_str()
             .clone_into(&mut self.duplicates);
         self.duplicates_min_percent = settings.duplicates.min_percent;
+        self.formats = override_rows(&settings.chunking.formats);
     }
 
     pub(crate) fn set_fingerprint(&mut self, fingerprint: &PipelineFingerprint) {
@@ -86,6 +88,7 @@ impl CollectionRow {
                     strategy: self.strategy.parse().map_err(damaged)?,
                     target_tokens: self.target_tokens as usize,
                     overlap_tokens: self.overlap_tokens as usize,
+                    formats: overrides(self.formats)?,
                 },
                 duplicates,
             },
@@ -99,6 +102,36 @@ impl CollectionRow {
             created_at_ms: self.created_at_ms,
         })
     }
+}
+
+fn override_rows(formats: &FormatOverrides) -> Vec<(String, OverrideRow)> {
+    let chosen = FormatFamily::ALL.map(|family| (family, formats.of(family)));
+    let different = chosen.into_iter().filter(|(_, it)| !it.is_empty());
+    let to_row = |(family, chosen): (FormatFamily, ChunkingOverride)| {
+        let row = OverrideRow {
+            strategy: chosen.strategy.map(|it| it.as_str().to_owned()),
+            target_tokens: chosen.target_tokens.map(|it| it as u64),
+            overlap_tokens: chosen.overlap_tokens.map(|it| it as u64),
+        };
+        (family.as_str().to_owned(), row)
+    };
+    different.map(to_row).collect()
+}
+
+fn overrides(rows: Vec<(String, OverrideRow)>) -> Result<FormatOverrides> {
+    let mut formats = FormatOverrides::default();
+    for (family, row) in rows {
+        *formats.of_mut(family.parse().map_err(damaged)?) = ChunkingOverride {
+            strategy: row
+                .strategy
+                .map(|it| it.parse())
+                .transpose()
+                .map_err(damaged)?,
+            target_tokens: row.target_tokens.map(|it| it as usize),
+            overlap_tokens: row.overlap_tokens.map(|it| it as usize),
+        };
+    }
+    Ok(formats)
 }
 
 impl CountersRow {

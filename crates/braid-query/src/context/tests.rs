@@ -47,6 +47,7 @@ impl Library {
                     },
                     page: None,
                     heading_path: Vec::new(),
+                    context_header: String::new(),
                     text: body,
                 },
                 embedding_key: ContentHash([0; 32]),

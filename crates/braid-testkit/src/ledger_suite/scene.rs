@@ -89,6 +89,7 @@ pub fn staged_chunks(id: &str, texts: &[&str]) -> Vec<StagedChunk> {
                 span,
                 page: ordinal.checked_sub(1),
                 heading_path: vec![format!("heading {ordinal}")],
+                context_header: format!("header {ordinal}"),
                 text: (*text).to_owned(),
             },
             embedding_key: hash(text),

@@ -1,16 +1,27 @@
 //! Chunking: extracted text to chunks.
 //!
-//! Markdown is cut at its headings first, a program at its definitions, plain text at its pages, and a
-//! chunk never crosses such a section; inside, boundaries are sought at the largest unit that fits
-//! (blocks or statements, lines, sentences, words). Invariants, each a property test: a chunk's text is
-//! exactly its span, every character that is not white space is in some chunk, no chunk has more than
-//! `target_tokens` tokens ([`ChunkingStrategy::Whole`] excepted), ordinals count from 0.
+//! A collection chooses a strategy and sizes, and may choose others for a family of formats. By
+//! [`ChunkingStrategy::Structure`] Markdown is cut at its headings first, a program at its definitions,
+//! plain text at its pages, and a chunk never crosses such a section; inside, boundaries are sought at
+//! the largest unit that fits (blocks or statements, lines, sentences, words). Invariants, each a
+//! property test for every strategy: a chunk's text is exactly its span, every character that is not
+//! white space is in some chunk, no body has more than `target_tokens` tokens, header and body fit into
+//! the embedder's window, what is repeated has at most `overlap_tokens`, ordinals count from 0.
+//!
+//! Start at [`Chunker`]; [`cutter`] has what each strategy does.
 
 #[cfg(test)]
 mod code_tests;
+mod cutter;
+mod header;
+mod overlap;
+mod pack;
 mod sections;
 mod sizing;
 mod split;
+#[cfg(test)]
+mod strategy_tests;
+mod stretches;
 #[cfg(test)]
 mod tests;
 
@@ -18,16 +29,16 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use braid_core::{
-    Chunk, ChunkingSettings, ChunkingStrategy, Error, ExtractedText, Fingerprint, Markup, Result,
-    Span, TokenCounter,
+    Chunk, ChunkingRule, ChunkingSettings, ChunkingStrategy, Error, ExtractedText, Fingerprint,
+    FormatFamily, Markup, Result, Span, TokenCounter,
 };
 
-use self::sections::Section;
+use self::cutter::{Cut, Cutter};
+use self::header::Headers;
 use self::sizing::WordCounts;
-use crate::code::definitions;
 
 /// Part of the fingerprint: rises whenever the same text may be chunked differently.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// A form feed ends a page of plain text. A chunk is of one page, so that citing it is exact.
 const PAGE_END: char = '\u{c}';
@@ -41,6 +52,8 @@ const SPECIAL_TOKENS: usize = 2;
 pub struct Chunker {
     words: WordCounts,
     settings: ChunkingSettings,
+    /// Tokens that the embedder reads of a chunk, header and body.
+    window: usize,
     fingerprint: Fingerprint,
 }
 
@@ -51,11 +64,23 @@ impl Chunker {
     /// [`InvalidRequest`](braid_core::ErrorCode::InvalidRequest) when the settings contradict each
     /// other or ask for chunks that the embedder would truncate.
     pub fn new(counter: Arc<dyn TokenCounter>, settings: ChunkingSettings) -> Result<Self> {
-        check(settings, counter.max_tokens())?;
+        let window = counter.max_tokens().saturating_sub(SPECIAL_TOKENS);
+        for family in FormatFamily::ALL {
+            check(settings.rule(family), window).map_err(|(field, problem)| {
+                let is_its_own = !settings.formats.of(family).is_empty();
+                let of = if is_its_own {
+                    format!(" of {}", family.as_str())
+                } else {
+                    String::new()
+                };
+                Error::invalid(format!("chunking {field}{of} {problem}"))
+            })?;
+        }
         Ok(Self {
             words: WordCounts::new(counter),
             settings,
-            fingerprint: fingerprint(settings),
+            window,
+            fingerprint: fingerprint(&settings),
         })
     }
 
@@ -64,86 +89,71 @@ impl Chunker {
         &self.fingerprint
     }
 
-    /// The chunks of a text, in order. None when it holds nothing but white space.
-    pub fn chunk(&self, extracted: &ExtractedText) -> Vec<Chunk> {
-        let text = extracted.text.as_str();
-        let mut chunks = ChunkList::new(text, extracted.markup);
-        for section in self.sections(extracted) {
-            for range in self.split_section(text, &section, extracted.markup) {
-                chunks.push(range, &section.heading_path);
-            }
+    /// The chunks of a text that came in a format of `family`, in order, under the document's `title`.
+    /// None when it holds nothing but white space.
+    pub fn chunk(
+        &self,
+        extracted: &ExtractedText,
+        family: FormatFamily,
+        title: Option<&str>,
+    ) -> Vec<Chunk> {
+        let cutter = Cutter {
+            text: &extracted.text,
+            markup: extracted.markup,
+            rule: self.settings.rule(family),
+            headers: Headers {
+                title,
+                words: &self.words,
+                window: self.window,
+            },
+        };
+        let mut chunks = ChunkList::new(&extracted.text, extracted.markup);
+        for cut in cutter.cut() {
+            chunks.push(cut);
         }
         chunks.chunks
     }
-
-    fn sections(&self, extracted: &ExtractedText) -> Vec<Section> {
-        match (self.settings.strategy, extracted.markup) {
-            (ChunkingStrategy::Structure, Markup::Markdown) => {
-                sections::markdown_sections(&extracted.text)
-            }
-            (ChunkingStrategy::Structure, Markup::Code(language)) => {
-                let definitions = definitions(&extracted.text, language);
-                let sizes = split::TextSizes {
-                    text: &extracted.text,
-                    sizes: self.sizes(extracted.markup),
-                };
-                sections::code_sections(&extracted.text, &definitions, &sizes)
-            }
-            (ChunkingStrategy::Structure, Markup::Plain) => sections::pages(&extracted.text),
-            (ChunkingStrategy::Whole, _) => vec![Section::untitled(0..extracted.text.len())],
-        }
-    }
-
-    /// Byte ranges of the chunks of one section, by rising start.
-    fn split_section(&self, text: &str, section: &Section, markup: Markup) -> Vec<Range<usize>> {
-        match self.settings.strategy {
-            ChunkingStrategy::Whole => split::trimmed(text, section.range.clone(), Markup::Plain)
-                .into_iter()
-                .collect(),
-            ChunkingStrategy::Structure => split::split(text, section, &self.sizes(markup)),
-        }
-    }
-
-    fn sizes(&self, markup: Markup) -> split::Sizes<'_> {
-        split::Sizes {
-            words: &self.words,
-            settings: self.settings,
-            markup,
-        }
-    }
 }
 
-fn check(settings: ChunkingSettings, max_tokens: usize) -> Result<()> {
-    if settings.strategy == ChunkingStrategy::Whole {
-        return Ok(());
+fn check(rule: ChunkingRule, window: usize) -> Result<(), (&'static str, String)> {
+    if let Some((field, rule)) = rule.problem() {
+        return Err((field, rule));
     }
-    let target = settings.target_tokens;
-    if target == 0 {
-        return Err(Error::invalid("chunking target_tokens must be at least 1"));
-    }
-    if settings.overlap_tokens >= target {
-        return Err(Error::invalid(format!(
-            "chunking overlap_tokens is {}, it must be less than target_tokens, which is {target}",
-            settings.overlap_tokens
-        )));
-    }
-    let most = max_tokens.saturating_sub(SPECIAL_TOKENS);
-    if target > most {
-        return Err(Error::invalid(format!(
-            "chunking target_tokens is {target}, the embedder reads {most} and would ignore the rest"
-        )));
+    let target = rule.target_tokens;
+    if rule.strategy != ChunkingStrategy::Whole && target > window {
+        let problem = format!("is {target}, the embedder reads {window} and would ignore the rest");
+        return Err(("target_tokens", problem));
     }
     Ok(())
 }
 
-fn fingerprint(settings: ChunkingSettings) -> Fingerprint {
-    Fingerprint::new(match settings.strategy {
-        ChunkingStrategy::Whole => format!("chunker-{VERSION}/whole"),
-        ChunkingStrategy::Structure => format!(
-            "chunker-{VERSION}/structure/{}/{}",
-            settings.target_tokens, settings.overlap_tokens
-        ),
-    })
+/// Names what holds for each family; said once where it is the same for all.
+fn fingerprint(settings: &ChunkingSettings) -> Fingerprint {
+    let rules = FormatFamily::ALL.map(|family| (family, describe(settings.rule(family))));
+    let (_, first) = &rules[0];
+    let described = if rules.iter().all(|(_, rule)| rule == first) {
+        first.clone()
+    } else {
+        let named = rules
+            .iter()
+            .map(|(family, rule)| format!("{}={rule}", family.as_str()));
+        named.collect::<Vec<_>>().join(",")
+    };
+    Fingerprint::new(format!("chunker-{VERSION}/{described}"))
+}
+
+fn describe(rule: ChunkingRule) -> String {
+    let name = rule.strategy.as_str();
+    match rule.strategy {
+        ChunkingStrategy::Whole => name.to_owned(),
+        ChunkingStrategy::Structure
+        | ChunkingStrategy::Tokens
+        | ChunkingStrategy::Sentences
+        | ChunkingStrategy::Headings
+        | ChunkingStrategy::Code => {
+            format!("{name}/{}/{}", rule.target_tokens, rule.overlap_tokens)
+        }
+    }
 }
 
 /// Turns byte ranges into chunks, counting the text's characters once.
@@ -170,7 +180,8 @@ impl<'t> ChunkList<'t> {
     }
 
     /// Adds a chunk. Ranges come by rising start.
-    fn push(&mut self, range: Range<usize>, heading_path: &[String]) {
+    fn push(&mut self, cut: Cut) {
+        let range: Range<usize> = cut.range;
         debug_assert!(self.bytes <= range.start, "chunks come by rising start");
         let between = &self.text[self.bytes..range.start];
         self.chars += between.chars().count();
@@ -186,7 +197,8 @@ impl<'t> ChunkList<'t> {
                 end: to_u32(self.chars + text.chars().count()),
             },
             page: self.page,
-            heading_path: heading_path.to_vec(),
+            heading_path: cut.heading_path,
+            context_header: cut.context_header,
             text: text.to_owned(),
         });
     }

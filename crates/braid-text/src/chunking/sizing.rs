@@ -2,17 +2,17 @@
 //!
 //! A splitter asks for the size of many overlapping slices. Tokenizers of the models we use split at
 //! white space before anything else, so the sum over words is the count; words are counted once,
-//! remembered, and summed ahead, which makes a slice's size a subtraction. For a tokenizer that
-//! does not work that way the sum is an estimate, which is why the splitter checks every finished
-//! chunk against the tokenizer itself.
+//! remembered, and summed ahead, which makes a slice's size a subtraction. Whether a tokenizer works
+//! that way is probed; with one that does not the sum is an estimate, and every finished chunk is
+//! counted by the tokenizer itself.
 
 use std::collections::HashMap;
-use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use braid_core::TokenCounter;
+use rustc_hash::FxBuildHasher;
 use text_splitter::ChunkSizer;
 
 /// Longest stretch that is tokenized as one word, in bytes: bounds the work on a text without spaces.
@@ -25,12 +25,21 @@ const MAX_REMEMBERED_BYTES: usize = 32;
 /// Most words remembered in one shard; beyond it new words are counted each time.
 const SHARD_WORDS: usize = 8192;
 const SHARDS: usize = 16;
+/// Texts whose count must be the sum over their words. Between them they have every kind of gap,
+/// marks side by side, and scripts without spaces.
+const PROBES: [&str; 4] = [
+    "# Guide > Install\nRun it, then wait.\n\n- notes/a.md\n\tDon't  re-run `make all`; it's slow.\r\n\r\n",
+    "Tokenization of uncharacteristically long, hyphen-ated words (and v1.2.3, 10.0.0.0/8) adds up.",
+    "Größe, naïve, 東京 タワー, Ελλάδα ไทย עברית \u{a0}x\r\ny \u{c}\nz ",
+    "x::y -> z == 1... {a} (b)[c]!? $5 50% #1 @me ~/p C:\\q ^ && || <t/> it''s \"so\"; a_b a--b a**b …",
+];
 
 /// A token counter that remembers words. Safe to share; shards keep threads out of each other's way.
 pub(super) struct WordCounts {
     counter: Arc<dyn TokenCounter>,
-    shards: [Mutex<HashMap<Box<str>, u32>>; SHARDS],
-    hasher: RandomState,
+    /// Whether the tokens of a text are those of its words.
+    adds_up: bool,
+    shards: [Mutex<HashMap<Box<str>, u32, FxBuildHasher>>; SHARDS],
 }
 
 impl fmt::Debug for WordCounts {
@@ -43,22 +52,45 @@ impl fmt::Debug for WordCounts {
 
 impl WordCounts {
     pub(super) fn new(counter: Arc<dyn TokenCounter>) -> Self {
+        let sum = |text| words(text).map(|word| counter.count(word)).sum::<usize>();
+        let adds_up = PROBES.iter().all(|text| counter.count(text) == sum(text));
         Self {
             counter,
+            adds_up,
             shards: Default::default(),
-            hasher: RandomState::new(),
         }
     }
 
-    /// Tokens in `text`, by the tokenizer itself.
-    pub(super) fn exact(&self, text: &str) -> usize {
-        self.counter.count(text)
+    /// Whether the tokens of a text are those of its words.
+    pub(super) fn adds_up(&self) -> bool {
+        self.adds_up
+    }
+
+    /// Tokens in `text`, exactly.
+    pub(super) fn tokens(&self, text: &str) -> usize {
+        if !self.adds_up {
+            return self.counter.count(text);
+        }
+        let mut sum = 0;
+        for word in words(text) {
+            if word.len() > MAX_PIECE_BYTES - char::MAX.len_utf8() {
+                // It may be part of a longer one.
+                return self.counter.count(text);
+            }
+            sum += self.count_word(word);
+        }
+        sum
+    }
+
+    /// What a stretch weighs: the sum over its pieces, at least its tokens where these add up.
+    pub(super) fn weigh(&self, text: &str) -> usize {
+        pieces(text).map(|piece| self.weight(piece)).sum()
     }
 
     /// Weight of a piece: its tokens, or more where it is long for so few.
-    fn weight(&self, piece: &str) -> usize {
+    pub(super) fn weight(&self, piece: &str) -> usize {
         let least = piece.len() / BYTES_PER_TOKEN;
-        if piece.starts_with(char::is_whitespace) {
+        if piece.starts_with(is_gap) {
             return least;
         }
         self.count_word(piece).max(least)
@@ -68,7 +100,7 @@ impl WordCounts {
         if word.len() > MAX_REMEMBERED_BYTES {
             return self.counter.count(word);
         }
-        let shard = self.hasher.hash_one(word) as usize % SHARDS;
+        let shard = (FxBuildHasher.hash_one(word) >> 32) as usize % SHARDS;
         // A poisoned shard only means that a count panicked elsewhere; its entries are whole.
         let lock = || {
             self.shards[shard]
@@ -97,7 +129,7 @@ pub(super) struct BlockSizer<'a> {
 
 impl<'a> BlockSizer<'a> {
     pub(super) fn new(words: &'a WordCounts, block: &'a str) -> Self {
-        let mut ends = Vec::new();
+        let mut ends = Vec::with_capacity(block.len() / 3);
         let (mut end, mut weight) = (0, 0);
         for piece in pieces(block) {
             end += piece.len();
@@ -158,25 +190,36 @@ impl<'a> BlockSizer<'a> {
 impl ChunkSizer for BlockSizer<'_> {
     fn size(&self, chunk: &str) -> usize {
         let Some(start) = self.offset_of(chunk) else {
-            return pieces(chunk).map(|piece| self.words.weight(piece)).sum();
+            return self.words.weigh(chunk);
         };
         self.weight_between(start, start + chunk.len())
     }
 }
 
-/// Cuts text into runs of white space and of anything else, none longer than [`MAX_PIECE_BYTES`].
-fn pieces(text: &str) -> impl Iterator<Item = &str> {
+/// What stands between words for every tokenizer. They disagree on other white space, which counts
+/// as part of a word here.
+fn is_gap(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\n' | '\r')
+}
+
+/// Cuts text into gaps and words, none longer than [`MAX_PIECE_BYTES`].
+pub(super) fn pieces(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
-        let is_space = rest.chars().next()?.is_whitespace();
-        let end = rest
-            .find(|c: char| c.is_whitespace() != is_space)
-            .unwrap_or(rest.len())
-            .min(rest.floor_char_boundary(MAX_PIECE_BYTES));
+        let starts_gap = is_gap(rest.chars().next()?);
+        let within = &rest.as_bytes()[..rest.len().min(MAX_PIECE_BYTES)];
+        let end = within
+            .iter()
+            .position(|byte| is_gap(char::from(*byte)) != starts_gap)
+            .unwrap_or_else(|| rest.floor_char_boundary(MAX_PIECE_BYTES));
         let (piece, after) = rest.split_at(end);
         rest = after;
         Some(piece)
     })
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    pieces(text).filter(|piece| !piece.starts_with(is_gap))
 }
 
 #[cfg(test)]

@@ -1,87 +1,82 @@
-//! Splitting one section into ranges that fit.
+//! Splitting one section along its own structure into ranges that fit.
 
 use std::ops::Range;
 
-use braid_core::{ChunkingSettings, Markup};
+use braid_core::Markup;
 use text_splitter::{ChunkCapacity, ChunkConfig, CodeSplitter, MarkdownSplitter, TextSplitter};
 
 use super::sections::{CodeSizes, Section};
 use super::sizing::{BlockSizer, WordCounts};
+use super::stretches::{StretchSizes, stretches};
 use crate::code::{grammar, is_shallow};
 
-/// Most bytes that are split at once. The splitter's work grows with the square of its input where
-/// that has many small parts, so a long section is cut into blocks first.
+/// Most bytes that are split at once.
 const MAX_BLOCK_BYTES: usize = 16 * 1024;
+/// Deepest syntax that is split along: the splitter looks at every level for every chunk. Programs
+/// that people write stay far below.
+const MAX_SYNTAX_DEPTH: usize = 100;
+/// A stretch of a program is short when this many of its size fit into a chunk.
+const SHORT: usize = 4;
 
 /// How large chunks may be, and how to measure them.
 #[derive(Clone, Copy)]
 pub(super) struct Sizes<'a> {
     pub(super) words: &'a WordCounts,
-    pub(super) settings: ChunkingSettings,
+    /// Most tokens of a chunk's body.
+    pub(super) most: usize,
+    /// Most of them that a chunk repeats from the one before, where there is one.
+    pub(super) overlap: usize,
     pub(super) markup: Markup,
 }
 
-/// Deepest syntax that is split along: the splitter looks at every level for every chunk. Programs
-/// that people write stay far below.
-const MAX_SYNTAX_DEPTH: usize = 100;
-
-/// A stretch is short when this many of its size fit into a chunk.
-const SHORT: usize = 4;
-
-/// Sizes of stretches of one text.
-pub(super) struct TextSizes<'a> {
-    pub(super) text: &'a str,
-    pub(super) sizes: Sizes<'a>,
-}
-
-impl TextSizes<'_> {
-    fn is_within(&self, range: Range<usize>, tokens: usize) -> bool {
-        range.len() <= MAX_BLOCK_BYTES
-            && BlockSizer::new(self.sizes.words, &self.text[range]).total() <= tokens
+impl Sizes<'_> {
+    /// Most tokens that a chunk has of its own where others precede it.
+    pub(super) fn own(&self) -> usize {
+        (self.most - self.overlap).max(1)
     }
 }
 
-impl CodeSizes for TextSizes<'_> {
+/// Sizes of stretches of one program.
+pub(super) struct ProgramSizes<'a> {
+    pub(super) text: &'a str,
+    pub(super) words: &'a WordCounts,
+    pub(super) most: usize,
+}
+
+impl ProgramSizes<'_> {
+    fn is_within(&self, range: Range<usize>, tokens: usize) -> bool {
+        range.len() <= MAX_BLOCK_BYTES && self.words.weigh(&self.text[range]) <= tokens
+    }
+}
+
+impl CodeSizes for ProgramSizes<'_> {
     fn fits(&self, range: Range<usize>) -> bool {
-        self.is_within(range, self.sizes.settings.target_tokens)
+        self.is_within(range, self.most)
     }
 
     fn is_short(&self, range: Range<usize>) -> bool {
-        self.is_within(range, self.sizes.settings.target_tokens / SHORT)
+        self.is_within(range, self.most / SHORT)
     }
 }
 
-/// Byte ranges of the chunks of `section`, by rising start.
+/// Byte ranges of the chunks of `section`, by rising start, nothing repeated. They fit if the sizes of
+/// their words say all.
 pub(super) fn split(text: &str, section: &Section, sizes: &Sizes<'_>) -> Vec<Range<usize>> {
-    let mut ranges = Vec::new();
-    for range in split_unchecked(text, section, sizes) {
-        push_fitting(text, range, sizes, &mut ranges);
-    }
-    ranges
-}
-
-/// Ranges that fit if the sizes of their words say all.
-fn split_unchecked(text: &str, section: &Section, sizes: &Sizes<'_>) -> Vec<Range<usize>> {
     let Some(whole) = trimmed(text, section.range.clone(), sizes.markup) else {
         return Vec::new();
     };
-    let target = sizes.settings.target_tokens;
-    if whole.len() <= MAX_BLOCK_BYTES {
-        let sizer = BlockSizer::new(sizes.words, &text[whole.clone()]);
-        if sizer.total() <= target {
-            return vec![whole];
-        }
+    if whole.len() <= MAX_BLOCK_BYTES && sizes.words.weigh(&text[whole.clone()]) <= sizes.most {
+        return vec![whole];
     }
     // A long section would leave its heading alone in a chunk where the first paragraph fills one.
     // So the heading is set aside, room is left for it, and the first chunk begins with it.
-    let heading = &text[section.range.start..section.body];
-    let heading_size = BlockSizer::new(sizes.words, heading).total();
-    if heading_size == 0 || heading_size > target / 4 {
-        return split_blocks(text, section.range.clone(), sizes);
+    let most = sizes.own();
+    let heading_size = sizes.words.weigh(&text[section.range.start..section.body]);
+    if heading_size == 0 || heading_size > most / 4 {
+        return split_stretches(text, section.range.clone(), most, sizes);
     }
-    let mut smaller = *sizes;
-    smaller.settings.target_tokens = target - heading_size;
-    let mut ranges = split_blocks(text, section.body..section.range.end, &smaller);
+    let body = section.body..section.range.end;
+    let mut ranges = split_stretches(text, body, most - heading_size, sizes);
     match ranges.first_mut() {
         Some(first) => first.start = whole.start,
         None => ranges.push(whole),
@@ -89,44 +84,42 @@ fn split_unchecked(text: &str, section: &Section, sizes: &Sizes<'_>) -> Vec<Rang
     ranges
 }
 
-fn split_blocks(text: &str, range: Range<usize>, sizes: &Sizes<'_>) -> Vec<Range<usize>> {
-    blocks(text, range)
-        .into_iter()
-        .flat_map(|block| split_block(text, block, sizes))
-        .collect()
+fn split_stretches(
+    text: &str,
+    range: Range<usize>,
+    most: usize,
+    sizes: &Sizes<'_>,
+) -> Vec<Range<usize>> {
+    let stretch_sizes = match sizes.markup {
+        Markup::Plain | Markup::Markdown => StretchSizes::of_prose(most),
+        Markup::Code(_) => StretchSizes::of_code(most),
+    };
+    let is_short = range.len() <= MAX_BLOCK_BYTES
+        && sizes.words.weigh(&text[range.clone()]) <= stretch_sizes.most;
+    let found = if is_short {
+        vec![range]
+    } else {
+        stretches(text, range, stretch_sizes, sizes.words)
+    };
+    let split = |stretch| split_stretch(text, stretch, most, sizes);
+    found.into_iter().flat_map(split).collect()
 }
 
-/// Cuts a section where that hurts least: after an empty line, else after a line, else at white
-/// space, else anywhere.
-fn blocks(text: &str, section: Range<usize>) -> Vec<Range<usize>> {
-    let mut blocks = Vec::new();
-    let Range { mut start, end } = section;
-    while end - start > MAX_BLOCK_BYTES {
-        let window_end = text.floor_char_boundary(start + MAX_BLOCK_BYTES);
-        let half = text.floor_char_boundary(start + MAX_BLOCK_BYTES / 2);
-        let window = &text[half..window_end];
-        let cut = ["\n\n", "\n"]
-            .iter()
-            .find_map(|mark| window.rfind(mark).map(|at| at + mark.len()))
-            .or_else(|| window.rfind(char::is_whitespace))
-            .unwrap_or(window.len());
-        blocks.push(start..half + cut);
-        start = half + cut;
-    }
-    blocks.push(start..end);
-    blocks
-}
-
-fn split_block(text: &str, block: Range<usize>, sizes: &Sizes<'_>) -> Vec<Range<usize>> {
-    let Some(range) = trimmed(text, block, sizes.markup) else {
+fn split_stretch(
+    text: &str,
+    stretch: Range<usize>,
+    most: usize,
+    sizes: &Sizes<'_>,
+) -> Vec<Range<usize>> {
+    let Some(range) = trimmed(text, stretch, sizes.markup) else {
         return Vec::new();
     };
     let body = &text[range.clone()];
     let sizer = BlockSizer::new(sizes.words, body);
-    if sizer.total() <= sizes.settings.target_tokens {
+    if sizer.total() <= most {
         return vec![range];
     }
-    let config = || config(&sizer, sizes.settings);
+    let config = || config(&sizer, most);
     let to_range = |(at, chunk): (usize, &str)| range.start + at..range.start + at + chunk.len();
     let as_text = || {
         let splitter = TextSplitter::new(config());
@@ -149,41 +142,31 @@ fn split_block(text: &str, block: Range<usize>, sizes: &Sizes<'_>) -> Vec<Range<
 
 /// Asks for chunks of about equal size: filling each to the limit would leave a last one of a few
 /// words, which both legs rank badly.
-fn config<'a>(
-    sizer: &'a BlockSizer<'a>,
-    settings: ChunkingSettings,
-) -> ChunkConfig<&'a BlockSizer<'a>> {
-    let target = settings.target_tokens;
-    let count = sizer.total().div_ceil(target).max(1);
-    let desired = sizer.total().div_ceil(count).min(target);
+fn config<'a>(sizer: &'a BlockSizer<'a>, most: usize) -> ChunkConfig<&'a BlockSizer<'a>> {
+    let count = sizer.total().div_ceil(most).max(1);
+    let desired = sizer.total().div_ceil(count).min(most);
     let capacity = ChunkCapacity::new(desired)
-        .with_max(target)
-        .unwrap_or_else(|_| ChunkCapacity::new(target));
-    let overlap = settings.overlap_tokens.min(desired.saturating_sub(1));
-    ChunkConfig::new(capacity)
-        .with_sizer(sizer)
-        .with_overlap(overlap)
-        .expect("the overlap is less than the desired size")
+        .with_max(most)
+        .unwrap_or_else(|_| ChunkCapacity::new(most));
+    ChunkConfig::new(capacity).with_sizer(sizer)
 }
 
-/// Adds `range`, or, where the tokenizer finds more tokens in it than the sizes of its words let
+/// Adds `range`, or, where it does not fit because its tokens are more than the sizes of its words let
 /// expect, its halves.
-fn push_fitting(
+pub(super) fn push_fitting(
     text: &str,
     range: Range<usize>,
-    sizes: &Sizes<'_>,
+    fits: &impl Fn(Range<usize>) -> bool,
     ranges: &mut Vec<Range<usize>>,
 ) {
-    let body = &text[range.clone()];
-    let fits = sizes.words.exact(body) <= sizes.settings.target_tokens;
-    let middle = range.start + middle(body);
-    if fits || middle == range.start {
+    let middle = range.start + middle(&text[range.clone()]);
+    if fits(range.clone()) || middle == range.start {
         ranges.push(range);
         return;
     }
     for half in [range.start..middle, middle..range.end] {
         if let Some(half) = trimmed(text, half, Markup::Plain) {
-            push_fitting(text, half, sizes, ranges);
+            push_fitting(text, half, fits, ranges);
         }
     }
 }
