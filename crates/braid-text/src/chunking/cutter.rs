@@ -78,12 +78,10 @@ impl Cutter<'_> {
             for own in self.packed(page, atoms, &sizes) {
                 let heading_path = common_path(&outline, &own);
                 let header = self.headers.of(&heading_path);
-                let start = before.map_or(own.start, |before| {
-                    self.overlap_start(before, &own, &sizes, &header)
-                });
-                before = Some(own.clone());
+                let range = self.overlap_start(before.as_ref(), &own, &sizes, &header)..own.end;
+                before = Some(range.clone());
                 cuts.push(Cut {
-                    range: start..own.end,
+                    range,
                     heading_path,
                     context_header: header.text,
                 });
@@ -173,30 +171,29 @@ impl Cutter<'_> {
         sizes: &Sizes<'_>,
         header: &Header,
     ) -> Vec<Range<usize>> {
-        let pairs = own.windows(2);
-        let starts = pairs.map(|pair| self.overlap_start(pair[0].clone(), &pair[1], sizes, header));
-        let first = own.first().map(|first| first.start);
-        let starts: Vec<usize> = first.into_iter().chain(starts).collect();
-        let ends = own.into_iter().map(|own| own.end);
-        starts
-            .into_iter()
-            .zip(ends)
-            .map(|(start, end)| start..end)
-            .collect()
+        let mut ranges: Vec<Range<usize>> = Vec::with_capacity(own.len());
+        for own in own {
+            let start = self.overlap_start(ranges.last(), &own, sizes, header);
+            ranges.push(start..own.end);
+        }
+        ranges
     }
 
     fn overlap_start(
         &self,
-        before: Range<usize>,
+        before: Option<&Range<usize>>,
         own: &Range<usize>,
         sizes: &Sizes<'_>,
         header: &Header,
     ) -> usize {
-        if sizes.overlap == 0 {
-            return own.start;
+        match before {
+            Some(before) if sizes.overlap > 0 => {
+                let fits = self.fits(sizes, header);
+                let stretch = before.start..own.start;
+                overlap::start_of(self.text, stretch, own.end, sizes, fits)
+            }
+            Some(_) | None => own.start,
         }
-        let fits = self.fits(sizes, header);
-        overlap::start_of(self.text, before, own, sizes.overlap, sizes.words, fits)
     }
 
     fn sections(&self) -> Vec<Section> {

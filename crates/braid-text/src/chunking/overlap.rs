@@ -4,39 +4,36 @@ use std::ops::Range;
 
 use super::pack::push_words;
 use super::sizing::WordCounts;
+use super::split::Sizes;
 
 /// Bytes looked at for each token of overlap.
 const BYTES_PER_TOKEN: usize = 32;
 
-/// Where a chunk of its `own` range begins when it repeats at most `tokens` of the range `before`:
-/// at a line or sentence where that costs no more than half of the overlap, else at a word. `fits` is
-/// asked of the whole range. `own.start` where nothing can be repeated.
+/// Where a chunk begins whose own text follows `before`, the chunk before it, and ends at `end`: at a
+/// line or sentence where that costs no more than half of the overlap, else at a word. `fits` is asked
+/// of the whole chunk. `before.end` where nothing can be repeated.
 pub(super) fn start_of(
     text: &str,
     before: Range<usize>,
-    own: &Range<usize>,
-    tokens: usize,
-    words: &WordCounts,
+    end: usize,
+    sizes: &Sizes<'_>,
     fits: impl Fn(Range<usize>) -> bool,
 ) -> usize {
-    let starts = starts(text, before.start..own.start, tokens, words);
+    let own = before.end;
+    let starts = starts(text, before, sizes.overlap, sizes.words);
     let Some(first) = starts.first() else {
-        return own.start;
+        return own;
     };
-    let middle = own.start - (own.start - first) / 2;
+    let middle = own - (own - first) / 2;
     let better = starts
         .iter()
-        .find(|it| **it <= middle && begins_unit(&text[..**it]));
-    let fitting = |it: &&usize| {
-        let repeated = text[**it..own.start].trim_end();
-        words.tokens(repeated) <= tokens && fits(**it..own.end)
+        .find(|start| **start <= middle && begins_unit(&text[..**start]));
+    let fitting = |start: &&usize| {
+        let repeated = text[**start..own].trim_end();
+        sizes.words.tokens(repeated) <= sizes.overlap && fits(**start..end)
     };
-    let in_order = better.into_iter().chain(&starts);
-    in_order
-        .into_iter()
-        .find(fitting)
-        .copied()
-        .unwrap_or(own.start)
+    let mut in_order = better.into_iter().chain(&starts);
+    in_order.find(fitting).copied().unwrap_or(own)
 }
 
 /// Starts of words in `range`, not its own, from which no more than `tokens` follow.

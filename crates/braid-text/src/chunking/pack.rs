@@ -93,7 +93,7 @@ pub(super) fn push_words(
     let mut end = range.start;
     for piece in pieces(&text[range]) {
         let weight = words.weight(piece);
-        if weight * 4 <= most {
+        if weight * 2 <= most {
             end += piece.len();
             units.push((end, weight));
             continue;

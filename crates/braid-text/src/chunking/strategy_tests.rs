@@ -57,7 +57,11 @@ fn tokens_are_counted_off_whatever_the_structure() {
         settings(ChunkingStrategy::Tokens, 10),
         GUIDE,
         Markup::Markdown,
-        &expect![[]],
+        &expect![[r##"
+            Title > Guide | "# Guide\n\nHello there. It"
+            Title > Guide | "is\nshort.\n\n## Run\nrun it"
+            Title > Guide | "now\n\n## Stop\nstop it. And wait."
+        "##]],
     );
 }
 
@@ -67,14 +71,27 @@ fn sentences_stay_whole() {
         settings(ChunkingStrategy::Sentences, 12),
         GUIDE,
         Markup::Markdown,
-        &expect![[]],
+        &expect![[r###"
+            Title > Guide | "# Guide\n\nHello there."
+            Title > Guide | "It is\nshort.\n\n## Run\nrun it now"
+            Title > Guide > Stop | "## Stop\nstop it. And wait."
+        "###]],
     );
 }
 
 #[test]
 fn headings_cut_markdown_and_nothing_else() {
     let by_headings = settings(ChunkingStrategy::Headings, 14);
-    check(by_headings, GUIDE, Markup::Markdown, &expect![[]]);
+    check(
+        by_headings,
+        GUIDE,
+        Markup::Markdown,
+        &expect![[r###"
+        Title > Guide | "# Guide\n\nHello there. It is\nshort."
+        Title > Guide > Run | "## Run\nrun it now"
+        Title > Guide > Stop | "## Stop\nstop it. And wait."
+    "###]],
+    );
     let of_text = |strategy, markup| chunker(40, settings(strategy, 12)).chunk_text(GUIDE, markup);
     let sentences = of_text(ChunkingStrategy::Sentences, Markup::Plain);
     assert_eq!(
@@ -105,7 +122,14 @@ fn structure_is_headings_for_markdown_and_code_for_programs() {
 #[test]
 fn whole_documents_are_one_chunk_while_the_embedder_reads_them() {
     let whole = settings(ChunkingStrategy::Whole, 1);
-    check(whole, GUIDE, Markup::Markdown, &expect![[]]);
+    check(
+        whole,
+        GUIDE,
+        Markup::Markdown,
+        &expect![[r##"
+        Title | "# Guide\n\nHello there. It is\nshort.\n\n## Run\nrun it now\n\n## Stop\nstop it. And wait."
+    "##]],
+    );
     let text = "word ".repeat(90);
     let chunks = chunker(40, whole).chunk_text(&text, Markup::Plain);
     let sizes: Vec<usize> = chunks.iter().map(|it| it.text.split(' ').count()).collect();
@@ -121,11 +145,46 @@ fn what_is_repeated_begins_at_a_sentence_or_a_word() {
     };
     let text = "Alpha beta gamma. Delta epsilon zeta. Eta theta iota. Kappa lambda omega.";
     let by_tokens = overlapping(ChunkingStrategy::Tokens);
-    check(by_tokens, text, Markup::Plain, &expect![[]]);
+    check(
+        by_tokens,
+        text,
+        Markup::Plain,
+        &expect![[r#"
+            Title | "Alpha beta gamma. Delta"
+            Title | "beta gamma. Delta epsilon zeta. Eta theta"
+            Title | "Eta theta iota. Kappa lambda"
+            Title | "Kappa lambda omega."
+        "#]],
+    );
     let by_sentences = overlapping(ChunkingStrategy::Sentences);
-    check(by_sentences, text, Markup::Plain, &expect![[]]);
-    let unspaced = "漢字仮名交じり文".repeat(6);
-    check(by_tokens, &unspaced, Markup::Plain, &expect![[]]);
+    check(
+        by_sentences,
+        text,
+        Markup::Plain,
+        &expect![[r#"
+            Title | "Alpha beta gamma."
+            Title | "beta gamma. Delta epsilon zeta."
+            Title | "Delta epsilon zeta. Eta theta iota."
+            Title | "Eta theta iota. Kappa lambda omega."
+        "#]],
+    );
+}
+
+#[test]
+fn text_without_spaces_is_cut_and_repeated_between_characters() {
+    let chosen = ChunkingSettings {
+        overlap_tokens: 6,
+        ..settings(ChunkingStrategy::Tokens, 14)
+    };
+    let counter = Arc::new(Limited(CharacterCounter, 42));
+    let chunker = Chunker::new(counter, chosen).unwrap();
+    let chunks = chunker.chunk_text(&"一二三四五六七八九十".repeat(3), Markup::Plain);
+    let texts: Vec<&str> = chunks.iter().map(|chunk| chunk.text.as_str()).collect();
+    expect![[r#"
+        一二三四五六七
+        二三四五六七八九十一二三四五
+        十一二三四五六七八九十一二
+        七八九十一二三四五六七八九十"#]].assert_eq(&texts.join("\n"));
 }
 
 #[test]
@@ -142,7 +201,12 @@ fn headers_give_way_from_the_middle() {
         assert!(header.room >= headers.least_room());
         header.text
     };
-    let expected = expect![[]];
+    let expected = expect![[r#"
+        A > B > C
+        Title > … > Inner part
+        A title… > … > Inner part
+        A title > Inner part of…
+        longlonglonglonglonglonglonglonglong…"#]];
     expected.assert_eq(
         &[
             header("A", &["B", "C"]),
@@ -276,7 +340,7 @@ proptest! {
         let chosen = ChunkingSettings { overlap_tokens: 8, ..settings(strategy, 24) };
         let chunks = chunker(40, chosen).chunk_text(&words.join(" "), Markup::Plain);
         for pair in chunks.windows(2) {
-            prop_assert!(pair[1].span.start < pair[0].span.end);
+            prop_assert!(pair[1].span.start < pair[0].span.end, "{:?} {:?}", pair[0].text, pair[1].text);
         }
     }
 }
