@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use braid_core::{ChunkingStrategy, CollectionName, DocumentId, Error, Result};
+use braid_core::{ChunkingStrategy, CollectionName, DocumentId, Error, FormatFamily, Result};
 use braid_engine::query::{RankRequest, RankedDocument, Stage, StageRankings, Timings};
 use braid_engine::source::{self, SourceFormat, SourceOptions};
 use braid_engine::{Engine, LoadReport, Loader, SourceStep, read_ahead};
@@ -63,10 +63,15 @@ impl TopicResult {
 /// None that is known: the name is valid by construction.
 pub fn collection_of(engine: &Engine, dataset: &Dataset) -> Result<CollectionName> {
     let settings = engine.default_collection_settings();
-    let chunking = settings.chunking;
+    // A corpus is plain text.
+    let chunking = settings.chunking.rule(FormatFamily::Text);
     let sizes = match chunking.strategy {
         ChunkingStrategy::Whole => String::new(),
-        ChunkingStrategy::Structure => {
+        ChunkingStrategy::Structure
+        | ChunkingStrategy::Tokens
+        | ChunkingStrategy::Sentences
+        | ChunkingStrategy::Headings
+        | ChunkingStrategy::Code => {
             format!("-{}-{}", chunking.target_tokens, chunking.overlap_tokens)
         }
     };

@@ -62,9 +62,13 @@ keys! {
     models.reranker: any, "Name of the re-ranker; none runs without one.";
     models.ort_library: any, "The ONNX Runtime library; found by itself where not set.";
     models.threads: any, "Inference threads of each model; 0 is one a core.";
-    chunking.strategy: any, "How documents of new collections are chunked: structure (headings, sentences) or whole.";
+    chunking.strategy: any, "How documents of new collections are chunked: structure (by what a document is), tokens, sentences, headings, code or whole.";
     chunking.target_tokens: positive, "Most tokens in a chunk, counted by the embedder's tokenizer.";
-    chunking.overlap_tokens: any, "Tokens repeated from the chunk before.";
+    chunking.overlap_tokens: any, "Most tokens repeated from the chunk before; at most half of the target.";
+    chunking.text: any, "What is different for plain text and PDF, as STRATEGY[:TARGET[:OVERLAP]], such as sentences:120:20; an empty part is as above.";
+    chunking.markdown: any, "What is different for Markdown, Word and EPUB, in the same form.";
+    chunking.html: any, "What is different for HTML, in the same form.";
+    chunking.code: any, "What is different for source code, in the same form.";
     duplicates.action: any, "What is done about documents of new collections that say the same as another: ignore, report, skip or link.";
     duplicates.min_similarity: similarity, "From which similarity of their words on documents are duplicates: 0.8 to 1, which takes only the same words.";
     lexical.language: any, "Language of new collections' analyzer, such as english, german or none.";

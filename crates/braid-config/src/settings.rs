@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use braid_core::{ChunkingSettings, ChunkingStrategy, DuplicateAction, Language};
+use braid_core::{ChunkingOverride, ChunkingSettings, ChunkingStrategy, DuplicateAction, Language};
 
 /// Every setting.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -82,6 +82,14 @@ pub struct ChunkingSection {
     pub target_tokens: usize,
     /// Tokens repeated from the chunk before.
     pub overlap_tokens: usize,
+    /// What is different for plain text.
+    pub text: Option<ChunkingOverride>,
+    /// What is different for Markdown.
+    pub markdown: Option<ChunkingOverride>,
+    /// What is different for HTML.
+    pub html: Option<ChunkingOverride>,
+    /// What is different for source code.
+    pub code: Option<ChunkingOverride>,
 }
 
 /// What is done about documents of a new collection that say the same.
@@ -227,11 +235,16 @@ impl Default for ChunkingSection {
             strategy,
             target_tokens,
             overlap_tokens,
+            formats: _,
         } = ChunkingSettings::default();
         Self {
             strategy,
             target_tokens,
             overlap_tokens,
+            text: None,
+            markdown: None,
+            html: None,
+            code: None,
         }
     }
 }

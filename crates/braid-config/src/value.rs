@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use braid_core::{ChunkingStrategy, DuplicateAction, Language};
+use braid_core::{ChunkingOverride, ChunkingStrategy, DuplicateAction, Language};
 
 use crate::settings::{LogFormat, RetrieveMode};
 
@@ -192,6 +192,16 @@ impl SettingValue for ChunkingStrategy {
 
     fn write(&self) -> Option<String> {
         quoted(self.as_str())
+    }
+}
+
+impl SettingValue for ChunkingOverride {
+    fn read(raw: &Raw) -> Result<Self, String> {
+        parsed(raw)
+    }
+
+    fn write(&self) -> Option<String> {
+        quoted(self)
     }
 }
 

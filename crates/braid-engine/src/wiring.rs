@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use braid_config::{RetrieveMode, Settings};
-use braid_core::{ChunkingSettings, CollectionName, CollectionSettings, DuplicateSettings, Result};
+use braid_core::{
+    ChunkingSettings, CollectionName, CollectionSettings, DuplicateSettings, FormatOverrides,
+    Result,
+};
 use braid_indexing::{Breakpoints, IndexingOptions};
 use braid_ledger::LedgerOptions;
 use braid_lexical::LexicalOptions;
@@ -75,6 +78,12 @@ pub(crate) fn collection_settings(settings: &Settings) -> CollectionSettings {
             strategy: chunking.strategy,
             target_tokens: chunking.target_tokens,
             overlap_tokens: chunking.overlap_tokens,
+            formats: FormatOverrides {
+                text: chunking.text.unwrap_or_default(),
+                markdown: chunking.markdown.unwrap_or_default(),
+                html: chunking.html.unwrap_or_default(),
+                code: chunking.code.unwrap_or_default(),
+            },
         },
         duplicates: DuplicateSettings {
             action: settings.duplicates.action,

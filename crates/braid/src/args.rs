@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use braid_core::CollectionName;
+use braid_core::{ChunkingOverride, CollectionName, FormatFamily};
 use clap::{Args, Parser, Subcommand};
 
 /// Hybrid-search retrieval for RAG: BM25 and embeddings, fused, re-ranked, cited, measured.
@@ -189,15 +189,18 @@ pub(crate) struct CreateArgs {
     /// Language of the analyzer, such as english, german or none
     #[arg(long)]
     pub(crate) language: Option<braid_core::Language>,
-    /// How documents are chunked: structure or whole
+    /// How documents are chunked: structure, tokens, sentences, headings, code or whole
     #[arg(long)]
     pub(crate) strategy: Option<braid_core::ChunkingStrategy>,
     /// Most tokens in a chunk
     #[arg(long, value_name = "N")]
     pub(crate) target_tokens: Option<usize>,
-    /// Tokens repeated from the chunk before
+    /// Most tokens repeated from the chunk before, at most half of the target
     #[arg(long, value_name = "N")]
     pub(crate) overlap_tokens: Option<usize>,
+    /// What is different for text, markdown, html or code, such as code=tokens:120:20; repeatable
+    #[arg(long, value_name = "FORMAT=STRATEGY[:TARGET[:OVERLAP]]", value_parser = format_chunking)]
+    pub(crate) chunking: Vec<(FormatFamily, ChunkingOverride)>,
     /// What is done about documents that say the same: ignore, report, skip or link
     #[arg(long, value_name = "ACTION")]
     pub(crate) duplicates: Option<braid_core::DuplicateAction>,
@@ -210,6 +213,14 @@ pub(crate) struct CreateArgs {
     /// Print as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+fn format_chunking(text: &str) -> braid_core::Result<(FormatFamily, ChunkingOverride)> {
+    let (format, chunking) = text.split_once('=').ok_or_else(|| {
+        let problem = "expected FORMAT=STRATEGY[:TARGET[:OVERLAP]] such as code=tokens:120:20";
+        braid_core::Error::invalid(problem)
+    })?;
+    Ok((format.parse()?, chunking.parse()?))
 }
 
 /// Which collection, and how to print.

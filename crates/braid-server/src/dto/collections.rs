@@ -2,9 +2,7 @@
 
 use std::str::FromStr;
 
-use braid_core::{
-    ChunkingSettings, ChunkingStrategy, CollectionSettings, Error, FieldError, Language, Result,
-};
+use braid_core::{CollectionSettings, Error, FieldError, Language, Result};
 use braid_engine::CollectionInfo;
 use serde::{Deserialize, Serialize};
 use utoipa::openapi::RefOr;
@@ -13,6 +11,8 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::duplicates::{DuplicatesAnswer, DuplicatesBody};
 use super::object::optional_object;
+
+pub use super::chunking::{ChunkingAnswer, ChunkingBody, FormatChunking, FormatsChunking};
 
 /// Settings of a collection to be made. What is left out is taken from the server's configuration.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
@@ -52,34 +52,6 @@ impl PartialSchema for LanguageName {
 
 impl ToSchema for LanguageName {}
 
-/// Name of a chunking strategy.
-#[derive(ToSchema)]
-#[schema(rename_all = "snake_case")]
-#[expect(dead_code, reason = "only its schema is used")]
-enum StrategyName {
-    /// By headings and sentences.
-    Structure,
-    /// One chunk a document.
-    Whole,
-}
-
-/// How documents are chunked; sizes are in tokens of the embedder.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ChunkingBody {
-    /// `structure` (headings, sentences) or `whole` (one chunk a document).
-    #[schema(value_type = Option<StrategyName>)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub strategy: Option<String>,
-    /// Most tokens in a chunk; no more than the embedder reads.
-    #[schema(minimum = 1)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub target_tokens: Option<usize>,
-    /// Tokens repeated from the chunk before; less than `target_tokens`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub overlap_tokens: Option<usize>,
-}
-
 impl CollectionBody {
     /// The settings, with what the body leaves open taken from `defaults`.
     ///
@@ -89,17 +61,7 @@ impl CollectionBody {
         let body = self.chunking.unwrap_or_default();
         let mut fields = Vec::new();
         let language = chosen(self.language, "/language", &mut fields);
-        let strategy = chosen(body.strategy, "/chunking/strategy", &mut fields);
-        let chunking = ChunkingSettings {
-            strategy: strategy.unwrap_or(defaults.chunking.strategy),
-            target_tokens: body
-                .target_tokens
-                .unwrap_or(defaults.chunking.target_tokens),
-            overlap_tokens: body
-                .overlap_tokens
-                .unwrap_or(defaults.chunking.overlap_tokens),
-        };
-        check_sizes(chunking, &mut fields);
+        let chunking = body.into_settings(defaults.chunking, &mut fields);
         let duplicates = self.duplicates.unwrap_or_default();
         let duplicates = duplicates.into_settings(defaults.duplicates, &mut fields);
         match fields.first() {
@@ -117,7 +79,7 @@ impl CollectionBody {
 }
 
 /// What `name` names; a bad name is noted.
-fn chosen<T: FromStr<Err = Error>>(
+pub(super) fn chosen<T: FromStr<Err = Error>>(
     name: Option<String>,
     pointer: &str,
     fields: &mut Vec<FieldError>,
@@ -128,17 +90,6 @@ fn chosen<T: FromStr<Err = Error>>(
             fields.push(FieldError::new(pointer, error.message()));
             None
         }
-    }
-}
-
-fn check_sizes(chunking: ChunkingSettings, fields: &mut Vec<FieldError>) {
-    let (target, overlap) = (chunking.target_tokens, chunking.overlap_tokens);
-    if target == 0 {
-        let detail = "must be 1 or more";
-        fields.push(FieldError::new("/chunking/target_tokens", detail));
-    } else if overlap >= target && chunking.strategy == ChunkingStrategy::Structure {
-        let detail = format!("must be less than target_tokens, which is {target}");
-        fields.push(FieldError::new("/chunking/overlap_tokens", detail));
     }
 }
 
@@ -171,17 +122,6 @@ pub struct CollectionAnswer {
     pub lag: u64,
 }
 
-/// How documents are chunked.
-#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
-pub struct ChunkingAnswer {
-    /// `structure` or `whole`.
-    pub strategy: String,
-    /// Most tokens in a chunk.
-    pub target_tokens: usize,
-    /// Tokens repeated from the chunk before.
-    pub overlap_tokens: usize,
-}
-
 /// Fingerprints of the pipeline that wrote a collection.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub struct FingerprintAnswer {
@@ -211,15 +151,10 @@ impl From<CollectionInfo> for CollectionAnswer {
     fn from(info: CollectionInfo) -> Self {
         let lag = info.stats.lag();
         let collection = info.collection;
-        let chunking = collection.settings.chunking;
         Self {
             name: collection.name.as_str().to_owned(),
             language: collection.settings.language.as_str().to_owned(),
-            chunking: ChunkingAnswer {
-                strategy: chunking.strategy.as_str().to_owned(),
-                target_tokens: chunking.target_tokens,
-                overlap_tokens: chunking.overlap_tokens,
-            },
+            chunking: collection.settings.chunking.into(),
             duplicates: collection.settings.duplicates.into(),
             fingerprint: FingerprintAnswer {
                 embedder: collection.fingerprint.embedder.to_string(),

@@ -184,7 +184,8 @@ fn text_without_spaces_is_cut_and_repeated_between_characters() {
         一二三四五六七
         二三四五六七八九十一二三四五
         十一二三四五六七八九十一二
-        七八九十一二三四五六七八九十"#]].assert_eq(&texts.join("\n"));
+        七八九十一二三四五六七八九十"#]]
+    .assert_eq(&texts.join("\n"));
 }
 
 #[test]

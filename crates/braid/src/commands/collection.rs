@@ -2,11 +2,14 @@
 
 use braid_config::Settings;
 use braid_core::ports::Recorded;
-use braid_core::{CollectionName, Error, ErrorCode, Result};
+use braid_core::{
+    ChunkingOverride, CollectionName, Error, ErrorCode, FormatFamily, FormatOverrides, Result,
+};
 use braid_engine::{LoadModels, RebuildProgress};
 use braid_ingest::remote::segment;
 use braid_server::dto::collections::{
-    ChunkingBody, CollectionAnswer, CollectionBody, CollectionsAnswer, DeletedAnswer,
+    ChunkingAnswer, ChunkingBody, CollectionAnswer, CollectionBody, CollectionsAnswer,
+    DeletedAnswer, FormatChunking, FormatsChunking,
 };
 use braid_server::dto::duplicates::DuplicatesBody;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -76,12 +79,21 @@ fn body(args: &CreateArgs) -> CollectionBody {
             strategy: args.strategy.map(|strategy| strategy.as_str().to_owned()),
             target_tokens: args.target_tokens,
             overlap_tokens: args.overlap_tokens,
+            formats: (!args.chunking.is_empty()).then(|| formats(&args.chunking)),
         }),
         duplicates: Some(DuplicatesBody {
             action: args.duplicates.map(|action| action.as_str().to_owned()),
             min_similarity: args.min_similarity,
         }),
     }
+}
+
+fn formats(chosen: &[(FormatFamily, ChunkingOverride)]) -> FormatsChunking {
+    let mut formats = FormatOverrides::default();
+    for (family, chunking) in chosen {
+        *formats.of_mut(*family) = *chunking;
+    }
+    formats.into()
 }
 
 /// Deletes a collection that exists.
@@ -161,17 +173,48 @@ fn print(answer: &CollectionAnswer, json: bool) -> Result<Exit> {
         output::json(answer)?;
     } else {
         output::line(format!(
-            "{}: {} documents, {} chunks, {} analyzer, chunking {} of {} tokens, generation {}",
+            "{}: {} documents, {} chunks, {} analyzer, chunking {}, generation {}",
             answer.name,
             answer.documents,
             answer.chunks,
             answer.language,
-            answer.chunking.strategy,
-            answer.chunking.target_tokens,
+            described(&answer.chunking),
             answer.generation
         ));
     }
     Ok(Exit::Done)
+}
+
+/// `structure of 180 tokens (code: tokens of 120 tokens)`.
+fn described(chunking: &ChunkingAnswer) -> String {
+    let rule = |strategy: &str, target: usize| match strategy {
+        "whole" => strategy.to_owned(),
+        _ => format!("{strategy} of {target} tokens"),
+    };
+    let all = rule(&chunking.strategy, chunking.target_tokens);
+    let formats = chunking.formats.clone().unwrap_or_default();
+    let different = [
+        ("text", formats.text),
+        ("markdown", formats.markdown),
+        ("html", formats.html),
+        ("code", formats.code),
+    ];
+    let said = different.into_iter().filter_map(|(name, chosen)| {
+        let FormatChunking {
+            strategy,
+            target_tokens,
+            overlap_tokens: _,
+        } = chosen?;
+        let strategy = strategy.as_ref().unwrap_or(&chunking.strategy);
+        let target = target_tokens.unwrap_or(chunking.target_tokens);
+        Some(format!("{name}: {}", rule(strategy, target)))
+    });
+    let said: Vec<String> = said.collect();
+    if said.is_empty() {
+        all
+    } else {
+        format!("{all} ({})", said.join(", "))
+    }
 }
 
 fn rebuild_bar() -> ProgressBar {

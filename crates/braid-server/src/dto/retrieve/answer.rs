@@ -77,6 +77,9 @@ pub struct SourceBody {
     pub title: Option<String>,
     /// Titles of the headings above, outermost first.
     pub heading_path: Vec<String>,
+    /// The line that the chunk was indexed under: title and heading path, shortened where they are
+    /// long. `null` where there is neither.
+    pub context_header: Option<String>,
     /// First character of the extracted text.
     pub char_start: u32,
     /// One past the last character.
@@ -216,6 +219,7 @@ impl HitBody {
                 uri: hit.passage.uri,
                 title: record.title,
                 heading_path: record.chunk.heading_path,
+                context_header: Some(record.chunk.context_header).filter(|it| !it.is_empty()),
                 char_start: record.chunk.span.start,
                 char_end: record.chunk.span.end,
                 page: record.chunk.page,
