@@ -4,6 +4,7 @@
 
 mod crash;
 mod failures;
+mod incremental;
 mod ingest;
 mod jobs;
 mod model;

@@ -19,7 +19,7 @@ use braid_testkit::{HashEmbedder, RamIndexProvider, RamLedger, RamVectorStore};
 
 pub(crate) const DIMENSION: usize = 256;
 
-/// Extracts text as it is; a text that says `unreadable` is, and one that says `explode` panics.
+/// Extracts text as it is, marked up as its format says; a text that says `unreadable` is, and one that says `explode` panics.
 #[derive(Debug)]
 pub(crate) struct PlainReader;
 
@@ -28,14 +28,18 @@ impl Reader for PlainReader {
         1
     }
 
-    fn extract(&self, _format: Format, raw: &str) -> Result<ExtractedText> {
+    fn extract(&self, format: Format, raw: &str) -> Result<ExtractedText> {
         assert!(!raw.contains("explode"), "a reader that panics");
         if raw.contains("unreadable") {
             return Err(Error::new(ErrorCode::UnreadableDocument, "cannot be read"));
         }
         Ok(ExtractedText {
             text: raw.to_owned(),
-            markup: Markup::Plain,
+            markup: match format {
+                Format::Text | Format::Html => Markup::Plain,
+                Format::Markdown => Markup::Markdown,
+                Format::Code(language) => Markup::Code(language),
+            },
             title: None,
         })
     }
