@@ -53,6 +53,35 @@ async fn making_it_again_needs_the_same_settings() {
 }
 
 #[tokio::test]
+async fn formats_are_chunked_by_rules_of_their_own() {
+    let server = Setup::default().open().await;
+    let formats = json!({
+        "text": { "strategy": "whole" },
+        "markdown": { "strategy": "sentences", "target_tokens": 8, "overlap_tokens": 0 },
+    });
+    let settings = json!({ "chunking": { "formats": formats } });
+    let made = server.put("/v1/collections/mixed", &settings).await.ok(200);
+    assert_eq!(made["chunking"]["strategy"], "structure");
+    assert_eq!(made["chunking"]["formats"], formats);
+    let again = json!({ "chunking": made["chunking"] });
+    server.put("/v1/collections/mixed", &again).await.ok(200);
+    let other = server.put("/v1/collections/mixed", &json!({})).await;
+    other.problem(409, ErrorCode::CollectionExists);
+    let text = "# Guide\n\nOne two three four five. Six seven eight nine ten.\n";
+    for (format, chunks) in [("text", 1), ("markdown", 2)] {
+        let document = json!({ "text": text, "format": format });
+        let path = format!("/v1/collections/mixed/documents/{format}?wait=indexed");
+        server.put(&path, &document).await.ok(200);
+        let path = format!("/v1/collections/mixed/documents/{format}");
+        assert_eq!(
+            server.get(&path).await.ok(200)["chunks"],
+            chunks,
+            "{format}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn settings_may_be_left_out_altogether() {
     let server = Setup::default().open().await;
     let bare = Call::new(Method::PUT, "/v1/collections/bare");
@@ -96,7 +125,7 @@ async fn bad_settings_are_named_by_pointer() {
     check(
         overlap,
         "/chunking/overlap_tokens",
-        "less than target_tokens",
+        "at most half of target_tokens",
     )
     .await;
     check(
@@ -109,6 +138,37 @@ async fn bad_settings_are_named_by_pointer() {
         chunking("size", json!(1)),
         "/chunking/size",
         "unknown field `size`",
+    )
+    .await;
+    let format = |rule: Value| chunking("formats", json!({ "code": rule }));
+    check(
+        format(json!({ "strategy": "tiny" })),
+        "/chunking/formats/code/strategy",
+        "unknown strategy",
+    )
+    .await;
+    check(
+        format(json!({ "target_tokens": 20, "overlap_tokens": 11 })),
+        "/chunking/formats/code/overlap_tokens",
+        "at most half of target_tokens, which is 20",
+    )
+    .await;
+    check(
+        format(json!({ "size": 1 })),
+        "/chunking/formats/code/size",
+        "unknown field `size`",
+    )
+    .await;
+    check(
+        chunking("formats", json!({ "pdf": {} })),
+        "/chunking/formats/pdf",
+        "unknown field `pdf`",
+    )
+    .await;
+    check(
+        format(json!({ "target_tokens": 5000 })),
+        "/chunking",
+        "target_tokens of code is 5000",
     )
     .await;
     check(

@@ -160,7 +160,7 @@ fn requests() -> Vec<(&'static str, &'static str, Value)> {
             "put",
             "/v1/collections/{collection}",
             json!({
-                "chunking": { "strategy": "structure", "target_tokens": 180, "overlap_tokens": 0 },
+                "chunking": { "strategy": "structure", "target_tokens": 180, "overlap_tokens": 0, "formats": { "code": {} } },
                 "duplicates": { "action": "report", "min_similarity": 1.0 },
                 "language": "english",
             }),
