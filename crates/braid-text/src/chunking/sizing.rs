@@ -39,6 +39,8 @@ pub(super) struct WordCounts {
     counter: Arc<dyn TokenCounter>,
     /// Whether the tokens of a text are those of its words.
     adds_up: bool,
+    /// Whether those of a word are those of its parts between ASCII punctuation, and of the marks.
+    parts_add_up: bool,
     shards: [Mutex<HashMap<Box<str>, u32, FxBuildHasher>>; SHARDS],
 }
 
@@ -52,11 +54,15 @@ impl fmt::Debug for WordCounts {
 
 impl WordCounts {
     pub(super) fn new(counter: Arc<dyn TokenCounter>) -> Self {
-        let sum = |text| words(text).map(|word| counter.count(word)).sum::<usize>();
-        let adds_up = PROBES.iter().all(|text| counter.count(text) == sum(text));
+        let is_sum = |text: &str, words: &mut dyn Iterator<Item = &str>| {
+            counter.count(text) == words.map(|word| counter.count(word)).sum::<usize>()
+        };
+        let adds_up = PROBES.iter().all(|text| is_sum(text, &mut words(text)));
+        let by_parts = |text| is_sum(text, &mut words(text).flat_map(parts));
         Self {
-            counter,
+            parts_add_up: adds_up && PROBES.iter().all(|text| by_parts(text)),
             adds_up,
+            counter,
             shards: Default::default(),
         }
     }
@@ -98,7 +104,13 @@ impl WordCounts {
 
     fn count_word(&self, word: &str) -> usize {
         if word.len() > MAX_REMEMBERED_BYTES {
-            return self.counter.count(word);
+            // A tokenizer takes longer for one address than this does for a hundred words.
+            let is_one = !self.parts_add_up || !word.contains(|c: char| c.is_ascii_punctuation());
+            return if is_one {
+                self.counter.count(word)
+            } else {
+                parts(word).map(|part| self.count_word(part)).sum()
+            };
         }
         let shard = (FxBuildHasher.hash_one(word) >> 32) as usize % SHARDS;
         // A poisoned shard only means that a count panicked elsewhere; its entries are whole.
@@ -220,6 +232,16 @@ pub(super) fn pieces(text: &str) -> impl Iterator<Item = &str> {
 
 fn words(text: &str) -> impl Iterator<Item = &str> {
     pieces(text).filter(|piece| !piece.starts_with(is_gap))
+}
+
+/// Cuts a word at ASCII punctuation; each mark is a part.
+fn parts(word: &str) -> impl Iterator<Item = &str> {
+    let runs = word.split_inclusive(|c: char| c.is_ascii_punctuation());
+    runs.flat_map(|run| {
+        let ends_in_mark = run.ends_with(|c: char| c.is_ascii_punctuation());
+        let (part, mark) = run.split_at(run.len() - usize::from(ends_in_mark));
+        [part, mark].into_iter().filter(|it| !it.is_empty())
+    })
 }
 
 #[cfg(test)]
