@@ -130,7 +130,8 @@ impl Embedder for OnnxEmbedder {
     }
 
     fn token_counter(&self) -> Arc<dyn TokenCounter> {
-        Arc::new(self.network.tokenizer.clone())
+        let network = &self.network;
+        Arc::new(network.tokenizer.leaving_room_for(&network.passage_prefix))
     }
 
     /// Waits for room instead of refusing when there is more than enough bulk work.

@@ -88,6 +88,19 @@ impl ModelTokenizer {
         self.pad
     }
 
+    /// The same for texts that have `prefix` put before them: what they may have is so much less.
+    pub(crate) fn leaving_room_for(&self, prefix: &str) -> Self {
+        let taken = if prefix.is_empty() {
+            0
+        } else {
+            self.count(prefix)
+        };
+        Self {
+            max_tokens: self.max_tokens.saturating_sub(taken),
+            ..self.clone()
+        }
+    }
+
     /// A text with its special tokens, cut at the window's end.
     pub(crate) fn encode(&self, text: &str) -> Result<Encoding> {
         let encoding = self.pieces(text, self.max_tokens - self.special_single)?;

@@ -96,3 +96,10 @@ fn plain_words_are_counted_as_the_whole_tokenizer_does() {
         assert_eq!(tokenizer.count(word), whole.len(), "{word}");
     }
 }
+
+#[test]
+fn a_prefix_takes_its_part_of_the_window() {
+    let tokenizer = tokenizer(64);
+    assert_eq!(tokenizer.leaving_room_for("").max_tokens(), 64);
+    assert_eq!(tokenizer.leaving_room_for("passage: ").max_tokens(), 62);
+}
