@@ -126,6 +126,7 @@ mod tests {
                 span: Span { start: 0, end: 1 },
                 page: None,
                 heading_path: Vec::new(),
+                context_header: String::new(),
                 text: text.to_owned(),
             },
             embedding_key: ContentHash([0; 32]),
