@@ -218,7 +218,7 @@ impl Cutter<'_> {
                 let pages = sections::pages(self.text).into_iter();
                 pages.map(|page| page.range).collect()
             }
-            Markup::Markdown | Markup::Code(_) => vec![0..self.text.len()],
+            Markup::Markdown | Markup::Code(_) => std::iter::once(0..self.text.len()).collect(),
         }
     }
 
