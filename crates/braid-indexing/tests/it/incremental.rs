@@ -74,7 +74,7 @@ fn paragraphs(format: Format) -> Vec<String> {
         let text = format!("Number {n}: {}.", words.collect::<Vec<_>>().join(" "));
         match format {
             Format::Markdown if n.is_multiple_of(25) => format!("## Part {n}\n\n{text}"),
-            _ => text,
+            Format::Text | Format::Markdown | Format::Html | Format::Code(_) => text,
         }
     };
     (0..PARAGRAPHS).map(paragraph).collect()
