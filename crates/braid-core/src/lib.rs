@@ -22,8 +22,8 @@ pub mod ranking;
 
 pub use chunk::{Chunk, ChunkRecord, Passage, Span};
 pub use collection::{
-    ChunkingSettings, ChunkingStrategy, Collection, CollectionSettings, Language, NewCollection,
-    PipelineFingerprint,
+    ChunkingSettings, ChunkingStrategy, Collection, CollectionSettings, Language, LanguageSetting,
+    NewCollection, PipelineFingerprint,
 };
 pub use document::{
     CodeLanguage, Document, DocumentStatus, DocumentSummary, Format, Metadata, MetadataValue,

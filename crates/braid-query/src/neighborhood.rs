@@ -122,6 +122,7 @@ mod tests {
                 text: String::new(),
             },
             embedding_key: ContentHash([0; 32]),
+            language: None,
         }
     }
 

@@ -23,6 +23,7 @@ use atom::AtomWriter;
 use compound::CompoundWriter;
 use scan::{Compound, Scanner};
 use stem::WordForm;
+pub(crate) use stop_words::stop_words;
 
 /// Rises whenever the same text may give other terms: an index made with another version must be
 /// rebuilt.

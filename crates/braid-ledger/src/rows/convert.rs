@@ -5,7 +5,7 @@ use braid_core::ports::StoredResponse;
 use braid_core::{
     ChunkingSettings, CodeLanguage, Collection, CollectionId, CollectionName, CollectionSettings,
     ContentHash, DocumentId, DocumentStatus, DocumentSummary, DuplicateSettings, Error,
-    Fingerprint, Format, Generation, Metadata, MetadataValue, NewCollection, Operation,
+    Fingerprint, Format, Generation, Language, Metadata, MetadataValue, NewCollection, Operation,
     PipelineFingerprint, Result, Sequence,
 };
 
@@ -22,6 +22,11 @@ fn damaged(error: Error) -> Error {
 /// A stored document id.
 pub(crate) fn document_id(id: String) -> Result<DocumentId> {
     DocumentId::new(id).map_err(damaged)
+}
+
+/// A stored name of a language.
+pub(crate) fn language(name: Option<String>) -> Result<Option<Language>> {
+    name.map(|name| name.parse()).transpose().map_err(damaged)
 }
 
 impl CollectionRow {
@@ -223,6 +228,7 @@ impl VersionRow {
                 .duplicate
                 .map(DuplicateRow::into_duplicate)
                 .transpose()?,
+            language: language(self.language)?,
         })
     }
 }

@@ -46,6 +46,7 @@ fn entry(slot: u32, body: &str) -> LexicalEntry {
         headings: Vec::new(),
         body: body.to_owned(),
         metadata: Arc::new(Metadata::default()),
+        language: None,
     }
 }
 

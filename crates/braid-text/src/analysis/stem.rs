@@ -25,7 +25,7 @@ impl WordForm {
         Self {
             stemmer: algorithm(language).map(Stemmer::new),
             stop_words: stop_words(language).iter().copied().collect(),
-            folds_before_stemming: matches!(language, Language::None | Language::English),
+            folds_before_stemming: language == Language::English || algorithm(language).is_none(),
             has_dotless_i: language == Language::Turkish,
         }
     }
@@ -104,7 +104,12 @@ fn is_stemmable(word: &str) -> bool {
 
 fn algorithm(language: Language) -> Option<Algorithm> {
     Some(match language {
-        Language::None => return None,
+        Language::None
+        | Language::Chinese
+        | Language::Japanese
+        | Language::Korean
+        | Language::Thai
+        | Language::Ukrainian => return None,
         Language::Arabic => Algorithm::Arabic,
         Language::Danish => Algorithm::Danish,
         Language::Dutch => Algorithm::Dutch,

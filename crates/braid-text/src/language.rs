@@ -1,0 +1,138 @@
+//! Which language a text is in, by its script, its letters and trigrams of letters, and its stop
+//! words.
+//!
+//! A wrong language costs more than none: where the evidence is thin, [`detect`] says nothing, and
+//! the text is analyzed in the default language. What is detected is fixed with the text, for
+//! documents and queries are analyzed alike only as long as it stays what it was:
+//! [`DETECTOR_VERSION`] is part of the fingerprint of what depends on it.
+
+use std::borrow::Cow;
+
+use braid_core::Language;
+use whatlang::{Info, Lang, Script};
+
+use crate::analysis::stop_words;
+
+/// Rises whenever the same text may be taken for another language, a new version of the library
+/// that counts trigrams included.
+pub const DETECTOR_VERSION: u32 = 1;
+
+/// Characters looked at: half from the start, half from the middle, where a preface, a licence or
+/// a table of contents is over.
+const SAMPLE_CHARS: usize = 1000;
+/// Fewer letters of an alphabet than this tell nothing.
+const MIN_LETTERS: usize = 20;
+/// Most alphabets other than the Latin one serve few languages, which their letters tell apart.
+const MIN_CONFIDENCE: f64 = 0.3;
+/// Dozens of languages share the Latin letters, and so do names, formulas and programs.
+const MIN_LATIN_CONFIDENCE: f64 = 0.9;
+/// A text without an analyzer for its language has no more English stop words than one in so many
+/// words: more of them, and it is English in disguise (a program, a list of names).
+const ENGLISH_SHARE: usize = 20;
+
+/// The language of `text`: [`Language::None`] for one that the analyzer does not know, `None`
+/// where it cannot be told.
+pub fn detect(text: &str) -> Option<Language> {
+    let sample = sample(text);
+    let info = whatlang::detect(&sample)?;
+    let language = known(info.lang());
+    if !is_alphabetic(info.script()) {
+        return Some(language);
+    }
+    let letters = sample.chars().filter(|c| c.is_alphabetic()).count();
+    let is_told = letters >= MIN_LETTERS && is_confident(&info);
+    (is_told && has_its_words(&info, language, &sample)).then_some(language)
+}
+
+fn is_confident(info: &Info) -> bool {
+    let least = match info.script() {
+        Script::Latin => MIN_LATIN_CONFIDENCE,
+        _ => MIN_CONFIDENCE,
+    };
+    info.confidence() >= least
+}
+
+/// Whether a script is one of words and spaces whose letters serve several languages. The others
+/// name their language by themselves, in a few characters.
+fn is_alphabetic(script: Script) -> bool {
+    !matches!(
+        script,
+        Script::Mandarin
+            | Script::Hiragana
+            | Script::Katakana
+            | Script::Hangul
+            | Script::Thai
+            | Script::Greek
+            | Script::Tamil
+    )
+}
+
+/// Whether a text in Latin letters that is not to be English has the stop words of its language
+/// rather than those of English.
+fn has_its_words(info: &Info, language: Language, sample: &str) -> bool {
+    if info.script() != Script::Latin || language == Language::English {
+        return true;
+    }
+    let (own, english) = (stop_words(language), stop_words(Language::English));
+    let (mut words, mut own_words, mut english_words) = (0, 0, 0);
+    for word in sample.split(|c: char| !c.is_alphabetic()) {
+        if !word.is_empty() {
+            let word = word.to_lowercase();
+            words += 1;
+            own_words += usize::from(own.contains(&&*word));
+            english_words += usize::from(english.contains(&&*word));
+        }
+    }
+    if own.is_empty() {
+        english_words * ENGLISH_SHARE <= words
+    } else {
+        own_words > english_words
+    }
+}
+
+fn sample(text: &str) -> Cow<'_, str> {
+    let chars = |text: &str, count| text.char_indices().nth(count).map(|(offset, _)| offset);
+    let Some(end) = chars(text, SAMPLE_CHARS / 2) else {
+        return Cow::Borrowed(text);
+    };
+    let middle = text.floor_char_boundary(text.len() / 2).max(end);
+    let rest = &text[middle..];
+    let rest = &rest[..chars(rest, SAMPLE_CHARS / 2).unwrap_or(rest.len())];
+    // A space, lest two halves of words make one.
+    Cow::Owned(format!("{} {rest}", &text[..end]))
+}
+
+/// A language as the analyzer calls it.
+fn known(language: Lang) -> Language {
+    // Every other of the library's languages has no analyzer of its own.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "nearly fifty others")]
+    match language {
+        Lang::Ara => Language::Arabic,
+        Lang::Cmn => Language::Chinese,
+        Lang::Dan => Language::Danish,
+        Lang::Deu => Language::German,
+        Lang::Ell => Language::Greek,
+        Lang::Eng => Language::English,
+        Lang::Fin => Language::Finnish,
+        Lang::Fra => Language::French,
+        Lang::Hun => Language::Hungarian,
+        Lang::Ita => Language::Italian,
+        Lang::Jpn => Language::Japanese,
+        Lang::Kor => Language::Korean,
+        Lang::Nld => Language::Dutch,
+        Lang::Nob => Language::Norwegian,
+        Lang::Por => Language::Portuguese,
+        Lang::Ron => Language::Romanian,
+        Lang::Rus => Language::Russian,
+        Lang::Spa => Language::Spanish,
+        Lang::Swe => Language::Swedish,
+        Lang::Tam => Language::Tamil,
+        Lang::Tha => Language::Thai,
+        Lang::Tur => Language::Turkish,
+        Lang::Ukr => Language::Ukrainian,
+        _ => Language::None,
+    }
+}
+
+#[cfg(test)]
+mod tests;
