@@ -7,6 +7,7 @@
 //! [`DETECTOR_VERSION`] is part of the fingerprint of what depends on it.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use braid_core::Language;
 use whatlang::{Info, Lang, Script};
@@ -19,19 +20,21 @@ pub const DETECTOR_VERSION: u32 = 1;
 
 /// Characters looked at: half from the start, half from the middle, where a preface, a licence or
 /// a table of contents is over.
-const SAMPLE_CHARS: usize = 1000;
+const SAMPLE_CHARS: usize = 800;
 /// Fewer letters of an alphabet than this tell nothing.
 const MIN_LETTERS: usize = 20;
 /// Most alphabets other than the Latin one serve few languages, which their letters tell apart.
-const MIN_CONFIDENCE: f64 = 0.3;
-/// Dozens of languages share the Latin letters, and so do names, formulas and programs.
-const MIN_LATIN_CONFIDENCE: f64 = 0.9;
-/// A text without an analyzer for its language has no more English stop words than one in so many
-/// words: more of them, and it is English in disguise (a program, a list of names).
-const ENGLISH_SHARE: usize = 20;
+const MIN_CONFIDENCE: f64 = 0.2;
+/// Dozens of languages share the Latin letters.
+const MIN_LATIN_CONFIDENCE: f64 = 0.5;
+/// Fewer distinct stop words of its language than this, and a text in Latin letters is not told.
+const MIN_STOP_WORDS: usize = 2;
+/// One word in so many must be a stop word: prose has twice as many at least.
+const STOP_WORD_SHARE: usize = 10;
 
 /// The language of `text`: [`Language::None`] for one that the analyzer does not know, `None`
-/// where it cannot be told.
+/// where it cannot be told. The languages that the analyzer does not know and that are written in
+/// plain Latin letters (Indonesian, say) are not told from programs, and so not told at all.
 pub fn detect(text: &str) -> Option<Language> {
     let sample = sample(text);
     let info = whatlang::detect(&sample)?;
@@ -67,27 +70,34 @@ fn is_alphabetic(script: Script) -> bool {
     )
 }
 
-/// Whether a text in Latin letters that is not to be English has the stop words of its language
-/// rather than those of English.
+/// Whether a text in Latin letters that is not to be English has the stop words of its language,
+/// and more of them than of English ones. A program is taken for anything, but has neither.
 fn has_its_words(info: &Info, language: Language, sample: &str) -> bool {
     if info.script() != Script::Latin || language == Language::English {
         return true;
     }
     let (own, english) = (stop_words(language), stop_words(Language::English));
+    if own.is_empty() {
+        return sample.chars().any(|c| c.is_alphabetic() && !c.is_ascii());
+    }
     let (mut words, mut own_words, mut english_words) = (0, 0, 0);
+    let mut distinct = HashSet::new();
     for word in sample.split(|c: char| !c.is_alphabetic()) {
-        if !word.is_empty() {
-            let word = word.to_lowercase();
-            words += 1;
-            own_words += usize::from(own.contains(&&*word));
-            english_words += usize::from(english.contains(&&*word));
+        // Single letters are variables as often as words.
+        if word.chars().nth(1).is_none() {
+            continue;
+        }
+        let word = word.to_lowercase();
+        words += 1;
+        english_words += usize::from(english.contains(&&*word));
+        if own.contains(&&*word) {
+            own_words += 1;
+            distinct.insert(word);
         }
     }
-    if own.is_empty() {
-        english_words * ENGLISH_SHARE <= words
-    } else {
-        own_words > english_words
-    }
+    distinct.len() >= MIN_STOP_WORDS
+        && own_words * STOP_WORD_SHARE >= words
+        && own_words > english_words
 }
 
 fn sample(text: &str) -> Cow<'_, str> {

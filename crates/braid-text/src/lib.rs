@@ -16,5 +16,5 @@ pub mod language;
 pub mod likeness;
 pub mod markdown;
 
-pub use analysis::{Analyzer, Term, TermKind, TermRef};
+pub use analysis::{Analyzer, Analyzers, Term, TermKind, TermRef};
 pub use chunking::Chunker;
