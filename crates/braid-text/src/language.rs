@@ -20,7 +20,7 @@ pub const DETECTOR_VERSION: u32 = 1;
 
 /// Characters looked at: half from the start, half from the middle, where a preface, a licence or
 /// a table of contents is over.
-const SAMPLE_CHARS: usize = 800;
+const SAMPLE_CHARS: usize = 500;
 /// Fewer letters of an alphabet than this tell nothing.
 const MIN_LETTERS: usize = 20;
 /// Most alphabets other than the Latin one serve few languages, which their letters tell apart.

@@ -6,6 +6,7 @@ mod crash;
 mod failures;
 mod ingest;
 mod jobs;
+mod languages;
 mod model;
 mod rebuild;
 mod upkeep;

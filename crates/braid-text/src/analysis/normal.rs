@@ -38,18 +38,20 @@ fn replace(c: char) -> Replacement {
         '\u{2018}' | '\u{2019}' | '\u{201b}' | '\u{2bc}' | '\u{ff07}' => Replacement::With('\''),
         '\u{2010}' | '\u{2011}' | '\u{2212}' => Replacement::With('-'),
         '\u{2122}' | '\u{2120}' => Replacement::With(' '),
-        // Arabic: vowel signs and the stroke that stretches words are seldom written, and alef is
-        // typed with and without its hamza. Persian keyboards have another kaf and yeh.
+        // Arabic: vowel signs and the stroke that stretches words are seldom written, alef is typed
+        // with and without its hamza, and yeh and teh marbuta with and without their dots. Persian
+        // keyboards have another kaf and yeh.
         '\u{640}' | '\u{64b}'..='\u{655}' | '\u{670}' => Replacement::Drop,
         'آ' | 'أ' | 'إ' | 'ٱ' => Replacement::With('ا'),
         'ک' => Replacement::With('ك'),
-        'ی' => Replacement::With('ي'),
+        'ى' | 'ی' => Replacement::With('ي'),
+        'ة' => Replacement::With('ه'),
         _ => Replacement::Keep,
     }
 }
 
 /// Appends `c` to `folded` without its diacritics, where it is a Latin or Greek letter, and as it is
-/// mostly typed where it is a Cyrillic or Arabic one.
+/// mostly typed where it is a Cyrillic one.
 pub(super) fn fold_into(c: char, folded: &mut String) {
     match c {
         c if c.is_ascii() => folded.push(c),
@@ -64,8 +66,6 @@ pub(super) fn fold_into(c: char, folded: &mut String) {
         'ς' => folded.push('σ'),
         'ё' => folded.push('е'),
         'ґ' => folded.push('г'),
-        'ى' => folded.push('ي'),
-        'ة' => folded.push('ه'),
         '\u{300}'..='\u{36f}' => {}
         // Greek, Latin Extended-A and -B, Latin-1, Latin Extended Additional, Greek Extended.
         '\u{c0}'..='\u{24f}' | '\u{370}'..='\u{3ff}' | '\u{1e00}'..='\u{1fff}' => {
