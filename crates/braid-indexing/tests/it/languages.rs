@@ -1,12 +1,12 @@
 //! Languages: detected when a document is staged, kept with its version, used by the lexical index.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use braid_core::{
-    ChunkingSettings, CollectionSettings, DocumentId, Language, LanguageSetting, Ledger, Slot,
-};
+use braid_core::{CollectionSettings, DocumentId, Language, LanguageSetting, Ledger, Slot};
+use braid_testkit::HashEmbedder;
 
-use crate::world::{Life, World, settings};
+use crate::world::{DIMENSION, Life, World, settings};
 
 const GERMAN: &str = "Der Ausschuss hat den Bericht am Dienstag veröffentlicht, und die Ministerin \
      will ihn lesen.";
@@ -16,10 +16,6 @@ const LINES: &str = "en: The committee published its report on Tuesday, and the 
 fn with(language: LanguageSetting) -> CollectionSettings {
     CollectionSettings {
         language,
-        chunking: ChunkingSettings {
-            target_tokens: 4,
-            ..settings(4).chunking
-        },
         ..settings(4)
     }
 }
@@ -95,14 +91,17 @@ async fn a_new_version_has_a_language_of_its_own() {
 /// Embeddings are of the same texts, whatever language they are in.
 #[tokio::test(start_paused = true)]
 async fn a_rebuild_that_asks_for_languages_reads_the_documents_again() {
-    let world = World::new();
+    let embedder = Arc::new(HashEmbedder::new(DIMENSION));
+    let world = World::with_embedder(Arc::clone(&embedder) as _);
     let life = open(&world, LanguageSetting::default()).await;
     life.ingest(&format!("{LINES}\nde: {GERMAN}")).await;
     life.idle().await;
+    let embedded = embedder.passages_embedded();
     let auto = with(LanguageSetting::Auto);
     let rebuild = life.indexer.rebuild(&life.collection, auto, |_| {});
     let rebuilt = rebuild.await.unwrap();
     assert_eq!(rebuilt.settings, auto);
+    assert_eq!(embedder.passages_embedded(), embedded);
     life.idle().await;
     assert_eq!(languages(&life).await, detected());
     world.assert_sound().await;

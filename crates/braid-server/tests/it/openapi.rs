@@ -162,7 +162,7 @@ fn requests() -> Vec<(&'static str, &'static str, Value)> {
             json!({
                 "chunking": { "strategy": "structure", "target_tokens": 180, "overlap_tokens": 0 },
                 "duplicates": { "action": "report", "min_similarity": 1.0 },
-                "language": "english",
+                "language": "auto",
             }),
         ),
         (
