@@ -80,9 +80,11 @@ pub(crate) fn query_terms(analyzers: &[&Analyzer], text: &str) -> Vec<QueryTerm>
 fn terms_of(analyzer: &Analyzer, text: &str, demoted: &HashSet<u32>) -> Vec<(String, TermKind)> {
     let mut found: Vec<(String, TermKind)> = Vec::new();
     analyzer.visit(text, &mut |term| {
-        let kind = match term.kind {
-            TermKind::Word if demoted.contains(&term.position) => TermKind::Part,
-            kind => kind,
+        let is_demoted = term.kind == TermKind::Word && demoted.contains(&term.position);
+        let kind = if is_demoted {
+            TermKind::Part
+        } else {
+            term.kind
         };
         let is_known = |known: &(String, TermKind)| known.1 == kind && known.0 == term.text;
         if found.len() < MAX_QUERY_TERMS && !found.iter().any(is_known) {

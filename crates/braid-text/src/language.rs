@@ -48,11 +48,11 @@ pub fn detect(text: &str) -> Option<Language> {
 }
 
 fn is_confident(info: &Info) -> bool {
-    let least = match info.script() {
-        Script::Latin => MIN_LATIN_CONFIDENCE,
-        _ => MIN_CONFIDENCE,
-    };
-    info.confidence() >= least
+    if info.script() == Script::Latin {
+        info.confidence() >= MIN_LATIN_CONFIDENCE
+    } else {
+        info.confidence() >= MIN_CONFIDENCE
+    }
 }
 
 /// Whether a script is one of words and spaces whose letters serve several languages. The others
