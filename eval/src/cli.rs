@@ -203,7 +203,8 @@ async fn settings_of(engine: &Engine, plan: &EvalPlan) -> Result<ReportSettings>
     let request = &plan.request;
     let info = engine.collection_info(&request.collection).await?;
     let reranker = engine.reranker();
-    let language = info.collection.settings.language;
+    // Where it is detected, the blend may differ from query to query: that of most corpora is told.
+    let language = info.collection.settings.language.of_document(None);
     let fingerprint = info.collection.fingerprint;
     Ok(ReportSettings {
         depth: request.depth,

@@ -71,7 +71,7 @@ keys! {
     chunking.code: any, "What is different for source code, in the same form.";
     duplicates.action: any, "What is done about documents of new collections that say the same as another: ignore, report, skip or link.";
     duplicates.min_similarity: similarity, "From which similarity of their words on documents are duplicates: 0.8 to 1, which takes only the same words.";
-    lexical.language: any, "Language of new collections' analyzer, such as english, german or none.";
+    lexical.language: any, "Language of new collections' analyzer: auto detects each document's; or english, german, none, ...";
     lexical.writer_memory_mib: writer_memory, "Memory of an index writer while it is open, in MiB.";
     dense.ef_construction: positive, "Neighbours considered when a vector is linked into the graph: higher builds better graphs more slowly.";
     dense.ef_search: positive, "Neighbours kept while the graph is walked: higher finds more of the nearest more slowly.";

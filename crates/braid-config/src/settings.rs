@@ -3,7 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use braid_core::{ChunkingOverride, ChunkingSettings, ChunkingStrategy, DuplicateAction, Language};
+use braid_core::{
+    ChunkingOverride, ChunkingSettings, ChunkingStrategy, DuplicateAction, LanguageSetting,
+};
 
 /// Every setting.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -105,7 +107,7 @@ pub struct DuplicatesSection {
 #[derive(Clone, Debug, PartialEq)]
 pub struct LexicalSection {
     /// Language of new collections.
-    pub language: Language,
+    pub language: LanguageSetting,
     /// Memory of an index writer while it is open, in MiB.
     pub writer_memory_mib: usize,
 }
@@ -261,7 +263,7 @@ impl Default for DuplicatesSection {
 impl Default for LexicalSection {
     fn default() -> Self {
         Self {
-            language: Language::English,
+            language: LanguageSetting::Auto,
             writer_memory_mib: 64,
         }
     }

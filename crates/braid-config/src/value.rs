@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use braid_core::{ChunkingOverride, ChunkingStrategy, DuplicateAction, Language};
+use braid_core::{ChunkingOverride, ChunkingStrategy, DuplicateAction, LanguageSetting};
 
 use crate::settings::{LogFormat, RetrieveMode};
 
@@ -175,7 +175,7 @@ impl SettingValue for DuplicateAction {
     }
 }
 
-impl SettingValue for Language {
+impl SettingValue for LanguageSetting {
     fn read(raw: &Raw) -> Result<Self, String> {
         parsed(raw)
     }

@@ -1,5 +1,6 @@
 //! Chunks: the unit that is indexed, ranked and cited.
 
+use crate::collection::Language;
 use crate::document::Metadata;
 use crate::hash::ContentHash;
 use crate::id::{ChunkId, DocumentId, Sequence, Slot};
@@ -55,6 +56,8 @@ pub struct ChunkRecord {
     pub chunk: Chunk,
     /// Hash of [`ChunkRecord::embedded_text`]: the key of its embedding.
     pub embedding_key: ContentHash,
+    /// The language detected in the document when this chunk was made, where one was.
+    pub language: Option<Language>,
 }
 
 impl ChunkRecord {

@@ -9,13 +9,15 @@ use crate::error::{Error, Result};
 use crate::hash::Fingerprint;
 use crate::id::{CollectionId, CollectionName, Generation, IndexKey};
 
-/// The language whose stemmer and stop words the analyzer uses.
+/// A language that the analyzer knows: its stemmer and stop words, where it has them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Language {
     /// No stemming: terms are lower-cased and folded only.
     None,
     /// Snowball Arabic.
     Arabic,
+    /// No stemmer: pairs of characters.
+    Chinese,
     /// Snowball Danish.
     Danish,
     /// Snowball Dutch.
@@ -35,6 +37,10 @@ pub enum Language {
     Hungarian,
     /// Snowball Italian.
     Italian,
+    /// No stemmer: pairs of characters.
+    Japanese,
+    /// No stemmer: pairs of characters.
+    Korean,
     /// Snowball Norwegian.
     Norwegian,
     /// Snowball Portuguese.
@@ -49,15 +55,20 @@ pub enum Language {
     Swedish,
     /// Snowball Tamil.
     Tamil,
+    /// No stemmer: pairs of characters.
+    Thai,
     /// Snowball Turkish.
     Turkish,
+    /// Stop words, no stemmer.
+    Ukrainian,
 }
 
 impl Language {
     /// Every language with its public name.
-    pub const ALL: [(Self, &'static str); 19] = [
+    pub const ALL: [(Self, &'static str); 24] = [
         (Self::None, "none"),
         (Self::Arabic, "arabic"),
+        (Self::Chinese, "chinese"),
         (Self::Danish, "danish"),
         (Self::Dutch, "dutch"),
         (Self::English, "english"),
@@ -67,6 +78,8 @@ impl Language {
         (Self::Greek, "greek"),
         (Self::Hungarian, "hungarian"),
         (Self::Italian, "italian"),
+        (Self::Japanese, "japanese"),
+        (Self::Korean, "korean"),
         (Self::Norwegian, "norwegian"),
         (Self::Portuguese, "portuguese"),
         (Self::Romanian, "romanian"),
@@ -74,7 +87,9 @@ impl Language {
         (Self::Spanish, "spanish"),
         (Self::Swedish, "swedish"),
         (Self::Tamil, "tamil"),
+        (Self::Thai, "thai"),
         (Self::Turkish, "turkish"),
+        (Self::Ukrainian, "ukrainian"),
     ];
 
     /// The public name.
@@ -110,11 +125,76 @@ impl FromStr for Language {
     }
 }
 
+/// In which language a collection's documents are analyzed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LanguageSetting {
+    /// Each document in the language that is detected in it.
+    Auto,
+    /// Every document in this one.
+    Fixed(Language),
+}
+
+impl LanguageSetting {
+    /// The public name of [`LanguageSetting::Auto`].
+    pub const AUTO: &'static str = "auto";
+
+    /// Every setting's public name.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        std::iter::once(Self::AUTO).chain(Language::ALL.map(|(_, name)| name))
+    }
+
+    /// The public name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => Self::AUTO,
+            Self::Fixed(language) => language.as_str(),
+        }
+    }
+
+    /// The language in which a document is analyzed in which `detected` was found. One whose
+    /// language cannot be told is analyzed in the default language.
+    pub fn of_document(self, detected: Option<Language>) -> Language {
+        match self {
+            Self::Auto => detected.unwrap_or_default(),
+            Self::Fixed(language) => language,
+        }
+    }
+}
+
+impl Default for LanguageSetting {
+    fn default() -> Self {
+        Self::Fixed(Language::default())
+    }
+}
+
+impl fmt::Display for LanguageSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for LanguageSetting {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        if name == Self::AUTO {
+            return Ok(Self::Auto);
+        }
+        name.parse().map(Self::Fixed).map_err(|_: Error| {
+            let known: Vec<_> = Self::names().collect();
+            Error::invalid(format!(
+                "unknown language {name:?}: use one of {}",
+                known.join(", ")
+            ))
+        })
+    }
+}
+
 /// What the creator of a collection chooses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct CollectionSettings {
     /// Language of the analyzer.
-    pub language: Language,
+    pub language: LanguageSetting,
     /// How documents are chunked.
     pub chunking: ChunkingSettings,
     /// What is done about duplicates.
@@ -128,7 +208,7 @@ pub struct PipelineFingerprint {
     pub embedder: Fingerprint,
     /// Reader and chunker: version and settings.
     pub chunker: Fingerprint,
-    /// Analyzer: version and language.
+    /// Analyzer: version and language setting.
     pub analyzer: Fingerprint,
 }
 
@@ -185,5 +265,9 @@ mod tests {
             assert_eq!(language.as_str(), name);
         }
         assert!("klingon".parse::<Language>().is_err());
+        for name in LanguageSetting::names() {
+            assert_eq!(name.parse::<LanguageSetting>().unwrap().as_str(), name);
+        }
+        assert!("klingon".parse::<LanguageSetting>().is_err());
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use crate::collection::Language;
 use crate::duplicate::Duplicate;
 use crate::error::{Error, Result};
 use crate::hash::ContentHash;
@@ -290,6 +291,9 @@ pub struct DocumentSummary {
     /// The document that it was found to be a duplicate of when it was staged, if it was. That one
     /// may be gone since.
     pub duplicate: Option<Duplicate>,
+    /// The language detected in it; `None` where the collection's setting names one, or none could
+    /// be told.
+    pub language: Option<Language>,
 }
 
 /// A document with the text that was handed in (its newest version).

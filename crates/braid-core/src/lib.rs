@@ -27,7 +27,7 @@ pub use chunking::{
     FormatOverrides,
 };
 pub use collection::{
-    Collection, CollectionSettings, Language, NewCollection, PipelineFingerprint,
+    Collection, CollectionSettings, Language, LanguageSetting, NewCollection, PipelineFingerprint,
 };
 pub use document::{
     CodeLanguage, Document, DocumentStatus, DocumentSummary, Format, Metadata, MetadataValue,

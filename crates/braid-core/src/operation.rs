@@ -55,6 +55,8 @@ pub struct StagedDocument {
     pub chunks: Vec<StagedChunk>,
     /// What of it is compared to find duplicates; none where they are not looked for.
     pub likeness: Option<crate::duplicate::Likeness>,
+    /// The language detected in the text, where one was.
+    pub language: Option<crate::collection::Language>,
 }
 
 /// A chunk ready to be staged; the ledger gives it a slot.

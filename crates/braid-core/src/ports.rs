@@ -19,8 +19,8 @@ pub use job::{
     NewJob,
 };
 pub use ledger::{
-    IdempotencyKey, Ledger, LedgerPin, Page, Recorded, StageOutcome, StageReceipt, StageRequest,
-    StoredResponse, SwitchGeneration, WriteGuard,
+    IdempotencyKey, Ledger, LedgerPin, Page, RechunkedDocument, Recorded, StageOutcome,
+    StageReceipt, StageRequest, StoredResponse, SwitchGeneration, WriteGuard,
 };
 pub use model::{Embedder, Embedding, Reranker, TokenCounter};
 pub use reader::{ExtractedText, Markup, Reader};

@@ -190,6 +190,7 @@ impl DerivedIndex for Terms {
             headings: chunk.record.chunk.heading_path,
             body: chunk.record.chunk.text,
             metadata: chunk.metadata,
+            language: chunk.record.language,
         });
         let batch = IndexBatch {
             add: add.collect(),

@@ -3,7 +3,7 @@
 use braid_core::{
     Collection, CollectionSettings, Error, ErrorCode, Fingerprint, PipelineFingerprint, Result,
 };
-use braid_text::{Analyzer, Chunker};
+use braid_text::{Analyzers, Chunker};
 
 use crate::indexer::IndexerParts;
 
@@ -28,7 +28,7 @@ impl Pipeline {
                 parts.reader.version(),
                 chunker.fingerprint()
             )),
-            analyzer: Analyzer::new(settings.language).fingerprint(),
+            analyzer: Analyzers::new(settings.language).fingerprint(),
         };
         let stamp = stamp(&fingerprint);
         Ok(Self {

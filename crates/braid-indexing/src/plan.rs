@@ -7,10 +7,11 @@ use std::sync::Arc;
 use braid_core::limits::MAX_TITLE_BYTES;
 use braid_core::operation::{StagedChunk, StagedDocument};
 use braid_core::{
-    CollectionName, ContentHash, DocumentId, DuplicateAction, Error, ErrorCode, Format, Likeness,
-    NewDocument, Reader, Result,
+    CollectionName, ContentHash, DocumentId, DuplicateAction, Error, ErrorCode, Format, Language,
+    LanguageSetting, Likeness, NewDocument, Reader, Result,
 };
 use braid_text::hashing::{chunk_id, content_hash, embedding_key};
+use braid_text::language;
 use braid_text::likeness::likeness;
 use rayon::prelude::*;
 
@@ -31,6 +32,8 @@ pub(crate) struct Planned {
 pub(crate) struct Extracted {
     /// The title given, or the one found.
     pub(crate) title: Option<String>,
+    /// The language detected in the text, where the collection asks for it and one was.
+    pub(crate) language: Option<Language>,
     pub(crate) chunks: Vec<StagedChunk>,
     /// What is compared to find duplicates, where the collection looks for them.
     pub(crate) likeness: Option<Likeness>,
@@ -137,10 +140,21 @@ fn extract(reader: &dyn Reader, served: &Served, raw: &Raw<'_>) -> Result<Extrac
     let name = &served.collection.name;
     let stage = |chunk| stage_chunk(name, raw.id, title.as_deref(), chunk);
     Ok(Extracted {
+        language: detect_language(served, raw.format, &extracted.text),
         chunks: chunks.into_iter().map(stage).collect(),
         title,
         likeness,
     })
+}
+
+/// Programs are not in a language: their words are analyzed as those of any text that cannot be told.
+fn detect_language(served: &Served, format: Format, text: &str) -> Option<Language> {
+    match (served.collection.settings.language, format) {
+        (LanguageSetting::Fixed(_), _) | (LanguageSetting::Auto, Format::Code(_)) => None,
+        (LanguageSetting::Auto, Format::Text | Format::Markdown | Format::Html) => {
+            language::detect(text)
+        }
+    }
 }
 
 fn stage_chunk(
@@ -165,12 +179,12 @@ impl Planned {
             content_hash,
             extracted,
         } = self;
-        let (chunks, likeness) = match extracted {
+        let (chunks, language, likeness) = match extracted {
             Some(extracted) => {
                 document.title = extracted.title;
-                (extracted.chunks, extracted.likeness)
+                (extracted.chunks, extracted.language, extracted.likeness)
             }
-            None => (Vec::new(), None),
+            None => (Vec::new(), None, None),
         };
         StagedDocument {
             document,
@@ -178,6 +192,7 @@ impl Planned {
             pipeline: pipeline.clone(),
             chunks,
             likeness,
+            language,
         }
     }
 }

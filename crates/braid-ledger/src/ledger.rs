@@ -4,10 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use braid_core::operation::{CollectionStats, IndexableChunk, PublishReceipt, StagedChunk};
+use braid_core::operation::{CollectionStats, IndexableChunk, PublishReceipt};
 use braid_core::ports::{
-    CancelReceipt, FailedDocument, IdempotencyKey, Job, JobSummary, Page, Recorded, StageOutcome,
-    StageRequest, StoredResponse, SwitchGeneration, WriteGuard,
+    CancelReceipt, FailedDocument, IdempotencyKey, Job, JobSummary, Page, RechunkedDocument,
+    Recorded, StageOutcome, StageRequest, StoredResponse, SwitchGeneration, WriteGuard,
 };
 use braid_core::{
     Collection, CollectionId, CollectionName, ContentHash, Document, DocumentId, DocumentSummary,
@@ -312,13 +312,11 @@ impl Ledger for LmdbLedger {
         &self,
         collection: CollectionId,
         document: &DocumentId,
-        title: Option<&str>,
-        chunks: Vec<StagedChunk>,
+        rechunked: RechunkedDocument,
     ) -> Result<Vec<Slot>> {
-        let (document, title) = (document.clone(), title.map(str::to_owned));
+        let document = document.clone();
         self.write(move |store, txn| {
-            let named = (&document, title.as_deref());
-            rebuild::stage_rechunked(store, txn, collection, named, chunks)
+            rebuild::stage_rechunked(store, txn, collection, (&document, rechunked))
         })
         .await
     }

@@ -1,7 +1,6 @@
 //! Rebuilds: chunks made anew beside the live ones, and the switch to another generation.
 
-use braid_core::operation::StagedChunk;
-use braid_core::ports::SwitchGeneration;
+use braid_core::ports::{RechunkedDocument, SwitchGeneration};
 use braid_core::{Collection, CollectionId, DocumentId, Error, Result, Sequence, Slot, SlotSet};
 use heed::RwTxn;
 
@@ -9,7 +8,7 @@ use crate::collections;
 use crate::documents::Reading;
 use crate::draft::Draft;
 use crate::keys;
-use crate::rows::{VersionRow, numbers, slots};
+use crate::rows::{ChunkRow, ChunkVersion, VersionRow, numbers, slots};
 use crate::store::Store;
 
 /// As [`braid_core::Ledger::stage_rechunked`].
@@ -17,8 +16,7 @@ pub(crate) fn stage_rechunked(
     store: &Store,
     txn: &mut RwTxn,
     id: CollectionId,
-    (document, title): (&DocumentId, Option<&str>),
-    chunks: Vec<StagedChunk>,
+    (document, rechunked): (&DocumentId, RechunkedDocument),
 ) -> Result<Vec<Slot>> {
     let mut draft = Draft::open(store, txn, id)?;
     let row = draft.document(document)?;
@@ -28,7 +26,13 @@ pub(crate) fn stage_rechunked(
             "the newest version of document {document} is not published"
         ))
     })?;
-    let staged = draft.store_chunks((document, sequence, title), chunks)?;
+    let version = ChunkVersion {
+        document,
+        sequence,
+        title: rechunked.title.as_deref(),
+        language: rechunked.language,
+    };
+    let staged = draft.store_chunks(version, rechunked.chunks)?;
     draft.finish()?;
     let mut rechunking = store.rechunking.lock();
     rechunking.entry(id).or_default().extend(&staged);
@@ -82,6 +86,7 @@ impl Draft<'_, '_> {
         };
         let new = VersionRow {
             slots: slots.to_vec(),
+            language: self.language_of(slots)?,
             ..old.clone()
         };
         let kept: SlotSet = slots.iter().collect();
@@ -98,6 +103,16 @@ impl Draft<'_, '_> {
         self.show(&new);
         let key = keys::sequence(self.id, Sequence(sequence));
         self.tables().versions.put(self.txn, &key, &new)
+    }
+
+    /// The language recorded with chunks of one document.
+    fn language_of(&self, slots: &[u32]) -> Result<Option<String>> {
+        let Some(slot) = slots.first() else {
+            return Ok(None);
+        };
+        let key = keys::slot(self.id, *slot);
+        let row = self.tables().chunks.get(self.txn, &key)?;
+        Ok(row.and_then(ChunkRow::into_language))
     }
 
     fn are_chunks_of(&self, sequence: u64, slots: &[u32]) -> Result<bool> {

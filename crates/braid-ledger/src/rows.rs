@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::corrupt;
 use crate::table::Row;
 
-pub(crate) use chunk::{ChunkHeader, ChunkRow};
+pub(crate) use chunk::{ChunkHeader, ChunkRow, ChunkVersion};
 pub(crate) use convert::{document_id, metadata, metadata_row};
 
 /// A collection.
@@ -94,6 +94,8 @@ pub(crate) struct VersionRow {
     pub(crate) replaces: Option<u64>,
     pub(crate) likeness: Option<LikenessRow>,
     pub(crate) duplicate: Option<DuplicateRow>,
+    /// The language detected in it, where one was.
+    pub(crate) language: Option<String>,
 }
 
 /// What of a version is compared to find duplicates.

@@ -16,7 +16,8 @@ use crate::jobs;
 use crate::keys;
 use crate::pending;
 use crate::rows::{
-    ChunkRow, DocumentRow, DuplicateRow, LikenessRow, OperationRow, Raw, VersionRow, metadata_row,
+    ChunkRow, ChunkVersion, DocumentRow, DuplicateRow, LikenessRow, OperationRow, Raw, VersionRow,
+    metadata_row,
 };
 use crate::store::Store;
 
@@ -98,6 +99,7 @@ struct VersionParts {
     replaces: Option<u64>,
     likeness: Option<LikenessRow>,
     duplicate: Option<DuplicateRow>,
+    language: Option<String>,
 }
 
 impl Draft<'_, '_> {
@@ -126,8 +128,13 @@ impl Draft<'_, '_> {
         room.take(&staged)?;
         let sequence = Sequence(self.counters.newest + 1);
         let document = staged.document.id.clone();
-        let title = staged.document.title.as_deref();
-        let slots = self.store_chunks((&document, sequence.0, title), staged.chunks)?;
+        let version = ChunkVersion {
+            document: &document,
+            sequence: sequence.0,
+            title: staged.document.title.as_deref(),
+            language: staged.language,
+        };
+        let slots = self.store_chunks(version, staged.chunks)?;
         self.pending += slots.len() as u64;
         if let Some(likeness) = &staged.likeness {
             self.add_likeness(sequence, likeness)?;
@@ -139,6 +146,7 @@ impl Draft<'_, '_> {
             replaces: before.and_then(|row| row.current),
             likeness: staged.likeness.as_ref().map(LikenessRow::new),
             duplicate: duplicate.as_ref().map(DuplicateRow::new),
+            language: staged.language.map(|language| language.to_string()),
         };
         self.store_version(sequence, staged.document, parts)?;
         self.log(&OperationRow::Put {
@@ -174,12 +182,12 @@ impl Draft<'_, '_> {
     /// Stores the chunks of a version under fresh slots.
     pub(crate) fn store_chunks(
         &mut self,
-        (document, sequence, title): (&DocumentId, u64, Option<&str>),
+        version: ChunkVersion<'_>,
         chunks: Vec<StagedChunk>,
     ) -> Result<Vec<u32>> {
         let slots = self.take_slots(chunks.len())?;
         for (slot, chunk) in slots.clone().zip(chunks) {
-            let row = ChunkRow::new(document, sequence, title, chunk);
+            let row = ChunkRow::new(version, chunk);
             let key = keys::slot(self.id, slot);
             self.tables().chunks.put(self.txn, &key, &row)?;
         }
@@ -208,6 +216,7 @@ impl Draft<'_, '_> {
             replaces: parts.replaces,
             likeness: parts.likeness,
             duplicate: parts.duplicate,
+            language: parts.language,
         };
         self.tables().versions.put(self.txn, &key, &row)
     }

@@ -197,5 +197,6 @@ fn entry(slot: u32, document: &Value) -> LexicalEntry {
         headings: Vec::new(),
         body: text(document, "text"),
         metadata: Arc::new(Metadata::default()),
+        language: None,
     }
 }

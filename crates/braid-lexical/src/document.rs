@@ -1,19 +1,20 @@
 //! Entries to Tantivy documents.
 
-use braid_core::LexicalEntry;
-use braid_text::{Analyzer, TermKind};
+use braid_core::{LanguageSetting, LexicalEntry};
+use braid_text::{Analyzer, Analyzers, TermKind};
 use tantivy::TantivyDocument;
 use tantivy::schema::Field;
 use tantivy::tokenizer::{PreTokenizedString, Token};
 
-use crate::schema::Fields;
+use crate::schema::{Fields, language_code};
 
 /// The terms of `entry`, each under the fields it is found by.
 pub(crate) fn document(
     entry: &LexicalEntry,
     fields: &Fields,
-    analyzer: &Analyzer,
+    analyzers: &Analyzers,
 ) -> TantivyDocument {
+    let analyzer = analyzers.of_document(entry.language);
     let mut terms = Terms::default();
     terms.add(analyzer, &entry.title, Place::Title);
     for heading in &entry.headings {
@@ -22,6 +23,10 @@ pub(crate) fn document(
     terms.add(analyzer, &entry.body, Place::Body);
     let mut document = TantivyDocument::new();
     document.add_u64(fields.slot, u64::from(entry.slot.0));
+    if analyzers.setting() == LanguageSetting::Auto {
+        let code = language_code(analyzer.language());
+        document.add_u64(fields.language, u64::from(code));
+    }
     add(&mut document, fields.content, terms.content);
     add(&mut document, fields.title, terms.title);
     add(&mut document, fields.headings, terms.headings);

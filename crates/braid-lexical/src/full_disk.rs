@@ -126,6 +126,7 @@ fn batch(number: u32) -> IndexBatch<LexicalEntry> {
         headings: Vec::new(),
         body: format!("amber basil cedar{slot}"),
         metadata: Arc::new(Metadata::default()),
+        language: None,
     };
     IndexBatch {
         add: (10 * number..10 * number + 10).map(entry).collect(),

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use braid_core::{
-    Error, IndexBatch, Language, LexicalEntry, LexicalIndex, LexicalView, Result, Sequence, SlotSet,
+    Error, IndexBatch, LanguageSetting, LexicalEntry, LexicalIndex, LexicalView, Result, Sequence,
+    SlotSet,
 };
 use braid_runtime::{Blocking, CpuPool};
-use braid_text::Analyzer;
+use braid_text::Analyzers;
 use parking_lot::Mutex;
 use tantivy::directory::{Directory, MmapDirectory};
 use tantivy::{Index, IndexReader, IndexSettings, ReloadPolicy, Searcher};
@@ -26,8 +27,8 @@ use crate::writer::{BatchWriter, WriterSettings};
 /// How an index is opened.
 #[derive(Clone, Copy, Debug)]
 pub struct LexicalOptions {
-    /// Language of the analyzer; fixed for the life of the index.
-    pub language: Language,
+    /// In which language entries are analyzed; fixed for the life of the index.
+    pub language: LanguageSetting,
     /// Memory of the writer while it is open, in bytes: at least 15 MB.
     pub writer_memory_bytes: usize,
     /// The writer is closed when nothing was applied for so long.
@@ -39,7 +40,7 @@ pub struct LexicalOptions {
 impl Default for LexicalOptions {
     fn default() -> Self {
         Self {
-            language: Language::English,
+            language: LanguageSetting::default(),
             writer_memory_bytes: 64 << 20,
             writer_idle: Duration::from_secs(30),
             weights: Weights::default(),
@@ -96,9 +97,9 @@ impl TantivyIndex {
         pool: Arc<CpuPool>,
     ) -> Result<Arc<Self>> {
         let (index, fields) = open_or_create(directory)?;
-        let analyzer = Analyzer::new(options.language);
+        let analyzers = Arc::new(Analyzers::new(options.language));
         let metas = index.load_metas().map_err(open_error)?;
-        let watermark = CommitPayload::read(metas.payload.as_deref(), &analyzer.fingerprint())?;
+        let watermark = CommitPayload::read(metas.payload.as_deref(), &analyzers.fingerprint())?;
         let reader = index
             .reader_builder()
             .reload_policy(ReloadPolicy::Manual)
@@ -106,7 +107,7 @@ impl TantivyIndex {
             .map_err(open_error)?;
         let settings = WriterSettings {
             fields,
-            analyzer: analyzer.clone(),
+            analyzers: Arc::clone(&analyzers),
             memory_bytes: options.writer_memory_bytes,
         };
         let highest_slot = highest_slot(&reader.searcher())?;
@@ -117,7 +118,7 @@ impl TantivyIndex {
             }),
             reader,
             reading: Arc::new(Reading {
-                analyzer,
+                analyzers,
                 fields,
                 weights: options.weights,
                 pool,
@@ -256,7 +257,7 @@ impl Inner {
 impl fmt::Debug for TantivyIndex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TantivyIndex")
-            .field("language", &self.inner.reading.analyzer.language())
+            .field("language", &self.inner.reading.analyzers.setting())
             .field("watermark", &*self.inner.watermark.lock())
             .finish_non_exhaustive()
     }

@@ -14,6 +14,7 @@ mod error;
 #[cfg(test)]
 mod full_disk;
 pub mod index;
+mod languages;
 mod query;
 mod schema;
 mod scoring;

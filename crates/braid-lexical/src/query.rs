@@ -1,6 +1,10 @@
 //! Queries: text to weighted clauses. There is no syntax, so no text is malformed.
 
+use std::collections::HashSet;
+
 use braid_text::{Analyzer, TermKind};
+
+use crate::languages::Languages;
 
 /// Most distinct terms of one query: a pasted page searches by its beginning.
 pub(crate) const MAX_QUERY_TERMS: usize = 128;
@@ -34,23 +38,86 @@ impl Default for Weights {
 pub(crate) struct QueryTerm {
     pub(crate) text: String,
     pub(crate) kind: TermKind,
+    /// The languages in which it is a term of the query; `None` for all that documents are in.
+    pub(crate) languages: Option<Languages>,
 }
 
 /// The distinct terms of `text`, in the order they first appear; saying a word twice does not
 /// make it count more. Stop words are left out unless there is nothing else.
-pub(crate) fn query_terms(analyzer: &Analyzer, text: &str) -> Vec<QueryTerm> {
-    let mut terms: Vec<QueryTerm> = Vec::new();
+///
+/// With several analyzers, one a language, each makes its own terms, and a document is searched
+/// for those that its own language makes: as if every language had an index of its own, with
+/// statistics in common. A stop word of the language that the query is likely in would pass for a
+/// rare word in the others: there it counts as little as a piece of a word.
+pub(crate) fn query_terms(analyzers: &[&Analyzer], text: &str) -> Vec<QueryTerm> {
+    let demoted = match analyzers {
+        [] | [_] => HashSet::new(),
+        several => stop_positions(several, text),
+    };
+    let mut terms: Vec<(String, TermKind, Languages)> = Vec::new();
+    for analyzer in analyzers {
+        for (text, kind) in terms_of(analyzer, text, &demoted) {
+            let mut known = terms.iter_mut();
+            let known = known.find(|known| known.1 == kind && known.0 == text);
+            match known {
+                Some((_, _, languages)) => languages.add(analyzer.language()),
+                None => terms.push((text, kind, Languages::of(analyzer.language()))),
+            }
+        }
+    }
+    let all = analyzers.iter().map(|analyzer| analyzer.language());
+    let all: Languages = all.collect();
+    let limit = |(text, kind, languages)| QueryTerm {
+        text,
+        kind,
+        languages: (languages != all).then_some(languages),
+    };
+    terms.into_iter().map(limit).collect()
+}
+
+/// The distinct terms of one analyzer, without stop words unless there is nothing else. Words at
+/// `demoted` positions are pieces.
+fn terms_of(analyzer: &Analyzer, text: &str, demoted: &HashSet<u32>) -> Vec<(String, TermKind)> {
+    let mut found: Vec<(String, TermKind)> = Vec::new();
     analyzer.visit(text, &mut |term| {
-        let is_same = |known: &QueryTerm| known.kind == term.kind && known.text == term.text;
-        if terms.len() < MAX_QUERY_TERMS && !terms.iter().any(is_same) {
-            terms.push(QueryTerm {
-                text: term.text.to_owned(),
-                kind: term.kind,
-            });
+        let is_demoted = term.kind == TermKind::Word && demoted.contains(&term.position);
+        let kind = if is_demoted {
+            TermKind::Part
+        } else {
+            term.kind
+        };
+        let is_known = |known: &(String, TermKind)| known.1 == kind && known.0 == term.text;
+        if found.len() < MAX_QUERY_TERMS && !found.iter().any(is_known) {
+            found.push((term.text.to_owned(), kind));
         }
     });
-    if terms.iter().any(|term| term.kind != TermKind::StopWord) {
-        terms.retain(|term| term.kind != TermKind::StopWord);
+    if found.iter().any(|(_, kind)| *kind != TermKind::StopWord) {
+        found.retain(|(_, kind)| *kind != TermKind::StopWord);
     }
-    terms
+    found
+}
+
+/// Where there is nothing but a stop word in every language that the query is likely in: those
+/// with the most such positions. A word has the same position in every language.
+fn stop_positions(analyzers: &[&Analyzer], text: &str) -> HashSet<u32> {
+    let by_language: Vec<HashSet<u32>> = analyzers
+        .iter()
+        .map(|analyzer| {
+            let (mut stops, mut others) = (HashSet::new(), HashSet::new());
+            analyzer.visit(text, &mut |term| {
+                let of_kind = match term.kind {
+                    TermKind::StopWord => &mut stops,
+                    TermKind::Word | TermKind::Whole | TermKind::Part => &mut others,
+                };
+                of_kind.insert(term.position);
+            });
+            stops.retain(|position| !others.contains(position));
+            stops
+        })
+        .collect();
+    let most = by_language.iter().map(HashSet::len).max().unwrap_or(0);
+    let likely = by_language.into_iter().filter(|stops| stops.len() == most);
+    likely
+        .reduce(|common, stops| &common & &stops)
+        .unwrap_or_default()
 }

@@ -1,6 +1,6 @@
 //! What is indexed, under which field, and what a commit says of itself.
 
-use braid_core::{Error, ErrorCode, Fingerprint, Result, Sequence};
+use braid_core::{Error, ErrorCode, Fingerprint, Language, Result, Sequence};
 use serde::{Deserialize, Serialize};
 use tantivy::schema::{
     FAST, Field, INDEXED, IndexRecordOption, Schema, SchemaBuilder, TextFieldIndexing, TextOptions,
@@ -9,10 +9,13 @@ use tantivy::schema::{
 use crate::error::with_rebuild_help;
 
 /// Rises whenever an index of an older version cannot be searched as one of this version.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Name of the slot field's column.
 pub(crate) const SLOT: &str = "slot";
+
+/// Name of the language field's column.
+pub(crate) const LANGUAGE: &str = "language";
 
 /// The fields of a document.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +31,8 @@ pub(crate) struct Fields {
     /// Whole identifiers and pieces of words, which would distort the length of `content`, and stop
     /// words, which are only searched when a query has nothing else.
     pub(crate) names: Field,
+    /// The [`language_code`] a document was analyzed in, where documents of one index differ.
+    pub(crate) language: Field,
 }
 
 /// The schema and its fields.
@@ -39,8 +44,39 @@ pub(crate) fn schema() -> (Schema, Fields) {
         title: builder.add_text_field("title", terms(false)),
         headings: builder.add_text_field("headings", terms(false)),
         names: builder.add_text_field("names", terms(false)),
+        language: builder.add_u64_field(LANGUAGE, INDEXED | FAST),
     };
     (builder.build(), fields)
+}
+
+/// What stands for a language in an index, below 64: a code keeps its meaning for ever.
+pub(crate) fn language_code(language: Language) -> u8 {
+    match language {
+        Language::None => 0,
+        Language::Arabic => 1,
+        Language::Chinese => 2,
+        Language::Danish => 3,
+        Language::Dutch => 4,
+        Language::English => 5,
+        Language::Finnish => 6,
+        Language::French => 7,
+        Language::German => 8,
+        Language::Greek => 9,
+        Language::Hungarian => 10,
+        Language::Italian => 11,
+        Language::Japanese => 12,
+        Language::Korean => 13,
+        Language::Norwegian => 14,
+        Language::Portuguese => 15,
+        Language::Romanian => 16,
+        Language::Russian => 17,
+        Language::Spanish => 18,
+        Language::Swedish => 19,
+        Language::Tamil => 20,
+        Language::Thai => 21,
+        Language::Turkish => 22,
+        Language::Ukrainian => 23,
+    }
 }
 
 /// Terms with frequencies; Braid's analyzer makes them, so the tokenizer is never asked.

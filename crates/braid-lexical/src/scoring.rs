@@ -13,6 +13,7 @@ use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{Searcher, TantivyError, Term};
 
 use crate::error::{io_error, lexical_error};
+use crate::languages::{LanguageColumn, Languages};
 use crate::schema::SLOT;
 use crate::top::TopCandidates;
 
@@ -28,6 +29,8 @@ pub(crate) struct Clause {
     pub(crate) text: String,
     /// What its BM25 score is multiplied by; more than 0.
     pub(crate) weight: f32,
+    /// The languages of the documents in which it counts; `None` for every document.
+    pub(crate) languages: Option<Languages>,
 }
 
 /// The `depth` best entries by the sum of the clauses' scores, among `slots` where given.
@@ -58,6 +61,7 @@ struct WeighedClause {
     factor: f32,
     /// Mean length of the field, in terms; `None` where it has no length norm.
     mean_length: Option<f32>,
+    languages: Option<Languages>,
 }
 
 /// Looks up document frequencies; clauses that match nothing are left out.
@@ -82,6 +86,7 @@ fn weigh(searcher: &Searcher, clauses: &[Clause]) -> Result<Vec<WeighedClause>> 
             term,
             factor: clause.weight * inverse_frequency(matching, documents) * (K1 + 1.0),
             mean_length: mean_length(searcher, clause.field, documents)?,
+            languages: clause.languages,
         });
     }
     Ok(weighed)
@@ -123,8 +128,18 @@ fn score_segment(segment: &SegmentReader, clauses: &[WeighedClause]) -> Result<O
         };
         let scores = scores.get_or_insert_with(|| vec![0.0; segment.max_doc() as usize]);
         let norms = Norms::open(segment, field, clause.mean_length)?;
+        let within = match clause.languages {
+            Some(languages) => Some((LanguageColumn::open(segment)?, languages)),
+            None => None,
+        };
         while !blocks.docs().is_empty() {
             for (document, frequency) in blocks.docs().iter().zip(blocks.freqs()) {
+                if within
+                    .as_ref()
+                    .is_some_and(|(column, languages)| !column.is_within(*document, *languages))
+                {
+                    continue;
+                }
                 let frequency = *frequency as f32;
                 let saturated = frequency / (frequency + norms.of(*document));
                 scores[*document as usize] += clause.factor * saturated;

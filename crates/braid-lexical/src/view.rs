@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use braid_core::ports::LexicalMatches;
-use braid_core::{Error, LexicalView, Result, Selection};
+use braid_core::{Error, LanguageSetting, LexicalView, Result, Selection};
 use braid_runtime::CpuPool;
-use braid_text::{Analyzer, TermKind};
+use braid_text::{Analyzers, TermKind};
 use tantivy::Searcher;
 
+use crate::languages::present;
 use crate::query::{QueryTerm, Weights, query_terms};
 use crate::schema::Fields;
 use crate::scoring::{Clause, search};
@@ -23,7 +24,7 @@ pub(crate) struct TantivyView {
 /// What every view of an index shares.
 #[derive(Debug)]
 pub(crate) struct Reading {
-    pub(crate) analyzer: Analyzer,
+    pub(crate) analyzers: Arc<Analyzers>,
     pub(crate) fields: Fields,
     pub(crate) weights: Weights,
     pub(crate) pool: Arc<CpuPool>,
@@ -51,7 +52,7 @@ impl LexicalView for TantivyView {
         self.reading
             .pool
             .run(move || {
-                let terms = query_terms(&reading.analyzer, &query);
+                let terms = reading.terms(&searcher, &query)?;
                 let clauses = reading.clauses(&terms);
                 let candidates = search(&searcher, &clauses, slots.as_deref(), depth)?;
                 Ok(LexicalMatches {
@@ -64,6 +65,18 @@ impl LexicalView for TantivyView {
 }
 
 impl Reading {
+    /// The terms of a query in every language that documents are in.
+    fn terms(&self, searcher: &Searcher, query: &str) -> Result<Vec<QueryTerm>> {
+        let languages = match self.analyzers.setting() {
+            LanguageSetting::Fixed(language) => vec![language],
+            LanguageSetting::Auto => present(searcher, self.fields.language)?,
+        };
+        let analyzers = languages
+            .iter()
+            .map(|language| self.analyzers.of(*language));
+        Ok(query_terms(&analyzers.collect::<Vec<_>>(), query))
+    }
+
     /// Where each term is looked for, and what it counts there.
     fn clauses(&self, terms: &[QueryTerm]) -> Vec<Clause> {
         let Fields {
@@ -72,6 +85,7 @@ impl Reading {
             headings,
             names,
             slot: _,
+            language: _,
         } = self.fields;
         let Weights {
             title: in_title,
@@ -96,6 +110,7 @@ impl Reading {
             clauses.extend(wanted.map(|(field, weight)| Clause {
                 field: *field,
                 text: term.text.clone(),
+                languages: term.languages,
                 weight: *weight,
             }));
         }

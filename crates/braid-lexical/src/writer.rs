@@ -1,5 +1,7 @@
 //! The one writer of an index: opened by the first batch, closed by a failure or after idling.
 
+use std::sync::Arc;
+
 use braid_core::{IndexBatch, LexicalEntry, Result};
 use tantivy::directory::Directory;
 use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
@@ -8,7 +10,7 @@ use tantivy::{Index, IndexWriter, TantivyDocument, TantivyError, Term};
 use crate::document::document;
 use crate::error::{io_error, lexical_error};
 use crate::schema::{CommitPayload, Fields};
-use braid_text::Analyzer;
+use braid_text::Analyzers;
 
 /// A segment of which more than this share is deleted is rewritten.
 const MAX_DELETED_SHARE: f32 = 0.2;
@@ -16,7 +18,7 @@ const MAX_DELETED_SHARE: f32 = 0.2;
 /// What a batch is written with.
 pub(crate) struct WriterSettings {
     pub(crate) fields: Fields,
-    pub(crate) analyzer: Analyzer,
+    pub(crate) analyzers: Arc<Analyzers>,
     pub(crate) memory_bytes: usize,
 }
 
@@ -93,14 +95,14 @@ impl BatchWriter {
         for entry in &batch.add {
             self.delete(writer, entry.slot.0);
             self.highest_slot = self.highest_slot.max(Some(entry.slot.0));
-            let document = document(entry, &self.settings.fields, &self.settings.analyzer);
+            let document = document(entry, &self.settings.fields, &self.settings.analyzers);
             if let Err(error) = writer.add_document(document) {
                 // The worker died; joining it tells of what.
                 let cause = writer.prepare_commit().err().unwrap_or(error);
                 return Err(write_error(cause));
             }
         }
-        let payload = CommitPayload::new(&self.settings.analyzer.fingerprint(), batch.watermark);
+        let payload = CommitPayload::new(&self.settings.analyzers.fingerprint(), batch.watermark);
         let payload = payload.to_json()?;
         let mut commit = writer.prepare_commit().map_err(write_error)?;
         commit.set_payload(&payload);

@@ -130,6 +130,7 @@ mod tests {
                 text: text.to_owned(),
             },
             embedding_key: ContentHash([0; 32]),
+            language: None,
         };
         RetrievedHit {
             rank: 9,

@@ -33,7 +33,7 @@ pub use request::{
     RerankOptions, RetrieveRequest,
 };
 pub use response::{
-    AssembledContext, Citation, Degradation, RerankSummary, RetrieveResponse, RetrievedHit,
+    AssembledContext, Citation, Degradation, Note, RerankSummary, RetrieveResponse, RetrievedHit,
     SameText, ScoreStage, StageScore, StageScores, Timings,
 };
 pub use retriever::{Retriever, RetrieverParts};

@@ -123,6 +123,7 @@ mod tests {
                 text: String::new(),
             },
             embedding_key: ContentHash([0; 32]),
+            language: None,
         }
     }
 

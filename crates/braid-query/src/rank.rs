@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use braid_core::{
-    ChunkId, CollectionName, DocumentId, Error, ErrorCode, Filter, Language, Leg, Passage, Result,
-    Slot,
+    ChunkId, CollectionName, DocumentId, Error, ErrorCode, Filter, LanguageSetting, Leg, Passage,
+    Result, Slot,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -230,7 +230,7 @@ fn search_plan(request: &RankRequest) -> SearchPlan<'_> {
 
 /// What the legs found, with every passage.
 struct Ranking {
-    language: Language,
+    language: LanguageSetting,
     legs: Legs,
     passages: FxHashMap<Slot, Passage>,
     timings: Timings,

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use braid_core::{Language, Reranker};
+use braid_core::{Language, LanguageSetting, Reranker};
 
 use crate::blend::{Placed, blend_window};
 use crate::by_scores::by_scores;
@@ -42,7 +42,7 @@ pub(crate) struct RerankPlan<'a> {
     /// How much each leg's scores count in the fused score that is blended in.
     pub(crate) weights: LegWeights,
     /// The collection's: a model that does not know it gets no weight unless asked for.
-    pub(crate) language: Language,
+    pub(crate) language: LanguageSetting,
 }
 
 /// Re-ranks the head of `hits`, which are in base order: the first `options.candidates` are scored
@@ -65,11 +65,13 @@ pub(crate) async fn rerank(
     };
     let texts = hits.iter().map(|hit| passage_text(&hit.passage.record));
     let texts: Vec<String> = texts.collect();
+    let languages = hits.iter().map(|hit| hit.passage.record.language);
+    let languages: Vec<Option<Language>> = languages.collect();
     let deadline = options.deadline_ms.map(Duration::from_millis);
     let scores = score_passages(reranker, query, &texts, deadline).await;
     let blend = options
         .blend
-        .unwrap_or(reranker.recommended_blend(plan.language));
+        .unwrap_or_else(|| reranker.recommended_blend(language_of(plan.language, languages)));
     let of_stages: Vec<_> = hits.iter().map(|hit| hit.scores).collect();
     let fused = by_scores(&of_stages, plan.weights);
     let mut ordered = order(hits, &blend_window(&fused, &scores.raw, blend), &scores);
@@ -83,6 +85,17 @@ pub(crate) async fn rerank(
         summary: RerankSummary { scored, of },
         shortfall: scores.shortfall,
     }
+}
+
+/// The language of most passages of a window, in which `detected` was found; the better placed
+/// where several tie.
+fn language_of(setting: LanguageSetting, detected: Vec<Option<Language>>) -> Language {
+    let languages = detected.into_iter().map(|one| setting.of_document(one));
+    let languages: Vec<Language> = languages.collect();
+    let count = |wanted: &Language| languages.iter().filter(|one| *one == wanted).count();
+    // Of equal ones the last is taken.
+    let most = languages.iter().rev().max_by_key(|one| count(one));
+    most.copied().unwrap_or(setting.of_document(None))
 }
 
 /// Puts the window in blended order and notes raw scores and final ranks.
@@ -101,5 +114,23 @@ fn note(hit: &mut RetrievedHit, placed: &Placed, raw: Option<f64>, rank: usize) 
         hit.score = blended;
         hit.score_stage = ScoreStage::Rerank;
         hit.scores.rerank = Some(StageScore { rank, score: raw });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn most_passages_decide_where_languages_are_detected() {
+        let (french, thai) = (Some(Language::French), Some(Language::Thai));
+        let auto = |detected: &[_]| language_of(LanguageSetting::Auto, detected.to_vec());
+        assert_eq!(auto(&[]), Language::English);
+        assert_eq!(auto(&[None]), Language::English);
+        assert_eq!(auto(&[french, thai, thai]), Language::Thai);
+        assert_eq!(auto(&[french, thai, thai, french]), Language::French);
+        assert_eq!(auto(&[french, None, None]), Language::English);
+        let fixed = LanguageSetting::Fixed(Language::German);
+        assert_eq!(language_of(fixed, vec![french]), Language::German);
     }
 }

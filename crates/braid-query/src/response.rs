@@ -160,6 +160,24 @@ impl Degradation {
     }
 }
 
+/// What a caller should know of an answer in which nothing fell short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Note {
+    /// The lexical leg was asked, and the analyzer made no term of the query.
+    NoLexicalTerms,
+}
+
+impl Note {
+    /// The note for a person.
+    pub fn detail(self) -> &'static str {
+        match self {
+            Self::NoLexicalTerms => {
+                "the query has no word, number or name: nothing could match in the lexical leg"
+            }
+        }
+    }
+}
+
 /// The answer to a [`RetrieveRequest`](crate::RetrieveRequest).
 #[derive(Clone, Debug, PartialEq)]
 pub struct RetrieveResponse {
@@ -173,8 +191,11 @@ pub struct RetrieveResponse {
     pub rerank: Option<RerankSummary>,
     /// Acknowledged operations that this answer does not reflect yet.
     pub lag: u64,
-    /// Distinct terms of the query in the lexical leg; empty means that nothing could match there.
+    /// Distinct terms of the query in the lexical leg; empty where that leg was not asked or failed,
+    /// and where [`Note::NoLexicalTerms`] says so.
     pub terms: Vec<String>,
+    /// What else is to be known.
+    pub notes: Vec<Note>,
     /// Stages that did not do their full work.
     pub degraded: Vec<Degradation>,
 }

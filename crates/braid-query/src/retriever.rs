@@ -3,20 +3,20 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use braid_core::{Embedder, IndexProvider, Language, Ledger, Passage, Reranker, Result};
+use braid_core::{Embedder, IndexProvider, LanguageSetting, Ledger, Passage, Reranker, Result};
 use braid_runtime::CpuPool;
 
 use crate::context::assemble_context;
 use crate::distinct::{Sameness, best_distinct};
 use crate::hydrate::{Wanted, hydrate};
-use crate::legs::{Legs, Reach};
+use crate::legs::{LegRun, Legs, Reach};
 use crate::neighborhood::Neighborhood;
 use crate::observe;
 use crate::ranked::rank_legs;
 use crate::request::{ContextExpansion, ContextOptions, RetrieveRequest};
 use crate::rerank::{RerankPlan, rerank};
 use crate::response::{
-    AssembledContext, Degradation, RerankSummary, RetrieveResponse, RetrievedHit, Timings,
+    AssembledContext, Degradation, Note, RerankSummary, RetrieveResponse, RetrievedHit, Timings,
 };
 use crate::search::{SearchPlan, Searched, milliseconds, search};
 use crate::word_counter::WordCounter;
@@ -52,9 +52,10 @@ struct Found {
     hits: Vec<RetrievedHit>,
     neighborhood: Neighborhood,
     lag: u64,
-    language: Language,
+    language: LanguageSetting,
     sameness: Sameness,
     terms: Vec<String>,
+    notes: Vec<Note>,
     degraded: Vec<Degradation>,
     timings: Timings,
 }
@@ -113,6 +114,7 @@ impl Retriever {
             rerank,
             lag: found.lag,
             terms: found.terms,
+            notes: found.notes,
             degraded: found.degraded,
         })
     }
@@ -126,6 +128,7 @@ impl Retriever {
             dense,
             mut timings,
         } = searched;
+        let notes = notes(lexical.as_ref());
         let (legs, degraded) = Legs::settle(lexical, dense)?;
         let fusing = Instant::now();
         let ranked = rank_legs(&legs, request.mode, &request.fusion);
@@ -143,6 +146,7 @@ impl Retriever {
             language: pin.collection().settings.language,
             sameness,
             terms: legs.lexical.terms,
+            notes,
             degraded,
             timings,
         })
@@ -191,6 +195,14 @@ impl Retriever {
             (hits, context)
         };
         self.parts.pool.run(work).await
+    }
+}
+
+/// What is to be known of a lexical leg that served.
+fn notes(lexical: Option<&Result<LegRun>>) -> Vec<Note> {
+    match lexical {
+        Some(Ok(run)) if run.terms.is_empty() => vec![Note::NoLexicalTerms],
+        Some(_) | None => Vec::new(),
     }
 }
 

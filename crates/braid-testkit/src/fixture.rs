@@ -146,6 +146,7 @@ impl MiniCorpus {
                 headings: record.chunk.heading_path,
                 body: record.chunk.text,
                 metadata: chunk.metadata,
+                language: record.language,
             });
         }
         let key = self.collection.index_key();
@@ -197,6 +198,7 @@ fn parse_document(line: &str) -> StagedDocument {
         content_hash: hash(line),
         pipeline: Fingerprint::new("mini"),
         chunks,
+        language: None,
     }
 }
 

@@ -18,6 +18,7 @@ pub mod ram_lexical;
 pub mod ram_provider;
 pub mod ram_vector;
 pub mod reranker_suite;
+pub mod scripts;
 pub mod vector_suite;
 
 pub use embedder_suite::embedder_suite;

@@ -11,10 +11,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use braid_core::operation::{CollectionStats, IndexableChunk, PublishReceipt, StagedChunk};
+use braid_core::operation::{CollectionStats, IndexableChunk, PublishReceipt};
 use braid_core::ports::{
-    CancelReceipt, FailedDocument, IdempotencyKey, Job, JobSummary, Page, Recorded, StageOutcome,
-    StageRequest, StoredResponse, SwitchGeneration, WriteGuard,
+    CancelReceipt, FailedDocument, IdempotencyKey, Job, JobSummary, Page, RechunkedDocument,
+    Recorded, StageOutcome, StageRequest, StoredResponse, SwitchGeneration, WriteGuard,
 };
 use braid_core::{
     Collection, CollectionId, CollectionName, ContentHash, Document, DocumentId, DocumentSummary,
@@ -327,12 +327,11 @@ impl Ledger for RamLedger {
         &self,
         collection: CollectionId,
         document: &DocumentId,
-        title: Option<&str>,
-        chunks: Vec<StagedChunk>,
+        rechunked: RechunkedDocument,
     ) -> Result<Vec<Slot>> {
         let mut state = self.state.lock();
         state.change(collection, |data, _| {
-            data.stage_rechunked(document, title, chunks)
+            data.stage_rechunked(document, rechunked)
         })
     }
 

@@ -149,6 +149,7 @@ mod tests {
             headings: Vec::new(),
             body: body.to_owned(),
             metadata: Arc::new(Metadata::default()),
+            language: None,
         }
     }
 

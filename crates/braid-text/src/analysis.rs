@@ -1,6 +1,7 @@
 //! Analysis: text to the terms that are indexed and searched.
 //!
-//! [`Analyzer`] is a pure function of a language and a text, the same for indexing and querying.
+//! [`Analyzer`] is a pure function of a language and a text, the same for indexing and querying;
+//! [`Analyzers`] picks one for each document of a collection.
 //! Words are lower-cased, folded and stemmed. Identifiers (`CVE-2024-3094`, `10.0.0.0/8`,
 //! `snake_case`, `camelCase`, `C++`, `path/to/file.rs`) give their parts as words and, at the
 //! position of the first part, the whole as one unstemmed term, so that both find them. Every
@@ -9,9 +10,10 @@
 //!
 //! Start at [`Analyzer::visit`]; `compound` finds identifiers, `atom` makes words of their atoms.
 
-use braid_core::{Fingerprint, Language};
+use braid_core::Language;
 
 mod atom;
+mod by_language;
 mod compound;
 mod memo;
 mod normal;
@@ -20,13 +22,15 @@ mod stem;
 mod stop_words;
 
 use atom::AtomWriter;
+pub use by_language::Analyzers;
 use compound::CompoundWriter;
 use scan::{Compound, Scanner};
 use stem::WordForm;
+pub(crate) use stop_words::stop_words;
 
 /// Rises whenever the same text may give other terms: an index made with another version must be
 /// rebuilt.
-pub const ANALYZER_VERSION: u32 = 1;
+pub const ANALYZER_VERSION: u32 = 2;
 
 /// What a term stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -84,11 +88,6 @@ impl Analyzer {
     /// The language it was made for.
     pub fn language(&self) -> Language {
         self.language
-    }
-
-    /// Identifies the terms it makes: two analyzers with the same fingerprint are interchangeable.
-    pub fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::new(format!("analyzer-{ANALYZER_VERSION}-{}", self.language))
     }
 
     /// Calls `visitor` with every term of `text`, in order of rising position.

@@ -2,7 +2,7 @@
 //!
 //! [`analysis`] makes the terms that the lexical leg indexes and searches; [`chunking`] cuts
 //! extracted text into chunks along its structure, by the embedder's tokens; [`markdown`] and [`code`]
-//! find that structure; [`hashing`] names content, [`likeness`] compares it. All of it is pure and deterministic: the same input gives the same output on every
+//! find that structure; [`hashing`] names content, [`likeness`] compares it; [`language`] tells what language a text is in. All of it is pure and deterministic: the same input gives the same output on every
 //! machine, and whatever could change an output is in a fingerprint.
 //!
 //! No I/O, no engine, no model: tokens are counted through braid-core's
@@ -12,8 +12,9 @@ pub mod analysis;
 pub mod chunking;
 pub mod code;
 pub mod hashing;
+pub mod language;
 pub mod likeness;
 pub mod markdown;
 
-pub use analysis::{Analyzer, Term, TermKind, TermRef};
+pub use analysis::{Analyzer, Analyzers, Term, TermKind, TermRef};
 pub use chunking::Chunker;

@@ -186,9 +186,9 @@ pub(crate) enum CollectionCommand {
 pub(crate) struct CreateArgs {
     /// Its name: 1 to 64 of a-z, 0-9, '_' and '-'
     pub(crate) name: CollectionName,
-    /// Language of the analyzer, such as english, german or none
+    /// Language of the analyzer: auto detects each document's; or english, german, none, ...
     #[arg(long)]
-    pub(crate) language: Option<braid_core::Language>,
+    pub(crate) language: Option<braid_core::LanguageSetting>,
     /// How documents are chunked: structure, tokens, sentences, headings, code or whole
     #[arg(long)]
     pub(crate) strategy: Option<braid_core::ChunkingStrategy>,

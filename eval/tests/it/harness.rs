@@ -222,8 +222,8 @@ async fn a_changed_corpus_and_another_dataset_are_not_mixed_with_what_is_there()
     assert_eq!(
         names,
         [
-            "eval-mini-structure-40-0-english",
-            "eval-other-set-structure-40-0-english"
+            "eval-mini-structure-40-0-auto",
+            "eval-other-set-structure-40-0-auto"
         ]
     );
 }

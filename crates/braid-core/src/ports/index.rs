@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::collection::Collection;
+use crate::collection::{Collection, Language};
 use crate::document::Metadata;
 use crate::error::Result;
 use crate::id::{ChunkId, IndexKey, Sequence, Slot, SlotSet};
@@ -40,6 +40,9 @@ pub struct LexicalEntry {
     pub body: String,
     /// Document metadata, for remote filters.
     pub metadata: Arc<Metadata>,
+    /// The language detected in the document, where one was: it decides how the texts are analyzed
+    /// where the collection's setting leaves it to detection.
+    pub language: Option<Language>,
 }
 
 /// A chunk for the vector store.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::chunk::{ChunkRecord, Passage};
-use crate::collection::{Collection, CollectionSettings, NewCollection};
+use crate::collection::{Collection, CollectionSettings, Language, NewCollection};
 use crate::document::{Document, DocumentSummary};
 use crate::error::Result;
 use crate::filter::Filter;
@@ -102,6 +102,17 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// Where the next page starts, if there is one.
     pub next: Option<String>,
+}
+
+/// A document chunked anew by a rebuild.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RechunkedDocument {
+    /// Its title, given or found.
+    pub title: Option<String>,
+    /// The language detected in it, where one was.
+    pub language: Option<Language>,
+    /// Its chunks, in ordinal order.
+    pub chunks: Vec<StagedChunk>,
 }
 
 /// The last step of a rebuild. All in one transaction.
@@ -279,8 +290,8 @@ pub trait Ledger: Send + Sync + std::fmt::Debug {
     /// document whose slots are not live, an embedding that is missing, ...); empty when sound.
     async fn check(&self, collection: CollectionId) -> Result<Vec<String>>;
     /// Allocates slots and stores chunks of a document for a rebuild with another chunker; they
-    /// are not live until [`Ledger::switch_generation`] names them. The document's newest version
-    /// must be the published one.
+    /// are not live until [`Ledger::switch_generation`] names them, and the document's `language`
+    /// is then theirs. The document's newest version must be the published one.
     ///
     /// # Errors
     /// [`InvalidRequest`](crate::ErrorCode::InvalidRequest) where it is not.
@@ -288,8 +299,7 @@ pub trait Ledger: Send + Sync + std::fmt::Debug {
         &self,
         collection: CollectionId,
         document: &DocumentId,
-        title: Option<&str>,
-        chunks: Vec<StagedChunk>,
+        rechunked: RechunkedDocument,
     ) -> Result<Vec<Slot>>;
     /// Serves another generation from now on. Every operation must be published first, and no
     /// document that was chunked anew may have changed since.

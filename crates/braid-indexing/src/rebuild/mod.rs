@@ -12,7 +12,10 @@ mod switch;
 
 use std::sync::Arc;
 
-use braid_core::{Collection, CollectionSettings, Error, ErrorCode, Generation, IndexKey, Result};
+use braid_core::{
+    Collection, CollectionSettings, Error, ErrorCode, Generation, IndexKey, LanguageSetting,
+    PipelineFingerprint, Result,
+};
 
 use crate::indexer::IndexerParts;
 use crate::indexes::{Indexes, Source};
@@ -84,7 +87,7 @@ impl Rebuild {
     /// Empty indexes for the next generation, whatever an earlier attempt left there.
     async fn begin(&self, old: &Served) -> Result<Build> {
         let pipeline = Pipeline::new(&self.parts, &self.settings)?;
-        let rechunk = pipeline.fingerprint.chunker != old.collection.fingerprint.chunker;
+        let rechunk = needs_rechunking(&pipeline.fingerprint, self.settings, &old.collection);
         let collection = Collection {
             settings: self.settings,
             fingerprint: pipeline.fingerprint.clone(),
@@ -106,6 +109,17 @@ impl Rebuild {
             progress: RebuildProgress::default(),
         })
     }
+}
+
+/// Whether documents must be read again. Another chunker makes other chunks, and another analyzer
+/// that asks for each document's language needs what only their texts tell.
+fn needs_rechunking(
+    new: &PipelineFingerprint,
+    settings: CollectionSettings,
+    old: &Collection,
+) -> bool {
+    let detects = settings.language == LanguageSetting::Auto;
+    new.chunker != old.fingerprint.chunker || (detects && new.analyzer != old.fingerprint.analyzer)
 }
 
 /// Passes until little is left to do.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use braid_core::ports::RechunkedDocument;
 use braid_core::{
     DocumentId, DocumentStatus, DocumentSummary, Error, ErrorCode, Result, Sequence, Slot, SlotSet,
 };
@@ -89,11 +90,15 @@ impl Context<'_> {
         let Some(extracted) = self.extract(summary).await? else {
             return Ok(None);
         };
-        let title = extracted.title.as_deref();
+        let rechunked = RechunkedDocument {
+            title: extracted.title,
+            language: extracted.language,
+            chunks: extracted.chunks,
+        };
         let collection = self.served.collection.id;
         let ledger = &self.parts.ledger;
         let staged = ledger
-            .stage_rechunked(collection, &summary.id, title, extracted.chunks)
+            .stage_rechunked(collection, &summary.id, rechunked)
             .await;
         let slots = match staged {
             // It has been replaced or deleted since: the next pass sees what became of it.

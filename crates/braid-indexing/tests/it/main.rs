@@ -7,6 +7,7 @@ mod failures;
 mod incremental;
 mod ingest;
 mod jobs;
+mod languages;
 mod model;
 mod rebuild;
 mod upkeep;

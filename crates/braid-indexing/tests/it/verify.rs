@@ -29,6 +29,7 @@ async fn spoil_lexical(index: &dyn LexicalIndex, watermark: Sequence) {
         headings: Vec::new(),
         body: "nobody's".to_owned(),
         metadata: Arc::default(),
+        language: None,
     };
     let batch = IndexBatch {
         add: vec![entry],
@@ -152,6 +153,7 @@ async fn copy(world: &World, life: &Life) -> RamIndexProvider {
             headings: Vec::new(),
             body: chunk.record.chunk.text,
             metadata: Arc::default(),
+            language: None,
         });
         vectors.push(VectorEntry {
             slot: chunk.record.slot,

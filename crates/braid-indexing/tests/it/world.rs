@@ -363,6 +363,7 @@ fn show_document(document: braid_core::DocumentSummary) -> String {
         status,
         updated_at_ms: _,
         duplicate: _,
+        language: _,
     } = document;
     format!("{id}: {status:?} at {sequence}, {chunks} chunks\n")
 }

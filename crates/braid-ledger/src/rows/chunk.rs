@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use braid_core::operation::StagedChunk;
 use braid_core::{
-    Chunk, ChunkId, ChunkRecord, ContentHash, DocumentId, Result, Sequence, Slot, Span,
+    Chunk, ChunkId, ChunkRecord, ContentHash, DocumentId, Language, Result, Sequence, Slot, Span,
 };
 use serde::{Deserialize, Serialize};
 
@@ -67,35 +67,46 @@ struct Body {
     heading_path: Vec<String>,
     text: String,
     context_header: String,
+    language: Option<String>,
+}
+
+/// The version of a document that chunks are of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ChunkVersion<'a> {
+    pub(crate) document: &'a DocumentId,
+    pub(crate) sequence: u64,
+    pub(crate) title: Option<&'a str>,
+    pub(crate) language: Option<Language>,
 }
 
 impl ChunkRow {
-    /// The row of a chunk that `sequence` stages.
-    pub(crate) fn new(
-        document: &DocumentId,
-        sequence: u64,
-        title: Option<&str>,
-        staged: StagedChunk,
-    ) -> Self {
+    /// The row of a chunk of `version`.
+    pub(crate) fn new(version: ChunkVersion<'_>, staged: StagedChunk) -> Self {
         let chunk = staged.chunk;
         Self {
             header: ChunkHeader {
                 id: staged.id,
                 embedding_key: staged.embedding_key,
-                sequence,
+                sequence: version.sequence,
                 ordinal: chunk.ordinal,
             },
             body: Body {
-                document: document.to_string(),
-                title: title.map(str::to_owned),
+                document: version.document.to_string(),
+                title: version.title.map(str::to_owned),
                 start: chunk.span.start,
                 end: chunk.span.end,
                 page: chunk.page,
                 heading_path: chunk.heading_path,
                 text: chunk.text,
                 context_header: chunk.context_header,
+                language: version.language.map(|language| language.to_string()),
             },
         }
+    }
+
+    /// The stored name of the document's language.
+    pub(crate) fn into_language(self) -> Option<String> {
+        self.body.language
     }
 
     /// The chunk stored under `slot`.
@@ -119,6 +130,7 @@ impl ChunkRow {
                 text: body.text,
             },
             embedding_key: header.embedding_key,
+            language: super::convert::language(body.language)?,
         })
     }
 }
@@ -158,7 +170,13 @@ mod tests {
             embedding_key: ContentHash([7; 32]),
         };
         let document = DocumentId::new("a/b").unwrap();
-        let row = ChunkRow::new(&document, 11, Some("title"), staged.clone());
+        let version = ChunkVersion {
+            document: &document,
+            sequence: 11,
+            title: Some("title"),
+            language: Some(Language::Thai),
+        };
+        let row = ChunkRow::new(version, staged.clone());
         let bytes = row.encode().unwrap().into_owned();
         assert_eq!(ChunkHeader::read(&bytes).unwrap(), row.header);
         let record = ChunkRow::decode(&bytes).unwrap().into_record(4).unwrap();
@@ -166,6 +184,7 @@ mod tests {
         assert_eq!((record.slot, record.id), (Slot(4), staged.id));
         assert_eq!((record.document, record.sequence), (document, Sequence(11)));
         assert_eq!(record.embedding_key, staged.embedding_key);
+        assert_eq!(record.language, Some(Language::Thai));
         assert!(ChunkRow::decode(&bytes[..HEADER_BYTES - 1]).is_err());
         assert!(ChunkRow::decode(&bytes[..HEADER_BYTES + 2]).is_err());
     }

@@ -6,7 +6,8 @@ use braid_core::{
     ChunkingOverride, ChunkingSettings, CodeLanguage, Collection, CollectionId, CollectionName,
     CollectionSettings, ContentHash, DocumentId, DocumentStatus, DocumentSummary,
     DuplicateSettings, Error, Fingerprint, Format, FormatFamily, FormatOverrides, Generation,
-    Metadata, MetadataValue, NewCollection, Operation, PipelineFingerprint, Result, Sequence,
+    Language, Metadata, MetadataValue, NewCollection, Operation, PipelineFingerprint, Result,
+    Sequence,
 };
 
 use super::{
@@ -22,6 +23,11 @@ fn damaged(error: Error) -> Error {
 /// A stored document id.
 pub(crate) fn document_id(id: String) -> Result<DocumentId> {
     DocumentId::new(id).map_err(damaged)
+}
+
+/// A stored name of a language.
+pub(crate) fn language(name: Option<String>) -> Result<Option<Language>> {
+    name.map(|name| name.parse()).transpose().map_err(damaged)
 }
 
 impl CollectionRow {
@@ -256,6 +262,7 @@ impl VersionRow {
                 .duplicate
                 .map(DuplicateRow::into_duplicate)
                 .transpose()?,
+            language: language(self.language)?,
         })
     }
 }

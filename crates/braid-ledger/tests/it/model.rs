@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use braid_core::operation::{Change, ChangeOutcome, OperationKind};
-use braid_core::ports::SwitchGeneration;
+use braid_core::ports::{RechunkedDocument, SwitchGeneration};
 use braid_core::{
     DocumentId, Fingerprint, Generation, JobId, LedgerPin, Likeness, MetadataValue, Sequence, Slot,
     SlotSet,
@@ -241,10 +241,13 @@ impl Pair {
         let mut rechunked = Vec::new();
         let mut staged = Vec::new();
         for scene in [&self.model, &self.ledger] {
-            let chunks = staged_chunks(id.as_str(), &["rebuilt one", "rebuilt two"]);
+            let rechunked = RechunkedDocument {
+                chunks: staged_chunks(id.as_str(), &["rebuilt one", "rebuilt two"]),
+                ..RechunkedDocument::default()
+            };
             let collection = scene.collection.id;
             let ledger = &scene.ledger;
-            let slots = ledger.stage_rechunked(collection, &id, None, chunks).await;
+            let slots = ledger.stage_rechunked(collection, &id, rechunked).await;
             staged.push(slots.map_err(|error| error.code()));
         }
         assert_eq!(staged[0], staged[1]);

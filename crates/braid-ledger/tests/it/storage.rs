@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use braid_core::operation::{Change, ChangeOutcome};
-use braid_core::ports::{Recorded, StageRequest};
+use braid_core::ports::{RechunkedDocument, Recorded, StageRequest};
 use braid_core::{DocumentId, Error, ErrorCode, Fingerprint, Ledger, Slot};
 use braid_ledger::{FORMAT_VERSION, LedgerOptions, LmdbLedger};
 use braid_testkit::ledger_suite::{Scene, hash, put, staged, staged_chunks};
@@ -272,9 +272,12 @@ async fn chunks_of_an_interrupted_rebuild_are_swept() {
     scene.put("d", &["one"]).await;
     scene.publish().await;
     let id = DocumentId::new("d").unwrap();
-    let chunks = staged_chunks("d", &["o", "ne"]);
+    let rechunked = RechunkedDocument {
+        chunks: staged_chunks("d", &["o", "ne"]),
+        ..RechunkedDocument::default()
+    };
     let ledger = &scene.ledger;
-    let slots = ledger.stage_rechunked(scene.collection.id, &id, None, chunks);
+    let slots = ledger.stage_rechunked(scene.collection.id, &id, rechunked);
     let slots = slots.await.unwrap();
     assert_eq!(ledger.sweep().await.unwrap(), 0);
     drop(scene);

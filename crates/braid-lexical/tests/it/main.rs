@@ -7,6 +7,8 @@ mod identifiers;
 mod languages;
 mod opening;
 mod queries;
+mod scripts;
+mod several_languages;
 mod suites;
 
 use std::path::Path;
@@ -14,8 +16,8 @@ use std::sync::Arc;
 
 use braid_core::ports::LexicalMatches;
 use braid_core::{
-    ChunkId, IndexBatch, Language, LexicalEntry, LexicalIndex, Metadata, Result, Selection,
-    Sequence, Slot,
+    ChunkId, IndexBatch, Language, LanguageSetting, LexicalEntry, LexicalIndex, Metadata, Result,
+    Selection, Sequence, Slot,
 };
 use braid_lexical::{LexicalOptions, TantivyIndex};
 use braid_runtime::CpuPool;
@@ -29,7 +31,7 @@ fn open(directory: &Path, options: LexicalOptions) -> Result<Arc<TantivyIndex>> 
 async fn index_of(language: Language, bodies: &[&str]) -> (TempDir, Arc<TantivyIndex>) {
     let directory = tempfile::tempdir().unwrap();
     let options = LexicalOptions {
-        language,
+        language: LanguageSetting::Fixed(language),
         ..LexicalOptions::default()
     };
     let index = open(directory.path(), options).unwrap();
@@ -46,6 +48,7 @@ fn entry(slot: u32, body: &str) -> LexicalEntry {
         headings: Vec::new(),
         body: body.to_owned(),
         metadata: Arc::new(Metadata::default()),
+        language: None,
     }
 }
 

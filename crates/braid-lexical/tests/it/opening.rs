@@ -1,7 +1,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use braid_core::{ErrorCode, Language, LexicalIndex, Sequence};
+use braid_core::{ErrorCode, Language, LanguageSetting, LexicalIndex, Sequence};
 use braid_lexical::LexicalOptions;
 
 use crate::{batch, entry, found, index_of, open};
@@ -34,7 +34,7 @@ async fn another_language_is_another_index() {
     let (directory, index) = index_of(Language::English, &["amber"]).await;
     drop(index);
     let german = LexicalOptions {
-        language: Language::German,
+        language: LanguageSetting::Fixed(Language::German),
         ..LexicalOptions::default()
     };
     check_refused(directory.path(), german, ErrorCode::FingerprintMismatch);

@@ -51,6 +51,7 @@ impl Library {
                     text: body,
                 },
                 embedding_key: ContentHash([0; 32]),
+                language: None,
             };
             self.passages.push(Passage {
                 duplicate_of: None,

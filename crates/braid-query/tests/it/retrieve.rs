@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use braid_core::{Condition, ErrorCode, Filter, MetadataValue, Predicate, Range};
-use braid_query::{ContextExpansion, Mode, RetrieveRequest, ScoreStage};
+use braid_query::{ContextExpansion, Mode, Note, RetrieveRequest, ScoreStage};
 use expect_test::expect;
 
 use crate::setup::{Setup, check, documents, show};
@@ -76,6 +76,27 @@ async fn a_single_leg_keeps_its_own_order_and_scores() {
     "#]]
     .assert_eq(&show(&dense));
     assert!(dense.terms.is_empty());
+    assert!(dense.notes.is_empty(), "the lexical leg was not asked");
+}
+
+#[tokio::test]
+async fn a_query_without_terms_is_noted() {
+    let setup = Setup::new("d1: red fox\nd2: blue owl").await;
+    for query in ["!!!", "???", "😀 🎉", "— … »"] {
+        for mode in [Mode::Lexical, Mode::Hybrid] {
+            let request = RetrieveRequest {
+                mode,
+                ..setup.request(query)
+            };
+            let response = setup.retrieve(request).await;
+            assert!(response.terms.is_empty(), "{query}");
+            assert_eq!(response.notes, [Note::NoLexicalTerms], "{query}");
+            assert!(response.degraded.is_empty(), "nothing fell short");
+            assert_eq!(response.hits.is_empty(), mode == Mode::Lexical, "{query}");
+        }
+    }
+    let found = setup.retrieve(setup.request("zzz")).await;
+    assert!(found.notes.is_empty(), "terms that nothing has are terms");
 }
 
 #[tokio::test]

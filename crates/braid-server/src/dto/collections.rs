@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use braid_core::{CollectionSettings, Error, FieldError, Language, Result};
+use braid_core::{CollectionSettings, Error, FieldError, LanguageSetting, Result};
 use braid_engine::CollectionInfo;
 use serde::{Deserialize, Serialize};
 use utoipa::openapi::RefOr;
@@ -38,13 +38,13 @@ pub struct CollectionBody {
     pub duplicates: Option<DuplicatesBody>,
 }
 
-/// Name of a language, or `none`.
+/// Name of a language, `none`, or `auto` for the one detected in each document.
 #[derive(Debug)]
 struct LanguageName;
 
 impl PartialSchema for LanguageName {
     fn schema() -> RefOr<Schema> {
-        let names = Language::ALL.map(|(_, name)| name);
+        let names: Vec<&str> = LanguageSetting::names().collect();
         let string = ObjectBuilder::new().schema_type(Type::String);
         string.enum_values(Some(names)).into()
     }

@@ -252,6 +252,9 @@ pub struct DocumentSummaryAnswer {
     /// The document that it was found to be a duplicate of when it was stored, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duplicate: Option<DuplicateAnswer>,
+    /// The language detected in it, `none` for one without an analyzer of its own; `null` where the
+    /// collection names its language, or none could be told.
+    pub language: Option<String>,
 }
 
 /// A document with its text.
@@ -293,6 +296,7 @@ impl From<DocumentSummary> for DocumentSummaryAnswer {
             failure,
             updated_at_ms: summary.updated_at_ms,
             duplicate: summary.duplicate.map(DuplicateAnswer::from),
+            language: summary.language.map(|language| language.to_string()),
         }
     }
 }

@@ -74,6 +74,7 @@ function renderSummary(answer) {
     .map(([stage, ms]) => element("span", "", `${stage} `, element("b", "", `${ms.toFixed(1)} ms`)));
   if (answer.rerank) parts.push(element("span", "", `re-ranked ${answer.rerank.scored} of ${answer.rerank.of}`));
   if (answer.lag) parts.push(element("span", "", `${answer.lag} writes behind`));
+  for (const { detail } of answer.notes) parts.push(element("span", "note", `note: ${detail}`));
   for (const { stage, reason } of answer.degraded) parts.push(element("span", "degraded", `degraded: ${stage}: ${reason}`));
   byId("summary").replaceChildren(...parts);
 }

@@ -86,7 +86,7 @@ async fn settings_may_be_left_out_altogether() {
     let server = Setup::default().open().await;
     let bare = Call::new(Method::PUT, "/v1/collections/bare");
     let made = server.send(bare).await.ok(200);
-    assert_eq!(made["language"], "english");
+    assert_eq!(made["language"], "auto");
     assert_eq!(made["chunking"]["target_tokens"], 180);
 }
 

@@ -17,6 +17,7 @@ mod example_page;
 mod idempotency;
 mod idempotency_everywhere;
 mod jobs;
+mod languages;
 mod openapi;
 mod operations;
 mod overload;

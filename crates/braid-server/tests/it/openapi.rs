@@ -9,7 +9,7 @@ use braid_core::limits::{
     MAX_FILTER_CONDITIONS, MAX_IDEMPOTENCY_KEY_BYTES, MAX_METADATA_ARRAY, MAX_QUERY_BYTES,
     MAX_TITLE_BYTES, MAX_TOP_K,
 };
-use braid_core::{ErrorCode, Language};
+use braid_core::{ErrorCode, LanguageSetting};
 use serde_json::{Value, json};
 
 use crate::contract::{self, DOCUMENT, objects};
@@ -162,7 +162,7 @@ fn requests() -> Vec<(&'static str, &'static str, Value)> {
             json!({
                 "chunking": { "strategy": "structure", "target_tokens": 180, "overlap_tokens": 0, "formats": { "code": {} } },
                 "duplicates": { "action": "report", "min_similarity": 1.0 },
-                "language": "english",
+                "language": "auto",
             }),
         ),
         (
@@ -389,7 +389,7 @@ fn limits_are_the_enforced_ones() {
         "maxItems",
         MAX_METADATA_ARRAY,
     );
-    let languages = Language::ALL.map(|(_, name)| name);
+    let languages: Vec<&str> = LanguageSetting::names().collect();
     assert_eq!(
         DOCUMENT["components"]["schemas"]["LanguageName"]["enum"],
         json!(languages)

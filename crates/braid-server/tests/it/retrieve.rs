@@ -271,12 +271,19 @@ async fn what_no_document_has_finds_nothing_lexically() {
     let body = ask(&server, json!({ "query": "zzzzz", "mode": "lexical" })).await;
     assert_eq!(body["hits"], json!([]));
     assert_eq!(body["terms"], json!(["zzzzz"]));
+    assert_eq!(body["notes"], json!([]));
     let empty = ask(
         &server,
         json!({ "query": "( AND \"' * ~ ^", "mode": "lexical" }),
     )
     .await;
     assert_eq!(empty["hits"], json!([]), "punctuation never breaks a query");
+    for explain in [false, true] {
+        let body = ask(&server, json!({ "query": "???", "explain": explain })).await;
+        assert_eq!(body["terms"], json!([]));
+        assert_eq!(body["notes"][0]["code"], "no_lexical_terms");
+        assert_eq!(body["degraded"], json!([]));
+    }
 }
 
 #[tokio::test]

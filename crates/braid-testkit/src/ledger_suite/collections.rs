@@ -2,7 +2,8 @@
 
 use braid_core::ports::{IdempotencyKey, Recorded, StoredResponse, WriteGuard};
 use braid_core::{
-    CollectionName, ErrorCode, Fingerprint, Language, Ledger, NewCollection, Sequence,
+    CollectionName, ErrorCode, Fingerprint, Language, LanguageSetting, Ledger, NewCollection,
+    Sequence,
 };
 
 use super::FreshLedger;
@@ -36,7 +37,7 @@ async fn creating_twice_gives_the_same(ledger: &dyn Ledger) {
 async fn other_settings_are_refused(ledger: &dyn Ledger) {
     let made = create(ledger, new_collection("a")).await;
     let mut language = new_collection("a");
-    language.settings.language = Language::German;
+    language.settings.language = LanguageSetting::Fixed(Language::German);
     let mut chunking = new_collection("a");
     chunking.settings.chunking.target_tokens += 1;
     let mut embedder = new_collection("a");

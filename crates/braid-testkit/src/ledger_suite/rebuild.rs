@@ -1,10 +1,10 @@
 //! A rebuild changes nothing until the switch, and everything at it.
 
 use braid_core::operation::ChangeOutcome;
-use braid_core::ports::SwitchGeneration;
+use braid_core::ports::{RechunkedDocument, SwitchGeneration};
 use braid_core::{
-    Collection, DocumentId, ErrorCode, Fingerprint, Generation, Language, PipelineFingerprint,
-    Result, Slot,
+    Collection, DocumentId, ErrorCode, Fingerprint, Generation, Language, LanguageSetting,
+    PipelineFingerprint, Result, Slot,
 };
 
 use super::FreshLedger;
@@ -21,17 +21,21 @@ pub(super) async fn check(fresh: FreshLedger<'_>) {
 
 async fn rechunk(scene: &Scene, id: &str, texts: &[&str]) -> Result<Vec<Slot>> {
     let document = DocumentId::new(id).unwrap();
-    let chunks = staged_chunks(id, texts);
-    let rechunked =
-        scene
-            .ledger
-            .stage_rechunked(scene.collection.id, &document, Some("found"), chunks);
-    rechunked.await
+    let rechunked = RechunkedDocument {
+        title: Some("found".to_owned()),
+        language: Some(Language::Thai),
+        chunks: staged_chunks(id, texts),
+    };
+    let collection = scene.collection.id;
+    scene
+        .ledger
+        .stage_rechunked(collection, &document, rechunked)
+        .await
 }
 
 fn switch(rechunked: &[(&str, Vec<Slot>)]) -> SwitchGeneration {
     let mut settings = super::new_collection("scene").settings;
-    settings.language = Language::French;
+    settings.language = LanguageSetting::Auto;
     let rechunked = rechunked.iter().cloned();
     SwitchGeneration {
         generation: Generation(2),
@@ -64,6 +68,12 @@ async fn rechunked(scene: &Scene) -> Vec<Slot> {
     slots
 }
 
+async fn language(scene: &Scene, id: &str) -> Option<Language> {
+    let id = DocumentId::new(id).unwrap();
+    let document = scene.ledger.document(scene.collection.id, &id).await;
+    document.unwrap().unwrap().summary.language
+}
+
 async fn switch_to(scene: &Scene, rechunked: &[(&str, Vec<Slot>)]) -> Collection {
     let (id, switch) = (scene.collection.id, switch(rechunked));
     scene.ledger.switch_generation(id, switch).await.unwrap()
@@ -78,6 +88,8 @@ async fn a_switch_serves_the_new_chunks(scene: Scene) {
     let chunks = chunks.unwrap();
     assert_eq!(chunks.len(), 3, "they can be indexed");
     assert_eq!(chunks[0].record.title.as_deref(), Some("found"));
+    assert_eq!(chunks[0].record.language, Some(Language::Thai));
+    assert_eq!(language(&scene, "a").await, None, "the version's own");
     let pin = scene.pin().await;
     let switched = switch_to(&scene, &[("a", slots)]).await;
     let wanted = switch(&[]);
@@ -90,6 +102,8 @@ async fn a_switch_serves_the_new_chunks(scene: Scene) {
     assert_eq!(scene.visible().await, ["a: a | one a | two", "b: b"]);
     assert_eq!(super::scene::visible(&*pin, None).await, before);
     assert_eq!(pin.collection().generation, Generation(1));
+    assert_eq!(language(&scene, "a").await, Some(Language::Thai));
+    assert_eq!(language(&scene, "b").await, None, "not chunked anew");
     scene.check_sound().await;
 }
 

@@ -61,6 +61,7 @@ pub fn staged(id: &str, chunks: &[&str]) -> StagedDocument {
         pipeline: Fingerprint::new("pipeline"),
         chunks: staged_chunks(id, chunks),
         likeness: None,
+        language: None,
         document: NewDocument {
             id: DocumentId::new(id).unwrap(),
             text,

@@ -1,7 +1,9 @@
 //! Staging acknowledges, logs and does not show; deleting hides at once.
 
 use braid_core::operation::{Change, ChangeOutcome, OperationKind};
-use braid_core::{DocumentId, DocumentStatus, ErrorCode, Fingerprint, Format, Sequence, Slot};
+use braid_core::{
+    DocumentId, DocumentStatus, ErrorCode, Fingerprint, Format, Language, Sequence, Slot,
+};
 
 use super::FreshLedger;
 use super::scene::{Scene, put, staged};
@@ -66,6 +68,7 @@ async fn a_document_reads_back(scene: Scene) {
     document.document.title = Some("Zahlen".to_owned());
     document.document.uri = None;
     document.document.format = Format::Markdown;
+    document.language = Some(Language::German);
     scene.advance_ms(1234);
     scene.stage_one(put(document.clone())).await;
     let id = &document.document.id;
@@ -77,6 +80,7 @@ async fn a_document_reads_back(scene: Scene) {
     assert_eq!((summary.uri, summary.format), (None, Format::Markdown));
     assert_eq!(summary.content_hash, document.content_hash);
     assert_eq!((summary.chunks, summary.updated_at_ms), (2, 1234));
+    assert_eq!(summary.language, Some(Language::German));
     let absent = DocumentId::new("a/b").unwrap();
     let read = scene.ledger.document(scene.collection.id, &absent).await;
     assert_eq!(read.unwrap(), None);
@@ -85,6 +89,7 @@ async fn a_document_reads_back(scene: Scene) {
 async fn staged_chunks_can_be_indexed(scene: Scene) {
     let mut document = staged("d", &["one", "two"]);
     document.document.title = Some("title".to_owned());
+    document.language = Some(Language::None);
     scene.stage_one(put(document.clone())).await;
     let slots = scene.slots_of(Sequence(1)).await;
     let wanted = [slots[1], Slot(4_000_000), slots[0]];
@@ -100,6 +105,7 @@ async fn staged_chunks_can_be_indexed(scene: Scene) {
         assert_eq!(found.record.document, document.document.id);
         assert_eq!(found.record.sequence, Sequence(1));
         assert_eq!(found.record.title.as_deref(), Some("title"));
+        assert_eq!(found.record.language, Some(Language::None));
         assert_eq!(*found.metadata, document.document.metadata);
     }
 }

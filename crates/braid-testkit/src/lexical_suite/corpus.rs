@@ -30,6 +30,7 @@ pub(super) fn entry(slot: u32, title: &str, headings: &[&str], body: &str) -> Le
             .collect(),
         body: body.to_owned(),
         metadata: Arc::new(Metadata::new([("group".to_owned(), group)].into()).unwrap()),
+        language: None,
     }
 }
 

@@ -1,7 +1,6 @@
 //! Rebuilding a generation in memory.
 
-use braid_core::operation::StagedChunk;
-use braid_core::ports::SwitchGeneration;
+use braid_core::ports::{RechunkedDocument, SwitchGeneration};
 use braid_core::{Collection, DocumentId, Error, Result, Sequence, Slot, SlotSet};
 
 use super::state::Data;
@@ -10,8 +9,7 @@ impl Data {
     pub(super) fn stage_rechunked(
         &mut self,
         document: &DocumentId,
-        title: Option<&str>,
-        chunks: Vec<StagedChunk>,
+        rechunked: RechunkedDocument,
     ) -> Result<Vec<Slot>> {
         let row = self.documents.get(document);
         let live = row.filter(|row| row.live == Some(row.newest));
@@ -20,8 +18,9 @@ impl Data {
                 "the newest version of document {document} is not published"
             )));
         };
-        self.check_slots_left(chunks.len())?;
-        let slots = self.store_chunks((document, sequence, title), chunks);
+        self.check_slots_left(rechunked.chunks.len())?;
+        let made_of = (rechunked.title.as_deref(), rechunked.language);
+        let slots = self.store_chunks((document, sequence), made_of, rechunked.chunks);
         self.rechunking.extend(slots.iter().map(|slot| slot.0));
         Ok(slots)
     }
@@ -79,6 +78,8 @@ impl Data {
         };
         let new: SlotSet = slots.iter().map(|slot| slot.0).collect();
         let old: SlotSet = version.slots.iter().map(|slot| slot.0).collect();
+        let first = slots.first().and_then(|slot| self.chunks.get(slot));
+        version.language = first.and_then(|chunk| chunk.language);
         version.slots = slots;
         let old = old - &new;
         self.live -= &old;

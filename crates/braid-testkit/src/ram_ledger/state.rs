@@ -10,7 +10,7 @@ use braid_core::ports::{
 use braid_core::{
     ChunkRecord, Collection, CollectionId, CollectionName, ContentHash, Document, DocumentId,
     DocumentStatus, DocumentSummary, Duplicate, Embedding, Error, ErrorCode, Fingerprint, Format,
-    JobId, Likeness, Metadata, Result, Sequence, Slot, SlotSet,
+    JobId, Language, Likeness, Metadata, Result, Sequence, Slot, SlotSet,
 };
 
 use super::{JOB_RETENTION_MS, Pins};
@@ -82,6 +82,7 @@ pub(super) struct Version {
     pub(super) replaces: Option<Sequence>,
     pub(super) likeness: Option<Likeness>,
     pub(super) duplicate: Option<Duplicate>,
+    pub(super) language: Option<Language>,
 }
 
 pub(super) struct JobRow {
@@ -283,6 +284,7 @@ impl Data {
             status,
             updated_at_ms: version.updated_at_ms,
             duplicate: version.duplicate.clone(),
+            language: version.language,
         })
     }
 

@@ -7,8 +7,8 @@ use braid_core::operation::{
 };
 use braid_core::ports::{JobChange, NewJob, StageReceipt};
 use braid_core::{
-    ChunkRecord, CollectionId, DocumentId, Duplicate, DuplicateAction, Error, ErrorCode, Operation,
-    Result, Sequence, Slot, SlotSet,
+    ChunkRecord, CollectionId, DocumentId, Duplicate, DuplicateAction, Error, ErrorCode, Language,
+    Operation, Result, Sequence, Slot, SlotSet,
 };
 
 use super::state::{Data, DocumentRow, Failure, JobOutcome, JobRow, State, Version};
@@ -199,8 +199,8 @@ impl Data {
         let document = staged.document;
         let row = self.documents.get(&document.id);
         let replaces = row.and_then(|row| row.current);
-        let named = (&document.id, sequence, document.title.as_deref());
-        let slots = self.store_chunks(named, staged.chunks);
+        let made_of = (document.title.as_deref(), staged.language);
+        let slots = self.store_chunks((&document.id, sequence), made_of, staged.chunks);
         let version = Version {
             document: document.id,
             text: document.text.into(),
@@ -215,6 +215,7 @@ impl Data {
             replaces,
             likeness: staged.likeness,
             duplicate,
+            language: staged.language,
         };
         self.versions.insert(sequence, version);
         slots
@@ -222,7 +223,8 @@ impl Data {
 
     pub(super) fn store_chunks(
         &mut self,
-        (document, sequence, title): (&DocumentId, Sequence, Option<&str>),
+        (document, sequence): (&DocumentId, Sequence),
+        (title, language): (Option<&str>, Option<Language>),
         chunks: Vec<StagedChunk>,
     ) -> Vec<Slot> {
         let mut slots = Vec::with_capacity(chunks.len());
@@ -237,6 +239,7 @@ impl Data {
                 title: title.map(str::to_owned),
                 chunk: staged.chunk,
                 embedding_key: staged.embedding_key,
+                language,
             };
             self.chunks.insert(slot, record);
             slots.push(slot);

@@ -1,5 +1,6 @@
 //! Word forms: lower-casing, stop words, stemming, in the order the language needs.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use braid_core::Language;
@@ -7,14 +8,15 @@ use frostem::{Algorithm, Stemmer};
 use rustc_hash::FxHashSet;
 
 use super::memo::stem_into;
-use super::normal::fold_into;
+use super::normal::{fold_into, normalise};
 use super::stop_words::stop_words;
 
 /// How a language makes terms of words.
 #[derive(Clone)]
 pub(super) struct WordForm {
     stemmer: Option<Stemmer>,
-    stop_words: FxHashSet<&'static str>,
+    /// As they are after [`normalise`].
+    stop_words: FxHashSet<Cow<'static, str>>,
     /// Snowball stemmers of other languages know their diacritics and must see them.
     folds_before_stemming: bool,
     has_dotless_i: bool,
@@ -24,8 +26,11 @@ impl WordForm {
     pub(super) fn new(language: Language) -> Self {
         Self {
             stemmer: algorithm(language).map(Stemmer::new),
-            stop_words: stop_words(language).iter().copied().collect(),
-            folds_before_stemming: matches!(language, Language::None | Language::English),
+            stop_words: stop_words(language)
+                .iter()
+                .map(|word| normalise(word))
+                .collect(),
+            folds_before_stemming: language == Language::English || algorithm(language).is_none(),
             has_dotless_i: language == Language::Turkish,
         }
     }
@@ -104,7 +109,12 @@ fn is_stemmable(word: &str) -> bool {
 
 fn algorithm(language: Language) -> Option<Algorithm> {
     Some(match language {
-        Language::None => return None,
+        Language::None
+        | Language::Chinese
+        | Language::Japanese
+        | Language::Korean
+        | Language::Thai
+        | Language::Ukrainian => return None,
         Language::Arabic => Algorithm::Arabic,
         Language::Danish => Algorithm::Danish,
         Language::Dutch => Algorithm::Dutch,

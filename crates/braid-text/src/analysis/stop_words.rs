@@ -5,9 +5,13 @@
 use braid_core::Language;
 
 /// The stop words of a language, lower-cased, with diacritics.
-pub(super) fn stop_words(language: Language) -> &'static [&'static str] {
+pub(crate) fn stop_words(language: Language) -> &'static [&'static str] {
     match language {
-        Language::None => &[],
+        Language::None
+        | Language::Chinese
+        | Language::Japanese
+        | Language::Korean
+        | Language::Thai => &[],
         Language::Arabic => ARABIC,
         Language::Danish => DANISH,
         Language::Dutch => DUTCH,
@@ -26,6 +30,7 @@ pub(super) fn stop_words(language: Language) -> &'static [&'static str] {
         Language::Swedish => SWEDISH,
         Language::Tamil => TAMIL,
         Language::Turkish => TURKISH,
+        Language::Ukrainian => UKRAINIAN,
     }
 }
 
@@ -334,15 +339,94 @@ const TURKISH: &[&str] = &[
     "yok", "hem", "ancak", "göre", "diye",
 ];
 
+const UKRAINIAN: &[&str] = &[
+    "і",
+    "й",
+    "та",
+    "в",
+    "у",
+    "на",
+    "не",
+    "що",
+    "це",
+    "як",
+    "з",
+    "із",
+    "зі",
+    "до",
+    "від",
+    "за",
+    "для",
+    "про",
+    "по",
+    "при",
+    "або",
+    "але",
+    "чи",
+    "бо",
+    "то",
+    "а",
+    "я",
+    "ти",
+    "ви",
+    "ми",
+    "він",
+    "вона",
+    "воно",
+    "вони",
+    "його",
+    "її",
+    "їх",
+    "йому",
+    "їм",
+    "той",
+    "ця",
+    "цей",
+    "ці",
+    "є",
+    "був",
+    "була",
+    "було",
+    "були",
+    "бути",
+    "який",
+    "яка",
+    "яке",
+    "які",
+    "ж",
+    "же",
+    "б",
+    "би",
+    "якщо",
+    "щоб",
+    "також",
+    "між",
+    "під",
+    "над",
+    "без",
+    "через",
+    "коли",
+    "де",
+    "хто",
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn lists_are_lower_case_and_every_stemmed_language_has_one() {
+    fn lists_are_lower_case_and_every_language_of_spaced_words_has_one() {
         for (language, name) in Language::ALL {
             let words = stop_words(language);
-            assert_eq!(words.is_empty(), language == Language::None, "{name}");
+            let has_none = matches!(
+                language,
+                Language::None
+                    | Language::Chinese
+                    | Language::Japanese
+                    | Language::Korean
+                    | Language::Thai
+            );
+            assert_eq!(words.is_empty(), has_none, "{name}");
             for word in words {
                 assert_eq!(*word, word.to_lowercase(), "{name}");
             }

@@ -194,12 +194,32 @@ fn long_runs_are_cut_not_lost() {
 }
 
 #[test]
-fn fingerprints_tell_languages_apart() {
-    let prints: std::collections::HashSet<_> = Language::ALL
-        .iter()
-        .map(|(language, _)| Analyzer::new(*language).fingerprint())
-        .collect();
-    assert_eq!(prints.len(), Language::ALL.len());
+fn arabic_is_found_however_it_is_typed() {
+    let arabic = |text| render(Language::Arabic, text);
+    for (one, other) in [
+        ("كِتَابٌ", "كتاب"),
+        ("الحـــوت", "الحوت"),
+        ("أحمد", "احمد"),
+        ("الإنفلونزا", "الانفلونزا"),
+        ("آخر", "اخر"),
+        ("مستشفى", "مستشفي"),
+        ("مدرسة", "مدرسه"),
+        ("کتاب", "كتاب"),
+    ] {
+        assert_eq!(arabic(one), arabic(other), "{one} {other}");
+        let english = |text| render(Language::English, text);
+        assert_eq!(english(one), english(other), "{one} {other}");
+    }
+    check_language(Language::Arabic, "إلى أن", expect!["~الي | ~ان"]);
+}
+
+#[test]
+fn cyrillic_letters_that_few_type_are_folded() {
+    for language in [Language::Russian, Language::Ukrainian, Language::English] {
+        let terms = |text| render(language, text);
+        assert_eq!(terms("ЁЛКА"), terms("елка"));
+        assert_eq!(terms("ґанок"), terms("ганок"));
+    }
 }
 
 #[test]

@@ -80,11 +80,12 @@ fn print_list(documents: Vec<DocumentSummaryAnswer>, within: &InCollection) -> R
             summary.id,
             summary.status,
             summary.chunks.to_string(),
+            summary.language.unwrap_or_default(),
             summary.title.unwrap_or_default(),
         ]
     });
     output::table(
-        &["id", "status", "chunks", "title"],
+        &["id", "status", "chunks", "language", "title"],
         &rows.collect::<Vec<_>>(),
     );
     Ok(Exit::Done)

@@ -96,6 +96,9 @@ fn print_text(answer: &RetrieveAnswer) {
         timings.rerank,
         answer.lag
     ));
+    for note in &answer.notes {
+        output::line(format!("note: {}", note.detail));
+    }
     for degraded in &answer.degraded {
         output::line(format!("degraded {}: {}", degraded.stage, degraded.reason));
     }

@@ -38,7 +38,7 @@ fn collections_and_documents() {
     );
     assert_eq!(
         (&rebuilt["generation"], &rebuilt["language"]),
-        (&2.into(), &"english".into())
+        (&2.into(), &"auto".into())
     );
 
     let within = ["--collection", "notes"];

@@ -98,6 +98,7 @@ fn filters_explanations_and_the_shape_of_the_answer() {
         "timings_ms",
         "rerank",
         "lag",
+        "notes",
         "degraded",
     ] {
         assert!(answer.get(key).is_some(), "no {key} in {answer:#}");
@@ -117,6 +118,8 @@ fn filters_explanations_and_the_shape_of_the_answer() {
     for stage in ["lexical #1", "dense #", "fused #1", "rerank #1"] {
         assert!(text.contains(stage), "no {stage} in {text}");
     }
+    let text = place.ok(&["retrieve", "!!!", "--explain"]);
+    assert!(text.contains("note: the query has no word"), "{text}");
     let cut = place.json(&["retrieve", "upgrade", "--rerank-deadline-ms", "0"], 0);
     assert_eq!(cut["degraded"][0]["stage"], "rerank", "{cut:#}");
 }

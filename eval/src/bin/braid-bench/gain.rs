@@ -120,7 +120,7 @@ impl Set {
         drop(engine);
         if let Some(in_full) = &cli.in_full {
             settings.retrieve.rerank_blend =
-                Some(reranker.recommended_blend(settings.lexical.language));
+                Some(reranker.recommended_blend(settings.lexical.language.of_document(None)));
             settings.models.reranker = in_full.display().to_string();
             let (engine, _) = open(&settings).await?;
             variants.insert(IN_FULL, self.gain(&engine, &settings, IN_FULL).await?);
@@ -128,7 +128,7 @@ impl Set {
         }
         Ok((
             variants,
-            reranker.recommended_blend(settings.lexical.language),
+            reranker.recommended_blend(settings.lexical.language.of_document(None)),
             candidates,
         ))
     }

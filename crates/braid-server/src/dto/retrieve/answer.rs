@@ -1,7 +1,7 @@
 //! What a retrieval found.
 
 use braid_engine::query::{
-    AssembledContext, Degradation, RerankSummary, RetrieveResponse, RetrievedHit, SameText,
+    AssembledContext, Degradation, Note, RerankSummary, RetrieveResponse, RetrievedHit, SameText,
     StageScore, StageScores, Timings,
 };
 use serde::{Deserialize, Serialize};
@@ -24,8 +24,11 @@ pub struct RetrieveAnswer {
     pub rerank: Option<RerankSummaryBody>,
     /// Acknowledged writes that this answer does not reflect yet.
     pub lag: u64,
-    /// Distinct terms the lexical leg searched for; empty when nothing could match there.
+    /// Distinct terms the lexical leg searched for; empty where it was not asked or failed, and where
+    /// the note `no_lexical_terms` says that the query has none.
     pub terms: Vec<String>,
+    /// What else is to be known of this answer; nothing fell short.
+    pub notes: Vec<NoteBody>,
     /// Stages that did not do their full work.
     pub degraded: Vec<DegradedBody>,
 }
@@ -170,6 +173,23 @@ pub struct RerankSummaryBody {
     pub of: usize,
 }
 
+/// What is to be known of an answer.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct NoteBody {
+    /// What it is about.
+    pub code: NoteCode,
+    /// The same for a person.
+    pub detail: String,
+}
+
+/// What a note is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NoteCode {
+    /// The lexical leg was asked, and no term could be made of the query (`???`, emoji).
+    NoLexicalTerms,
+}
+
 /// A stage that did not do its full work.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub struct DegradedBody {
@@ -196,6 +216,7 @@ impl RetrieveAnswer {
                 .map(|RerankSummary { scored, of }| RerankSummaryBody { scored, of }),
             lag: response.lag,
             terms: response.terms,
+            notes: response.notes.into_iter().map(NoteBody::from).collect(),
             degraded: response
                 .degraded
                 .into_iter()
@@ -293,6 +314,18 @@ impl From<Timings> for TimingsBody {
             rerank,
             assemble,
             total,
+        }
+    }
+}
+
+impl From<Note> for NoteBody {
+    fn from(note: Note) -> Self {
+        let code = match note {
+            Note::NoLexicalTerms => NoteCode::NoLexicalTerms,
+        };
+        Self {
+            code,
+            detail: note.detail().to_owned(),
         }
     }
 }
