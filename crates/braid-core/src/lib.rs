@@ -16,6 +16,7 @@ pub mod filter;
 pub mod hash;
 pub mod id;
 pub mod limits;
+pub mod lineage;
 pub mod operation;
 pub mod ports;
 pub mod ranking;
@@ -37,6 +38,7 @@ pub use id::{
     ChunkId, CollectionId, CollectionName, DocumentId, Generation, IndexKey, JobId, Sequence, Slot,
     SlotSet,
 };
+pub use lineage::{ChunkLineage, ChunkStatus, StorageUse};
 pub use operation::{Operation, OperationKind};
 pub use ports::{
     Embedder, Embedding, ExtractedText, IndexBatch, IndexProvider, Ledger, LedgerPin, LexicalEntry,

@@ -331,6 +331,20 @@ impl Indexer {
         detached(&self.inner.parts.shutdown, work).await
     }
 
+    /// Looks for text that many documents of a collection share, and names the `most` largest of it.
+    /// Reads every retrievable chunk twice.
+    ///
+    /// # Errors
+    /// Those of the ledger.
+    pub async fn boilerplate(
+        &self,
+        collection: &Collection,
+        most: usize,
+    ) -> Result<BoilerplateReport> {
+        let parts = &self.inner.parts;
+        boilerplate::find(&*parts.ledger, &parts.pool, collection.id, most).await
+    }
+
     /// Builds the next generation under `settings` beside the served one and switches to it. Texts
     /// are embedded again only if the embedder or their chunks changed. Writes go on until the
     /// last step, which holds them briefly. A crash leaves the old generation served.
