@@ -7,6 +7,8 @@
 
 mod census;
 mod sketch;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

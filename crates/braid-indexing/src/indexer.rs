@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::applier;
+use crate::boilerplate::{self, BoilerplateReport};
 use crate::ingest::{IngestOutcome, IngestRequest, Writer};
 use crate::options::IndexingOptions;
 use crate::pipeline::Pipeline;

@@ -67,10 +67,8 @@ fn fold(line: &str, folded: &mut String) {
 
 fn hash(text: &str) -> u128 {
     let hash = blake3::hash(text.as_bytes());
-    let [first, ..] = hash.as_bytes().as_chunks::<16>().0 else {
-        return 0;
-    };
-    u128::from_le_bytes(*first)
+    let first = hash.as_bytes().first_chunk::<16>();
+    first.map_or(0, |bytes| u128::from_le_bytes(*bytes))
 }
 
 /// What was seen of the document that is being read: its chunks come one after the other.
