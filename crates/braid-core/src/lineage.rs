@@ -1,5 +1,7 @@
 //! Lineage: where a stored chunk came from, and whether a query can find it.
 
+use std::sync::Arc;
+
 use crate::chunk::ChunkRecord;
 use crate::document::DocumentSummary;
 use crate::id::Sequence;
@@ -40,7 +42,7 @@ pub struct ChunkLineage {
     pub status: ChunkStatus,
     /// The version of the document that it is a chunk of; `None` when nothing but the chunk is left
     /// of that version.
-    pub version: Option<DocumentSummary>,
+    pub version: Option<Arc<DocumentSummary>>,
     /// The document's newest version, where that is another one; `None` also when the document was
     /// deleted.
     pub superseded_by: Option<Sequence>,

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::collections::not_found;
 use crate::engine::Engine;
+use crate::lineage::no_document;
 
 impl Engine {
     /// Adds or replaces documents: acknowledged (durable) when this returns. Documents that cannot
@@ -108,16 +109,7 @@ impl Engine {
             .ledger
             .document(collection.id, id)
             .await?
-            .ok_or_else(|| {
-                Error::new(
-                    ErrorCode::DocumentNotFound,
-                    format!(
-                        "no document {:?} in collection {}",
-                        id.as_str(),
-                        collection.name
-                    ),
-                )
-            })
+            .ok_or_else(|| no_document(&collection.name, id))
     }
 
     /// Documents in id order.

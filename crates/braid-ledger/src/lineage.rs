@@ -1,6 +1,7 @@
 //! Where stored chunks came from.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use braid_core::ports::Page;
 use braid_core::{
@@ -98,7 +99,7 @@ impl Reading<'_> {
         &self,
         record: ChunkRecord,
         states: &States,
-        versions: &mut HashMap<u64, Option<DocumentSummary>>,
+        versions: &mut HashMap<u64, Option<Arc<DocumentSummary>>>,
     ) -> Result<ChunkLineage> {
         let sequence = record.sequence.0;
         let document = self.document_row(&record.document)?;
@@ -110,7 +111,7 @@ impl Reading<'_> {
                     current: Some(sequence),
                     live: None,
                 });
-                let read = self.version_summary(row, sequence)?;
+                let read = self.version_summary(row, sequence)?.map(Arc::new);
                 versions.insert(sequence, read.clone());
                 read
             }

@@ -3,7 +3,8 @@
 use std::str::FromStr;
 
 use braid_core::{
-    ChunkingSettings, ChunkingStrategy, CollectionSettings, Error, FieldError, Language, Result,
+    ChunkingSettings, ChunkingStrategy, CollectionSettings, Error, FieldError, Language,
+    PipelineFingerprint, Result,
 };
 use braid_engine::CollectionInfo;
 use serde::{Deserialize, Serialize};
@@ -207,6 +208,16 @@ pub struct DeletedAnswer {
     pub deleted: bool,
 }
 
+impl From<&PipelineFingerprint> for FingerprintAnswer {
+    fn from(fingerprint: &PipelineFingerprint) -> Self {
+        Self {
+            embedder: fingerprint.embedder.to_string(),
+            chunker: fingerprint.chunker.to_string(),
+            analyzer: fingerprint.analyzer.to_string(),
+        }
+    }
+}
+
 impl From<CollectionInfo> for CollectionAnswer {
     fn from(info: CollectionInfo) -> Self {
         let lag = info.stats.lag();
@@ -221,11 +232,7 @@ impl From<CollectionInfo> for CollectionAnswer {
                 overlap_tokens: chunking.overlap_tokens,
             },
             duplicates: collection.settings.duplicates.into(),
-            fingerprint: FingerprintAnswer {
-                embedder: collection.fingerprint.embedder.to_string(),
-                chunker: collection.fingerprint.chunker.to_string(),
-                analyzer: collection.fingerprint.analyzer.to_string(),
-            },
+            fingerprint: (&collection.fingerprint).into(),
             dimension: collection.dimension,
             generation: collection.generation.0,
             created_at_ms: collection.created_at_ms,

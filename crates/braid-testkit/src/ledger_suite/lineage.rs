@@ -51,7 +51,7 @@ async fn a_chunk_is_followed_from_staging_to_purge(scene: Scene) {
     let document = scene
         .ledger
         .document(scene.collection.id, &live.record.document);
-    assert_eq!(*version, document.await.unwrap().unwrap().summary);
+    assert_eq!(**version, document.await.unwrap().unwrap().summary);
 
     let newer = scene.put("d", &["other"]).await;
     let live = find(&scene, one).await.remove(0);

@@ -1,5 +1,7 @@
 //! Where chunks in memory came from.
 
+use std::sync::Arc;
+
 use braid_core::ports::Page;
 use braid_core::{
     ChunkId, ChunkLineage, ChunkRecord, ChunkStatus, DocumentId, DocumentSummary, Error, Result,
@@ -56,7 +58,7 @@ impl Data {
         ChunkLineage {
             record: record.clone(),
             status: self.chunk_status(record.slot.0),
-            version: self.version_summary(record.sequence),
+            version: self.version_summary(record.sequence).map(Arc::new),
             superseded_by: newest.filter(|newest| *newest != record.sequence),
         }
     }
