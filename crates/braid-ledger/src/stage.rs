@@ -221,6 +221,7 @@ impl Draft<'_, '_> {
             replaces: parts.replaces,
             likeness: parts.likeness,
             duplicate: parts.duplicate,
+            origin: document.origin.map(Into::into),
         };
         self.tables().versions.put(self.txn, &key, &row)
     }

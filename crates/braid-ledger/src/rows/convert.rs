@@ -5,13 +5,13 @@ use braid_core::ports::StoredResponse;
 use braid_core::{
     ChunkingSettings, CodeLanguage, Collection, CollectionId, CollectionName, CollectionSettings,
     ContentHash, DocumentId, DocumentStatus, DocumentSummary, DuplicateSettings, Error,
-    Fingerprint, Format, Generation, Metadata, MetadataValue, NewCollection, Operation,
+    Fingerprint, Format, Generation, Metadata, MetadataValue, NewCollection, Operation, Origin,
     PipelineFingerprint, Result, Sequence,
 };
 
 use super::{
-    CodeRow, CollectionRow, CountersRow, DuplicateRow, FormatRow, OperationRow, ResponseRow,
-    ValueRow, VersionRow, slots,
+    CodeRow, CollectionRow, CountersRow, DuplicateRow, FormatRow, OperationRow, OriginRow,
+    ResponseRow, ValueRow, VersionRow, slots,
 };
 use crate::error::corrupt;
 
@@ -189,6 +189,24 @@ impl From<ValueRow> for MetadataValue {
     }
 }
 
+impl From<Origin> for OriginRow {
+    fn from(origin: Origin) -> Self {
+        Self {
+            hash: origin.hash.0,
+            parser: origin.parser,
+        }
+    }
+}
+
+impl From<OriginRow> for Origin {
+    fn from(row: OriginRow) -> Self {
+        Self {
+            hash: ContentHash(row.hash),
+            parser: row.parser,
+        }
+    }
+}
+
 /// Metadata as stored.
 pub(crate) fn metadata_row(metadata: Metadata) -> Vec<(String, ValueRow)> {
     let fields = metadata.into_fields().into_iter();
@@ -214,6 +232,7 @@ impl VersionRow {
             uri: self.uri,
             format: self.format.into(),
             metadata: metadata(self.metadata)?,
+            origin: self.origin.map(Origin::from),
             content_hash: ContentHash(self.content_hash),
             chunks: self.slots.len(),
             sequence,
