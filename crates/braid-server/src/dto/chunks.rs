@@ -1,5 +1,6 @@
 //! Stored chunks and where they came from.
 
+use braid_core::chunk::context_header;
 use braid_core::ports::Page;
 use braid_core::{ChunkLineage, Collection, DocumentSummary};
 use serde::{Deserialize, Serialize};
@@ -46,6 +47,8 @@ pub struct ChunkBody {
     pub acknowledged_at_ms: Option<i64>,
     /// Where the text stands.
     pub source: SourceBody,
+    /// What is embedded above the text: title and headings on one line; empty where there are none.
+    pub context_header: String,
     /// The text.
     pub text: String,
     /// Hash of the text that is embedded (title, headings and body), hexadecimal: with the
@@ -117,6 +120,7 @@ impl ChunkBody {
             superseded_by: superseded_by.map(|sequence| sequence.0),
             sequence: record.sequence.0,
             acknowledged_at_ms: version.as_ref().map(|version| version.updated_at_ms),
+            context_header: context_header(record.title.as_deref(), &record.chunk.heading_path),
             source: SourceBody {
                 uri: version.as_ref().and_then(|version| version.uri.clone()),
                 title: record.title,
