@@ -87,22 +87,30 @@ fn describe(info: &LibraryInfo) -> String {
         LibrarySource::DataFolder => "the user's data folder",
         LibrarySource::SystemLoader => "the system's loader",
     };
-    let version = version(&info.build);
-    format!(
-        "ONNX Runtime {version}, {} (from {rule})",
-        info.path.display()
-    )
+    let path = info.path.display();
+    format!("ONNX Runtime {}, {path} (from {rule})", release(info))
 }
 
-/// The release in what ONNX Runtime says of its build, such as `git-branch=rel-1.31.1`; else all it
-/// says.
-fn version(build: &str) -> &str {
-    let branch = build.split("git-branch=").nth(1);
-    let branch = branch.and_then(|rest| rest.split([',', ' ']).next());
-    match branch.and_then(|branch| branch.strip_prefix("rel-")) {
-        Some(version) => version,
-        None => build,
+/// The release in the name of the file, such as `libonnxruntime.so.1.31.1`, behind links; else the
+/// commit that it says it was built from.
+fn release(info: &LibraryInfo) -> String {
+    let file = info.path.canonicalize().ok();
+    let name = file.as_deref().and_then(|path| path.file_name()?.to_str());
+    let version = name.and_then(|name| {
+        let rest = name.strip_prefix("libonnxruntime.")?;
+        let rest = rest.strip_suffix(".dylib").or(rest.strip_prefix("so."))?;
+        rest.starts_with(|c: char| c.is_ascii_digit())
+            .then_some(rest)
+    });
+    if let Some(version) = version {
+        return version.to_owned();
     }
+    let commit = info.build.split("git-commit-id=").nth(1);
+    let commit = commit.and_then(|rest| rest.split([',', ' ']).next());
+    commit.map_or_else(
+        || info.build.clone(),
+        |commit| format!("of commit {commit}"),
+    )
 }
 
 #[cfg(test)]
@@ -110,11 +118,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_version_is_read_from_the_build() {
-        let build =
-            "ORT Build Info: git-branch=rel-1.31.1, git-commit-id=26250ae, build type=Release";
-        assert_eq!(version(build), "1.31.1");
-        let other = "ORT Build Info: git-branch=main, git-commit-id=1";
-        assert_eq!(version(other), other);
+    fn the_release_is_the_file_s_or_the_build_s() {
+        let root = tempfile::tempdir().unwrap();
+        let info = |name: &str, build: &str| LibraryInfo {
+            path: root.path().join(name),
+            source: LibrarySource::Variable,
+            build: build.to_owned(),
+        };
+        for name in ["libonnxruntime.so.1.31.1", "libonnxruntime.1.31.1.dylib"] {
+            std::fs::write(root.path().join(name), "").unwrap();
+            assert_eq!(release(&info(name, "")), "1.31.1");
+        }
+        let link = root.path().join("libonnxruntime.so");
+        std::os::unix::fs::symlink("libonnxruntime.so.1.31.1", link).unwrap();
+        assert_eq!(release(&info("libonnxruntime.so", "")), "1.31.1");
+        let build = "ORT Build Info: git-branch=HEAD, git-commit-id=6af1a93, build type=Release";
+        assert_eq!(release(&info("ort.so", build)), "of commit 6af1a93");
+        assert_eq!(release(&info("ort.so", "unknown")), "unknown");
     }
 }
