@@ -148,7 +148,7 @@ impl Report {
         } else {
             let count = |level| self.findings.iter().filter(|it| it.level == level).count();
             let (problems, warnings) = (count(Level::Problem), count(Level::Warning));
-            output::line(format!("{problems} problems, {warnings} warnings"));
+            output::line(format!("problems: {problems}, warnings: {warnings}"));
         }
         Ok(if worst == Level::Problem {
             Exit::Failed

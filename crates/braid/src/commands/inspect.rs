@@ -34,14 +34,13 @@ fn time(ms: i64) -> String {
         .map_or_else(|_| format!("{ms} ms"), |time| time.to_string())
 }
 
-/// A size for people.
+/// A size for people, in the units of the settings.
 pub(crate) fn size(bytes: u64) -> String {
-    let bytes = bytes as f64;
-    match bytes {
-        ..1e3 => format!("{bytes} B"),
-        ..1e6 => format!("{:.1} kB", bytes / 1e3),
-        ..1e9 => format!("{:.1} MB", bytes / 1e6),
-        _ => format!("{:.1} GB", bytes / 1e9),
+    let units = [(1_u64 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    let unit = units.into_iter().find(|(unit, _)| bytes >= *unit);
+    match unit {
+        Some((unit, name)) => format!("{:.1} {name}", bytes as f64 / unit as f64),
+        None => format!("{bytes} B"),
     }
 }
 
@@ -53,7 +52,7 @@ mod tests {
     fn times_and_sizes_are_for_people() {
         assert_eq!(time(1_700_000_000_123), "2023-11-14T22:13:20Z");
         assert_eq!(time(i64::MAX), format!("{} ms", i64::MAX));
-        let sizes = [999, 1500, 2_500_000, 3_000_000_000].map(size);
-        assert_eq!(sizes, ["999 B", "1.5 kB", "2.5 MB", "3.0 GB"]);
+        let sizes = [1023, 1536, 5 << 19, 16 << 30].map(size);
+        assert_eq!(sizes, ["1023 B", "1.5 KiB", "2.5 MiB", "16.0 GiB"]);
     }
 }

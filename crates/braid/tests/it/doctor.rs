@@ -88,7 +88,7 @@ fn a_sound_installation_has_no_problem() {
     assert!(!text.contains("boilerplate"), "{text}");
     assert!(text.contains("default: lag: everything"), "{text}");
     assert!(
-        text.lines().last().unwrap().starts_with("0 problems"),
+        text.lines().last().unwrap().starts_with("problems: 0"),
         "{text}"
     );
 }
@@ -191,7 +191,7 @@ fn a_map_that_is_nearly_full() {
         &report,
         "ledger",
         "problem",
-        &["1.1 MB", "storage.map_size_gib"],
+        &["of 1.1 MiB", "storage.map_size_gib"],
     );
     let store = finding(&report, "vector store");
     assert_eq!(store["level"], "warning", "{store:#}");
