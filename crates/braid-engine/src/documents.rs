@@ -4,8 +4,7 @@ use braid_core::ports::{
     IdempotencyKey, NewJob, Page, StageOutcome, StageReceipt, StoredResponse, WriteGuard,
 };
 use braid_core::{
-    CollectionName, Document, DocumentId, DocumentSummary, Error, ErrorCode, Filter, Result,
-    Sequence,
+    CollectionName, Document, DocumentId, DocumentSummary, ErrorCode, Filter, Result, Sequence,
 };
 use braid_indexing::{IngestOutcome, IngestRequest, Progress};
 use braid_query::{RankRequest, RetrieveRequest, RetrieveResponse, StageRankings};

@@ -327,7 +327,12 @@ async fn pending_failed_and_foreign() {
     let report = place.json(&["doctor", "--server", &server.url()], 1);
     said(&report, "indexing", "problem", &["another-model@1"]);
     assert_eq!(finding(&report, "indexing")["collection"], "foreign");
-    said(&report, "failed documents", "warning", &["document list"]);
+    said(
+        &report,
+        "failed documents",
+        "warning",
+        &["braid job failures"],
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! One collection: what wrote it, what is not retrievable, what its indexes hold, what its documents
 //! share.
 
-use braid_core::{CollectionName, DocumentStatus, Leg, Result};
+use braid_core::Leg;
 use braid_engine::{CollectionInfo, Engine, IndexState};
 
 use super::boilerplate::{self, MOST_TEXTS};
@@ -10,8 +10,6 @@ use crate::commands::inspect::size;
 
 /// Failed documents that are named.
 const MOST_NAMED: usize = 3;
-/// Documents read at a time.
-const PAGE: usize = 1000;
 /// Part of its map at which the file of a vector store is said to be large.
 const LARGE: f64 = 0.9;
 
@@ -82,33 +80,20 @@ async fn failed(engine: &Engine, info: &CollectionInfo) -> Finding {
     if failed == 0 {
         return Finding::ok("failed documents", "none");
     }
-    let named = match failures(engine, &info.collection.name).await {
-        Ok(named) => named.join("; "),
+    let name = &info.collection.name;
+    let named = match engine.failed_documents(name, None, MOST_NAMED).await {
+        Ok(page) => page
+            .items
+            .iter()
+            .map(|document| format!("{} ({})", document.id, document.reason))
+            .collect::<Vec<_>>()
+            .join("; "),
         Err(error) => error.to_string(),
     };
-    Finding::warning("failed documents", format!("{failed}: {named}"))
-        .remedy("correct them and ingest them again, or delete them")
-}
-
-/// The first documents that failed, with the reason.
-async fn failures(engine: &Engine, name: &CollectionName) -> Result<Vec<String>> {
-    let mut named = Vec::new();
-    let mut cursor = None;
-    loop {
-        let page = engine.documents(name, cursor.as_deref(), PAGE).await?;
-        for summary in page.items {
-            if let DocumentStatus::Failed(reason) = summary.status {
-                named.push(format!("{} ({reason})", summary.id));
-            }
-            if named.len() == MOST_NAMED {
-                return Ok(named);
-            }
-        }
-        cursor = page.next;
-        if cursor.is_none() {
-            return Ok(named);
-        }
-    }
+    let remedy = format!(
+        "correct them and ingest them again, or `braid job retry --collection {name}` where the reason has passed"
+    );
+    Finding::warning("failed documents", format!("{failed}: {named}")).remedy(remedy)
 }
 
 fn index(state: &IndexState, checks: &Checks) -> Finding {

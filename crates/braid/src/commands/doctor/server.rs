@@ -84,7 +84,8 @@ fn collections(listed: &CollectionsAnswer, report: &mut Report) {
             Finding::ok("failed documents", "none")
         } else {
             let name = &collection.name;
-            let list = format!("list them with `braid document list --collection {name} --server`");
+            let list =
+                format!("see why with `braid job failures --collection {name} --server URL`");
             Finding::warning("failed documents", failed.to_string()).remedy(list)
         };
         report.add(finding.about(&collection.name));
