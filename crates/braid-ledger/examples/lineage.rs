@@ -15,14 +15,11 @@
 
 use std::time::Instant;
 
-use braid_core::operation::{Change, StagedChunk, StagedDocument};
+use braid_core::operation::{Change, StagedDocument};
 use braid_core::ports::StageRequest;
-use braid_core::{
-    Chunk, ChunkId, ContentHash, DocumentId, Fingerprint, Format, Ledger, Metadata, NewDocument,
-    Slot, Span,
-};
+use braid_core::{ChunkId, DocumentId, Ledger, Slot};
 use braid_ledger::{LedgerOptions, LmdbLedger};
-use braid_testkit::ledger_suite::new_collection;
+use braid_testkit::ledger_suite::{new_collection, staged};
 use uuid::Uuid;
 
 const CHUNKS_OF_A_DOCUMENT: usize = 20;
@@ -102,35 +99,12 @@ fn chunk_id(document: usize, ordinal: usize) -> ChunkId {
 
 fn document(number: usize) -> StagedDocument {
     let text = format!("The text of document {number} goes on. ").repeat(1000);
-    let chunk = |ordinal: usize| {
-        let start = ordinal * 1000;
-        StagedChunk {
-            id: chunk_id(number, ordinal),
-            chunk: Chunk {
-                ordinal: ordinal as u32,
-                span: Span {
-                    start: start as u32,
-                    end: start as u32 + 1000,
-                },
-                page: None,
-                heading_path: vec!["Heading".to_owned()],
-                text: text[start..start + 1000].to_owned(),
-            },
-            embedding_key: ContentHash([number as u8; 32]),
-        }
-    };
-    StagedDocument {
-        content_hash: ContentHash(*blake3::hash(text.as_bytes()).as_bytes()),
-        pipeline: Fingerprint::new("pipeline"),
-        chunks: (0..CHUNKS_OF_A_DOCUMENT).map(chunk).collect(),
-        document: NewDocument {
-            id: DocumentId::new(format!("document-{number}")).unwrap(),
-            text: text[..CHUNKS_OF_A_DOCUMENT * 1000].to_owned(),
-            title: None,
-            uri: None,
-            format: Format::Text,
-            metadata: Metadata::default(),
-            origin: None,
-        },
+    let texts: Vec<&str> = (0..CHUNKS_OF_A_DOCUMENT)
+        .map(|ordinal| &text[ordinal * 1000..(ordinal + 1) * 1000])
+        .collect();
+    let mut document = staged(&format!("document-{number}"), &texts);
+    for (ordinal, chunk) in document.chunks.iter_mut().enumerate() {
+        chunk.id = chunk_id(number, ordinal);
     }
+    document
 }
