@@ -70,6 +70,25 @@ impl Remote {
         self.read(self.agent.get(self.url(path)).call())
     }
 
+    /// `GET path`, for an answer that is text.
+    ///
+    /// # Errors
+    /// `Unavailable` when the server cannot be reached or does not answer 200.
+    pub fn get_text(&self, path: &str) -> Result<String> {
+        let failed = |reason: String| {
+            let message = format!("cannot read {path} of {}: {reason}", self.base);
+            Error::new(ErrorCode::Unavailable, message)
+        };
+        let called = self.agent.get(self.url(path)).call();
+        let mut answer = called.map_err(|error| failed(error.to_string()))?;
+        if answer.status().as_u16() != 200 {
+            return Err(failed(format!("status {}", answer.status().as_u16())));
+        }
+        let body = answer.body_mut().with_config().limit(MAX_ANSWER_BYTES);
+        body.read_to_string()
+            .map_err(|error| failed(error.to_string()))
+    }
+
     /// `DELETE path`.
     ///
     /// # Errors

@@ -25,6 +25,8 @@ pub enum ErrorCode {
     CollectionExists,
     /// No document of that id.
     DocumentNotFound,
+    /// No chunk of that id.
+    ChunkNotFound,
     /// No job of that id.
     JobNotFound,
     /// No such route.
@@ -61,7 +63,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code, for tables and exhaustive tests.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::InvalidRequest,
         Self::MalformedJson,
         Self::TooLarge,
@@ -69,6 +71,7 @@ impl ErrorCode {
         Self::CollectionNotFound,
         Self::CollectionExists,
         Self::DocumentNotFound,
+        Self::ChunkNotFound,
         Self::JobNotFound,
         Self::RouteNotFound,
         Self::MethodNotAllowed,
@@ -97,6 +100,7 @@ impl ErrorCode {
             Self::CollectionNotFound => "COLLECTION_NOT_FOUND",
             Self::CollectionExists => "COLLECTION_EXISTS",
             Self::DocumentNotFound => "DOCUMENT_NOT_FOUND",
+            Self::ChunkNotFound => "CHUNK_NOT_FOUND",
             Self::JobNotFound => "JOB_NOT_FOUND",
             Self::RouteNotFound => "ROUTE_NOT_FOUND",
             Self::MethodNotAllowed => "METHOD_NOT_ALLOWED",
@@ -127,6 +131,7 @@ impl ErrorCode {
             | Self::CollectionNotFound
             | Self::CollectionExists
             | Self::DocumentNotFound
+            | Self::ChunkNotFound
             | Self::JobNotFound
             | Self::RouteNotFound
             | Self::MethodNotAllowed

@@ -17,6 +17,7 @@ pub mod filter;
 pub mod hash;
 pub mod id;
 pub mod limits;
+pub mod lineage;
 pub mod operation;
 pub mod ports;
 pub mod ranking;
@@ -31,7 +32,7 @@ pub use collection::{
 };
 pub use document::{
     CodeLanguage, Document, DocumentStatus, DocumentSummary, Format, Metadata, MetadataValue,
-    NewDocument,
+    NewDocument, Origin,
 };
 pub use duplicate::{Duplicate, DuplicateAction, DuplicateSettings, Likeness};
 pub use error::{Error, ErrorCode, FieldError, Result};
@@ -41,6 +42,7 @@ pub use id::{
     ChunkId, CollectionId, CollectionName, DocumentId, Generation, IndexKey, JobId, Sequence, Slot,
     SlotSet,
 };
+pub use lineage::{ChunkLineage, ChunkStatus, StorageUse};
 pub use operation::{Operation, OperationKind};
 pub use ports::{
     Embedder, Embedding, ExtractedText, IndexBatch, IndexProvider, Ledger, LedgerPin, LexicalEntry,

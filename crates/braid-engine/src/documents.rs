@@ -4,8 +4,7 @@ use braid_core::ports::{
     IdempotencyKey, NewJob, Page, StageOutcome, StageReceipt, StoredResponse, WriteGuard,
 };
 use braid_core::{
-    CollectionName, Document, DocumentId, DocumentSummary, Error, ErrorCode, Filter, Result,
-    Sequence,
+    CollectionName, Document, DocumentId, DocumentSummary, ErrorCode, Filter, Result, Sequence,
 };
 use braid_indexing::{IngestOutcome, IngestRequest, Progress};
 use braid_query::{RankRequest, RetrieveRequest, RetrieveResponse, StageRankings};
@@ -13,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::collections::not_found;
 use crate::engine::Engine;
+use crate::lineage::no_document;
 
 impl Engine {
     /// Adds or replaces documents: acknowledged (durable) when this returns. Documents that cannot
@@ -108,16 +108,7 @@ impl Engine {
             .ledger
             .document(collection.id, id)
             .await?
-            .ok_or_else(|| {
-                Error::new(
-                    ErrorCode::DocumentNotFound,
-                    format!(
-                        "no document {:?} in collection {}",
-                        id.as_str(),
-                        collection.name
-                    ),
-                )
-            })
+            .ok_or_else(|| no_document(&collection.name, id))
     }
 
     /// Documents in id order.

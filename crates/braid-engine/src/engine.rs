@@ -36,7 +36,8 @@ pub enum LoadModels {
 pub struct OpenOptions {
     /// Which models are loaded.
     pub models: LoadModels,
-    /// Used instead of loading models; for tests.
+    /// Used instead of loading models: for tests, and for a process that needs the fingerprint of an
+    /// embedder and, with [`LoadModels::None`], indexes nothing.
     pub instead_of_models: Option<Arc<dyn Embedder>>,
     /// The re-ranker beside that embedder; for tests.
     pub instead_of_reranker: Option<Arc<dyn Reranker>>,

@@ -6,10 +6,12 @@
 //! adapter. This crate has no ranking, chunking or storage logic of its own.
 
 mod collections;
+mod diagnosis;
 mod documents;
 mod durable;
 mod engine;
 mod jobs;
+mod lineage;
 mod load;
 mod lock;
 mod maintenance;
@@ -18,13 +20,16 @@ mod provider;
 mod wiring;
 
 pub use braid_indexing::{
-    Breakpoint, Breakpoints, Health, IndexReport, IngestOutcome, IngestRequest, Progress,
-    RebuildProgress, VerifyReport,
+    BoilerplateReport, Breakpoint, Breakpoints, Health, IndexReport, IngestOutcome, IngestRequest,
+    Progress, RebuildProgress, SharedKind, SharedText, VerifyReport,
 };
 pub use braid_models as model_files;
 pub use braid_query as query;
 pub use braid_readers::{file, source};
 pub use collections::CollectionInfo;
+pub use diagnosis::{DataFiles, FingerprintMismatch, IndexState, file_bytes};
 pub use engine::{Engine, LoadModels, OpenOptions, Readiness};
+pub use lineage::{ChunkTerms, IndexedSlots};
 pub use load::{FoundDuplicate, LoadReport, Loader, SourceStep, read_ahead};
+pub use models::{load_embedder, load_reranker};
 pub use wiring::{model_store, retrieve_defaults};

@@ -46,6 +46,31 @@ pub(crate) async fn load(settings: &Settings, which: LoadModels) -> Result<Model
         .map_err(|error| Error::internal("model loader stopped").with_source(error))?
 }
 
+/// Loads the configured embedder alone: its files are checked against the manifest, and its probes
+/// run. Blocks. For [`OpenOptions::embedder`](crate::OpenOptions::instead_of_models), and to see whether it works.
+///
+/// # Errors
+/// `ModelUnavailable`, with what mends it.
+pub fn load_embedder(settings: &Settings) -> Result<Arc<dyn Embedder>> {
+    let options = wiring::model_options(settings);
+    let store = ModelStore::new(options.store);
+    store.load_embedder(&settings.models.embedder, &options.embedder)
+}
+
+/// Loads the configured re-ranker alone, as [`load_embedder`]; `None` where none is configured.
+///
+/// # Errors
+/// `ModelUnavailable`, with what mends it.
+pub fn load_reranker(settings: &Settings) -> Result<Option<Arc<dyn Reranker>>> {
+    if settings.models.reranker == "none" {
+        return Ok(None);
+    }
+    let options = wiring::model_options(settings);
+    let store = ModelStore::new(options.store);
+    let loaded = store.load_reranker(&settings.models.reranker, &options.reranker)?;
+    Ok(Some(loaded))
+}
+
 /// An embedder for commands that embed nothing.
 #[derive(Debug)]
 struct NotLoaded {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use braid_core::{
-    Collection, CollectionId, Error, ErrorCode, IndexKey, IndexProvider, LexicalIndex, Result,
+    Collection, CollectionId, Error, ErrorCode, IndexKey, IndexProvider, Leg, LexicalIndex, Result,
     VectorStore,
 };
 use braid_lexical::{LexicalOptions, TantivyIndex};
@@ -64,7 +64,8 @@ impl EmbeddedIndexes {
         }
     }
 
-    fn blocking(&self) -> &Blocking {
+    /// Threads for work on the files.
+    pub(crate) fn blocking(&self) -> &Blocking {
         self.pool.blocking()
     }
 
@@ -83,6 +84,15 @@ impl EmbeddedIndexes {
     fn removed_directory(&self, number: u64) -> PathBuf {
         self.root
             .join(format!("removed-{}-{number}", std::process::id()))
+    }
+
+    /// Where the files of one index of a collection's served generation are.
+    pub(crate) fn index_directory(&self, collection: &Collection, leg: Leg) -> PathBuf {
+        let directory = self.directory(collection.index_key());
+        match leg {
+            Leg::Lexical => directory.join("lexical"),
+            Leg::Dense => directory.join("vector"),
+        }
     }
 
     fn directory(&self, key: IndexKey) -> PathBuf {

@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::applier;
+use crate::boilerplate::{self, BoilerplateReport};
 use crate::ingest::{IngestOutcome, IngestRequest, Writer};
 use crate::options::IndexingOptions;
 use crate::pipeline::Pipeline;
@@ -329,6 +330,20 @@ impl Indexer {
         let parts = Arc::clone(&self.inner.parts);
         let work = async move { verify::verify(&parts, &state, repair).await };
         detached(&self.inner.parts.shutdown, work).await
+    }
+
+    /// Looks for text that many documents of a collection share, and names the `most` largest of it.
+    /// Reads every retrievable chunk twice.
+    ///
+    /// # Errors
+    /// Those of the ledger.
+    pub async fn boilerplate(
+        &self,
+        collection: &Collection,
+        most: usize,
+    ) -> Result<BoilerplateReport> {
+        let parts = &self.inner.parts;
+        boilerplate::find(&*parts.ledger, &parts.pool, collection.id, most).await
     }
 
     /// Builds the next generation under `settings` beside the served one and switches to it. Texts

@@ -12,6 +12,7 @@
 
 mod again;
 mod applier;
+mod boilerplate;
 mod breakpoints;
 mod embeddings;
 mod indexer;
@@ -28,6 +29,7 @@ mod state;
 mod sweeper;
 mod verify;
 
+pub use boilerplate::{BoilerplateReport, SharedKind, SharedText};
 pub use breakpoints::{Breakpoint, Breakpoints, Hook};
 pub use indexer::{Indexer, IndexerParts};
 pub use ingest::{IngestOutcome, IngestRequest};

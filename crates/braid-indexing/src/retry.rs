@@ -80,6 +80,7 @@ pub(crate) fn remedy(error: &Error, backoff: &mut Backoff) -> Remedy {
         | ErrorCode::UnreadableDocument
         | ErrorCode::CollectionExists
         | ErrorCode::DocumentNotFound
+        | ErrorCode::ChunkNotFound
         | ErrorCode::JobNotFound
         | ErrorCode::RouteNotFound
         | ErrorCode::MethodNotAllowed

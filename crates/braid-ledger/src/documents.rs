@@ -45,23 +45,34 @@ impl<'t> Reading<'t> {
         bytes.map(ChunkHeader::read).transpose()
     }
 
+    /// What a document's version is, where it is stored.
+    pub(crate) fn version_summary(
+        &self,
+        row: DocumentRow,
+        sequence: u64,
+    ) -> Result<Option<DocumentSummary>> {
+        let Some(version) = self.version(sequence)? else {
+            return Ok(None);
+        };
+        let key = keys::sequence(self.id, Sequence(sequence));
+        let status = if let Some(failure) = self.tables.failures.get(self.txn, &key)? {
+            DocumentStatus::Failed(failure.reason)
+        } else if row.live == Some(sequence) {
+            DocumentStatus::Published
+        } else {
+            DocumentStatus::Pending
+        };
+        version.into_summary(Sequence(sequence), status).map(Some)
+    }
+
     fn newest_version(&self, row: DocumentRow) -> Result<VersionRow> {
         let version = self.version(row.newest)?;
         version.ok_or_else(|| corrupt(format!("version {} is missing", row.newest)))
     }
 
     fn summary(&self, row: DocumentRow) -> Result<DocumentSummary> {
-        let sequence = Sequence(row.newest);
-        let status = if row.has_failed() {
-            let key = keys::sequence(self.id, sequence);
-            let failure = self.tables.failures.get(self.txn, &key)?;
-            DocumentStatus::Failed(failure.map(|row| row.reason).unwrap_or_default())
-        } else if row.live == Some(row.newest) {
-            DocumentStatus::Published
-        } else {
-            DocumentStatus::Pending
-        };
-        self.newest_version(row)?.into_summary(sequence, status)
+        let summary = self.version_summary(row, row.newest)?;
+        summary.ok_or_else(|| corrupt(format!("version {} is missing", row.newest)))
     }
 
     /// As [`braid_core::Ledger::document`].

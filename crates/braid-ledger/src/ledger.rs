@@ -10,9 +10,9 @@ use braid_core::ports::{
     Recorded, StageOutcome, StageRequest, StoredResponse, SwitchGeneration, WriteGuard,
 };
 use braid_core::{
-    Collection, CollectionId, CollectionName, ContentHash, Document, DocumentId, DocumentSummary,
-    Embedding, Error, Filter, Fingerprint, JobId, Ledger, LedgerPin, NewCollection, Operation,
-    Result, Sequence, Slot, SlotSet,
+    ChunkId, ChunkLineage, Collection, CollectionId, CollectionName, ContentHash, Document,
+    DocumentId, DocumentSummary, Embedding, Error, Filter, Fingerprint, JobId, Ledger, LedgerPin,
+    NewCollection, Operation, Result, Sequence, Slot, SlotSet, StorageUse,
 };
 use heed::RwTxn;
 
@@ -246,6 +246,40 @@ impl Ledger for LmdbLedger {
         filter.check()?;
         let filter = filter.clone();
         self.read(collection, move |reading| reading.find_documents(&filter))
+            .await
+    }
+
+    async fn find_chunk(&self, collection: CollectionId, id: ChunkId) -> Result<Vec<ChunkLineage>> {
+        self.read(collection, move |reading| reading.find_chunk(id))
+            .await
+    }
+
+    async fn document_chunks(
+        &self,
+        collection: CollectionId,
+        id: &DocumentId,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Option<Page<ChunkLineage>>> {
+        let (id, cursor) = (id.clone(), cursor.map(str::to_owned));
+        self.read(collection, move |reading| {
+            reading.lineage_of_document(&id, cursor.as_deref(), limit)
+        })
+        .await
+    }
+
+    async fn document_versions(
+        &self,
+        collection: CollectionId,
+        id: &DocumentId,
+    ) -> Result<Vec<DocumentSummary>> {
+        let id = id.clone();
+        self.read(collection, move |reading| reading.document_versions(&id))
+            .await
+    }
+
+    async fn storage_use(&self) -> Result<StorageUse> {
+        self.blocking(|store| store.read(|txn| stage::storage_use(store, txn)))
             .await
     }
 

@@ -23,6 +23,7 @@ mod filters;
 mod jobs;
 mod keys;
 mod ledger;
+mod lineage;
 mod pending;
 mod pin;
 mod pins;

@@ -141,7 +141,8 @@ impl Reading<'_> {
             .ok_or_else(|| missing_chunk(slot))
     }
 
-    fn chunk(&self, slot: u32) -> Result<ChunkRecord> {
+    /// The chunk of a slot that has one.
+    pub(crate) fn chunk(&self, slot: u32) -> Result<ChunkRecord> {
         let row = self
             .tables
             .chunks
@@ -193,7 +194,7 @@ impl Reading<'_> {
 }
 
 fn missing_chunk(slot: u32) -> Error {
-    corrupt(format!("the chunk of live slot {slot} is missing"))
+    corrupt(format!("the chunk of slot {slot} is missing"))
 }
 
 #[async_trait]

@@ -7,8 +7,9 @@ use braid_core::operation::{Change, ChangeOutcome, StagedChunk, StagedDocument};
 use braid_core::ports::{NewJob, StageReceipt};
 use braid_core::{
     CollectionId, DocumentId, DuplicateAction, DuplicateSettings, NewDocument, Result, Sequence,
+    StorageUse,
 };
-use heed::RwTxn;
+use heed::{RoTxn, RwTxn};
 
 use crate::draft::Draft;
 use crate::error::map_full;
@@ -60,6 +61,21 @@ fn changed_document(change: &Change) -> String {
     }
 }
 
+/// As [`braid_core::Ledger::storage_use`].
+pub(crate) fn storage_use(store: &Store, txn: &RoTxn) -> Result<StorageUse> {
+    Ok(StorageUse {
+        used_bytes: taken(store, txn)? as u64,
+        limit_bytes: store.options.map_size as u64,
+    })
+}
+
+/// Bytes in use. Staging may run far ahead of embedding, so what is pending counts as if it were
+/// stored.
+fn taken(store: &Store, txn: &RoTxn) -> Result<usize> {
+    let used = store.tables.used_bytes(txn)?;
+    Ok(used.saturating_add(pending::bytes(&store.tables, txn)?))
+}
+
 /// How much more may be staged before puts are refused. What was acknowledged can then still be
 /// embedded, published and deleted within the reserve.
 struct Room {
@@ -68,12 +84,9 @@ struct Room {
 }
 
 impl Room {
-    /// Staging may run far ahead of embedding, so what is pending counts as if it were stored.
     fn measure(store: &Store, txn: &RwTxn, dimension: usize) -> Result<Self> {
-        let used = store.tables.used_bytes(txn)?;
-        let taken = used.saturating_add(pending::bytes(&store.tables, txn)?);
         Ok(Self {
-            left: store.options.map_size.saturating_sub(taken),
+            left: store.options.map_size.saturating_sub(taken(store, txn)?),
             embedding_bytes: pending::embedding_bytes(dimension),
         })
     }
@@ -217,6 +230,7 @@ impl Draft<'_, '_> {
             likeness: parts.likeness,
             duplicate: parts.duplicate,
             language: parts.language,
+            origin: document.origin.map(Into::into),
         };
         self.tables().versions.put(self.txn, &key, &row)
     }

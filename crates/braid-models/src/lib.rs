@@ -34,7 +34,7 @@ mod tokenizer;
 mod verify;
 
 pub use embedder::OnnxEmbedder;
-pub use library::{LibrarySource, ORT_VERSION, library_path};
+pub use library::{LibraryInfo, LibrarySource, ORT_VERSION, library_path};
 pub use manifest::{Batching, Manifest, ModelKind, PoolingKind};
 pub use options::{EmbedderOptions, RerankerOptions, StoreOptions};
 pub use reranker::OnnxReranker;

@@ -70,6 +70,31 @@ fn installed_library() -> Option<PathBuf> {
     Some(user_data_folder()?.join("ort").join(ORT_VERSION).join(file))
 }
 
+/// The library in use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LibraryInfo {
+    /// Its path, or the name under which the system's loader found it.
+    pub path: PathBuf,
+    /// Which rule named it.
+    pub source: LibrarySource,
+    /// What it says of its own build: branch, commit, compiler flags.
+    pub build: String,
+}
+
+/// Loads the library, if the process has not done so, and says which it is.
+///
+/// # Errors
+/// As [`environment`].
+pub(crate) fn info(configured: Option<&Path>) -> Result<LibraryInfo> {
+    environment(configured)?;
+    let (path, source) = library_path(configured);
+    Ok(LibraryInfo {
+        path,
+        source,
+        build: ort::info().to_owned(),
+    })
+}
+
 /// The process's one environment. The first successful call decides which library it is.
 ///
 /// # Errors

@@ -15,7 +15,7 @@ use braid_core::{Embedder, Error, ErrorCode, Fingerprint, Reranker, Result};
 use crate::catalogue;
 use crate::embedder::OnnxEmbedder;
 use crate::gate::Gate;
-use crate::library;
+use crate::library::{self, LibraryInfo};
 use crate::manifest::{MODEL_FILE, Manifest, ModelKind, TOKENIZER_FILE, conservative};
 use crate::options::{EmbedderOptions, RerankerOptions, StoreOptions};
 use crate::places::model_folders;
@@ -166,6 +166,14 @@ impl ModelStore {
             &model.manifest.files,
             Depth::Hashes,
         ))
+    }
+
+    /// Loads ONNX Runtime, if the process has not done so, and says which library it is. Blocks.
+    ///
+    /// # Errors
+    /// [`ModelUnavailable`](ErrorCode::ModelUnavailable) with the command that mends it.
+    pub fn library(&self) -> Result<LibraryInfo> {
+        library::info(self.library.as_deref())
     }
 
     /// Loads an embedder. Blocks while files are hashed and a session is opened (well under a

@@ -2,6 +2,7 @@
 //! fields; conversions to core types check every limit.
 
 pub mod chunking;
+pub mod chunks;
 pub mod collections;
 pub mod documents;
 pub mod duplicates;

@@ -24,6 +24,7 @@ pub(crate) fn status_of(code: ErrorCode) -> StatusCode {
         ErrorCode::UnreadableDocument => StatusCode::UNPROCESSABLE_ENTITY,
         ErrorCode::CollectionNotFound
         | ErrorCode::DocumentNotFound
+        | ErrorCode::ChunkNotFound
         | ErrorCode::JobNotFound
         | ErrorCode::RouteNotFound => StatusCode::NOT_FOUND,
         ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,

@@ -6,7 +6,9 @@ use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
-use braid_core::{CollectionName, DocumentId, Error, ErrorCode, FieldError, JobId, Result};
+use braid_core::{
+    ChunkId, CollectionName, DocumentId, Error, ErrorCode, FieldError, JobId, Result,
+};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -110,6 +112,32 @@ impl FromRequestParts<App> for DocumentPath {
 
 fn named_delete() -> String {
     "delete".to_owned()
+}
+
+/// The chunk named in the path. What is no chunk id names no chunk.
+pub(crate) struct ChunkPath(pub(crate) CollectionName, pub(crate) ChunkId);
+
+impl FromRequestParts<App> for ChunkPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        #[derive(Deserialize)]
+        struct Names {
+            collection: String,
+            chunk_id: String,
+        }
+        let Path(Names {
+            collection,
+            chunk_id: id,
+        }) = Path::from_request_parts(parts, app)
+            .await
+            .map_err(bad_path)?;
+        let unknown = |_| Error::new(ErrorCode::ChunkNotFound, format!("no chunk {id:?}"));
+        Ok(Self(
+            CollectionName::new(collection)?,
+            id.parse().map(ChunkId).map_err(unknown)?,
+        ))
+    }
 }
 
 /// The job named in the path. What is no job id names no job.

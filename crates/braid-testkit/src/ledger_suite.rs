@@ -12,6 +12,7 @@ mod duplicates;
 mod embeddings;
 mod filters;
 mod jobs;
+mod lineage;
 mod pins;
 mod publish;
 mod purge;
@@ -59,6 +60,7 @@ pub async fn ledger_suite(fresh: FreshLedger<'_>) {
     filters::check(fresh).await;
     jobs::check(fresh).await;
     duplicates::check(fresh).await;
+    lineage::check(fresh).await;
     embeddings::check(fresh).await;
     rebuild::check(fresh).await;
 }

@@ -2,6 +2,7 @@
 //! [`ledger_suite`](crate::ledger_suite), and the model the durable one is compared with.
 
 mod jobs;
+mod lineage;
 mod pin;
 mod rebuild;
 mod state;
@@ -17,9 +18,9 @@ use braid_core::ports::{
     Recorded, StageOutcome, StageRequest, StoredResponse, SwitchGeneration, WriteGuard,
 };
 use braid_core::{
-    Collection, CollectionId, CollectionName, ContentHash, Document, DocumentId, DocumentSummary,
-    Embedding, Error, ErrorCode, Filter, Fingerprint, JobId, Ledger, LedgerPin, NewCollection,
-    Operation, Result, Sequence, Slot, SlotSet,
+    ChunkId, ChunkLineage, Collection, CollectionId, CollectionName, ContentHash, Document,
+    DocumentId, DocumentSummary, Embedding, Error, ErrorCode, Filter, Fingerprint, JobId, Ledger,
+    LedgerPin, NewCollection, Operation, Result, Sequence, Slot, SlotSet, StorageUse,
 };
 use parking_lot::Mutex;
 
@@ -266,6 +267,39 @@ impl Ledger for RamLedger {
             };
             let found = data.documents.iter().filter(|(_, row)| passes(row));
             Ok(found.map(|(id, _)| id.clone()).collect())
+        })
+    }
+
+    async fn find_chunk(&self, collection: CollectionId, id: ChunkId) -> Result<Vec<ChunkLineage>> {
+        self.read(collection, |data| Ok(data.find_chunk(id)))
+    }
+
+    async fn document_chunks(
+        &self,
+        collection: CollectionId,
+        id: &DocumentId,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Option<Page<ChunkLineage>>> {
+        self.read(collection, |data| {
+            data.lineage_of_document(id, cursor, limit)
+        })
+    }
+
+    async fn document_versions(
+        &self,
+        collection: CollectionId,
+        id: &DocumentId,
+    ) -> Result<Vec<DocumentSummary>> {
+        self.read(collection, |data| Ok(data.document_versions(id)))
+    }
+
+    async fn storage_use(&self) -> Result<StorageUse> {
+        let state = self.state.lock();
+        let chunks = state.data.values().flat_map(|data| data.chunks.values());
+        Ok(StorageUse {
+            used_bytes: chunks.map(|record| record.chunk.text.len() as u64).sum(),
+            limit_bytes: u64::MAX,
         })
     }
 

@@ -84,6 +84,14 @@ pub(crate) enum Command {
     Models(ModelsCommand),
     /// Check that ledger, lexical index and vector store agree
     Verify(VerifyArgs),
+    /// Check the installation and the data directory, and say what to do about each finding
+    ///
+    /// Nothing is changed. Exit status 1 when something is a problem. While a server has the data
+    /// directory, --server asks it for what it knows.
+    Doctor(DoctorArgs),
+    /// Look at what is stored: where a chunk came from, and whether a query can find it
+    #[command(subcommand)]
+    Inspect(InspectCommand),
 }
 
 /// `braid serve`.
@@ -360,4 +368,51 @@ pub(crate) struct VerifyArgs {
     /// Print as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// `braid doctor`.
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// Ask a running server instead of opening a data directory
+    #[arg(long, value_name = "URL", conflicts_with = "quick")]
+    pub(crate) server: Option<String>,
+    /// Do not look for boilerplate, for which every chunk is read twice
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Print as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `braid inspect`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum InspectCommand {
+    /// Where a chunk came from, whether it is retrievable, and the terms that find it
+    Chunk {
+        /// Its id, as hits have it
+        id: String,
+        /// Most terms shown of each kind
+        #[arg(long, value_name = "N", default_value_t = 40)]
+        terms: usize,
+        #[command(flatten)]
+        within: InCollection,
+    },
+    /// The versions of a document, and the chunks of the retrievable one
+    Document {
+        /// Its id
+        id: String,
+        #[command(flatten)]
+        within: InCollection,
+    },
+    /// Settings, fingerprints, counters and index sizes
+    Collection {
+        /// One collection; all where left out
+        name: Option<CollectionName>,
+        /// Ask a running server instead of opening a data directory
+        #[arg(long, value_name = "URL")]
+        server: Option<String>,
+        /// Print as JSON
+        #[arg(long)]
+        json: bool,
+    },
 }

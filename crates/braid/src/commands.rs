@@ -1,7 +1,9 @@
 //! One module per command.
 
 pub(crate) mod collection;
+pub(crate) mod doctor;
 pub(crate) mod document;
+pub(crate) mod inspect;
 pub(crate) mod job;
 pub(crate) mod models;
 pub(crate) mod parse_file;

@@ -18,7 +18,7 @@ use braid_ingest::{IngestReport, Target};
 use clap::Parser;
 
 use crate::args::{Cli, Command, Global, IngestCommand};
-use crate::open::{Directory, load_settings, with_engine};
+use crate::open::{Directory, with_engine};
 use crate::output::Exit;
 use crate::signals::Signals;
 
@@ -44,21 +44,23 @@ fn main() -> anyhow::Result<ExitCode> {
 }
 
 async fn run(cli: Cli) -> Result<Exit> {
-    let settings = load_settings(&cli)?;
-    open::install_tracing(&cli, &settings)?;
+    let settings = open::configure(&cli);
     match cli.command {
-        Command::Serve(_) => commands::serve::run(&settings).await,
-        Command::Ingest(command) => ingest(&settings, command).await,
-        Command::Retrieve(args) => commands::retrieve::run(&settings, args).await,
+        Command::Serve(_) => commands::serve::run(&settings?).await,
+        Command::Ingest(command) => ingest(&settings?, command).await,
+        Command::Retrieve(args) => commands::retrieve::run(&settings?, args).await,
         Command::Eval(args) => match args.command {
-            EvalCommand::Run(args) => evaluate(&settings, &cli.global, args).await,
-            EvalCommand::Compare(args) => compare(&args),
+            EvalCommand::Run(args) => evaluate(&settings?, &cli.global, args).await,
+            EvalCommand::Compare(args) => settings.and_then(|_| compare(&args)),
         },
-        Command::Collection(command) => commands::collection::run(&settings, command).await,
-        Command::Document(command) => commands::document::run(&settings, command).await,
-        Command::Job(command) => commands::job::run(&settings, command).await,
-        Command::Models(command) => commands::models::run(&settings, command),
-        Command::Verify(args) => commands::verify::run(&settings, args).await,
+        Command::Collection(command) => commands::collection::run(&settings?, command).await,
+        Command::Document(command) => commands::document::run(&settings?, command).await,
+        Command::Job(command) => commands::job::run(&settings?, command).await,
+        Command::Models(command) => commands::models::run(&settings?, command),
+        Command::Verify(args) => commands::verify::run(&settings?, args).await,
+        // A configuration that cannot be read is one of its findings.
+        Command::Doctor(args) => commands::doctor::run(settings, &args).await,
+        Command::Inspect(command) => commands::inspect::run(&settings?, command).await,
     }
 }
 

@@ -18,11 +18,21 @@ use crate::signals::Signals;
 pub(crate) const STOPPED: &str = "stopped: what was stored stays stored and is indexed when the \
      data directory is next opened; run the command again to go on";
 
+/// Reads the settings and has log lines written as they say.
+///
+/// # Errors
+/// `InvalidRequest` with everything that is wrong, each with where it is.
+pub(crate) fn configure(cli: &Cli) -> Result<Settings> {
+    let settings = load_settings(cli)?;
+    install_tracing(cli, &settings)?;
+    Ok(settings)
+}
+
 /// Settings from defaults, file, environment and flags.
 ///
 /// # Errors
 /// `InvalidRequest` with everything that is wrong, each with where it is.
-pub(crate) fn load_settings(cli: &Cli) -> Result<Settings> {
+fn load_settings(cli: &Cli) -> Result<Settings> {
     let set = cli.global.set.iter().cloned();
     let mut flags: Vec<_> = set
         .map(|(key, value)| ("--set".to_owned(), key, value))
@@ -64,7 +74,7 @@ pub(crate) fn load_settings(cli: &Cli) -> Result<Settings> {
 ///
 /// # Errors
 /// `InvalidRequest` for a bad level.
-pub(crate) fn install_tracing(cli: &Cli, settings: &Settings) -> Result<()> {
+fn install_tracing(cli: &Cli, settings: &Settings) -> Result<()> {
     let format = match settings.log.format {
         LogFormat::Text => telemetry::LogFormat::Text,
         LogFormat::Json => telemetry::LogFormat::Json,

@@ -96,6 +96,14 @@ pub(crate) fn note(text: impl AsRef<str>) {
 
 /// The message, each cause that it does not already contain, and the help.
 fn one_line(error: &Error) -> String {
+    match error.help() {
+        Some(help) => one(&format!("{}; {help}", cause(error))),
+        None => cause(error),
+    }
+}
+
+/// The message and each cause that it does not already contain, on one line.
+pub(crate) fn cause(error: &Error) -> String {
     let mut text = error.message().to_owned();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -106,10 +114,10 @@ fn one_line(error: &Error) -> String {
         }
         cause = error.source();
     }
-    if let Some(help) = error.help() {
-        text.push_str("; ");
-        text.push_str(help);
-    }
+    one(&text)
+}
+
+fn one(text: &str) -> String {
     text.lines().map(str::trim).collect::<Vec<_>>().join(" ")
 }
 

@@ -21,6 +21,7 @@ use crate::hash::{ContentHash, Fingerprint};
 use crate::id::{
     ChunkId, CollectionId, CollectionName, DocumentId, Generation, JobId, Sequence, Slot, SlotSet,
 };
+use crate::lineage::{ChunkLineage, StorageUse};
 use crate::operation::{
     Change, ChangeOutcome, CollectionStats, IndexableChunk, Operation, PublishReceipt, StagedChunk,
 };
@@ -233,6 +234,36 @@ pub trait Ledger: Send + Sync + std::fmt::Debug {
         collection: CollectionId,
         filter: &Filter,
     ) -> Result<Vec<DocumentId>>;
+
+    // --- lineage ---
+
+    /// Every stored chunk named `id` with where it came from, newest first. There are several while
+    /// a version that repeats a chunk of the version before waits to be published or the older one
+    /// to be purged; at most one is [live](crate::ChunkStatus::Live). Looks through every chunk of the
+    /// collection: for people, not for the path of a query.
+    async fn find_chunk(&self, collection: CollectionId, id: ChunkId) -> Result<Vec<ChunkLineage>>;
+    /// Chunks of a document's retrievable version with where they came from, in ordinal order, from
+    /// `cursor` (as a page gave it); no chunks while no version is retrievable. `None` when there is
+    /// no such document.
+    ///
+    /// # Errors
+    /// [`InvalidRequest`](crate::ErrorCode::InvalidRequest) for a bad cursor.
+    async fn document_chunks(
+        &self,
+        collection: CollectionId,
+        id: &DocumentId,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Option<Page<ChunkLineage>>>;
+    /// The versions of a document that are stored, newest first; empty when there is no such
+    /// document. Each is what [`Ledger::document`] says of a newest one.
+    async fn document_versions(
+        &self,
+        collection: CollectionId,
+        id: &DocumentId,
+    ) -> Result<Vec<DocumentSummary>>;
+    /// How full the ledger is, over all collections.
+    async fn storage_use(&self) -> Result<StorageUse>;
 
     // --- jobs and idempotency ---
 

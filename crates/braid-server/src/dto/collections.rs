@@ -2,7 +2,9 @@
 
 use std::str::FromStr;
 
-use braid_core::{CollectionSettings, Error, FieldError, LanguageSetting, Result};
+use braid_core::{
+    CollectionSettings, Error, FieldError, LanguageSetting, PipelineFingerprint, Result,
+};
 use braid_engine::CollectionInfo;
 use serde::{Deserialize, Serialize};
 use utoipa::openapi::RefOr;
@@ -147,6 +149,16 @@ pub struct DeletedAnswer {
     pub deleted: bool,
 }
 
+impl From<&PipelineFingerprint> for FingerprintAnswer {
+    fn from(fingerprint: &PipelineFingerprint) -> Self {
+        Self {
+            embedder: fingerprint.embedder.to_string(),
+            chunker: fingerprint.chunker.to_string(),
+            analyzer: fingerprint.analyzer.to_string(),
+        }
+    }
+}
+
 impl From<CollectionInfo> for CollectionAnswer {
     fn from(info: CollectionInfo) -> Self {
         let lag = info.stats.lag();
@@ -156,11 +168,7 @@ impl From<CollectionInfo> for CollectionAnswer {
             language: collection.settings.language.as_str().to_owned(),
             chunking: collection.settings.chunking.into(),
             duplicates: collection.settings.duplicates.into(),
-            fingerprint: FingerprintAnswer {
-                embedder: collection.fingerprint.embedder.to_string(),
-                chunker: collection.fingerprint.chunker.to_string(),
-                analyzer: collection.fingerprint.analyzer.to_string(),
-            },
+            fingerprint: (&collection.fingerprint).into(),
             dimension: collection.dimension,
             generation: collection.generation.0,
             created_at_ms: collection.created_at_ms,

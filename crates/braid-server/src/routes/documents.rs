@@ -1,12 +1,13 @@
 //! Documents: one at a time and in bulk.
 
 pub(crate) mod bulk;
+mod chunks;
 mod single;
 
 use axum::http::StatusCode;
 use braid_core::operation::ChangeOutcome;
 use braid_core::ports::{StageReceipt, StoredResponse};
-use braid_core::{CollectionName, ErrorCode, Result, Sequence};
+use braid_core::{CollectionName, Error, ErrorCode, Result, Sequence};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -14,7 +15,39 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::app::App;
 
 pub(crate) fn router() -> OpenApiRouter<App> {
-    single::router().merge(bulk::router())
+    single::router()
+        .merge(bulk::router())
+        .merge(chunks::router())
+}
+
+/// Items on a page when the request does not say.
+const DEFAULT_LIMIT: usize = 100;
+/// Most items on a page.
+const MAX_LIMIT: usize = 1000;
+
+/// Which page of a listing.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct PageParameters {
+    /// Where the page starts: `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// Most items on the page.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<usize>,
+}
+
+impl PageParameters {
+    /// # Errors
+    /// `InvalidRequest` for a limit out of bounds.
+    fn limit(&self) -> Result<usize> {
+        let limit = self.limit.unwrap_or(DEFAULT_LIMIT);
+        if limit == 0 || limit > MAX_LIMIT {
+            let detail = format!("must be from 1 to {MAX_LIMIT}, not {limit}");
+            return Err(Error::invalid_field("/limit", detail));
+        }
+        Ok(limit)
+    }
 }
 
 /// When a write is answered.

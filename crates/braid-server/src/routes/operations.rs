@@ -132,6 +132,10 @@ async fn readyz(State(app): State<App>) -> Result<Json<ReadyAnswer>, ApiError> {
     responses((status = 200, description = "Prometheus text format", body = String, content_type = "text/plain"))
 )]
 async fn metrics(State(app): State<App>) -> Response {
+    if let Ok(in_use) = app.engine().storage_use().await {
+        metrics::gauge!("braid_ledger_used_bytes").set(in_use.used_bytes as f64);
+        metrics::gauge!("braid_ledger_limit_bytes").set(in_use.limit_bytes as f64);
+    }
     let text = app.metrics().map(|handle| {
         handle.run_upkeep();
         handle.render()

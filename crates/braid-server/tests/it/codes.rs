@@ -44,6 +44,10 @@ async fn see(code: ErrorCode) -> (u16, Seen) {
             )
         }
         ErrorCode::DocumentNotFound => (404, served(Call::get(one)).await),
+        ErrorCode::ChunkNotFound => {
+            let path = "/v1/collections/default/chunks/none";
+            (404, served(Call::get(path)).await)
+        }
         ErrorCode::JobNotFound => (404, served(Call::get("/v1/jobs/none")).await),
         ErrorCode::RouteNotFound => (404, served(Call::get("/none")).await),
         ErrorCode::MethodNotAllowed => (405, served(Call::new(Method::PATCH, "/retrieve")).await),

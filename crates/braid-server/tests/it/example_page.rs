@@ -12,7 +12,7 @@ use crate::server::{Answer, Call, Setup};
 use crate::tree::Tree;
 
 /// Fields that differ from run to run; only their types are compared.
-const VOLATILE: [&str; 8] = [
+const VOLATILE: [&str; 9] = [
     "request_id",
     // Purges of deleted documents have a place in the log too.
     "sequence",
@@ -20,6 +20,7 @@ const VOLATILE: [&str; 8] = [
     "job_id",
     "created_at_ms",
     "updated_at_ms",
+    "acknowledged_at_ms",
     "fingerprint",
     "timings_ms",
 ];

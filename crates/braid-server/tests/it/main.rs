@@ -8,6 +8,7 @@
 mod bad_input;
 mod browser;
 mod bulk;
+mod chunks;
 mod codes;
 mod collections;
 mod contract;

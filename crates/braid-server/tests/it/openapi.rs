@@ -25,12 +25,14 @@ get /v1/collections list_collections
 delete /v1/collections/{collection} delete_collection
 get /v1/collections/{collection} get_collection
 put /v1/collections/{collection} put_collection
+get /v1/collections/{collection}/chunks/{chunk_id} get_chunk
 get /v1/collections/{collection}/documents list_documents
 post /v1/collections/{collection}/documents put_documents
 post /v1/collections/{collection}/documents/delete delete_documents
 delete /v1/collections/{collection}/documents/{id} delete_document
 get /v1/collections/{collection}/documents/{id} get_document
 put /v1/collections/{collection}/documents/{id} put_document
+get /v1/collections/{collection}/documents/{id}/chunks list_chunks
 get /v1/collections/{collection}/failures list_failures
 post /v1/collections/{collection}/failures/retry retry_failures
 get /v1/jobs list_jobs
@@ -75,7 +77,10 @@ async fn the_routes_are_the_documented_ones() {
             methods.extend(["GET", "HEAD", "PUT", "DELETE"].map(str::to_owned));
         }
         methods.sort();
-        let path = path.replace("{collection}", "default").replace("{id}", "x");
+        let path = path
+            .replace("{collection}", "default")
+            .replace("{id}", "x")
+            .replace("{chunk_id}", "x");
         let answer = server.send(Call::new(Method::TRACE, &path)).await;
         answer.problem(405, ErrorCode::MethodNotAllowed);
         let mut allowed: Vec<_> = answer.header("allow").unwrap().split(',').collect();
@@ -436,6 +441,7 @@ fn parameters_have_the_enforced_limits() {
                 "{at}"
             ),
             "cursor" => {}
+            "chunk_id" => assert_eq!(object["required"], true, "{at}"),
             other => panic!("{other} at {at} is not checked"),
         }
         seen += 1;

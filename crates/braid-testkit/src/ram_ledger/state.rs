@@ -10,7 +10,7 @@ use braid_core::ports::{
 use braid_core::{
     ChunkRecord, Collection, CollectionId, CollectionName, ContentHash, Document, DocumentId,
     DocumentStatus, DocumentSummary, Duplicate, Embedding, Error, ErrorCode, Fingerprint, Format,
-    JobId, Language, Likeness, Metadata, Result, Sequence, Slot, SlotSet,
+    JobId, Language, Likeness, Metadata, Origin, Result, Sequence, Slot, SlotSet,
 };
 
 use super::{JOB_RETENTION_MS, Pins};
@@ -74,6 +74,7 @@ pub(super) struct Version {
     pub(super) uri: Option<String>,
     pub(super) format: Format,
     pub(super) metadata: Arc<Metadata>,
+    pub(super) origin: Option<Origin>,
     pub(super) content_hash: ContentHash,
     pub(super) pipeline: Fingerprint,
     pub(super) slots: Vec<Slot>,
@@ -238,7 +239,7 @@ impl Data {
     }
 
     /// Retired slots: those free to be purged later, and those of purges not yet published.
-    fn retired_slots(&self) -> SlotSet {
+    pub(super) fn retired_slots(&self) -> SlotSet {
         let mut slots: SlotSet = self.retired.values().flatten().collect();
         for kind in self.operations.values() {
             if let OperationKind::Purge { slots: purged } = kind {
@@ -265,11 +266,15 @@ impl Data {
     }
 
     pub(super) fn summary(&self, id: &DocumentId) -> Option<DocumentSummary> {
-        let row = self.documents.get(id)?;
-        let version = self.versions.get(&row.newest)?;
-        let status = match self.failures.get(&row.newest) {
+        self.version_summary(self.documents.get(id)?.newest)
+    }
+
+    pub(super) fn version_summary(&self, sequence: Sequence) -> Option<DocumentSummary> {
+        let version = self.versions.get(&sequence)?;
+        let row = self.documents.get(&version.document);
+        let status = match self.failures.get(&sequence) {
             Some(failure) => DocumentStatus::Failed(failure.reason.clone()),
-            None if row.live == Some(row.newest) => DocumentStatus::Published,
+            None if row.is_some_and(|row| row.live == Some(sequence)) => DocumentStatus::Published,
             None => DocumentStatus::Pending,
         };
         Some(DocumentSummary {
@@ -278,9 +283,10 @@ impl Data {
             uri: version.uri.clone(),
             format: version.format,
             metadata: (*version.metadata).clone(),
+            origin: version.origin.clone(),
             content_hash: version.content_hash,
             chunks: version.slots.len(),
-            sequence: row.newest,
+            sequence,
             status,
             updated_at_ms: version.updated_at_ms,
             duplicate: version.duplicate.clone(),

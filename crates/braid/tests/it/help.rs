@@ -6,7 +6,7 @@ const GLOBAL: [&str; 4] = ["--config", "--data-dir", "--set", "--log-level"];
 
 #[test]
 fn every_command_documents_its_flags() {
-    let commands: [(&str, &[&str]); 22] = [
+    let commands: [(&str, &[&str]); 26] = [
         (
             "job list",
             &["--collection", "--limit", "--server", "--json"],
@@ -91,6 +91,16 @@ fn every_command_documents_its_flags() {
         ("models pull", &["<NAME>", "--json"]),
         ("models verify", &["[NAME]", "--json"]),
         ("verify", &["--collection", "--repair", "--json"]),
+        ("doctor", &["--server", "--quick", "--json"]),
+        (
+            "inspect chunk",
+            &["<ID>", "--terms", "--collection", "--server", "--json"],
+        ),
+        (
+            "inspect document",
+            &["<ID>", "--collection", "--server", "--json"],
+        ),
+        ("inspect collection", &["[NAME]", "--server", "--json"]),
         (
             "",
             &[
@@ -102,6 +112,8 @@ fn every_command_documents_its_flags() {
                 "document",
                 "models",
                 "verify",
+                "doctor",
+                "inspect",
             ],
         ),
     ];

@@ -4,9 +4,11 @@
 
 mod admin;
 mod config;
+mod doctor;
 mod formats;
 mod help;
 mod ingest;
+mod inspect;
 mod jobs;
 mod retrieve;
 mod run;

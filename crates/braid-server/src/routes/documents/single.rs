@@ -8,12 +8,10 @@ use braid_core::operation::ChangeOutcome;
 use braid_core::ports::{Recorded, StageReceipt, StoredResponse};
 use braid_core::{CollectionName, DocumentId, DocumentStatus, Error, ErrorCode, Result};
 use braid_engine::IngestRequest;
-use serde::Deserialize;
-use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Wait, WriteParameters, describe, newest};
+use super::{PageParameters, Wait, WriteParameters, describe, newest};
 use crate::app::App;
 use crate::dto::documents::{DocumentAnswer, DocumentsAnswer, PutDocumentBody, WriteAnswer};
 use crate::dto::duplicates::DuplicateAnswer;
@@ -22,11 +20,6 @@ use crate::error::{ApiError, about};
 use crate::extract::{CollectionPath, DocumentPath, QueryParameters};
 use crate::idempotency::{Mutation, first, replay, stored};
 use crate::request_id;
-
-/// Documents on a page when the request does not say.
-const DEFAULT_LIMIT: usize = 100;
-/// Most documents on a page.
-const MAX_LIMIT: usize = 1000;
 
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -37,18 +30,6 @@ pub(super) fn router() -> OpenApiRouter<App> {
             "/v1/collections/{collection}/documents/delete",
             routing::get(get).put(put).delete(delete),
         )
-}
-
-/// Which page of documents.
-#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct PageParameters {
-    /// Where the page starts: `next_cursor` of the page before.
-    cursor: Option<String>,
-    /// Most documents on the page.
-    #[param(minimum = 1, maximum = 1000)]
-    limit: Option<usize>,
 }
 
 /// Documents in id order, a page at a time.
@@ -69,11 +50,7 @@ async fn list(
     CollectionPath(name): CollectionPath,
     QueryParameters(page): QueryParameters<PageParameters>,
 ) -> Result<Json<DocumentsAnswer>, ApiError> {
-    let limit = page.limit.unwrap_or(DEFAULT_LIMIT);
-    if limit == 0 || limit > MAX_LIMIT {
-        let detail = format!("must be from 1 to {MAX_LIMIT}, not {limit}");
-        return Err(Error::invalid_field("/limit", detail).into());
-    }
+    let limit = page.limit()?;
     let page = app
         .engine()
         .documents(&name, page.cursor.as_deref(), limit)
