@@ -11,6 +11,7 @@ use crate::applier::isolate::Note;
 use crate::breakpoints::Breakpoint;
 use crate::indexer::IndexerParts;
 use crate::retry::Backoff;
+use crate::steps::Step;
 
 /// Where the failure lies, which decides whether a document can be blamed for it.
 #[derive(Debug)]
@@ -104,7 +105,8 @@ impl Embeddings {
     }
 
     async fn stored(&self, keys: &[ContentHash]) -> Result<Vec<Option<Embedding>>, Fault> {
-        let stored = self.parts.ledger.embeddings(&self.fingerprint, keys).await;
+        let stored = self.parts.ledger.embeddings(&self.fingerprint, keys);
+        let stored = Step::ReadEmbeddings.timed(stored).await;
         stored.map_err(Fault::Store)
     }
 
@@ -123,11 +125,8 @@ impl Embeddings {
         let vectors = self.embed(texts).await.map_err(Fault::Embedder)?;
         self.parts.options.breakpoints.reach(Breakpoint::AfterEmbed);
         let rows = keys.into_iter().zip(vectors).collect();
-        let stored = self
-            .parts
-            .ledger
-            .put_embeddings(&self.fingerprint, rows)
-            .await;
+        let stored = self.parts.ledger.put_embeddings(&self.fingerprint, rows);
+        let stored = Step::PutEmbeddings.timed(stored).await;
         stored.map_err(Fault::Store)?;
         self.parts
             .options

@@ -17,8 +17,8 @@ use braid_core::ports::{
     Recorded, StageOutcome, StageRequest, StoredResponse, SwitchGeneration, WriteGuard,
 };
 use braid_core::{
-    Collection, CollectionId, CollectionName, ContentHash, Document, DocumentId, DocumentSummary,
-    Embedding, Error, ErrorCode, Filter, Fingerprint, JobId, Ledger, LedgerPin, NewCollection,
+    Collection, CollectionId, CollectionName, ContentHash, Document, DocumentId, DocumentStatus,
+    DocumentSummary, Embedding, Error, ErrorCode, Filter, Fingerprint, JobId, Ledger, LedgerPin, NewCollection,
     Operation, Result, Sequence, Slot, SlotSet,
 };
 use parking_lot::Mutex;
@@ -229,6 +229,24 @@ impl Ledger for RamLedger {
         id: &DocumentId,
     ) -> Result<Option<Document>> {
         self.read(collection, |data| Ok(data.document(id)))
+    }
+
+    async fn content_hashes(
+        &self,
+        collection: CollectionId,
+        ids: &[DocumentId],
+    ) -> Result<Vec<Option<ContentHash>>> {
+        self.read(collection, |data| {
+            let summaries = ids.iter().map(|id| data.summary(id));
+            let has_failed = |summary: &DocumentSummary| {
+                matches!(summary.status, DocumentStatus::Failed(_))
+            };
+            let hash = |summary: Option<DocumentSummary>| {
+                let sound = summary.filter(|summary| !has_failed(summary));
+                sound.map(|summary| summary.content_hash)
+            };
+            Ok(summaries.map(hash).collect())
+        })
     }
 
     async fn documents(

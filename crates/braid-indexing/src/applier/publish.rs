@@ -7,6 +7,7 @@ use super::Session;
 use super::gather::{Run, take_within};
 use crate::breakpoints::Breakpoint;
 use crate::indexes::Indexes;
+use crate::steps::Step;
 
 /// Applies the next run of embedded operations to both indexes and publishes it. An index that has
 /// the run already, from before a crash, is left alone.
@@ -36,11 +37,9 @@ pub(crate) async fn apply_run(session: &Session, indexes: &Indexes) -> Result<()
     if run.purges() > 0 {
         breakpoints.reach(Breakpoint::AfterPurgeApply);
     }
-    let receipt = session
-        .parts
-        .ledger
-        .publish(session.collection(), run.through)
-        .await?;
+    let ledger = &session.parts.ledger;
+    let published = ledger.publish(session.collection(), run.through);
+    let receipt = Step::Publish.timed(published).await?;
     breakpoints.reach(Breakpoint::AfterPublish);
     note_published(session, &run, &receipt);
     Ok(())
