@@ -24,7 +24,7 @@ run: models build ## ingest docs/ and serve it on 127.0.0.1:8080 (PORT=N for ano
 test: models ## run the whole test suite
 	$(CARGO) test --workspace --locked --no-fail-fast
 
-bench: models ## measure and write docs/benchmarks.md (PARTS=quality,gain,rerank,load,latency,http,startup,report)
+bench: models ## measure and write docs/benchmarks.md (PARTS=quality,gain,rerank,ingest,load,latency,http,startup,report)
 	$(CARGO) build --release --locked --package braid --package braid-eval --bins
 	./target/release/braid-bench $(PARTS)
 

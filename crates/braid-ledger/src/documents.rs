@@ -7,8 +7,8 @@ use std::sync::Arc;
 use braid_core::operation::IndexableChunk;
 use braid_core::ports::{FailedDocument, Page};
 use braid_core::{
-    CollectionId, ContentHash, Document, DocumentId, DocumentStatus, DocumentSummary, Filter, Metadata,
-    Operation, Result, Sequence, Slot, SlotSet,
+    CollectionId, ContentHash, Document, DocumentId, DocumentStatus, DocumentSummary, Filter,
+    Metadata, Operation, Result, Sequence, Slot, SlotSet,
 };
 use heed::RoTxn;
 

@@ -18,8 +18,8 @@ use braid_core::ports::{
 };
 use braid_core::{
     Collection, CollectionId, CollectionName, ContentHash, Document, DocumentId, DocumentStatus,
-    DocumentSummary, Embedding, Error, ErrorCode, Filter, Fingerprint, JobId, Ledger, LedgerPin, NewCollection,
-    Operation, Result, Sequence, Slot, SlotSet,
+    DocumentSummary, Embedding, Error, ErrorCode, Filter, Fingerprint, JobId, Ledger, LedgerPin,
+    NewCollection, Operation, Result, Sequence, Slot, SlotSet,
 };
 use parking_lot::Mutex;
 
@@ -238,9 +238,8 @@ impl Ledger for RamLedger {
     ) -> Result<Vec<Option<ContentHash>>> {
         self.read(collection, |data| {
             let summaries = ids.iter().map(|id| data.summary(id));
-            let has_failed = |summary: &DocumentSummary| {
-                matches!(summary.status, DocumentStatus::Failed(_))
-            };
+            let has_failed =
+                |summary: &DocumentSummary| matches!(summary.status, DocumentStatus::Failed(_));
             let hash = |summary: Option<DocumentSummary>| {
                 let sound = summary.filter(|summary| !has_failed(summary));
                 sound.map(|summary| summary.content_hash)
