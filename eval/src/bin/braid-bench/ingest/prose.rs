@@ -16,6 +16,9 @@ const PASSAGES: usize = 5_000;
 /// Words of one chunk: about 200 tokens.
 pub(super) const WORDS_PER_CHUNK: usize = 145;
 
+/// Paragraphs of one section.
+const PARAGRAPHS: usize = 8;
+
 /// Sentences to put together.
 pub(super) struct Prose {
     pub(super) source: String,
@@ -65,8 +68,9 @@ impl Prose {
         for section in 0..chunks / 2 {
             let number = index * chunks + section;
             let _ = write!(page, "\n## Section {section}\n\n");
-            for paragraph in 0..4 {
-                let text = self.text(number * 4 + paragraph, WORDS_PER_CHUNK / 2);
+            for paragraph in 0..PARAGRAPHS {
+                let words = 2 * WORDS_PER_CHUNK / PARAGRAPHS;
+                let text = self.text(number * PARAGRAPHS + paragraph, words);
                 let _ = writeln!(page, "{text}\n");
             }
         }
