@@ -54,7 +54,7 @@ pub(crate) async fn measure(cli: &Cli) -> Result<()> {
     let mut settings = Settings::default();
     settings.storage.data_dir = cli.work.join("ingest-data");
     // Chunks of about 200 tokens, and no graph: that is the load's question.
-    settings.chunking.target_tokens = 230;
+    settings.chunking.target_tokens = 250;
     settings.dense.exact_threshold = usize::MAX;
     let engine = open_fresh(&settings).await?;
     let folder = cli.work.join("ingest-files");
