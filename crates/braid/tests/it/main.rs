@@ -11,3 +11,4 @@ mod jobs;
 mod retrieve;
 mod run;
 mod serve;
+mod watch;

@@ -53,6 +53,8 @@ pub(crate) async fn measure(cli: &Cli) -> Result<()> {
     }
     let mut settings = Settings::default();
     settings.storage.data_dir = cli.work.join("rerun-data");
+    // A graph would only take time to build: a re-run neither reads nor writes it.
+    settings.dense.exact_threshold = usize::MAX;
     let directory = settings.storage.data_dir.clone();
     let newest = first_run(&settings, &folder, &prose, documents).await?;
     let before = stamps(&directory.join("indexes"))?;

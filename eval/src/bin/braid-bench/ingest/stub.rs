@@ -6,8 +6,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use braid_core::{Embedder, Embedding, Fingerprint, Result, TokenCounter};
 
-/// A model's tokenizer, dimension and fingerprint with made-up vectors: different texts have
-/// different ones, in no particular direction, which is the hardest case for a graph.
+/// Texts lie around so many directions, as those of a corpus do around its subjects.
+const GROUPS: u64 = 256;
+
+/// A model's tokenizer, dimension and fingerprint with made-up vectors, different for different texts.
 ///
 /// It passes for the model it stands for, so that the real command can be run on what was ingested
 /// with it.
@@ -27,20 +29,28 @@ impl Instant {
         }
     }
 
+    /// A direction of the text's own around that of its group.
     fn embed(&self, text: &str) -> Embedding {
         let mut hasher = DefaultHasher::new();
         text.hash(&mut hasher);
-        // SplitMix64: a few instructions a number.
-        let mut state = hasher.finish();
-        let mut next = || {
-            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mut mixed = state;
-            mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            (mixed ^ (mixed >> 31)) as i64 as f32 / i64::MAX as f32
-        };
-        (0..self.dimension).map(|_| next()).collect()
+        let own = hasher.finish();
+        let (group, own) = (numbers(own % GROUPS), numbers(own));
+        let both = group.zip(own).map(|(group, own)| group + own / 2.0);
+        both.take(self.dimension).collect()
     }
+}
+
+/// As many numbers between -1 and 1 as wanted, the same for the same seed: SplitMix64, a few
+/// instructions each.
+fn numbers(seed: u64) -> impl Iterator<Item = f32> {
+    let mut state = seed;
+    std::iter::repeat_with(move || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = state;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) as i64 as f32 / i64::MAX as f32
+    })
 }
 
 #[async_trait]
