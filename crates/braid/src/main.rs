@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use braid_config::Settings;
 use braid_core::Result;
-use braid_engine::file::isolated::Parser;
+use braid_engine::file::isolated;
 use braid_engine::{LoadModels, retrieve_defaults};
 use braid_eval::cli::{CompareArgs, EvalCommand, RunArgs};
 use braid_ingest::remote::Remote;
@@ -84,7 +84,7 @@ async fn ingest(settings: &Settings, command: IngestCommand) -> Result<Exit> {
 }
 
 /// Ingests once, or until a signal comes.
-async fn take(args: &IngestArgs, parser: Parser, target: Target) -> Result<Exit> {
+async fn take(args: &IngestArgs, parser: isolated::Parser, target: Target) -> Result<Exit> {
     if args.watch {
         let tell = |told: Told<'_>| print_told(told, args.json);
         braid_ingest::watch(args, Some(parser), target, tell).await?;

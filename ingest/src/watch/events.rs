@@ -120,12 +120,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("a.md");
         let found = folders(&[file.clone(), PathBuf::from("b.md")]);
-        let watched: Vec<_> = found.into_iter().collect();
         let flat = RecursiveMode::NonRecursive;
-        assert_eq!(
-            watched,
-            [(".".into(), flat), (folder.path().to_owned(), flat)]
-        );
+        let expected = [(".".into(), flat), (folder.path().to_owned(), flat)];
+        assert_eq!(found, BTreeMap::from(expected));
         let found = folders(&[folder.path().to_owned(), file]);
         assert_eq!(found[folder.path()], RecursiveMode::Recursive);
     }
