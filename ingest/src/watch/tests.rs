@@ -36,8 +36,10 @@ impl World {
             return Err(Error::new(ErrorCode::Unavailable, "no server"));
         }
         let mut passes = self.passes.borrow_mut();
-        let mut report = IngestReport::default();
-        report.replaced = usize::from(passes.last() != Some(&self.now.get()));
+        let mut report = IngestReport {
+            replaced: usize::from(passes.last() != Some(&self.now.get())),
+            ..IngestReport::default()
+        };
         passes.push(self.now.get());
         for name in &*self.refused.borrow() {
             report.fail(*name, "not valid UTF-8");
