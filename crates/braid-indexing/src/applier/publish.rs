@@ -10,14 +10,15 @@ use crate::indexes::Indexes;
 use crate::steps::Step;
 
 /// Applies the next run of embedded operations to both indexes and publishes it. An index that has
-/// the run already, from before a crash, is left alone.
-pub(crate) async fn apply_run(session: &Session, indexes: &Indexes) -> Result<()> {
+/// the run already, from before a crash, is left alone. Gives the run's chunks.
+pub(crate) async fn apply_run(session: &Session, indexes: &Indexes) -> Result<u64> {
     let _applying = session.state.applying.lock().await;
     if session.control.is_stopped() {
-        return Ok(());
+        return Ok(0);
     }
     let Some(run) = next_run(session).await? else {
-        return note_published_elsewhere(session).await;
+        note_published_elsewhere(session).await?;
+        return Ok(0);
     };
     let breakpoints = &session.parts.options.breakpoints;
     breakpoints.reach(Breakpoint::BeforeApply);
@@ -42,7 +43,7 @@ pub(crate) async fn apply_run(session: &Session, indexes: &Indexes) -> Result<()
     let receipt = Step::Publish.timed(published).await?;
     breakpoints.reach(Breakpoint::AfterPublish);
     note_published(session, &run, &receipt);
-    Ok(())
+    Ok(run.chunks())
 }
 
 /// The embedded operations after the published ones, as far as one batch goes.
