@@ -2,9 +2,11 @@
 
 CARGO ?= cargo
 PORT ?= 8080
+POINTS ?= 500
+SEED ?= 1000
 
 .DEFAULT_GOAL := help
-.PHONY: help tools models build run test bench train-reranker test-reranker reranker-arguments fmt lint tidy codegen clean clean-all
+.PHONY: help tools models build run test soak bench train-reranker test-reranker reranker-arguments fmt lint tidy codegen clean clean-all
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -24,7 +26,11 @@ run: models build ## ingest docs/ and serve it on 127.0.0.1:8080 (PORT=N for ano
 test: models ## run the whole test suite
 	$(CARGO) test --workspace --locked --no-fail-fast
 
-bench: models ## measure and write docs/benchmarks.md (PARTS=quality,gain,rerank,load,latency,http,startup,report)
+soak: models ## kill a process at 500 seeded points and check what is left (POINTS=N, SEED=N of the first)
+	BRAID_SOAK_POINTS=$(POINTS) BRAID_SOAK_SEED=$(SEED) $(CARGO) test --package braid-engine --locked --test crash -- \
+	  --nocapture --exact kills::killed_at_seeded_points_and_times
+
+bench: models ## measure and write docs/benchmarks.md (PARTS=quality,gain,rerank,ingest,load,latency,http,startup,report)
 	$(CARGO) build --release --locked --package braid --package braid-eval --bins
 	./target/release/braid-bench $(PARTS)
 

@@ -40,6 +40,13 @@ pub struct IngestArgs {
     /// Delete documents of the collection that are not among PATHS
     #[arg(long)]
     pub sync: bool,
+    /// After that, follow PATHS: ingest what changes as it changes, until Ctrl-C
+    #[arg(long)]
+    pub watch: bool,
+    /// Look for changes every so many seconds instead of being told of them (network file systems
+    /// tell nothing)
+    #[arg(long, value_name = "SECONDS", requires = "watch", value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub watch_poll: Option<u32>,
     /// Print the report as JSON
     #[arg(long)]
     pub json: bool,

@@ -11,16 +11,19 @@ pub mod remote;
 mod report;
 mod server;
 mod sync;
+mod watch;
 
 pub use args::IngestArgs;
 pub use report::IngestReport;
+pub use watch::{Told, watch};
 
+use args::Sources;
 use braid_core::Result;
 use braid_engine::Engine;
 use braid_engine::file::isolated::Parser;
 
 /// Where documents go.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Target {
     /// A data directory this process owns.
     Local(Engine),
@@ -39,9 +42,12 @@ pub async fn run(
     parser: Option<Parser>,
     target: Target,
 ) -> Result<IngestReport> {
-    let sources = args.sources(parser)?;
+    ingest(args, &args.sources(parser)?, target).await
+}
+
+async fn ingest(args: &IngestArgs, sources: &Sources, target: Target) -> Result<IngestReport> {
     match target {
-        Target::Local(engine) => local::ingest(args, &sources, engine).await,
-        Target::Server(remote) => server::ingest(args, &sources, remote).await,
+        Target::Local(engine) => local::ingest(args, sources, engine).await,
+        Target::Server(remote) => server::ingest(args, sources, remote).await,
     }
 }

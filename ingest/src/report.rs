@@ -75,7 +75,7 @@ impl IngestReport {
                  and source files that are not hidden"
                     .to_owned(),
             );
-        } else if self.added + self.replaced + self.deleted == 0 {
+        } else if !self.has_changes() {
             lines.push("nothing changed: nothing was embedded and no index was written".to_owned());
         } else if let (Some(embedded), Some(reused)) = (self.chunks_embedded, self.chunks_reused) {
             lines.push(format!(
@@ -102,6 +102,11 @@ impl IngestReport {
             lines.push(format!("failed {}: {}", failed.document, failed.reason));
         }
         lines
+    }
+
+    /// Whether any document was stored or deleted.
+    pub(crate) fn has_changes(&self) -> bool {
+        self.added + self.replaced + self.deleted > 0
     }
 
     /// Documents that were found, stored or deleted.

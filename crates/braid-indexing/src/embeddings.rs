@@ -1,6 +1,6 @@
 //! Embeddings of chunks: out of the ledger where they are stored, out of the model where not.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,6 +11,7 @@ use crate::applier::isolate::Note;
 use crate::breakpoints::Breakpoint;
 use crate::indexer::IndexerParts;
 use crate::retry::Backoff;
+use crate::steps::Step;
 
 /// Where the failure lies, which decides whether a document can be blamed for it.
 #[derive(Debug)]
@@ -67,16 +68,16 @@ impl Embeddings {
         let missing = missing_texts(chunks, &found);
         let embedded = missing.len() as u64;
         if !missing.is_empty() {
-            self.embed_and_store(missing).await?;
-            found = self.stored(&keys).await?;
+            let made = self.embed_and_store(missing).await?;
+            for (key, embedding) in keys.iter().zip(&mut found) {
+                if embedding.is_none() {
+                    *embedding = made.get(key).cloned();
+                }
+            }
         }
         let embeddings: Option<Vec<_>> = found.into_iter().collect();
-        let embeddings = embeddings.ok_or_else(|| {
-            Fault::Store(Error::new(
-                ErrorCode::Corrupt,
-                "an embedding just stored is missing",
-            ))
-        })?;
+        let embeddings = embeddings
+            .ok_or_else(|| Fault::Store(Error::internal("a missing text was not embedded")))?;
         Ok(Ensured {
             embeddings,
             embedded,
@@ -104,36 +105,44 @@ impl Embeddings {
     }
 
     async fn stored(&self, keys: &[ContentHash]) -> Result<Vec<Option<Embedding>>, Fault> {
-        let stored = self.parts.ledger.embeddings(&self.fingerprint, keys).await;
+        let stored = self.parts.ledger.embeddings(&self.fingerprint, keys);
+        let stored = Step::ReadEmbeddings.timed(stored).await;
         stored.map_err(Fault::Store)
     }
 
-    async fn embed_and_store(&self, missing: Vec<(ContentHash, String)>) -> Result<(), Fault> {
+    /// What was embedded, all of it stored.
+    async fn embed_and_store(
+        &self,
+        missing: Vec<(ContentHash, String)>,
+    ) -> Result<HashMap<ContentHash, Embedding>, Fault> {
         self.check_model().map_err(Fault::Store)?;
         let batch = self.parts.options.embed_batch_chunks.max(1);
+        let mut made = HashMap::with_capacity(missing.len());
         let mut missing = missing.into_iter().peekable();
         while missing.peek().is_some() {
             let (keys, texts) = missing.by_ref().take(batch).unzip();
-            self.embed_batch(keys, texts).await?;
+            made.extend(self.embed_batch(keys, texts).await?);
         }
-        Ok(())
+        Ok(made)
     }
 
-    async fn embed_batch(&self, keys: Vec<ContentHash>, texts: Vec<String>) -> Result<(), Fault> {
+    async fn embed_batch(
+        &self,
+        keys: Vec<ContentHash>,
+        texts: Vec<String>,
+    ) -> Result<Vec<(ContentHash, Embedding)>, Fault> {
         let vectors = self.embed(texts).await.map_err(Fault::Embedder)?;
         self.parts.options.breakpoints.reach(Breakpoint::AfterEmbed);
-        let rows = keys.into_iter().zip(vectors).collect();
-        let stored = self
-            .parts
-            .ledger
-            .put_embeddings(&self.fingerprint, rows)
-            .await;
+        let rows: Vec<_> = keys.into_iter().zip(vectors).collect();
+        let ledger = &self.parts.ledger;
+        let stored = ledger.put_embeddings(&self.fingerprint, rows.clone());
+        let stored = Step::PutEmbeddings.timed(stored).await;
         stored.map_err(Fault::Store)?;
         self.parts
             .options
             .breakpoints
             .reach(Breakpoint::AfterPutEmbeddings);
-        Ok(())
+        Ok(rows)
     }
 
     async fn embed(&self, texts: Vec<String>) -> Result<Vec<Embedding>> {

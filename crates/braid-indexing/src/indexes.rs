@@ -84,7 +84,8 @@ impl Source {
         if slots.is_empty() {
             return Ok(Vec::new());
         }
-        self.parts.ledger.chunks(self.collection, slots).await
+        let chunks = self.parts.ledger.chunks(self.collection, slots);
+        crate::steps::Step::ReadChunks.timed(chunks).await
     }
 
     /// Changes `index` in steps of bounded size. Until the last step the watermark stays at

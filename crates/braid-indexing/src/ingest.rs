@@ -7,13 +7,13 @@ use braid_core::ports::{
     CancelReceipt, IdempotencyKey, NewJob, Recorded, StageOutcome, StageReceipt, StageRequest,
     WriteGuard,
 };
-use braid_core::{CollectionId, DocumentId, DocumentStatus, Filter, JobId, NewDocument, Result};
-use futures::{StreamExt, TryStreamExt, stream};
+use braid_core::{CollectionId, DocumentId, Filter, JobId, NewDocument, Result};
 
 use crate::breakpoints::Breakpoint;
 use crate::indexer::IndexerParts;
 use crate::plan::{self, Planned, Rejected};
 use crate::state::CollectionState;
+use crate::steps::Step;
 
 /// Look-ups of stored versions in flight at once.
 pub(crate) const LOOK_UPS: usize = 16;
@@ -158,27 +158,19 @@ impl Writer {
 
     /// Which documents have no chunks yet and differ from what is stored.
     async fn stale(&self, collection: CollectionId, planned: &[Planned]) -> Result<Vec<bool>> {
-        let look_up = |document: &Planned| {
-            let known = document.extracted.is_some();
-            let id = document.document.id.clone();
-            let hash = document.content_hash;
-            async move {
-                if known {
-                    return Ok(false);
-                }
-                let stored = self.parts.ledger.document(collection, &id).await?;
-                let unchanged = stored.is_some_and(|stored| {
-                    stored.summary.content_hash == hash
-                        && !matches!(stored.summary.status, DocumentStatus::Failed(_))
-                });
-                Ok(!unchanged)
-            }
+        let unknown = planned.iter().filter(|planned| planned.extracted.is_none());
+        let ids: Vec<_> = unknown.map(|planned| planned.document.id.clone()).collect();
+        if ids.is_empty() {
+            return Ok(vec![false; planned.len()]);
+        }
+        let look_up = self.parts.ledger.content_hashes(collection, &ids);
+        let stored = Step::LookUp.timed(look_up).await?;
+        let mut stored = stored.into_iter();
+        let mut differs = |planned: &Planned| {
+            let mut hash = || stored.next().flatten();
+            planned.extracted.is_none() && hash() != Some(planned.content_hash)
         };
-        let look_ups: Vec<_> = planned.iter().map(look_up).collect();
-        stream::iter(look_ups)
-            .buffered(LOOK_UPS)
-            .try_collect()
-            .await
+        Ok(planned.iter().map(&mut differs).collect())
     }
 
     pub(crate) async fn stage(
@@ -227,7 +219,8 @@ impl Writer {
         let breakpoints = &self.parts.options.breakpoints;
         let collection = self.state.served().collection.id;
         breakpoints.reach(Breakpoint::BeforeStage);
-        let staged = self.parts.ledger.stage(collection, request).await?;
+        let staged = self.parts.ledger.stage(collection, request);
+        let staged = Step::Stage.timed(staged).await?;
         breakpoints.reach(Breakpoint::AfterStage);
         if let Recorded::Done(receipt) = &staged {
             self.state.note_staged(receipt.newest);

@@ -26,6 +26,7 @@ mod rebuild;
 mod reconcile;
 mod retry;
 mod state;
+mod steps;
 mod sweeper;
 mod verify;
 

@@ -17,6 +17,7 @@ use rayon::prelude::*;
 
 use crate::indexer::IndexerParts;
 use crate::state::Served;
+use crate::steps::Step;
 
 /// A document on its way to being staged.
 #[derive(Debug)]
@@ -57,7 +58,7 @@ pub(crate) async fn hash_documents(
         Err(error) => Err((document.id, error)),
     };
     let work = move || documents.into_par_iter().map(hash).collect::<Vec<_>>();
-    let (planned, refused) = split(parts.pool.run(work).await?);
+    let (planned, refused) = split(Step::Hash.timed(parts.pool.run(work)).await?);
     rejected.extend(refused);
     Ok((planned, rejected))
 }
@@ -123,14 +124,15 @@ pub(crate) fn extract_document(
 }
 
 fn extract(reader: &dyn Reader, served: &Served, raw: &Raw<'_>) -> Result<Extracted> {
-    let extracted = reader.extract(raw.format, raw.text)?;
+    let extracted = Step::Extract.measured(|| reader.extract(raw.format, raw.text))?;
     let found = || {
         let title = extracted.title.as_deref();
         title.map(|title| shorten(title, MAX_TITLE_BYTES))
     };
     let title = raw.title.map(str::to_owned).or_else(found);
     let chunker = &served.pipeline.chunker;
-    let chunks = chunker.chunk(&extracted, raw.format.into(), title.as_deref());
+    let chunk = || chunker.chunk(&extracted, raw.format.into(), title.as_deref());
+    let chunks = Step::Chunk.measured(chunk);
     if chunks.is_empty() {
         return Err(unreadable("the document is empty: there is no text in it"));
     }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use braid_core::operation::IndexableChunk;
 use braid_core::ports::{FailedDocument, Page};
 use braid_core::{
-    CollectionId, Document, DocumentId, DocumentStatus, DocumentSummary, Filter, Metadata,
-    Operation, Result, Sequence, Slot, SlotSet,
+    CollectionId, ContentHash, Document, DocumentId, DocumentStatus, DocumentSummary, Filter,
+    Metadata, Operation, Result, Sequence, Slot, SlotSet,
 };
 use heed::RoTxn;
 
@@ -87,6 +87,16 @@ impl<'t> Reading<'t> {
         let text = String::from_utf8(text.0).map_err(|error| missing().with_source(error))?;
         let summary = self.summary(row)?;
         Ok(Some(Document { summary, text }))
+    }
+
+    /// One document's part of [`braid_core::Ledger::content_hashes`].
+    pub(crate) fn content_hash(&self, id: &DocumentId) -> Result<Option<ContentHash>> {
+        let key = keys::document(self.id, id);
+        let row = self.tables.documents.get(self.txn, &key)?;
+        let Some(row) = row.filter(|row| !row.has_failed()) else {
+            return Ok(None);
+        };
+        Ok(Some(ContentHash(self.newest_version(row)?.content_hash)))
     }
 
     /// As [`braid_core::Ledger::documents`].

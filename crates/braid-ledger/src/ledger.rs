@@ -225,6 +225,18 @@ impl Ledger for LmdbLedger {
             .await
     }
 
+    async fn content_hashes(
+        &self,
+        collection: CollectionId,
+        ids: &[DocumentId],
+    ) -> Result<Vec<Option<ContentHash>>> {
+        let ids = ids.to_vec();
+        self.read(collection, move |reading| {
+            ids.iter().map(|id| reading.content_hash(id)).collect()
+        })
+        .await
+    }
+
     async fn documents(
         &self,
         collection: CollectionId,

@@ -4,9 +4,9 @@ use braid_core::{LanguageSetting, LexicalEntry};
 use braid_text::{Analyzer, Analyzers, TermKind};
 use tantivy::TantivyDocument;
 use tantivy::schema::Field;
-use tantivy::tokenizer::{PreTokenizedString, Token};
 
 use crate::schema::{Fields, language_code};
+use crate::terms::TermList;
 
 /// The terms of `entry`, each under the fields it is found by.
 pub(crate) fn document(
@@ -34,11 +34,9 @@ pub(crate) fn document(
     document
 }
 
-fn add(document: &mut TantivyDocument, field: Field, tokens: Vec<Token>) {
-    if !tokens.is_empty() {
-        // Only the tokens are indexed, and nothing is stored.
-        let text = String::new();
-        document.add_pre_tokenized_text(field, PreTokenizedString { text, tokens });
+fn add(document: &mut TantivyDocument, field: Field, terms: TermList) {
+    if !terms.is_empty() {
+        document.add_text(field, terms.as_str());
     }
 }
 
@@ -49,38 +47,28 @@ enum Place {
     Body,
 }
 
-/// Tokens by field.
+/// Terms by field.
 #[derive(Default)]
 struct Terms {
-    content: Vec<Token>,
-    title: Vec<Token>,
-    headings: Vec<Token>,
-    names: Vec<Token>,
+    content: TermList,
+    title: TermList,
+    headings: TermList,
+    names: TermList,
 }
 
 impl Terms {
     fn add(&mut self, analyzer: &Analyzer, text: &str, place: Place) {
         analyzer.visit(text, &mut |term| {
-            let token = token(term.text);
             if term.kind != TermKind::Word {
-                self.names.push(token);
+                self.names.push(term.text);
                 return;
             }
             match place {
-                Place::Title => self.title.push(token.clone()),
-                Place::Headings => self.headings.push(token.clone()),
+                Place::Title => self.title.push(term.text),
+                Place::Headings => self.headings.push(term.text),
                 Place::Body => {}
             }
-            self.content.push(token);
+            self.content.push(term.text);
         });
-    }
-}
-
-/// A token; fields have no positions, so it has none.
-fn token(text: &str) -> Token {
-    Token {
-        text: text.to_owned(),
-        position: 0,
-        ..Token::default()
     }
 }

@@ -21,6 +21,7 @@ use crate::error::{io_error, lexical_error, with_rebuild_help};
 use crate::query::Weights;
 use crate::schema::{CommitPayload, Fields, schema};
 use crate::scoring::{slot_column, slot_of};
+use crate::terms;
 use crate::view::{Reading, TantivyView};
 use crate::writer::{BatchWriter, WriterSettings};
 
@@ -269,6 +270,7 @@ fn open_or_create(directory: Box<dyn Directory>) -> Result<(Index, Fields)> {
     if !exists {
         let index = Index::create(directory, wanted, IndexSettings::default())
             .map_err(|error| lexical_error("cannot create the lexical index", error))?;
+        terms::register(&index);
         return Ok((index, fields));
     }
     let index = Index::open(directory).map_err(open_error)?;
@@ -278,6 +280,7 @@ fn open_or_create(directory: Box<dyn Directory>) -> Result<(Index, Fields)> {
             "the lexical index has the schema of another version",
         )));
     }
+    terms::register(&index);
     Ok((index, fields))
 }
 

@@ -18,6 +18,7 @@ mod languages;
 mod query;
 mod schema;
 mod scoring;
+mod terms;
 mod top;
 mod view;
 mod writer;

@@ -7,6 +7,7 @@ use tantivy::schema::{
 };
 
 use crate::error::with_rebuild_help;
+use crate::terms::TOKENIZER;
 
 /// Rises whenever an index of an older version cannot be searched as one of this version.
 const FORMAT: u32 = 2;
@@ -79,10 +80,10 @@ pub(crate) fn language_code(language: Language) -> u8 {
     }
 }
 
-/// Terms with frequencies; Braid's analyzer makes them, so the tokenizer is never asked.
+/// Terms with frequencies; Braid's analyzer makes them.
 fn terms(has_norms: bool) -> TextOptions {
     let indexing = TextFieldIndexing::default()
-        .set_tokenizer("raw")
+        .set_tokenizer(TOKENIZER)
         .set_fieldnorms(has_norms)
         .set_index_option(IndexRecordOption::WithFreqs);
     TextOptions::default().set_indexing_options(indexing)

@@ -4,15 +4,16 @@
 //! done here (a pair gives up passage before query), padding when a batch is put together. Nothing
 //! here uses the tokenizers crate's batch calls, which spread over a global thread pool.
 
+mod words;
+
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
 use braid_core::{Error, ErrorCode, Result, TokenCounter};
-use tokenizers::{
-    Encoding, Model, NormalizerWrapper, PostProcessor, PreTokenizerWrapper, Tokenizer,
-    TruncationDirection,
-};
+use tokenizers::{Encoding, PostProcessor, Tokenizer, TruncationDirection};
+
+use self::words::Words;
 
 use crate::manifest::TOKENIZER_FILE;
 
@@ -30,14 +31,7 @@ pub(crate) struct ModelTokenizer {
     special_single: usize,
     special_pair: usize,
     pad: u32,
-    plain: Option<PlainWords>,
-}
-
-/// What a BERT tokenizer does with a word of ASCII letters and digits before its model cuts it:
-/// nothing else than this.
-#[derive(Clone, Copy, Debug)]
-struct PlainWords {
-    lowercase: bool,
+    words: Option<Words>,
 }
 
 impl fmt::Debug for ModelTokenizer {
@@ -74,7 +68,7 @@ impl ModelTokenizer {
             return Err(Error::new(ErrorCode::ModelUnavailable, message));
         }
         Ok(Self {
-            plain: PlainWords::of(&tokenizer),
+            words: Words::of(&tokenizer),
             tokenizer: Arc::new(tokenizer),
             max_tokens,
             special_single,
@@ -137,43 +131,10 @@ impl ModelTokenizer {
     }
 }
 
-impl PlainWords {
-    /// `None` where it is not known that nothing else is done.
-    fn of(tokenizer: &Tokenizer) -> Option<Self> {
-        let (
-            Some(NormalizerWrapper::BertNormalizer(normalizer)),
-            Some(PreTokenizerWrapper::BertPreTokenizer(_)),
-        ) = (tokenizer.get_normalizer(), tokenizer.get_pre_tokenizer())
-        else {
-            return None;
-        };
-        let added = tokenizer.get_added_tokens_decoder();
-        let is_any_plain = added.values().any(|token| is_plain_word(&token.content));
-        (!is_any_plain).then_some(Self {
-            lowercase: normalizer.lowercase,
-        })
-    }
-
-    /// Tokens of a plain word, several times faster than through the whole tokenizer.
-    fn count(self, word: &str, tokenizer: &Tokenizer) -> Option<usize> {
-        let model = tokenizer.get_model();
-        let tokens = if self.lowercase {
-            model.tokenize(&word.to_ascii_lowercase())
-        } else {
-            model.tokenize(word)
-        };
-        tokens.ok().map(|tokens| tokens.len())
-    }
-}
-
-fn is_plain_word(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
-}
-
 impl TokenCounter for ModelTokenizer {
     fn count(&self, text: &str) -> usize {
-        let plain = self.plain.filter(|_| is_plain_word(text));
-        if let Some(tokens) = plain.and_then(|plain| plain.count(text, &self.tokenizer)) {
+        let words = self.words.as_ref();
+        if let Some(tokens) = words.and_then(|words| words.count(text, &self.tokenizer)) {
             return tokens;
         }
         match self.tokenizer.encode_fast(text, false) {

@@ -19,8 +19,9 @@ use braid_core::ports::{
 };
 use braid_core::{
     ChunkId, ChunkLineage, Collection, CollectionId, CollectionName, ContentHash, Document,
-    DocumentId, DocumentSummary, Embedding, Error, ErrorCode, Filter, Fingerprint, JobId, Ledger,
-    LedgerPin, NewCollection, Operation, Result, Sequence, Slot, SlotSet, StorageUse,
+    DocumentId, DocumentStatus, DocumentSummary, Embedding, Error, ErrorCode, Filter, Fingerprint,
+    JobId, Ledger, LedgerPin, NewCollection, Operation, Result, Sequence, Slot, SlotSet,
+    StorageUse,
 };
 use parking_lot::Mutex;
 
@@ -230,6 +231,23 @@ impl Ledger for RamLedger {
         id: &DocumentId,
     ) -> Result<Option<Document>> {
         self.read(collection, |data| Ok(data.document(id)))
+    }
+
+    async fn content_hashes(
+        &self,
+        collection: CollectionId,
+        ids: &[DocumentId],
+    ) -> Result<Vec<Option<ContentHash>>> {
+        self.read(collection, |data| {
+            let summaries = ids.iter().map(|id| data.summary(id));
+            let has_failed =
+                |summary: &DocumentSummary| matches!(summary.status, DocumentStatus::Failed(_));
+            let hash = |summary: Option<DocumentSummary>| {
+                let sound = summary.filter(|summary| !has_failed(summary));
+                sound.map(|summary| summary.content_hash)
+            };
+            Ok(summaries.map(hash).collect())
+        })
     }
 
     async fn documents(

@@ -11,10 +11,11 @@ use std::process::ExitCode;
 use anyhow::Context;
 use braid_config::Settings;
 use braid_core::Result;
+use braid_engine::file::isolated;
 use braid_engine::{LoadModels, retrieve_defaults};
 use braid_eval::cli::{CompareArgs, EvalCommand, RunArgs};
 use braid_ingest::remote::Remote;
-use braid_ingest::{IngestReport, Target};
+use braid_ingest::{IngestArgs, IngestReport, Target, Told};
 use clap::Parser;
 
 use crate::args::{Cli, Command, Global, IngestCommand};
@@ -70,22 +71,44 @@ async fn ingest(settings: &Settings, command: IngestCommand) -> Result<Exit> {
     let Some(url) = &command.server else {
         let directory = Directory::Made(LoadModels::Embedder);
         return with_engine(settings, directory, async |engine| {
-            let report =
-                braid_ingest::run(args, Some(parser.clone()), Target::Local(engine.clone()))
-                    .await?;
-            print_ingested(&report, args.json)
+            take(args, parser.clone(), Target::Local(engine.clone())).await
         })
         .await;
     };
     let signals = Signals::watch()?;
     tokio::select! {
-        report = braid_ingest::run(args, Some(parser), Target::Server(Remote::new(url)?)) => {
-            print_ingested(&report?, args.json)
-        }
+        done = take(args, parser, Target::Server(Remote::new(url)?)) => done,
         stop = signals.stop() => {
             output::note("stopped: what the server acknowledged is durable; run the command again to go on");
             Ok(Exit::Stopped(stop))
         }
+    }
+}
+
+/// Ingests once, or until a signal comes.
+async fn take(args: &IngestArgs, parser: isolated::Parser, target: Target) -> Result<Exit> {
+    if args.watch {
+        let tell = |told: Told<'_>| print_told(told, args.json);
+        braid_ingest::watch(args, Some(parser), target, tell).await?;
+        return Ok(Exit::Done);
+    }
+    let report = braid_ingest::run(args, Some(parser), target).await?;
+    print_ingested(&report, args.json)
+}
+
+/// One line a batch, and one for each document that failed.
+fn print_told(told: Told<'_>, json: bool) {
+    match told {
+        Told::Failed(error) => {
+            output::failure(error);
+        }
+        Told::First(report) | Told::Batch(report) if json => output::json_line(report),
+        Told::First(report) | Told::Batch(report) => {
+            report.lines().iter().for_each(output::line);
+        }
+    }
+    if let Told::First(_) = told {
+        output::note("watching for changes: Ctrl-C ends it");
     }
 }
 

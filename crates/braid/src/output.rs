@@ -73,6 +73,14 @@ pub(crate) fn json(value: &impl Serialize) -> Result<()> {
     Ok(())
 }
 
+/// Prints a value as JSON on one line.
+pub(crate) fn json_line(value: &impl Serialize) {
+    match serde_json::to_string(value) {
+        Ok(text) => line(text),
+        Err(error) => note(format!("error: cannot print as JSON: {error}")),
+    }
+}
+
 /// Prints an error and says how the command ended: one line, with the cause where the message does
 /// not say it; where several fields are bad, one line each.
 pub(crate) fn failure(error: &Error) -> Exit {

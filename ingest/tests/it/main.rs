@@ -53,6 +53,8 @@ async fn ingest(engine: &Engine, path: &std::path::Path) -> IngestReport {
         rows_per_document: 1,
         metadata: Vec::new(),
         sync: false,
+        watch: false,
+        watch_poll: None,
         json: false,
     };
     let target = Target::Local(engine.clone());

@@ -221,6 +221,13 @@ pub trait Ledger: Send + Sync + std::fmt::Debug {
     /// A document's newest version, with its text. Deleted documents are `None`.
     async fn document(&self, collection: CollectionId, id: &DocumentId)
     -> Result<Option<Document>>;
+    /// The content hash of each document's newest version, in order; `None` where there is none, or
+    /// where it failed. Reads no text: what a run over unchanged documents costs.
+    async fn content_hashes(
+        &self,
+        collection: CollectionId,
+        ids: &[DocumentId],
+    ) -> Result<Vec<Option<ContentHash>>>;
     /// Documents in id order, from `cursor` (as a page gave it).
     async fn documents(
         &self,

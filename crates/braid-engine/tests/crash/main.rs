@@ -4,7 +4,8 @@
 //! directory and tells each acknowledgement through a pipe, until it is killed at a named point.
 //! The parent then opens what is left and [`check`]s it against the script. With [`disk`] the same
 //! happens on a disk that keeps only what was synced. Nothing sleeps: the places of death are
-//! counted, and the clock of waits for background work stands still.
+//! counted, and the clock of waits for background work stands still. [`kills`] also kills at seeded
+//! times, as many as it is told to.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -14,6 +15,7 @@ mod disk;
 mod embeddings;
 mod full;
 mod guarantees;
+mod kills;
 mod paused;
 mod points;
 mod process;
@@ -29,7 +31,7 @@ fn child_process() {
     if let Some(task) = Task::from_environment() {
         process::perform(task);
     }
-    for text in ["never", "nth 17", "at after_stage 2"] {
+    for text in ["never", "nth 17", "at after_stage 2", "after 1500"] {
         let death: Death = text.parse().unwrap();
         assert_eq!(death.to_string(), text);
     }

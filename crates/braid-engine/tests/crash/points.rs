@@ -30,7 +30,7 @@ enum Power {
     Lost,
 }
 
-fn live(seed: u64, death: Death, directory: &Path, disk: Option<&Disk>) -> Ended {
+pub(crate) fn live(seed: u64, death: Death, directory: &Path, disk: Option<&Disk>) -> Ended {
     let task = Task {
         seed,
         death,

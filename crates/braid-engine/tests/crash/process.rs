@@ -1,12 +1,13 @@
 //! The child process: what it is told, what it tells, how it dies.
 
 use std::fmt;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::str::FromStr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use braid_engine::{Breakpoint, Breakpoints};
 
@@ -21,6 +22,8 @@ const DEATH: &str = "BRAID_CRASH_DEATH";
 const DIRECTORY: &str = "BRAID_CRASH_DIRECTORY";
 /// Begins every line the child means for its parent.
 const PREFIX: &str = "crash> ";
+/// What a child says before its first step.
+const BEGUN: &str = "crash> begun\n";
 
 /// Where a process dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +33,8 @@ pub(crate) enum Death {
     At(Breakpoint, usize),
     /// At the nth point of any kind, from 1.
     Nth(usize),
+    /// So many microseconds after it began, by its parent's hand, wherever it then is.
+    After(u64),
 }
 
 impl fmt::Display for Death {
@@ -38,6 +43,7 @@ impl fmt::Display for Death {
             Self::Never => f.write_str("never"),
             Self::At(point, nth) => write!(f, "at {point} {nth}"),
             Self::Nth(nth) => write!(f, "nth {nth}"),
+            Self::After(micros) => write!(f, "after {micros}"),
         }
     }
 }
@@ -46,10 +52,14 @@ impl FromStr for Death {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let number = |text: &str| text.parse().map_err(|_| format!("no number: {text}"));
+        let number = |text: &str| {
+            text.parse::<usize>()
+                .map_err(|_| format!("no number: {text}"))
+        };
         match text.split(' ').collect::<Vec<_>>()[..] {
             ["never"] => Ok(Self::Never),
             ["nth", nth] => Ok(Self::Nth(number(nth)?)),
+            ["after", micros] => Ok(Self::After(number(micros)? as u64)),
             ["at", point, nth] => {
                 let point = point.parse().map_err(|error| format!("{error}"))?;
                 Ok(Self::At(point, number(nth)?))
@@ -125,11 +135,17 @@ impl Task {
             .env(SEED, self.seed.to_string())
             .env(DEATH, self.death.to_string())
             .env(DIRECTORY, &self.directory)
-            .stdin(Stdio::null());
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         if let Some(disk) = disk {
             disk.attach(&mut command, &self.directory);
         }
-        let output = command.output().unwrap();
+        let child = command.spawn().unwrap();
+        let output = match self.death {
+            Death::After(micros) => kill_after(child, Duration::from_micros(micros)),
+            Death::Never | Death::At(..) | Death::Nth(_) => child.wait_with_output().unwrap(),
+        };
         let said = String::from_utf8_lossy(&output.stdout);
         // What is not a whole line was not said.
         let lines = said.split_inclusive('\n').filter(|l| l.ends_with('\n'));
@@ -144,6 +160,28 @@ impl Task {
             "the child failed: {self:?}: {said}\n{errors}"
         );
         ended
+    }
+}
+
+/// Kills a child so long after it said that it begins, unless it has ended by then.
+fn kill_after(mut child: Child, time: Duration) -> Output {
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut said = Vec::new();
+    while !said.ends_with(BEGUN.as_bytes()) && stdout.read_until(b'\n', &mut said).unwrap() > 0 {}
+    let (ended, waits) = mpsc::channel::<()>();
+    let killer = std::thread::spawn(move || {
+        if waits.recv_timeout(time).is_err() {
+            child.kill().unwrap();
+        }
+        child.wait_with_output().unwrap()
+    });
+    stdout.read_to_end(&mut said).unwrap();
+    // The killer may have been quicker.
+    let _ = ended.send(());
+    let output = killer.join().unwrap();
+    Output {
+        stdout: said,
+        ..output
     }
 }
 
@@ -208,6 +246,7 @@ pub(crate) fn perform(task: Task) -> ! {
 
 fn run_script(task: &Task) {
     let counts: Arc<[AtomicUsize]> = Breakpoint::ALL.map(|_| AtomicUsize::new(0)).into();
+    tell("begun");
     world::run_timeless(async {
         let hook = || hook(task.death, &counts);
         let mut life = Life::open(&task.directory, hook()).await;
@@ -276,7 +315,7 @@ fn hook(death: Death, counts: &Arc<[AtomicUsize]>) -> Breakpoints {
         match death {
             Death::At(wanted, nth) if wanted == point && of_kind == nth => die(),
             Death::Nth(nth) if nth <= total() => die(),
-            Death::Never | Death::At(..) | Death::Nth(_) => {}
+            Death::Never | Death::At(..) | Death::Nth(_) | Death::After(_) => {}
         }
     })
 }

@@ -18,6 +18,9 @@ use crate::state::Stopped;
 /// that applying takes a bounded share of the time.
 const SHARE: u32 = 4;
 
+/// An apply of so many chunks is part of a load, even one that embedding keeps up with.
+const LOAD: u64 = 64;
+
 /// Least time between two looks at whether readers have let go of retired slots.
 const SHORTEST_LOOK: Duration = Duration::from_millis(1);
 
@@ -29,6 +32,8 @@ pub(crate) struct ApplyingTask {
     waiting_since: Option<Instant>,
     last_purge: Option<Instant>,
     last_cost: Duration,
+    /// Until when what is embedded waits for more, although embedding has caught up.
+    gathers_until: Option<Instant>,
 }
 
 /// What is to be done.
@@ -53,6 +58,7 @@ impl ApplyingTask {
             waiting_since: None,
             last_purge: None,
             last_cost: Duration::ZERO,
+            gathers_until: None,
         }
     }
 
@@ -149,7 +155,7 @@ impl ApplyingTask {
     }
 
     /// Applies are batched while a load is in progress, and done at once when the embedding task
-    /// has caught up. A purge that is due goes first, so that it shares the next apply.
+    /// has caught up; within a load, not before as much time has passed as the last one took. A purge that is due goes first, so that it shares the next apply.
     fn when(&mut self, progress: &Progress) -> When {
         let now = Instant::now();
         let purge = progress.purgeable.then(|| self.next_purge(now));
@@ -162,7 +168,12 @@ impl ApplyingTask {
         }
         let full = self.session.parts.options.apply_batch_chunks as u64;
         let caught_up = progress.embedded >= progress.newest;
-        let at = *self.waiting_since.get_or_insert(now) + self.interval();
+        let mut at = *self.waiting_since.get_or_insert(now) + self.interval();
+        let gathered = self.gathers_until.is_none_or(|until| until <= now);
+        if let Some(until) = self.gathers_until.filter(|_| caught_up && !gathered) {
+            at = at.min(until);
+        }
+        let caught_up = caught_up && gathered;
         if caught_up || progress.chunks_waiting() >= full || at <= now {
             return When::Now(Due::Apply);
         }
@@ -183,8 +194,9 @@ impl ApplyingTask {
 
     async fn apply(&mut self, indexes: &Indexes) -> Result<()> {
         let started = Instant::now();
-        apply_run(&self.session, indexes).await?;
+        let chunks = apply_run(&self.session, indexes).await?;
         self.last_cost = started.elapsed();
+        self.gathers_until = (chunks >= LOAD).then(|| Instant::now() + self.last_cost);
         self.waiting_since = None;
         Ok(())
     }

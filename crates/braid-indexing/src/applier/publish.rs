@@ -7,16 +7,18 @@ use super::Session;
 use super::gather::{Run, take_within};
 use crate::breakpoints::Breakpoint;
 use crate::indexes::Indexes;
+use crate::steps::Step;
 
 /// Applies the next run of embedded operations to both indexes and publishes it. An index that has
-/// the run already, from before a crash, is left alone.
-pub(crate) async fn apply_run(session: &Session, indexes: &Indexes) -> Result<()> {
+/// the run already, from before a crash, is left alone. Gives the run's chunks.
+pub(crate) async fn apply_run(session: &Session, indexes: &Indexes) -> Result<u64> {
     let _applying = session.state.applying.lock().await;
     if session.control.is_stopped() {
-        return Ok(());
+        return Ok(0);
     }
     let Some(run) = next_run(session).await? else {
-        return note_published_elsewhere(session).await;
+        note_published_elsewhere(session).await?;
+        return Ok(0);
     };
     let breakpoints = &session.parts.options.breakpoints;
     breakpoints.reach(Breakpoint::BeforeApply);
@@ -36,14 +38,12 @@ pub(crate) async fn apply_run(session: &Session, indexes: &Indexes) -> Result<()
     if run.purges() > 0 {
         breakpoints.reach(Breakpoint::AfterPurgeApply);
     }
-    let receipt = session
-        .parts
-        .ledger
-        .publish(session.collection(), run.through)
-        .await?;
+    let ledger = &session.parts.ledger;
+    let published = ledger.publish(session.collection(), run.through);
+    let receipt = Step::Publish.timed(published).await?;
     breakpoints.reach(Breakpoint::AfterPublish);
     note_published(session, &run, &receipt);
-    Ok(())
+    Ok(run.chunks())
 }
 
 /// The embedded operations after the published ones, as far as one batch goes.

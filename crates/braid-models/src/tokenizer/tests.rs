@@ -1,4 +1,5 @@
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use super::*;
 
@@ -77,23 +78,48 @@ fn a_window_without_room_for_text_is_refused() {
     assert_eq!(error.code(), ErrorCode::ModelUnavailable);
 }
 
+#[track_caller]
+fn check_count(tokenizer: &ModelTokenizer, text: &str) {
+    let whole = tokenizer.tokenizer.encode_fast(text, false).unwrap();
+    assert_eq!(tokenizer.count(text), whole.len(), "{text:?}");
+}
+
 #[test]
-fn plain_words_are_counted_as_the_whole_tokenizer_does() {
+fn words_are_counted_as_the_whole_tokenizer_does() {
     let tokenizer = tokenizer(64);
-    assert!(tokenizer.plain.is_some());
-    let long = ["x".repeat(100), "x".repeat(101)];
-    let words = [
+    assert!(tokenizer.words.is_some());
+    let long = ["x".repeat(100), "x".repeat(101), "-".repeat(101)];
+    let texts = [
         "fox",
         "FOX",
         "Uncharacteristically",
-        "v2",
-        "0x7fff",
-        "CVE20243094",
-        "UNK",
+        "v2, 0x7fff: CVE-2024-3094",
+        "UNK [UNK] x[MASK]y [ MASK ] [mask]",
+        "it's  a\ttab\r\nand\n\n\na line",
+        "na\u{ef}ve caf\u{e9}s cafe\u{301}s \u{201c}quoted\u{201d} \u{2014} 5\u{a0}km",
+        "\u{6771}\u{4eac} and \u{d55c}\u{ad6d}\u{c5b4}",
+        "a\u{c}b a\u{0}b a\u{7f}b a\u{200b}b \u{fffd}",
+        "$5+3<=8 ^_^ `code` ~x| \\n {a}",
+        "##ing a##ing",
     ];
-    for word in words.into_iter().chain(long.iter().map(String::as_str)) {
-        let whole = tokenizer.tokenizer.encode_fast(word, false).unwrap();
-        assert_eq!(tokenizer.count(word), whole.len(), "{word}");
+    for text in texts.into_iter().chain(long.iter().map(String::as_str)) {
+        check_count(&tokenizer, text);
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig {
+        failure_persistence: None,
+        rng_seed: proptest::test_runner::RngSeed::Fixed(5),
+        ..Default::default()
+    })]
+
+    #[test]
+    fn any_text_is_counted_as_the_whole_tokenizer_does(
+        texts in proptest::collection::vec("[ a-zA-Z0-9\\[\\]\\p{any}]{0,40}|[ a-zA-Z]{0,60}", 8),
+    ) {
+        static TOKENIZER: LazyLock<ModelTokenizer> = LazyLock::new(|| tokenizer(64));
+        texts.iter().for_each(|text| check_count(&TOKENIZER, text));
     }
 }
 

@@ -11,6 +11,7 @@ mod metadata;
 mod records;
 mod rows;
 mod seen;
+mod stamp;
 mod table;
 #[cfg(test)]
 mod table_tests;
@@ -30,6 +31,7 @@ use self::files::Files;
 pub use self::metadata::parse_metadata;
 use self::records::Records;
 use self::seen::{Place, Seen};
+pub use self::stamp::{Stamp, stamp};
 use self::table::Table;
 use crate::file::isolated::Parser;
 

@@ -20,6 +20,33 @@ pub(super) async fn check(fresh: FreshLedger<'_>) {
     the_log_is_read_in_parts(Scene::new(fresh()).await).await;
     documents_are_listed_in_id_order(Scene::new(fresh()).await).await;
     a_document_may_have_no_chunk(Scene::new(fresh()).await).await;
+    hashes_are_those_of_the_newest_versions(Scene::new(fresh()).await).await;
+}
+
+async fn hashes_are_those_of_the_newest_versions(scene: Scene) {
+    scene.put("live", &["one"]).await;
+    scene.publish().await;
+    scene.put("pending", &["two"]).await;
+    scene.put("replaced", &["old"]).await;
+    scene.publish().await;
+    scene.put("replaced", &["new"]).await;
+    scene.put("deleted", &["gone"]).await;
+    scene.delete("deleted").await;
+    let failed = scene.put("failed", &["poison"]).await;
+    scene.fail(failed, "reason").await;
+    let ids = ["replaced", "absent", "live", "failed", "deleted", "pending"];
+    let ids = ids.map(|id| DocumentId::new(id).unwrap());
+    let hashes = scene.ledger.content_hashes(scene.collection.id, &ids).await;
+    let stored = |id, text| Some(staged(id, &[text]).content_hash);
+    let expected = [
+        stored("replaced", "new"),
+        None,
+        stored("live", "one"),
+        None,
+        None,
+        stored("pending", "two"),
+    ];
+    assert_eq!(hashes.unwrap(), expected);
 }
 
 async fn a_staged_document_is_pending(scene: Scene) {

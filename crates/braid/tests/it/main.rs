@@ -13,3 +13,4 @@ mod jobs;
 mod retrieve;
 mod run;
 mod serve;
+mod watch;

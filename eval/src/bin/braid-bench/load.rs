@@ -1,14 +1,16 @@
 //! Initial load against the embedder alone, on the same chunks.
 //!
-//! Both are measured slice by slice in turn, so that whatever else the machine does meanwhile
+//! Loaded twice: as configured, and without the graph of the vectors. All are measured slice by slice in turn, so that whatever else the machine does meanwhile
 //! weighs on both alike.
 
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Result;
 use braid_config::Settings;
 use braid_core::{
-    ChunkingSettings, ChunkingStrategy, CollectionName, CollectionSettings, NewDocument,
+    ChunkingSettings, ChunkingStrategy, CollectionName, CollectionSettings, Embedder, NewDocument,
 };
 use braid_engine::{Engine, Loader, OpenOptions};
 use serde::Serialize;
@@ -38,128 +40,178 @@ struct LoadResult {
     load_seconds: f64,
     load_chunks_per_second: f64,
     share_of_embedder: f64,
+    /// The same without the vectors' graph.
+    plain_seconds: f64,
+    plain_chunks_per_second: f64,
+    plain_share_of_embedder: f64,
     staged_seconds: f64,
     disk_mib: f64,
 }
 
 pub(crate) async fn measure(cli: &Cli) -> Result<()> {
     let corpus = corpus(&cli.train, cli.chunks, 0)?.cut(cli.words);
-    let directory = cli.data_dir();
-    if directory.exists() {
-        std::fs::remove_dir_all(&directory)?;
-    }
-    let mut settings = Settings::default();
-    settings.storage.data_dir.clone_from(&directory);
-    let engine = Engine::open(&settings, OpenOptions::default()).await?;
-    let name = CollectionName::new(COLLECTION)?;
-    let whole = ChunkingSettings {
-        strategy: ChunkingStrategy::Whole,
-        ..ChunkingSettings::default()
-    };
-    let collection_settings = CollectionSettings {
-        chunking: whole,
-        ..engine.default_collection_settings()
-    };
-    engine
-        .create_collection(name.clone(), collection_settings, None)
-        .await?;
-
-    let mut seconds = Seconds::default();
+    let graph = Loading::open(cli.data_dir(), None).await?;
+    let embedder = Arc::clone(graph.engine.embedder());
+    let plain_dir = cli.work.join("data-without-graph");
+    let plain = Loading::open(plain_dir, Some(Arc::clone(&embedder))).await?;
+    let (mut graph, mut plain, mut alone) = (graph, plain, Alone::default());
     for slice in corpus
         .documents
         .chunks(corpus.documents.len().div_ceil(SLICES).max(1))
     {
-        load_slice(&engine, &name, slice, &mut seconds).await?;
-        embed_alone(&engine, slice, &mut seconds).await?;
+        plain.load(slice).await?;
+        alone.embed(&*embedder, slice).await?;
+        graph.load(slice).await?;
         say(format!(
-            "{} passages loaded in {:.1} s, {} of them embedded alone in {:.1} s",
-            seconds.passages, seconds.load, seconds.embedded, seconds.embedder
+            "{} passages loaded in {:.1} s, without graph in {:.1} s, {} of them embedded alone in {:.1} s",
+            graph.passages, graph.seconds, plain.seconds, alone.passages, alone.seconds
         ));
     }
-    let chunks = engine.collection_info(&name).await?.stats.chunks;
-    engine.close().await;
-    let (load_rate, embed_rate) = (
-        chunks as f64 / seconds.load,
-        seconds.embedded as f64 / seconds.embedder,
-    );
-    say(format!(
-        "embedder alone {embed_rate:.1}/s, load {load_rate:.1}/s"
-    ));
+    let (graph, plain) = (graph.close().await?, plain.close().await?);
+    let embed_rate = alone.passages as f64 / alone.seconds;
     let part = if cli.words == usize::MAX {
         "load"
     } else {
         "load_cut"
     };
-    cli.save(
-        part,
-        &LoadResult {
-            machine: Machine::this(),
-            source: corpus.source,
-            documents: corpus.documents.len(),
-            chunks,
-            embedder_passages: seconds.embedded,
-            embedder_seconds: seconds.embedder,
-            embedder_chunks_per_second: embed_rate,
-            load_seconds: seconds.load,
-            load_chunks_per_second: load_rate,
-            share_of_embedder: load_rate / embed_rate,
-            staged_seconds: seconds.staged,
-            disk_mib: disk_bytes(&directory)? as f64 / (1024.0 * 1024.0),
-        },
-    )
+    let result = LoadResult {
+        machine: Machine::this(),
+        source: corpus.source,
+        documents: corpus.documents.len(),
+        chunks: graph.chunks,
+        embedder_passages: alone.passages,
+        embedder_seconds: alone.seconds,
+        embedder_chunks_per_second: embed_rate,
+        load_seconds: graph.seconds,
+        load_chunks_per_second: graph.rate(),
+        share_of_embedder: graph.rate() / embed_rate,
+        plain_seconds: plain.seconds,
+        plain_chunks_per_second: plain.rate(),
+        plain_share_of_embedder: plain.rate() / embed_rate,
+        staged_seconds: graph.staged_seconds,
+        disk_mib: graph.disk_mib,
+    };
+    say(format!(
+        "embedder alone {embed_rate:.1}/s, load {:.2} of it, without graph {:.2}",
+        result.share_of_embedder, result.plain_share_of_embedder
+    ));
+    cli.save(part, &result)
 }
 
-/// What was measured so far.
-#[derive(Default)]
-struct Seconds {
+/// A load in progress.
+struct Loading {
+    engine: Engine,
+    directory: PathBuf,
+    name: CollectionName,
     passages: usize,
-    embedded: usize,
-    load: f64,
-    staged: f64,
-    embedder: f64,
+    seconds: f64,
+    staged_seconds: f64,
 }
 
-/// From handing documents in to all of them being retrievable.
-async fn load_slice(
-    engine: &Engine,
-    name: &CollectionName,
-    documents: &[NewDocument],
-    seconds: &mut Seconds,
-) -> Result<()> {
-    let start = Instant::now();
-    let mut loader = Loader::new(engine.clone(), name.clone(), 256);
-    for document in documents.iter().cloned() {
-        loader.push(document).await?;
-    }
-    loader.flush().await?;
-    seconds.staged += start.elapsed().as_secs_f64();
-    let report = loader.finish().await?;
-    seconds.load += start.elapsed().as_secs_f64();
-    seconds.passages += documents.len();
-    anyhow::ensure!(
-        report.failed.is_empty(),
-        "{} passages failed",
-        report.failed.len()
-    );
-    Ok(())
+/// A load that is done.
+struct Loaded {
+    chunks: u64,
+    seconds: f64,
+    staged_seconds: f64,
+    disk_mib: f64,
 }
 
-/// A sample of the same texts through the embedder alone, in calls of the size that the pipeline
-/// makes.
-async fn embed_alone(
-    engine: &Engine,
-    documents: &[NewDocument],
-    seconds: &mut Seconds,
-) -> Result<()> {
-    let sample: Vec<&NewDocument> = documents.iter().step_by(SAMPLE).collect();
-    let start = Instant::now();
-    for batch in sample.chunks(256) {
-        let texts = batch.iter().map(|document| document.text.clone()).collect();
-        engine.embedder().embed_passages(texts).await?;
+impl Loaded {
+    fn rate(&self) -> f64 {
+        self.chunks as f64 / self.seconds
     }
-    seconds.embedder += start.elapsed().as_secs_f64();
-    seconds.embedded += sample.len();
-    Ok(())
+}
+
+impl Loading {
+    /// An empty data directory, as it is configured; with an `embedder` already loaded, one that
+    /// builds no graph.
+    async fn open(directory: PathBuf, embedder: Option<Arc<dyn Embedder>>) -> Result<Self> {
+        if directory.exists() {
+            std::fs::remove_dir_all(&directory)?;
+        }
+        let mut settings = Settings::default();
+        settings.storage.data_dir.clone_from(&directory);
+        if embedder.is_some() {
+            settings.dense.exact_threshold = usize::MAX;
+        }
+        let options = OpenOptions {
+            instead_of_models: embedder,
+            ..OpenOptions::default()
+        };
+        let engine = Engine::open(&settings, options).await?;
+        let name = CollectionName::new(COLLECTION)?;
+        let collection_settings = CollectionSettings {
+            chunking: ChunkingSettings {
+                strategy: ChunkingStrategy::Whole,
+                ..ChunkingSettings::default()
+            },
+            ..engine.default_collection_settings()
+        };
+        engine
+            .create_collection(name.clone(), collection_settings, None)
+            .await?;
+        Ok(Self {
+            engine,
+            directory,
+            name,
+            passages: 0,
+            seconds: 0.0,
+            staged_seconds: 0.0,
+        })
+    }
+
+    /// From handing documents in to all of them being retrievable.
+    async fn load(&mut self, documents: &[NewDocument]) -> Result<()> {
+        let start = Instant::now();
+        let mut loader = Loader::new(self.engine.clone(), self.name.clone(), 256);
+        for document in documents.iter().cloned() {
+            loader.push(document).await?;
+        }
+        loader.flush().await?;
+        self.staged_seconds += start.elapsed().as_secs_f64();
+        let report = loader.finish().await?;
+        self.seconds += start.elapsed().as_secs_f64();
+        self.passages += documents.len();
+        anyhow::ensure!(
+            report.failed.is_empty(),
+            "{} passages failed",
+            report.failed.len()
+        );
+        Ok(())
+    }
+
+    async fn close(self) -> Result<Loaded> {
+        let chunks = self.engine.collection_info(&self.name).await?.stats.chunks;
+        self.engine.close().await;
+        Ok(Loaded {
+            chunks,
+            seconds: self.seconds,
+            staged_seconds: self.staged_seconds,
+            disk_mib: disk_bytes(&self.directory)? as f64 / (1024.0 * 1024.0),
+        })
+    }
+}
+
+/// The embedder alone.
+#[derive(Default)]
+struct Alone {
+    passages: usize,
+    seconds: f64,
+}
+
+impl Alone {
+    /// A sample of the same texts, in calls of the size that the pipeline makes.
+    async fn embed(&mut self, embedder: &dyn Embedder, documents: &[NewDocument]) -> Result<()> {
+        let sample: Vec<&NewDocument> = documents.iter().step_by(SAMPLE).collect();
+        let start = Instant::now();
+        for batch in sample.chunks(256) {
+            let texts = batch.iter().map(|document| document.text.clone()).collect();
+            embedder.embed_passages(texts).await?;
+        }
+        self.seconds += start.elapsed().as_secs_f64();
+        self.passages += sample.len();
+        Ok(())
+    }
 }
 
 /// Bytes on disk below a directory (allocated, so that sparse maps count what they use).

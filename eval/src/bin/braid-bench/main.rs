@@ -6,6 +6,7 @@
 
 mod gain;
 mod http;
+mod ingest;
 mod latency;
 mod load;
 mod machine;
@@ -28,7 +29,7 @@ struct Cli {
     /// What to measure
     #[arg(
         value_delimiter = ',',
-        default_value = "quality,gain,rerank,load,latency,http,startup,report"
+        default_value = "quality,gain,rerank,ingest,load,latency,http,startup,report"
     )]
     parts: Vec<Part>,
     /// BEIR folders
@@ -46,6 +47,8 @@ struct Cli {
     /// Chunks in the load and latency measurements
     #[arg(long, default_value_t = 50_000)]
     chunks: usize,
+    #[command(flatten)]
+    sizes: ingest::Sizes,
     /// Re-rank only sets of at most so many topics: each topic takes a fraction of a second, twice
     #[arg(long, default_value_t = usize::MAX)]
     rerank_topics: usize,
@@ -81,7 +84,18 @@ enum Part {
     Gain,
     /// Time of the re-ranker for windows of pairs
     Rerank,
-    /// Documents per second against the embedder alone
+    /// Throughput without the model, re-runs and memory: all three of the next
+    Ingest,
+    /// Documents, chunks and tokens per second of each step but the model
+    Throughput,
+    /// A second run over unchanged documents
+    Rerun,
+    /// Anonymous memory while ingesting
+    Memory,
+    /// The process that `memory` measures
+    #[value(hide = true)]
+    MemoryChild,
+    /// Documents per second against the embedder alone, with the vectors' graph and without
     Load,
     /// Latency in process (needs `load`)
     Latency,
@@ -103,6 +117,11 @@ async fn main() -> Result<()> {
             Part::Quality => quality::measure(&cli).await?,
             Part::Gain => gain::measure(&cli).await?,
             Part::Rerank => rerank::measure(&cli).await?,
+            Part::Ingest => ingest::measure(&cli).await?,
+            Part::Throughput => ingest::throughput::measure(&cli).await?,
+            Part::Rerun => ingest::rerun::measure(&cli).await?,
+            Part::Memory => ingest::memory::measure(&cli)?,
+            Part::MemoryChild => ingest::memory::run(&cli).await?,
             Part::Load => load::measure(&cli).await?,
             Part::Latency => latency::measure(&cli).await?,
             Part::Http => http::measure(&cli).await?,

@@ -1,5 +1,7 @@
 //! docs/benchmarks.md from the measured parts.
 
+mod ingestion;
+
 use std::fmt::Write;
 
 use anyhow::{Context, Result};
@@ -13,12 +15,15 @@ pub(crate) fn write(cli: &Cli) -> Result<()> {
     let mut page = String::from(
         "# Benchmarks\n\nWritten by `make bench`; every number below was measured by it. Reference values come from other\nsoftware on the same embedder, one vector a document: BM25 is bm25s (k1 1.2, b 0.75, English stop words and stemmer), dense\nis exact search, fusion is RRF with k = 60 at depth 100.\n",
     );
-    let parts: [(&str, Render); 9] = [
+    let parts: [(&str, Render); 12] = [
         ("quality", quality),
         ("gain", gain),
         ("rerank", rerank),
-        ("load", load),
-        ("load_cut", load),
+        ("throughput", ingestion::throughput),
+        ("rerun", ingestion::rerun),
+        ("memory", ingestion::memory),
+        ("load", ingestion::load),
+        ("load_cut", ingestion::load),
         ("latency", latency),
         ("http", http),
         ("startup", startup),
@@ -185,25 +190,6 @@ fn gain(page: &mut String, value: &Value) -> Result<()> {
         write!(page, "{comma} {variant} {mean:+.4}")?;
     }
     page.push_str(".\n");
-    Ok(())
-}
-
-fn load(page: &mut String, value: &Value) -> Result<()> {
-    writeln!(
-        page,
-        "\n## Initial load of {} chunks\n\n{}, one chunk each. `braid-bench load` (`--chunks N`, `--words N` cuts each).\n\n| | chunks | chunks/s | seconds |\n|---|---|---|---|\n| embedder alone, every fifth of the same chunks | {} | {:.1} | {:.1} |\n| load, until all are retrievable | {} | {:.1} | {:.1} |\n\nThe load has {:.2} of the speed of the embedder alone (target: at least 0.75). All documents were durable after {:.1} s. The data\ndirectory takes {:.0} MiB.",
-        value["chunks"],
-        text(value, "source")?,
-        value["embedder_passages"],
-        number(value, "embedder_chunks_per_second")?,
-        number(value, "embedder_seconds")?,
-        value["chunks"],
-        number(value, "load_chunks_per_second")?,
-        number(value, "load_seconds")?,
-        number(value, "share_of_embedder")?,
-        number(value, "staged_seconds")?,
-        number(value, "disk_mib")?
-    )?;
     Ok(())
 }
 
