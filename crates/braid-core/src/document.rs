@@ -11,7 +11,7 @@ use crate::hash::ContentHash;
 use crate::id::{DocumentId, Sequence};
 use crate::limits::{
     MAX_DOCUMENT_BYTES, MAX_METADATA_ARRAY, MAX_METADATA_FIELDS, MAX_METADATA_KEY_BYTES,
-    MAX_METADATA_VALUE_BYTES, MAX_TITLE_BYTES,
+    MAX_METADATA_VALUE_BYTES, MAX_PARSER_BYTES, MAX_TITLE_BYTES,
 };
 
 /// How a document's text is to be read.
@@ -207,6 +207,16 @@ fn escape(token: &str) -> String {
     token.replace('~', "~0").replace('/', "~1")
 }
 
+/// What a text was made of, where it was not handed in as it is: the bytes of a file and the parser
+/// that read them. The same bytes read by the same parser give the same text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// BLAKE3 hash of the file's bytes.
+    pub hash: ContentHash,
+    /// Name and version of the parser.
+    pub parser: String,
+}
+
 /// A document as the caller hands it in.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewDocument {
@@ -222,6 +232,8 @@ pub struct NewDocument {
     pub format: Format,
     /// Filterable fields.
     pub metadata: Metadata,
+    /// What `text` was made of, where it is not what was handed in.
+    pub origin: Option<Origin>,
 }
 
 impl NewDocument {
@@ -250,8 +262,19 @@ impl NewDocument {
                 ));
             }
         }
+        let parser = self.origin.as_ref().map(|origin| origin.parser.as_str());
+        if parser.is_some_and(|name| !is_parser_name(name)) {
+            return Err(Error::invalid_field(
+                "/origin/parser",
+                format!("must have 1 to {MAX_PARSER_BYTES} bytes and no control characters"),
+            ));
+        }
         Ok(())
     }
+}
+
+fn is_parser_name(name: &str) -> bool {
+    !name.is_empty() && name.len() <= MAX_PARSER_BYTES && !name.chars().any(char::is_control)
 }
 
 /// Where a document stands between being acknowledged and being retrievable.
@@ -278,6 +301,8 @@ pub struct DocumentSummary {
     pub format: Format,
     /// Filterable fields.
     pub metadata: Metadata,
+    /// What the text was made of, where it was not handed in as it is.
+    pub origin: Option<Origin>,
     /// Hash of the content that was handed in.
     pub content_hash: ContentHash,
     /// Number of chunks of the newest version.

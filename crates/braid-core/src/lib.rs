@@ -31,7 +31,7 @@ pub use collection::{
 };
 pub use document::{
     CodeLanguage, Document, DocumentStatus, DocumentSummary, Format, Metadata, MetadataValue,
-    NewDocument,
+    NewDocument, Origin,
 };
 pub use duplicate::{Duplicate, DuplicateAction, DuplicateSettings, Likeness};
 pub use error::{Error, ErrorCode, FieldError, Result};

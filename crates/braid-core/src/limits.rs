@@ -24,6 +24,8 @@ pub const MAX_METADATA_VALUE_BYTES: usize = 2048;
 pub const MAX_METADATA_ARRAY: usize = 256;
 /// Longest title or URI, in bytes.
 pub const MAX_TITLE_BYTES: usize = 4096;
+/// Longest name and version of a parser, in bytes.
+pub const MAX_PARSER_BYTES: usize = 128;
 /// Most conditions in one filter.
 pub const MAX_FILTER_CONDITIONS: usize = 64;
 /// Most documents in one bulk request.

@@ -96,6 +96,7 @@ pub(crate) struct VersionRow {
     pub(crate) duplicate: Option<DuplicateRow>,
     /// The language detected in it, where one was.
     pub(crate) language: Option<String>,
+    pub(crate) origin: Option<OriginRow>,
 }
 
 /// What of a version is compared to find duplicates.
@@ -110,6 +111,13 @@ pub(crate) struct LikenessRow {
 pub(crate) struct DuplicateRow {
     pub(crate) of: String,
     pub(crate) percent: u8,
+}
+
+/// What a version's text was made of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct OriginRow {
+    pub(crate) hash: [u8; 32],
+    pub(crate) parser: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

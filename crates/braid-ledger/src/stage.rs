@@ -217,6 +217,7 @@ impl Draft<'_, '_> {
             likeness: parts.likeness,
             duplicate: parts.duplicate,
             language: parts.language,
+            origin: document.origin.map(Into::into),
         };
         self.tables().versions.put(self.txn, &key, &row)
     }

@@ -194,6 +194,7 @@ fn parse_document(line: &str) -> StagedDocument {
             uri: None,
             format: Format::Text,
             metadata: metadata.map(parse_metadata).unwrap_or_default(),
+            origin: None,
         },
         content_hash: hash(line),
         pipeline: Fingerprint::new("mini"),

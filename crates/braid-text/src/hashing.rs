@@ -10,7 +10,7 @@ use uuid::Uuid;
 /// Namespace of chunk ids.
 const CHUNK_NAMESPACE: Uuid = Uuid::from_u128(0x6f2c_9d5e_41b7_4c0a_9a3d_7e5b_1f08_c2d4);
 
-/// Hash of everything handed in but the id: text, title, uri, format and metadata in key order.
+/// Hash of everything handed in but the id: text, title, uri, format, metadata in key order, and origin.
 pub fn content_hash(document: &NewDocument) -> ContentHash {
     let mut hash = FieldHasher::new(b"braid document 1");
     hash.text(&document.text);
@@ -18,6 +18,11 @@ pub fn content_hash(document: &NewDocument) -> ContentHash {
     hash.optional(document.uri.as_deref());
     hash.text(document.format.as_str());
     hash_metadata(&mut hash, &document.metadata);
+    if let Some(origin) = &document.origin {
+        hash.text("origin");
+        hash.bytes(&origin.hash.0);
+        hash.text(&origin.parser);
+    }
     hash.finish()
 }
 
@@ -123,7 +128,7 @@ impl FieldHasher {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
-    use braid_core::{Format, Span};
+    use braid_core::{Format, Origin, Span};
 
     use super::*;
 
@@ -135,6 +140,17 @@ mod tests {
             uri: None,
             format: Format::Text,
             metadata: Metadata::default(),
+            origin: None,
+        }
+    }
+
+    fn with_origin(hash: u8, parser: &str) -> NewDocument {
+        NewDocument {
+            origin: Some(Origin {
+                hash: ContentHash([hash; 32]),
+                parser: parser.to_owned(),
+            }),
+            ..document()
         }
     }
 
@@ -179,6 +195,9 @@ mod tests {
             with_metadata(MetadataValue::Bool(true)),
             with_metadata(strings(&["a", "b"])),
             with_metadata(strings(&["ab"])),
+            with_origin(1, "parser 1"),
+            with_origin(2, "parser 1"),
+            with_origin(1, "parser 2"),
         ];
         let hashes: BTreeSet<ContentHash> = variants.iter().map(content_hash).collect();
         assert_eq!(hashes.len(), variants.len());

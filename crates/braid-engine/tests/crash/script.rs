@@ -62,6 +62,7 @@ impl Version {
             uri: Some(format!("test:{}", self.id)),
             format: Format::Text,
             metadata: Metadata::default(),
+            origin: None,
         }
     }
 }

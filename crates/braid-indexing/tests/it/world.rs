@@ -357,6 +357,7 @@ fn show_document(document: braid_core::DocumentSummary) -> String {
         uri: _,
         format: _,
         metadata: _,
+        origin: _,
         content_hash: _,
         chunks,
         sequence,
@@ -395,6 +396,7 @@ pub(crate) fn document(id: &str, text: &str) -> NewDocument {
         uri: None,
         format: Format::Text,
         metadata: Metadata::default(),
+        origin: None,
     }
 }
 

@@ -6,13 +6,13 @@ use braid_core::{
     ChunkingOverride, ChunkingSettings, CodeLanguage, Collection, CollectionId, CollectionName,
     CollectionSettings, ContentHash, DocumentId, DocumentStatus, DocumentSummary,
     DuplicateSettings, Error, Fingerprint, Format, FormatFamily, FormatOverrides, Generation,
-    Language, Metadata, MetadataValue, NewCollection, Operation, PipelineFingerprint, Result,
-    Sequence,
+    Language, Metadata, MetadataValue, NewCollection, Operation, Origin, PipelineFingerprint,
+    Result, Sequence,
 };
 
 use super::{
-    CodeRow, CollectionRow, CountersRow, DuplicateRow, FormatRow, OperationRow, OverrideRow,
-    ResponseRow, ValueRow, VersionRow, slots,
+    CodeRow, CollectionRow, CountersRow, DuplicateRow, FormatRow, OperationRow, OriginRow,
+    OverrideRow, ResponseRow, ValueRow, VersionRow, slots,
 };
 use crate::error::corrupt;
 
@@ -228,6 +228,24 @@ impl From<ValueRow> for MetadataValue {
     }
 }
 
+impl From<Origin> for OriginRow {
+    fn from(origin: Origin) -> Self {
+        Self {
+            hash: origin.hash.0,
+            parser: origin.parser,
+        }
+    }
+}
+
+impl From<OriginRow> for Origin {
+    fn from(row: OriginRow) -> Self {
+        Self {
+            hash: ContentHash(row.hash),
+            parser: row.parser,
+        }
+    }
+}
+
 /// Metadata as stored.
 pub(crate) fn metadata_row(metadata: Metadata) -> Vec<(String, ValueRow)> {
     let fields = metadata.into_fields().into_iter();
@@ -253,6 +271,7 @@ impl VersionRow {
             uri: self.uri,
             format: self.format.into(),
             metadata: metadata(self.metadata)?,
+            origin: self.origin.map(Origin::from),
             content_hash: ContentHash(self.content_hash),
             chunks: self.slots.len(),
             sequence,

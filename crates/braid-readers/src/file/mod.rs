@@ -38,6 +38,16 @@ impl FileKind {
         }
     }
 
+    /// Name and version of what reads it. The part after `+` counts what this crate makes of the
+    /// library's output: raise it when the same file may give another text.
+    pub fn parser(self) -> &'static str {
+        match self {
+            Self::Pdf => "pdf-extract 0.12.1+1",
+            Self::Docx => "undoc 0.27.1+1",
+            Self::Epub => "rbook 0.7.12+1",
+        }
+    }
+
     /// The kind of that name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)

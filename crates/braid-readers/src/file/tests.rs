@@ -216,6 +216,18 @@ fn a_book_gives_its_chapters_in_order() {
     );
 }
 
+/// A version that is not the library's would let a text that it read differently pass as the same.
+#[test]
+fn parsers_are_named_with_the_versions_in_use() {
+    let lock = include_str!("../../../../Cargo.lock");
+    for kind in FileKind::ALL {
+        let (library, _) = kind.parser().split_once('+').unwrap();
+        let (name, version) = library.split_once(' ').unwrap();
+        let locked = format!("name = \"{name}\"\nversion = \"{version}\"\n");
+        assert!(lock.contains(&locked), "{library}: see Cargo.lock");
+    }
+}
+
 #[test]
 fn other_content_is_no_file_of_these_kinds() {
     for head in [

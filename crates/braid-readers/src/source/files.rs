@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use braid_core::limits::MAX_DOCUMENT_BYTES;
-use braid_core::{CodeLanguage, DocumentId, Format, Metadata, NewDocument};
+use braid_core::{CodeLanguage, ContentHash, DocumentId, Format, Metadata, NewDocument, Origin};
 use ignore::{DirEntry, Walk, WalkBuilder};
 
 use super::decode::decode;
@@ -80,7 +80,11 @@ impl Files {
             bytes: fs::metadata(path).map_or(0, |it| it.len()),
         };
         let id = document_id(&self.root, path).map_err(|reason| failure(None, reason))?;
-        let (parsed, bytes) = self
+        let Content {
+            parsed,
+            origin,
+            bytes,
+        } = self
             .content(path, named)
             .map_err(|reason| failure(Some(id.clone()), reason))?;
         Ok(SourceDocument {
@@ -91,6 +95,7 @@ impl Files {
                 uri: Some(name.clone()),
                 format: parsed.format,
                 metadata: Metadata::default(),
+                origin,
             },
             name,
             bytes,
@@ -98,9 +103,17 @@ impl Files {
     }
 }
 
+/// What is in a file.
+struct Content {
+    parsed: ParsedFile,
+    origin: Option<Origin>,
+    /// Bytes of the file.
+    bytes: u64,
+}
+
 impl Files {
-    /// What is in a file, and its bytes. Its content counts more than its name.
-    fn content(&self, path: &Path, named: Named) -> Result<(ParsedFile, u64), String> {
+    /// What is in a file. Its content counts more than its name.
+    fn content(&self, path: &Path, named: Named) -> Result<Content, String> {
         let head = read_up_to(path, HEAD_BYTES).map_err(|error| io_reason(&error))?;
         let kind = FileKind::of(&head).or(match named {
             Named::File(kind) => Some(kind),
@@ -108,27 +121,24 @@ impl Files {
         });
         match kind {
             Some(kind) => self.parse(kind, path),
-            None => read_text(path).map(|(text, bytes)| {
-                let format = match named {
-                    Named::Text(Format::Text) | Named::Nothing | Named::File(_) => {
-                        text_format(&text)
-                    }
-                    Named::Text(format) => format,
-                };
-                let title = None;
-                (
-                    ParsedFile {
-                        text,
-                        format,
-                        title,
+            None => read_text(path).map(|(text, bytes)| Content {
+                parsed: ParsedFile {
+                    format: match named {
+                        Named::Text(Format::Text) | Named::Nothing | Named::File(_) => {
+                            text_format(&text)
+                        }
+                        Named::Text(format) => format,
                     },
-                    bytes,
-                )
+                    text,
+                    title: None,
+                },
+                origin: None,
+                bytes,
             }),
         }
     }
 
-    fn parse(&self, kind: FileKind, path: &Path) -> Result<(ParsedFile, u64), String> {
+    fn parse(&self, kind: FileKind, path: &Path) -> Result<Content, String> {
         let Some(parser) = &self.parser else {
             return Err(format!("{} files are not read here", kind.as_str()));
         };
@@ -137,8 +147,25 @@ impl Files {
         if bytes > most {
             return Err(format!("larger than the limit of {most} bytes"));
         }
-        Ok((parser.parse(kind, path)?, bytes))
+        // Hashed before it is parsed: a file that changes between the two differs from its hash at
+        // the next look, and is parsed again.
+        let origin = Origin {
+            hash: hash(path).map_err(|error| io_reason(&error))?,
+            parser: kind.parser().to_owned(),
+        };
+        Ok(Content {
+            parsed: parser.parse(kind, path)?,
+            origin: Some(origin),
+            bytes,
+        })
     }
+}
+
+/// The hash of a file's bytes.
+fn hash(path: &Path) -> io::Result<ContentHash> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(File::open(path)?)?;
+    Ok(ContentHash(*hasher.finalize().as_bytes()))
 }
 
 /// HTML where a text begins like it, else plain text.

@@ -174,6 +174,7 @@ impl FieldNames {
                     return Err("\"metadata\" must be an object".to_owned());
                 }
             },
+            origin: None,
         })
     }
 }

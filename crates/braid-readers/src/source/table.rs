@@ -123,6 +123,7 @@ impl Table {
                 uri: Some(name.clone()),
                 format: Format::Text,
                 metadata,
+                origin: None,
             },
             name,
             bytes,

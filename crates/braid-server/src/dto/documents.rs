@@ -2,7 +2,7 @@
 
 use braid_core::{
     CodeLanguage, Document, DocumentId, DocumentStatus, DocumentSummary, Error, FieldError, Format,
-    NewDocument, Result,
+    NewDocument, Origin, Result,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -187,6 +187,7 @@ impl DocumentBody {
             uri: self.uri,
             format: self.format.map_or_else(Format::default, Format::from),
             metadata,
+            origin: None,
         };
         document.check().map_err(|error| moved(error, pointer))?;
         Ok(document)
@@ -224,6 +225,18 @@ pub struct WriteAnswer {
     pub duplicate: Option<DuplicateAnswer>,
 }
 
+/// The file that a text was extracted from.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OriginBody {
+    /// BLAKE3 hash of the file's bytes, hexadecimal.
+    #[schema(min_length = 64, max_length = 64, pattern = "^[0-9a-f]{64}$")]
+    pub hash: String,
+    /// Name and version of the parser.
+    #[schema(min_length = 1, max_length = 128)]
+    pub parser: String,
+}
+
 /// A document without its text.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub struct DocumentSummaryAnswer {
@@ -237,6 +250,8 @@ pub struct DocumentSummaryAnswer {
     pub format: String,
     /// Filterable fields.
     pub metadata: MetadataBody,
+    /// What the text was made of; `null` where it is as it was handed in.
+    pub origin: Option<OriginBody>,
     /// Hash of the content, hexadecimal.
     pub content_hash: String,
     /// Number of chunks.
@@ -276,6 +291,15 @@ pub struct DocumentsAnswer {
     pub next_cursor: Option<String>,
 }
 
+impl From<Origin> for OriginBody {
+    fn from(origin: Origin) -> Self {
+        Self {
+            hash: origin.hash.to_string(),
+            parser: origin.parser,
+        }
+    }
+}
+
 impl From<DocumentSummary> for DocumentSummaryAnswer {
     fn from(summary: DocumentSummary) -> Self {
         let (status, failure) = match summary.status {
@@ -289,6 +313,7 @@ impl From<DocumentSummary> for DocumentSummaryAnswer {
             uri: summary.uri,
             format: summary.format.as_str().to_owned(),
             metadata: metadata_body(summary.metadata),
+            origin: summary.origin.map(OriginBody::from),
             content_hash: summary.content_hash.to_string(),
             chunks: summary.chunks,
             sequence: summary.sequence.0,

@@ -69,6 +69,7 @@ pub fn staged(id: &str, chunks: &[&str]) -> StagedDocument {
             uri: Some(format!("file:///{id}")),
             format: Format::Text,
             metadata: Metadata::default(),
+            origin: None,
         },
     }
 }

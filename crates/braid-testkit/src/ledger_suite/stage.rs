@@ -2,11 +2,11 @@
 
 use braid_core::operation::{Change, ChangeOutcome, OperationKind};
 use braid_core::{
-    DocumentId, DocumentStatus, ErrorCode, Fingerprint, Format, Language, Sequence, Slot,
+    DocumentId, DocumentStatus, ErrorCode, Fingerprint, Format, Language, Origin, Sequence, Slot,
 };
 
 use super::FreshLedger;
-use super::scene::{Scene, put, staged};
+use super::scene::{Scene, hash, put, staged};
 
 pub(super) async fn check(fresh: FreshLedger<'_>) {
     a_staged_document_is_pending(Scene::new(fresh()).await).await;
@@ -69,6 +69,10 @@ async fn a_document_reads_back(scene: Scene) {
     document.document.uri = None;
     document.document.format = Format::Markdown;
     document.language = Some(Language::German);
+    document.document.origin = Some(Origin {
+        hash: hash("a file"),
+        parser: "a parser 1.2".to_owned(),
+    });
     scene.advance_ms(1234);
     scene.stage_one(put(document.clone())).await;
     let id = &document.document.id;
@@ -78,6 +82,7 @@ async fn a_document_reads_back(scene: Scene) {
     let summary = read.summary;
     assert_eq!(summary.title, document.document.title);
     assert_eq!((summary.uri, summary.format), (None, Format::Markdown));
+    assert_eq!(summary.origin, document.document.origin);
     assert_eq!(summary.content_hash, document.content_hash);
     assert_eq!((summary.chunks, summary.updated_at_ms), (2, 1234));
     assert_eq!(summary.language, Some(Language::German));

@@ -10,7 +10,7 @@ use braid_core::ports::{
 use braid_core::{
     ChunkRecord, Collection, CollectionId, CollectionName, ContentHash, Document, DocumentId,
     DocumentStatus, DocumentSummary, Duplicate, Embedding, Error, ErrorCode, Fingerprint, Format,
-    JobId, Language, Likeness, Metadata, Result, Sequence, Slot, SlotSet,
+    JobId, Language, Likeness, Metadata, Origin, Result, Sequence, Slot, SlotSet,
 };
 
 use super::{JOB_RETENTION_MS, Pins};
@@ -74,6 +74,7 @@ pub(super) struct Version {
     pub(super) uri: Option<String>,
     pub(super) format: Format,
     pub(super) metadata: Arc<Metadata>,
+    pub(super) origin: Option<Origin>,
     pub(super) content_hash: ContentHash,
     pub(super) pipeline: Fingerprint,
     pub(super) slots: Vec<Slot>,
@@ -278,6 +279,7 @@ impl Data {
             uri: version.uri.clone(),
             format: version.format,
             metadata: (*version.metadata).clone(),
+            origin: version.origin.clone(),
             content_hash: version.content_hash,
             chunks: version.slots.len(),
             sequence: row.newest,

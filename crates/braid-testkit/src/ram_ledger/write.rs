@@ -208,6 +208,7 @@ impl Data {
             uri: document.uri,
             format: document.format,
             metadata: Arc::new(document.metadata),
+            origin: document.origin,
             content_hash: staged.content_hash,
             pipeline: staged.pipeline,
             slots: slots.clone(),

@@ -104,6 +104,15 @@ fn pages_are_cited_and_a_file_that_cannot_be_parsed_fails_alone() {
     let best = &answer["hits"][0];
     assert_eq!(best["document_id"], "report.pdf", "{answer:#}");
     assert_eq!(best["source"]["page"], 2, "{answer:#}");
+    let stored = place.json(&["document", "get", "report.pdf"], 0);
+    let origin = &stored["origin"];
+    assert_eq!(
+        origin["hash"].as_str().map(str::len),
+        Some(64),
+        "{stored:#}"
+    );
+    let parser = origin["parser"].as_str().unwrap_or_default();
+    assert!(parser.starts_with("pdf-extract "), "{stored:#}");
     let again = place.json(&["ingest", "docs"], 3);
     assert_eq!(
         (&again["unchanged"], &again["chunks_embedded"]),

@@ -131,5 +131,6 @@ fn document(id: &str, text: String) -> Result<NewDocument> {
         uri: None,
         format: Format::Text,
         metadata: Metadata::default(),
+        origin: None,
     })
 }
