@@ -72,7 +72,7 @@ pub(crate) struct Inner {
     pub(crate) indexer: Indexer,
     pub(crate) retriever: Retriever,
     pub(crate) shutdown: Shutdown,
-    pool: Arc<CpuPool>,
+    pub(crate) pool: Arc<CpuPool>,
     // Last, so that it is released after everything that uses the directory is gone.
     _lock: DirectoryLock,
 }

@@ -10,6 +10,7 @@ mod documents;
 mod durable;
 mod engine;
 mod jobs;
+mod known;
 mod load;
 mod lock;
 mod maintenance;
@@ -24,7 +25,9 @@ pub use braid_indexing::{
 pub use braid_models as model_files;
 pub use braid_query as query;
 pub use braid_readers::{file, source};
+pub use braid_text::hashing::handed_in;
 pub use collections::CollectionInfo;
 pub use engine::{Engine, LoadModels, OpenOptions, Readiness};
 pub use load::{FoundDuplicate, LoadReport, Loader, SourceStep, read_ahead};
+pub use known::StoredTexts;
 pub use wiring::{model_store, retrieve_defaults};

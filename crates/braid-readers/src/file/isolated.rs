@@ -46,6 +46,22 @@ impl Default for ParseLimits {
     }
 }
 
+impl ParseLimits {
+    /// Whether a file of so many bytes is parsed at all.
+    ///
+    /// # Errors
+    /// The reason, for a person.
+    pub fn check_size(&self, bytes: u64) -> Result<(), String> {
+        match bytes > self.file_bytes {
+            true => Err(format!(
+                "larger than the limit of {} bytes",
+                self.file_bytes
+            )),
+            false => Ok(()),
+        }
+    }
+}
+
 /// Parses files, each in a process of its own.
 #[derive(Clone, Debug)]
 pub struct Parser {
