@@ -11,11 +11,13 @@ use braid_indexing::{Breakpoints, Health, Indexer, IndexerParts, IndexingOptions
 use braid_ledger::LmdbLedger;
 use braid_query::{Retriever, RetrieverParts};
 use braid_readers::FormatReader;
+use braid_readers::file::isolated::Parser;
 use braid_runtime::{CpuPool, Shutdown};
 
 use crate::durable::{sync_directories, sync_directory};
 use crate::lock::DirectoryLock;
 use crate::models;
+use crate::parsing::Parsing;
 use crate::provider::EmbeddedIndexes;
 use crate::wiring;
 
@@ -40,6 +42,8 @@ pub struct OpenOptions {
     pub instead_of_models: Option<Arc<dyn Embedder>>,
     /// The re-ranker beside that embedder; for tests.
     pub instead_of_reranker: Option<Arc<dyn Reranker>>,
+    /// Parses files that are sent; without it they are refused.
+    pub parser: Option<Parser>,
     /// Called at named points of the write path; for crash tests.
     pub breakpoints: Breakpoints,
 }
@@ -73,6 +77,7 @@ pub(crate) struct Inner {
     pub(crate) retriever: Retriever,
     pub(crate) shutdown: Shutdown,
     pub(crate) pool: Arc<CpuPool>,
+    pub(crate) parsing: Parsing,
     // Last, so that it is released after everything that uses the directory is gone.
     _lock: DirectoryLock,
 }
@@ -130,6 +135,7 @@ impl Engine {
             retriever,
             shutdown,
             pool,
+            parsing: Parsing::new(options.parser),
             _lock: lock,
         };
         let engine = Self {

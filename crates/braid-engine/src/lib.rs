@@ -15,6 +15,7 @@ mod load;
 mod lock;
 mod maintenance;
 mod models;
+mod parsing;
 mod provider;
 mod wiring;
 
@@ -24,7 +25,7 @@ pub use braid_indexing::{
 };
 pub use braid_models as model_files;
 pub use braid_query as query;
-pub use braid_readers::{file, source};
+pub use braid_readers::{decode, file, source};
 pub use braid_text::hashing::handed_in;
 pub use collections::CollectionInfo;
 pub use engine::{Engine, LoadModels, OpenOptions, Readiness};

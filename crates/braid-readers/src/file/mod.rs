@@ -82,6 +82,49 @@ impl FileKind {
 /// What is said of a file that takes a password.
 const ENCRYPTED: &str = "encrypted: it takes a password to read";
 
+/// A media type that a document can be sent as, beside JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MediaType {
+    /// A file that is parsed.
+    File(FileKind),
+    /// Text that is read as it is.
+    Text(Format),
+}
+
+impl MediaType {
+    /// Every media type.
+    pub const ALL: [Self; 7] = [
+        Self::File(FileKind::Pdf),
+        Self::File(FileKind::Docx),
+        Self::File(FileKind::Odt),
+        Self::File(FileKind::Epub),
+        Self::Text(Format::Html),
+        Self::Text(Format::Markdown),
+        Self::Text(Format::Text),
+    ];
+
+    /// Its registered name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::File(FileKind::Pdf) => "application/pdf",
+            Self::File(FileKind::Docx) => {
+                "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+            }
+            Self::File(FileKind::Odt) => "application/vnd.oasis.opendocument.text",
+            Self::File(FileKind::Epub) => "application/epub+zip",
+            Self::Text(Format::Html) => "text/html",
+            Self::Text(Format::Markdown) => "text/markdown",
+            Self::Text(Format::Text | Format::Code(_)) => "text/plain",
+        }
+    }
+
+    /// The media type of that name, without parameters, in any case.
+    pub fn named(name: &str) -> Option<Self> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|known| known.as_str().eq_ignore_ascii_case(name))
+    }
+}
+
 fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
     bytes.windows(wanted.len()).any(|window| window == wanted)
 }

@@ -287,7 +287,8 @@ fn an_opendocument_text_gives_its_headings_lists_and_tables() {
 
         End.
 
-    "#]].assert_eq(&parsed.text);
+    "#]]
+    .assert_eq(&parsed.text);
 }
 
 #[test]
@@ -342,13 +343,14 @@ mod processes {
     use std::path::Path;
     use std::time::{Duration, Instant};
 
-    use super::super::isolated::{ParseLimits, Parser, Request, serve};
+    use super::super::isolated::{ParseError, ParseLimits, Parser, Request, serve};
     use super::*;
 
     fn told(script: &str, limits: ParseLimits) -> Result<ParsedFile, String> {
         let arguments = vec!["-c".into(), script.into(), "parser".into()];
         let parser = Parser::new("/bin/sh".into(), arguments, limits);
-        parser.parse(FileKind::Pdf, Path::new("/nowhere/a file"))
+        let parsed = parser.parse(FileKind::Pdf, Path::new("/nowhere/a file"));
+        parsed.map_err(|error| error.to_string())
     }
 
     fn small() -> ParseLimits {
@@ -415,7 +417,29 @@ mod processes {
     fn a_program_that_is_not_there_is_a_failure() {
         let parser = Parser::new("/nowhere/at/all".into(), Vec::new(), small());
         let reason = parser.parse(FileKind::Docx, Path::new("a")).unwrap_err();
-        assert!(reason.contains("cannot be started"), "{reason}");
+        let is_said = reason.to_string().contains("cannot be started");
+        assert!(is_said, "{reason}");
+    }
+
+    #[test]
+    fn bytes_are_heard_by_a_process_that_wants_them_and_by_one_that_does_not() {
+        let told = |script: &str, bytes: Vec<u8>| {
+            let arguments = vec!["-c".into(), script.into(), "parser".into()];
+            let parser = Parser::new("/bin/sh".into(), arguments, small());
+            parser.parse_bytes(FileKind::Odt, bytes)
+        };
+        let counted = r#"text=$(wc -c); printf '{"bytes":%d}\n%s' "${#text}" "$text""#;
+        let found = told(counted, vec![b'x'; 1_000_000]).unwrap();
+        assert_eq!(found.text.trim(), "1000000");
+        let unheard = told(r#"printf '{"bytes":1}\nx'"#, vec![b'x'; 1_000_000]);
+        assert_eq!(unheard.unwrap().text, "x");
+        let tight = ParseLimits {
+            file_bytes: 9,
+            ..small()
+        };
+        let parser = Parser::new("/bin/sh".into(), Vec::new(), tight);
+        let refused = parser.parse_bytes(FileKind::Odt, vec![0; 10]).unwrap_err();
+        assert!(matches!(refused, ParseError::TooLarge(_)), "{refused}");
     }
 
     #[test]

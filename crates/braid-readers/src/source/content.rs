@@ -8,9 +8,9 @@ use std::sync::Arc;
 use braid_core::limits::MAX_DOCUMENT_BYTES;
 use braid_core::{ContentHash, DocumentId, Format, Metadata, NewDocument, Origin};
 
-use super::decode::decode;
 use super::{Item, KnownTexts, SourceDocument, SourceFailure, SourceOptions};
-use crate::file::isolated::Parser;
+use crate::decode::decode;
+use crate::file::isolated::{ParseError, Parser};
 use crate::file::{FileKind, ParsedFile};
 
 /// Bytes of a file that tell what is in it.
@@ -121,7 +121,8 @@ impl Means {
             return Err(format!("{} files are not read here", kind.as_str()));
         };
         let bytes = fs::metadata(path).map_err(|error| io_reason(&error))?.len();
-        parser.limits().check_size(bytes)?;
+        let refused = |error: ParseError| error.to_string();
+        parser.limits().check_size(bytes).map_err(refused)?;
         // Hashed before it is parsed: a file that changes between the two differs from its hash at
         // the next look, and is parsed again.
         let origin = Origin {
@@ -131,7 +132,7 @@ impl Means {
         let known = self.known.as_ref();
         let parsed = match known.and_then(|known| known.find(id, &origin)) {
             Some(known) => known,
-            None => parser.parse(kind, path)?,
+            None => parser.parse(kind, path).map_err(refused)?,
         };
         Ok((parsed, origin))
     }

@@ -5,7 +5,6 @@
 //! are read in the order given and folders in path order, so the stream is the same each time.
 
 mod content;
-mod decode;
 mod elements;
 mod fields;
 mod files;

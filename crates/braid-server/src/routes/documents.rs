@@ -2,6 +2,7 @@
 
 pub(crate) mod bulk;
 mod single;
+mod upload;
 
 use axum::http::StatusCode;
 use braid_core::operation::ChangeOutcome;

@@ -28,3 +28,5 @@ mod retrieve;
 mod server;
 mod shutdown;
 mod tree;
+#[cfg(unix)]
+mod upload;

@@ -171,6 +171,7 @@ fn requests() -> Vec<(&'static str, &'static str, Value)> {
             json!({
                 "id": "x", "text": "x", "title": "t", "uri": "u", "format": "text",
                 "metadata": { "s": "x", "n": 1.5, "b": false, "l": ["x"] },
+                "origin": { "hash": "0".repeat(64), "parser": "p 1" },
             }),
         ),
         (
@@ -400,11 +401,8 @@ fn limits_are_the_enforced_ones() {
 fn parameters_have_the_enforced_limits() {
     let mut seen = 0;
     for (at, object) in objects() {
-        let Some(name) = object
-            .get("in")
-            .and(object.get("name"))
-            .and_then(Value::as_str)
-        else {
+        let name = object.get("in").and(object.get("name"));
+        let Some(name) = name.and_then(Value::as_str) else {
             continue;
         };
         let schema = &object["schema"];
@@ -435,7 +433,8 @@ fn parameters_have_the_enforced_limits() {
                 json!(["all", "unsuccessful", "none"]),
                 "{at}"
             ),
-            "cursor" => {}
+            "title" | "uri" => assert_eq!(schema["maxLength"], MAX_TITLE_BYTES, "{at}"),
+            "cursor" | "metadata" => {}
             other => panic!("{other} at {at} is not checked"),
         }
         seen += 1;
