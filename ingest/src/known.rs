@@ -60,6 +60,8 @@ fn document(body: &Value) -> Option<Document> {
         sequence: Sequence(0),
         status: DocumentStatus::Published,
         updated_at_ms: 0,
+        duplicate: None,
+        language: None,
     };
     Some(Document {
         text: text("text")?.to_owned(),

@@ -29,6 +29,6 @@ pub use braid_readers::{decode, file, source};
 pub use braid_text::hashing::handed_in;
 pub use collections::CollectionInfo;
 pub use engine::{Engine, LoadModels, OpenOptions, Readiness};
-pub use load::{FoundDuplicate, LoadReport, Loader, SourceStep, read_ahead};
 pub use known::StoredTexts;
+pub use load::{FoundDuplicate, LoadReport, Loader, SourceStep, read_ahead};
 pub use wiring::{model_store, retrieve_defaults};

@@ -97,7 +97,7 @@ fn chunked(format: Format, text: &str) -> Result<usize, String> {
     let extracted = FormatReader
         .extract(format, text)
         .map_err(|error| error.to_string())?;
-    let chunks = CHUNKER.chunk(&extracted);
+    let chunks = CHUNKER.chunk(&extracted, format.into(), extracted.title.as_deref());
     check(&extracted, &chunks);
     Ok(chunks.len())
 }

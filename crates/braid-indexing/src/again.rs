@@ -122,6 +122,7 @@ fn as_handed_in(Document { summary, text }: Document) -> Planned {
             uri: summary.uri,
             format: summary.format,
             metadata: summary.metadata,
+            origin: summary.origin,
         },
         extracted: None,
     }

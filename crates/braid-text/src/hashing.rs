@@ -250,6 +250,8 @@ mod tests {
                 sequence: Sequence(1),
                 status: DocumentStatus::Published,
                 updated_at_ms: 0,
+                duplicate: None,
+                language: None,
             },
             text: handed_in.text.clone(),
         };
