@@ -6,7 +6,7 @@ POINTS ?= 500
 SEED ?= 1000
 
 .DEFAULT_GOAL := help
-.PHONY: help tools models build run test soak bench train-reranker test-reranker reranker-arguments fmt lint tidy codegen clean clean-all
+.PHONY: help tools models build run fuzz test soak bench train-reranker test-reranker reranker-arguments fmt lint tidy codegen clean clean-all
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -22,6 +22,9 @@ build: tools ## build the braid binary in release
 
 run: models build ## ingest docs/ and serve it on 127.0.0.1:8080 (PORT=N for another port)
 	@python3 scripts/run.py --port $(PORT)
+
+fuzz: ## fuzz every parser and reader, MINUTES=10 each (SEED=N repeats a run; TARGETS="pdf html ..." chooses)
+	$(CARGO) run --quiet --locked --package braid-fuzz -- --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(TARGETS)
 
 test: models ## run the whole test suite
 	$(CARGO) test --workspace --locked --no-fail-fast

@@ -6,29 +6,29 @@ use std::sync::Arc;
 
 use braid_core::{CollectionName, Error, Metadata, Result};
 use braid_engine::file::isolated::Parser;
-use braid_engine::source::{SourceFormat, SourceOptions, parse_metadata};
+use braid_engine::source::{KnownTexts, SourceFormat, SourceOptions, parse_metadata};
 
-/// Ingest files, folders, tables, JSONL or BEIR corpora.
+/// Ingest files, folders, tables, JSON, JSONL or BEIR corpora.
 ///
 /// Documents are durable as they are read; the command ends when they are retrievable. Running it
 /// again embeds and writes only what changed. Exit status: 0 done, 1 failed, 2 wrong usage, 3 some
 /// documents failed (each is listed with its reason).
 #[derive(Clone, Debug, clap::Args)]
 pub struct IngestArgs {
-    /// Folders (Markdown, text, HTML, PDF, Word, EPUB, source code; hidden and .gitignore'd files are skipped), files,
-    /// .jsonl, .csv and .tsv files, or BEIR folders
+    /// Folders (Markdown, text, HTML, PDF, Word, OpenDocument, EPUB, source code; hidden and .gitignore'd files are
+    /// skipped), files, .json, .jsonl, .csv and .tsv files, or BEIR folders
     #[arg(required = true)]
     pub paths: Vec<PathBuf>,
     /// Collection to write; made with the configured settings if there is none
     #[arg(long, short, default_value = "default")]
     pub collection: CollectionName,
-    /// How paths are read: auto, files, jsonl, csv or beir
+    /// How paths are read: auto, files, jsonl, json, csv or beir
     #[arg(long, default_value_t)]
     pub format: SourceFormat,
-    /// JSONL field or column that holds the id [default: _id or id]
+    /// JSON field or column that holds the id [default: _id or id]
     #[arg(long, value_name = "F")]
     pub id_field: Option<String>,
-    /// JSONL field or column that holds the text [default: text; of a table without it, all columns]
+    /// JSON field or column that holds the text [default: text; of a table without it, all columns]
     #[arg(long, value_name = "F")]
     pub text_field: Option<String>,
     /// Rows of a table that make one document
@@ -59,6 +59,16 @@ pub(crate) struct Sources {
     pub(crate) options: SourceOptions,
 }
 
+impl Sources {
+    /// The options, with texts that need not be extracted again.
+    pub(crate) fn knowing(&self, known: impl KnownTexts + 'static) -> SourceOptions {
+        SourceOptions {
+            known: Some(Arc::new(known)),
+            ..self.options.clone()
+        }
+    }
+}
+
 impl IngestArgs {
     pub(crate) fn sources(&self, parser: Option<Parser>) -> Result<Sources> {
         let mut fields = BTreeMap::new();
@@ -79,6 +89,7 @@ impl IngestArgs {
             text_field: self.text_field.clone(),
             rows_per_document: usize::from(self.rows_per_document),
             parser: parser.map(Arc::new),
+            known: None,
             metadata: Metadata::new(fields)?,
         };
         Ok(Sources {

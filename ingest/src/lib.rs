@@ -5,6 +5,7 @@
 //! are the engine's; this crate only feeds it. Start at [`run`].
 
 mod args;
+mod known;
 mod local;
 mod progress;
 pub mod remote;

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use braid_core::{CollectionName, DocumentId, Result};
 use braid_engine::source::{self, SourceDocument, SourceFailure};
-use braid_engine::{Engine, Loader, Progress, SourceStep, read_ahead};
+use braid_engine::{Engine, Loader, Progress, SourceStep, StoredTexts, read_ahead};
 use tokio::sync::watch;
 
 use crate::args::{IngestArgs, Sources};
@@ -23,7 +23,8 @@ pub(crate) async fn ingest(
     engine: Engine,
 ) -> Result<IngestReport> {
     let start = Instant::now();
-    let documents = source::open(&sources.paths, &sources.options)?;
+    let known = StoredTexts::new(engine.clone(), args.collection.clone());
+    let documents = source::open(&sources.paths, &sources.knowing(known))?;
     let bars = Bars::new(source::total_bytes(&sources.paths, &sources.options)?);
     engine.ensure_collection(&args.collection).await?;
     let progress = engine.progress(&args.collection).await?;

@@ -3,12 +3,15 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use braid_core::{CollectionName, Error, ErrorCode, Format, MetadataValue, NewDocument, Result};
+use braid_core::{
+    CollectionName, Error, ErrorCode, Format, MetadataValue, NewDocument, Origin, Result,
+};
 use braid_engine::source;
 use braid_engine::{SourceStep, read_ahead};
 use serde_json::{Map, Value, json};
 
 use crate::args::{IngestArgs, Sources};
+use crate::known::ServerTexts;
 use crate::progress::Bars;
 use crate::remote::{Answer, Remote, segment};
 use crate::report::{DuplicateDocument, IngestReport};
@@ -28,7 +31,8 @@ pub(crate) async fn ingest(
     sources: &Sources,
     remote: Remote,
 ) -> Result<IngestReport> {
-    let documents = source::open(&sources.paths, &sources.options)?;
+    let known = ServerTexts::new(remote.clone(), documents_path(&args.collection));
+    let documents = source::open(&sources.paths, &sources.knowing(known))?;
     let bars = Bars::new(source::total_bytes(&sources.paths, &sources.options)?);
     let mut steps = read_ahead(documents);
     let (args, rest) = (args.clone(), tokio::runtime::Handle::current());
@@ -313,6 +317,10 @@ fn document_json(document: NewDocument) -> Value {
             .map(|(key, value)| (key, metadata_json(value)))
             .collect();
         body.insert("metadata".to_owned(), fields.into());
+    }
+    if let Some(Origin { hash, parser }) = document.origin {
+        let origin = json!({"hash": hash.to_string(), "parser": parser});
+        body.insert("origin".to_owned(), origin);
     }
     Value::Object(body)
 }

@@ -28,6 +28,10 @@ pub(crate) const CRATES: &[(&str, Place)] = &[
     ("braid-eval", Place::Layer(5)),
     ("braid", Place::Layer(6)),
     ("braid-testkit", Place::DevOnly(&["braid-core"])),
+    (
+        "braid-fuzz",
+        Place::DevOnly(&["braid-core", "braid-text", "braid-readers"]),
+    ),
     ("xtask", Place::DevOnly(&["braid-core", "braid-config"])),
 ];
 

@@ -11,11 +11,13 @@ use braid_indexing::{Breakpoints, Health, Indexer, IndexerParts, IndexingOptions
 use braid_ledger::LmdbLedger;
 use braid_query::{Retriever, RetrieverParts};
 use braid_readers::FormatReader;
+use braid_readers::file::isolated::Parser;
 use braid_runtime::{CpuPool, Shutdown};
 
 use crate::durable::{sync_directories, sync_directory};
 use crate::lock::DirectoryLock;
 use crate::models;
+use crate::parsing::Parsing;
 use crate::provider::EmbeddedIndexes;
 use crate::wiring;
 
@@ -41,6 +43,8 @@ pub struct OpenOptions {
     pub instead_of_models: Option<Arc<dyn Embedder>>,
     /// The re-ranker beside that embedder; for tests.
     pub instead_of_reranker: Option<Arc<dyn Reranker>>,
+    /// Parses files that are sent; without it they are refused.
+    pub parser: Option<Parser>,
     /// Called at named points of the write path; for crash tests.
     pub breakpoints: Breakpoints,
 }
@@ -73,7 +77,8 @@ pub(crate) struct Inner {
     pub(crate) indexer: Indexer,
     pub(crate) retriever: Retriever,
     pub(crate) shutdown: Shutdown,
-    pool: Arc<CpuPool>,
+    pub(crate) pool: Arc<CpuPool>,
+    pub(crate) parsing: Parsing,
     // Last, so that it is released after everything that uses the directory is gone.
     _lock: DirectoryLock,
 }
@@ -131,6 +136,7 @@ impl Engine {
             retriever,
             shutdown,
             pool,
+            parsing: Parsing::new(options.parser),
             _lock: lock,
         };
         let engine = Self {

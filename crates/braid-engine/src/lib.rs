@@ -11,11 +11,13 @@ mod documents;
 mod durable;
 mod engine;
 mod jobs;
+mod known;
 mod lineage;
 mod load;
 mod lock;
 mod maintenance;
 mod models;
+mod parsing;
 mod provider;
 mod wiring;
 
@@ -25,10 +27,12 @@ pub use braid_indexing::{
 };
 pub use braid_models as model_files;
 pub use braid_query as query;
-pub use braid_readers::{file, source};
+pub use braid_readers::{decode, file, source};
+pub use braid_text::hashing::handed_in;
 pub use collections::CollectionInfo;
 pub use diagnosis::{DataFiles, FingerprintMismatch, IndexState, file_bytes};
 pub use engine::{Engine, LoadModels, OpenOptions, Readiness};
+pub use known::StoredTexts;
 pub use lineage::{ChunkTerms, IndexedSlots};
 pub use load::{FoundDuplicate, LoadReport, Loader, SourceStep, read_ahead};
 pub use models::{load_embedder, load_reranker};

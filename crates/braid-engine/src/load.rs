@@ -6,20 +6,20 @@ use braid_core::{
     CollectionName, DocumentId, Duplicate, Error, JobId, NewDocument, Result, Sequence,
 };
 use braid_indexing::{IngestOutcome, IngestRequest};
-use braid_readers::source::{Documents, SourceDocument, SourceFailure};
+use braid_readers::source::{Documents, Parallel, ReadAhead, SourceDocument, SourceFailure};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::engine::Engine;
 
-/// Documents that are read before they are asked for.
-const READ_AHEAD: usize = 64;
-
-/// Reads a source on a thread of its own, a bounded number of documents ahead.
-pub fn read_ahead(mut documents: Documents) -> mpsc::Receiver<SourceStep> {
-    let (sender, receiver) = mpsc::channel(READ_AHEAD);
+/// Reads a source on threads of their own, in order and a bounded number of documents and bytes ahead
+/// ([`ReadAhead`]).
+pub fn read_ahead(documents: Documents) -> mpsc::Receiver<SourceStep> {
+    let mut items = Parallel::new(documents, ReadAhead::default());
+    // What is ahead is held, and bounded, by the threads that read.
+    let (sender, receiver) = mpsc::channel(1);
     tokio::task::spawn_blocking(move || {
-        for item in documents.by_ref() {
+        for item in items.by_ref() {
             if sender
                 .blocking_send(SourceStep::Item(Box::new(item)))
                 .is_err()
@@ -28,7 +28,7 @@ pub fn read_ahead(mut documents: Documents) -> mpsc::Receiver<SourceStep> {
             }
         }
         // The reader may have stopped listening: then nobody wants the counts.
-        let _ = sender.blocking_send(SourceStep::Skipped(documents.skipped().clone()));
+        let _ = sender.blocking_send(SourceStep::Skipped(items.skipped().clone()));
     });
     receiver
 }

@@ -54,13 +54,22 @@ fn body_error(rejection: &BytesRejection, limit: usize) -> Error {
     }
 }
 
+/// What a body says it is: the media type and its parameters.
+pub(crate) fn content_type(headers: &HeaderMap) -> (&str, &str) {
+    let given = headers.get(header::CONTENT_TYPE);
+    let given = given.and_then(|value| value.to_str().ok()).unwrap_or("");
+    let (essence, parameters) = given.split_once(';').unwrap_or((given, ""));
+    (essence.trim(), parameters)
+}
+
+/// Whether a media type is that of JSON.
+pub(crate) fn is_json(essence: &str) -> bool {
+    essence.eq_ignore_ascii_case("application/json")
+}
+
 /// Refuses a body that does not say it is JSON.
 pub(crate) fn check_media_type(headers: &HeaderMap) -> Result<()> {
-    let given = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
-    let essence = given.unwrap_or("").split(';').next().unwrap_or("").trim();
-    if essence.eq_ignore_ascii_case("application/json") {
+    if is_json(content_type(headers).0) {
         Ok(())
     } else {
         Err(Error::new(

@@ -43,8 +43,19 @@ impl FromRequest<App> for Mutation {
         if takes_body && !request.body().is_end_stream() {
             check_media_type(request.headers())?;
         }
+        Self::of(request, app, "").await
+    }
+}
+
+impl Mutation {
+    /// A request whose body is of `media_type`, empty for JSON: another type is another request.
+    pub(crate) async fn of(
+        request: Request,
+        app: &App,
+        media_type: &str,
+    ) -> Result<Self, ApiError> {
         let key = request.headers().get(HEADER).map(key_text).transpose()?;
-        let target = format!("{} {}", request.method(), request.uri());
+        let target = format!("{} {}{media_type}", request.method(), request.uri());
         let bytes = read_body(request, app).await?;
         let key = match key {
             None => None,
@@ -56,9 +67,7 @@ impl FromRequest<App> for Mutation {
         };
         Ok(Self { bytes, key })
     }
-}
 
-impl Mutation {
     /// What `check` makes of the body.
     pub(crate) async fn read<T: DeserializeOwned, R: Send + 'static>(
         &self,
@@ -66,6 +75,11 @@ impl Mutation {
     ) -> Result<R> {
         let bytes = self.bytes.clone();
         off_thread(bytes.len(), move || check(parse(&bytes)?)).await
+    }
+
+    /// The body as it came.
+    pub(crate) fn bytes(&self) -> Bytes {
+        self.bytes.clone()
     }
 
     /// Whether there is no body at all.

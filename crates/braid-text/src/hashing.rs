@@ -3,7 +3,8 @@
 //! makes every document look changed.
 
 use braid_core::{
-    Chunk, ChunkId, CollectionName, ContentHash, DocumentId, Metadata, MetadataValue, NewDocument,
+    Chunk, ChunkId, CollectionName, ContentHash, Document, DocumentId, Metadata, MetadataValue,
+    NewDocument,
 };
 use uuid::Uuid;
 
@@ -24,6 +25,26 @@ pub fn content_hash(document: &NewDocument) -> ContentHash {
         hash.text(&origin.parser);
     }
     hash.finish()
+}
+
+/// A stored document as it was handed in. Its stored title may be one that was found in the text; the
+/// content hash tells. `None` where the hash fits neither, as when it was made in another way.
+pub fn handed_in(stored: Document) -> Option<NewDocument> {
+    let Document { summary, text } = stored;
+    let mut document = NewDocument {
+        id: summary.id,
+        text,
+        title: summary.title,
+        uri: summary.uri,
+        format: summary.format,
+        metadata: summary.metadata,
+        origin: summary.origin,
+    };
+    if content_hash(&document) == summary.content_hash {
+        return Some(document);
+    }
+    document.title = None;
+    (content_hash(&document) == summary.content_hash).then_some(document)
 }
 
 /// Key of the embedding of `text`, which is what the embedder sees
@@ -128,7 +149,7 @@ impl FieldHasher {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
-    use braid_core::{Format, Origin, Span};
+    use braid_core::{DocumentStatus, DocumentSummary, Format, Origin, Sequence, Span};
 
     use super::*;
 
@@ -212,6 +233,37 @@ mod tests {
             zero,
             content_hash(&with_metadata(MetadataValue::Number(-0.0)))
         );
+    }
+
+    #[test]
+    fn a_stored_document_is_as_it_was_handed_in() {
+        let stored = |handed_in: &NewDocument, title: Option<&str>| Document {
+            summary: DocumentSummary {
+                id: handed_in.id.clone(),
+                title: title.map(str::to_owned),
+                uri: handed_in.uri.clone(),
+                format: handed_in.format,
+                metadata: handed_in.metadata.clone(),
+                origin: handed_in.origin.clone(),
+                content_hash: content_hash(handed_in),
+                chunks: 1,
+                sequence: Sequence(1),
+                status: DocumentStatus::Published,
+                updated_at_ms: 0,
+                duplicate: None,
+                language: None,
+            },
+            text: handed_in.text.clone(),
+        };
+        let untitled = with_origin(1, "parser 1");
+        let titled = NewDocument {
+            title: Some("T".to_owned()),
+            ..untitled.clone()
+        };
+        assert_eq!(handed_in(stored(&titled, Some("T"))), Some(titled.clone()));
+        assert_eq!(handed_in(stored(&untitled, None)), Some(untitled.clone()));
+        assert_eq!(handed_in(stored(&untitled, Some("found"))), Some(untitled));
+        assert_eq!(handed_in(stored(&titled, Some("other"))), None);
     }
 
     #[test]

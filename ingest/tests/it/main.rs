@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[cfg(unix)]
+mod unparsed;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

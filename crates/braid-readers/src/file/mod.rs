@@ -1,4 +1,4 @@
-//! Files that are not text: PDF, Word and EPUB.
+//! Files that are not text: PDF, Word, OpenDocument and EPUB.
 //!
 //! Their parsers are large and meet hostile input: a page of nonsense makes one panic, a small archive
 //! unpacks to gigabytes. So each file is parsed by a process of its own ([`isolated`]) that is bounded
@@ -7,6 +7,7 @@
 mod docx;
 mod epub;
 pub mod isolated;
+mod odt;
 mod pdf;
 #[cfg(test)]
 mod tests;
@@ -22,18 +23,22 @@ pub enum FileKind {
     Pdf,
     /// Office Open XML text.
     Docx,
+    /// OpenDocument text.
+    Odt,
     /// An electronic book.
     Epub,
 }
 
 impl FileKind {
-    const ALL: [Self; 3] = [Self::Pdf, Self::Docx, Self::Epub];
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Pdf, Self::Docx, Self::Odt, Self::Epub];
 
     /// The kind's name, which is its file extension.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pdf => "pdf",
             Self::Docx => "docx",
+            Self::Odt => "odt",
             Self::Epub => "epub",
         }
     }
@@ -44,6 +49,7 @@ impl FileKind {
         match self {
             Self::Pdf => "pdf-extract 0.12.1+1",
             Self::Docx => "undoc 0.27.1+1",
+            Self::Odt => "quick-xml 0.42.0+1",
             Self::Epub => "rbook 0.7.12+1",
         }
     }
@@ -65,8 +71,57 @@ impl FileKind {
         if contains(head, b"mimetypeapplication/epub+zip") {
             return Some(Self::Epub);
         }
+        if contains(head, b"mimetypeapplication/vnd.oasis.opendocument.text") {
+            return Some(Self::Odt);
+        }
         let is_word = contains(head, b"[Content_Types].xml") && contains(head, b"word/");
         is_word.then_some(Self::Docx)
+    }
+}
+
+/// What is said of a file that takes a password.
+const ENCRYPTED: &str = "encrypted: it takes a password to read";
+
+/// A media type that a document can be sent as, beside JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MediaType {
+    /// A file that is parsed.
+    File(FileKind),
+    /// Text that is read as it is.
+    Text(Format),
+}
+
+impl MediaType {
+    /// Every media type.
+    pub const ALL: [Self; 7] = [
+        Self::File(FileKind::Pdf),
+        Self::File(FileKind::Docx),
+        Self::File(FileKind::Odt),
+        Self::File(FileKind::Epub),
+        Self::Text(Format::Html),
+        Self::Text(Format::Markdown),
+        Self::Text(Format::Text),
+    ];
+
+    /// Its registered name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::File(FileKind::Pdf) => "application/pdf",
+            Self::File(FileKind::Docx) => {
+                "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+            }
+            Self::File(FileKind::Odt) => "application/vnd.oasis.opendocument.text",
+            Self::File(FileKind::Epub) => "application/epub+zip",
+            Self::Text(Format::Html) => "text/html",
+            Self::Text(Format::Markdown) => "text/markdown",
+            Self::Text(Format::Text | Format::Code(_)) => "text/plain",
+        }
+    }
+
+    /// The media type of that name, without parameters, in any case.
+    pub fn named(name: &str) -> Option<Self> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|known| known.as_str().eq_ignore_ascii_case(name))
     }
 }
 
@@ -94,6 +149,7 @@ pub fn parse(kind: FileKind, bytes: &[u8]) -> Result<ParsedFile, String> {
     let mut parsed = match kind {
         FileKind::Pdf => pdf::parse(bytes)?,
         FileKind::Docx => docx::parse(bytes)?,
+        FileKind::Odt => odt::parse(bytes)?,
         FileKind::Epub => epub::parse(bytes)?,
     };
     if parsed.text.trim().is_empty() {

@@ -15,7 +15,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<ParsedFile, String> {
         Document::load_mem(bytes).map_err(|error| format!("not a sound PDF: {error}"))?;
     // Many are encrypted under the empty password, which only asks readers not to print or copy.
     if document.is_encrypted() && document.decrypt("").is_err() {
-        return Err("encrypted: it takes a password to read".to_owned());
+        return Err(super::ENCRYPTED.to_owned());
     }
     let pages = document.get_pages();
     let mut text = String::new();

@@ -228,6 +228,102 @@ fn parsers_are_named_with_the_versions_in_use() {
     }
 }
 
+fn odt(styles: &str, body: &str) -> Vec<u8> {
+    let names = r#"xmlns:o="urn:oasis:names:tc:opendocument:xmlns:office:1.0" xmlns:text="urn:oasis:names:tc:opendocument:xmlns:text:1.0" xmlns:table="urn:oasis:names:tc:opendocument:xmlns:table:1.0" xmlns:style="urn:oasis:names:tc:opendocument:xmlns:style:1.0" xmlns:dc="http://purl.org/dc/elements/1.1/""#;
+    let content = format!(
+        r#"<?xml version="1.0"?><o:document-content {names}><o:automatic-styles>{styles}</o:automatic-styles><o:body><o:text>{body}</o:text></o:body></o:document-content>"#
+    );
+    let meta = format!(
+        r#"<?xml version="1.0"?><o:document-meta {names}><o:meta><dc:title>The &amp; Text</dc:title><dc:creator>C</dc:creator></o:meta></o:document-meta>"#
+    );
+    archive(&[
+        ("mimetype", "application/vnd.oasis.opendocument.text"),
+        ("meta.xml", &meta),
+        ("content.xml", &content),
+    ])
+}
+
+#[test]
+fn an_opendocument_text_gives_its_headings_lists_and_tables() {
+    let styles = r#"<text:list-style style:name="L1"><text:list-level-style-number text:level="1"/><text:list-level-style-bullet text:level="2"/></text:list-style><style:style style:name="P1" style:parent-style-name="Title"/>"#;
+    let body = r#"
+        <text:tracked-changes><text:p>deleted words</text:p></text:tracked-changes>
+        <text:p text:style-name="P1">Whole</text:p>
+        <text:h text:outline-level="2">A <text:span>part</text:span></text:h>
+        <text:p>Some   words &lt;here&#33;<text:s text:c="3"/>and<text:tab/>there<text:line-break/>on two lines.<text:note><text:note-citation>1</text:note-citation><text:note-body><text:p>Noted.</text:p></text:note-body></text:note></text:p>
+        <text:p/>
+        <text:list text:style-name="L1">
+          <text:list-item><text:p>first</text:p><text:list><text:list-item><text:p>inner</text:p></text:list-item></text:list></text:list-item>
+          <text:list-item><text:p>second</text:p><text:p>more of it</text:p></text:list-item>
+        </text:list>
+        <table:table><table:table-column/>
+          <table:table-header-rows><table:table-row><table:table-cell><text:p>Name</text:p></table:table-cell><table:table-cell><text:p>Size|kg</text:p></table:table-cell><table:table-cell table:number-columns-repeated="900"/></table:table-row></table:table-header-rows>
+          <table:table-row><table:table-cell><text:p>lamp</text:p><text:p>red</text:p></table:table-cell><table:table-cell><text:p>3</text:p></table:table-cell></table:table-row>
+        </table:table>
+        <text:p>End.<o:annotation><text:p>a comment</text:p></o:annotation></text:p>"#;
+    let file = odt(styles, body);
+    assert_eq!(FileKind::of(&file), Some(FileKind::Odt));
+    let parsed = parse(FileKind::Odt, &file).unwrap();
+    assert_eq!(
+        (parsed.format, parsed.title.as_deref()),
+        (Format::Markdown, Some("The & Text"))
+    );
+    expect_test::expect![[r#"
+        # Whole
+
+        ## A part
+
+        Some words <here! and there
+        on two lines. (Noted.)
+
+        1. first
+           - inner
+        2. second
+           more of it
+
+        | Name | Size\|kg |
+        | --- | --- |
+        | lamp red | 3 |
+
+        End.
+
+    "#]]
+    .assert_eq(&parsed.text);
+}
+
+#[test]
+fn an_opendocument_text_that_cannot_be_read_says_why() {
+    let reason = |file: &[u8]| parse(FileKind::Odt, file).unwrap_err();
+    assert!(reason(&odt("", "")).contains("no text in it"));
+    assert!(reason(b"PK\x03\x04 and then nothing").starts_with("not a sound"));
+    let empty = archive(&[("mimetype", "application/vnd.oasis.opendocument.text")]);
+    assert!(reason(&empty).contains("no content.xml"));
+    assert!(reason(&odt("", "<text:p>no end")).starts_with("not a sound"));
+    let manifest = r#"<manifest:file-entry><manifest:encryption-data/></manifest:file-entry>"#;
+    let secret = archive(&[
+        ("META-INF/manifest.xml", manifest),
+        ("content.xml", "\u{1}"),
+    ]);
+    assert!(reason(&secret).starts_with("encrypted"));
+    let deep = odt("", &"<text:section>".repeat(1_000));
+    assert!(reason(&deep).contains("nested more than"));
+}
+
+#[test]
+fn what_unpacks_to_too_much_is_refused() {
+    let mut bomb = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    bomb.start_file("content.xml", SimpleFileOptions::default())
+        .unwrap();
+    let spaces = vec![b' '; 1 << 20];
+    for _ in 0..257 {
+        bomb.write_all(&spaces).unwrap();
+    }
+    let bomb = bomb.finish().unwrap().into_inner();
+    assert!(bomb.len() < 1 << 20, "a small file");
+    let reason = parse(FileKind::Odt, &bomb).unwrap_err();
+    assert!(reason.contains("unpacks to more than"), "{reason}");
+}
+
 #[test]
 fn other_content_is_no_file_of_these_kinds() {
     for head in [
@@ -247,13 +343,14 @@ mod processes {
     use std::path::Path;
     use std::time::{Duration, Instant};
 
-    use super::super::isolated::{ParseLimits, Parser, Request, serve};
+    use super::super::isolated::{ParseError, ParseLimits, Parser, Request, serve};
     use super::*;
 
     fn told(script: &str, limits: ParseLimits) -> Result<ParsedFile, String> {
         let arguments = vec!["-c".into(), script.into(), "parser".into()];
         let parser = Parser::new("/bin/sh".into(), arguments, limits);
-        parser.parse(FileKind::Pdf, Path::new("/nowhere/a file"))
+        let parsed = parser.parse(FileKind::Pdf, Path::new("/nowhere/a file"));
+        parsed.map_err(|error| error.to_string())
     }
 
     fn small() -> ParseLimits {
@@ -320,7 +417,29 @@ mod processes {
     fn a_program_that_is_not_there_is_a_failure() {
         let parser = Parser::new("/nowhere/at/all".into(), Vec::new(), small());
         let reason = parser.parse(FileKind::Docx, Path::new("a")).unwrap_err();
-        assert!(reason.contains("cannot be started"), "{reason}");
+        let is_said = reason.to_string().contains("cannot be started");
+        assert!(is_said, "{reason}");
+    }
+
+    #[test]
+    fn bytes_are_heard_by_a_process_that_wants_them_and_by_one_that_does_not() {
+        let told = |script: &str, bytes: Vec<u8>| {
+            let arguments = vec!["-c".into(), script.into(), "parser".into()];
+            let parser = Parser::new("/bin/sh".into(), arguments, small());
+            parser.parse_bytes(FileKind::Odt, bytes)
+        };
+        let counted = r#"text=$(wc -c); printf '{"bytes":%d}\n%s' "${#text}" "$text""#;
+        let found = told(counted, vec![b'x'; 1_000_000]).unwrap();
+        assert_eq!(found.text.trim(), "1000000");
+        let unheard = told(r#"printf '{"bytes":1}\nx'"#, vec![b'x'; 1_000_000]);
+        assert_eq!(unheard.unwrap().text, "x");
+        let tight = ParseLimits {
+            file_bytes: 9,
+            ..small()
+        };
+        let parser = Parser::new("/bin/sh".into(), Vec::new(), tight);
+        let refused = parser.parse_bytes(FileKind::Odt, vec![0; 10]).unwrap_err();
+        assert!(matches!(refused, ParseError::TooLarge(_)), "{refused}");
     }
 
     #[test]

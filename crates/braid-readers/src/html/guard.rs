@@ -31,24 +31,38 @@ const FORMATTING: [&str; 14] = [
 /// Elements whose content holds no tags.
 const RAW: [&str; 5] = ["script", "style", "textarea", "title", "xmp"];
 
+/// Elements that an end tag within does not reach out of.
+const BOUNDARIES: [&str; 9] = [
+    "applet",
+    "foreignobject",
+    "marquee",
+    "math",
+    "object",
+    "select",
+    "svg",
+    "table",
+    "template",
+];
+
 pub(super) fn check(html: &str) -> Result<()> {
-    let mut depth = 0_usize;
-    let mut formatting = 0_usize;
+    let mut open = Open::default();
+    let mut formatting = Formatting::default();
     let mut copies = 0_usize;
     let mut rest = html;
-    while let Some(tag) = next_tag(&mut rest) {
-        let step = |count: usize| match tag.is_end {
-            true => count.saturating_sub(1),
-            false => count + 1,
-        };
-        if FORMATTING.contains(&tag.name.as_str()) {
-            formatting = step(formatting);
+    while let Some(TagName { name, is_end }) = next_tag(&mut rest) {
+        let formats = FORMATTING.iter().position(|known| *known == name);
+        match (formats, is_end) {
+            (Some(which), true) => formatting.end(which),
+            (Some(which), false) => formatting.start(which),
+            (None, _) => {}
         }
-        if !UNCOUNTED.contains(&tag.name.as_str()) {
-            depth = step(depth);
+        match (UNCOUNTED.contains(&name.as_str()), is_end) {
+            (true, _) => {}
+            (false, true) => open.end(&name),
+            (false, false) => open.names.push(name),
         }
-        copies += formatting.saturating_sub(USUAL_FORMATTING);
-        if depth > MAX_DEPTH {
+        copies += formatting.count.saturating_sub(USUAL_FORMATTING);
+        if open.names.len() > MAX_DEPTH {
             return Err(unreadable(&format!(
                 "elements are nested more than {MAX_DEPTH} deep"
             )));
@@ -58,6 +72,48 @@ pub(super) fn check(html: &str) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The elements that are open, as a parser sees it: an end tag closes what was opened since, and
+/// nothing where nothing of its name is open.
+#[derive(Default)]
+struct Open {
+    names: Vec<String>,
+}
+
+impl Open {
+    fn end(&mut self, name: &str) {
+        for (at, open) in self.names.iter().enumerate().rev() {
+            if open == name {
+                self.names.truncate(at);
+                return;
+            }
+            if BOUNDARIES.contains(&open.as_str()) {
+                return;
+            }
+        }
+    }
+}
+
+/// Formatting elements that are open: the end of what they are in does not close them.
+#[derive(Default)]
+struct Formatting {
+    open: [usize; FORMATTING.len()],
+    count: usize,
+}
+
+impl Formatting {
+    fn start(&mut self, which: usize) {
+        self.open[which] += 1;
+        self.count += 1;
+    }
+
+    fn end(&mut self, which: usize) {
+        if self.open[which] > 0 {
+            self.open[which] -= 1;
+            self.count -= 1;
+        }
+    }
 }
 
 struct TagName {

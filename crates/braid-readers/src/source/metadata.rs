@@ -32,7 +32,7 @@ pub(super) fn value_of(text: &str) -> MetadataValue {
 ///
 /// # Errors
 /// The reason, naming the field.
-pub(super) fn from_object(object: &Map<String, Value>) -> Result<Metadata, String> {
+pub fn from_object(object: &Map<String, Value>) -> Result<Metadata, String> {
     let mut fields = BTreeMap::new();
     for (key, value) in object.iter().filter(|(_, value)| !value.is_null()) {
         let value = to_value(value).ok_or_else(|| {

@@ -1,18 +1,28 @@
-//! Document sources: folders, files, tables, JSONL and BEIR corpora, as one stream of documents.
+//! Document sources: folders, files, tables, JSON, JSONL and BEIR corpora, as one stream of documents.
 //!
 //! What cannot be read is a [`SourceFailure`] and the rest goes on. One document is in memory at a
-//! time, besides a hash of every id seen. Sources are read in the order given and folders in path
-//! order, so the stream is the same each time.
+//! time, besides a hash of every id seen; [`Parallel`] reads several at once, within a bound. Sources
+//! are read in the order given and folders in path order, so the stream is the same each time.
 
-mod decode;
+mod content;
+mod elements;
+mod fields;
 mod files;
+mod format;
+mod json;
 mod lines;
 mod metadata;
+mod object;
+mod parallel;
 mod records;
 mod rows;
 mod seen;
 mod stamp;
 mod table;
+mod unread;
+
+#[cfg(test)]
+mod json_tests;
 #[cfg(test)]
 mod table_tests;
 #[cfg(test)]
@@ -22,83 +32,53 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::Arc;
 
-use braid_core::{DocumentId, Error, Metadata, NewDocument, Result};
+use braid_core::limits::MAX_DOCUMENT_BYTES;
+use braid_core::{DocumentId, Error, Metadata, NewDocument, Origin, Result};
 
+use self::content::Means;
 use self::files::Files;
-pub use self::metadata::parse_metadata;
+use self::format::Source;
+pub use self::format::SourceFormat;
+use self::json::JsonFile;
+pub use self::metadata::{from_object as metadata_from_json, parse_metadata};
+pub use self::parallel::{Parallel, ReadAhead};
 use self::records::Records;
-use self::seen::{Place, Seen};
+use self::seen::{Place, Position, Seen};
 pub use self::stamp::{Stamp, stamp};
 use self::table::Table;
+use self::unread::{Unread, Work};
+use crate::file::ParsedFile;
 use crate::file::isolated::Parser;
 
-/// The corpus file of a BEIR folder.
-const BEIR_CORPUS: &str = "corpus.jsonl";
-
-/// How the paths of an ingestion are to be read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SourceFormat {
-    /// Decided for each path: a folder with `corpus.jsonl` is BEIR, a `.jsonl` or `.ndjson` file is
-    /// JSONL, a `.csv` or `.tsv` file is a table, everything else is files.
-    #[default]
-    Auto,
-    /// A folder's documents, or one file.
-    Files,
-    /// One JSON object per line.
-    Jsonl,
-    /// A table whose first row names its columns: comma, tab, semicolon or bar separated.
-    Csv,
-    /// A BEIR folder: `corpus.jsonl` with `_id`, `title` and `text`.
-    Beir,
-}
-
-impl FromStr for SourceFormat {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        match name {
-            "auto" => Ok(Self::Auto),
-            "files" => Ok(Self::Files),
-            "jsonl" => Ok(Self::Jsonl),
-            "csv" => Ok(Self::Csv),
-            "beir" => Ok(Self::Beir),
-            other => Err(Error::invalid(format!(
-                "unknown source format {other:?}: use auto, files, jsonl, csv or beir"
-            ))),
-        }
-    }
-}
-
-impl fmt::Display for SourceFormat {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Auto => "auto",
-            Self::Files => "files",
-            Self::Jsonl => "jsonl",
-            Self::Csv => "csv",
-            Self::Beir => "beir",
-        })
-    }
-}
+/// Longest record of JSON, in bytes: the largest document, with room for escapes and other fields.
+const MAX_RECORD_BYTES: usize = 2 * MAX_DOCUMENT_BYTES;
 
 /// What the caller of an ingestion chooses about its sources.
 #[derive(Clone, Debug, Default)]
 pub struct SourceOptions {
     /// How to read the paths.
     pub format: SourceFormat,
-    /// JSONL field or column that holds the id; `_id` or `id` where not given.
+    /// JSON field or column that holds the id; `_id` or `id` where not given.
     pub id_field: Option<String>,
-    /// JSONL field or column that holds the text; `text` where not given.
+    /// JSON field or column that holds the text; `text` where not given.
     pub text_field: Option<String>,
     /// Rows of a table that make one document; 0 is taken as 1.
     pub rows_per_document: usize,
     /// Parses files that are not text; without it they are reported as not read.
     pub parser: Option<Arc<Parser>>,
+    /// Texts that need not be extracted again.
+    pub known: Option<Arc<dyn KnownTexts>>,
     /// Added to every document; replaces a field of the same name.
     pub metadata: Metadata,
+}
+
+/// Texts that were extracted from files before.
+pub trait KnownTexts: Send + Sync + fmt::Debug {
+    /// What the document was made of when its source was `origin`: as if it was parsed again. May
+    /// block.
+    fn find(&self, id: &DocumentId, origin: &Origin) -> Option<ParsedFile>;
 }
 
 /// A document and where it was found.
@@ -164,66 +144,12 @@ pub fn total_bytes(paths: &[PathBuf], options: &SourceOptions) -> Result<u64> {
     for path in paths {
         total += match Source::of(path, options.format)? {
             Source::Files(root) => files::total_bytes(&root),
-            Source::Records(file) | Source::Table(file) => {
+            Source::Records(file) | Source::Json(file) | Source::Table(file) => {
                 fs::metadata(file).map_or(0, |it| it.len())
             }
         };
     }
     Ok(total)
-}
-
-#[derive(Clone, Debug)]
-enum Source {
-    Files(PathBuf),
-    Records(PathBuf),
-    Table(PathBuf),
-}
-
-impl Source {
-    fn of(path: &Path, format: SourceFormat) -> Result<Self> {
-        let found = fs::metadata(path).map_err(|error| {
-            Error::invalid(format!("cannot read {}: {error}", path.display())).with_source(error)
-        })?;
-        let corpus = path.join(BEIR_CORPUS);
-        match format {
-            SourceFormat::Auto if found.is_dir() && corpus.is_file() => Ok(Self::Records(corpus)),
-            SourceFormat::Auto if found.is_file() && is_jsonl(path) => {
-                Ok(Self::Records(path.to_owned()))
-            }
-            SourceFormat::Auto if found.is_file() && rows::is_table(path) => {
-                Ok(Self::Table(path.to_owned()))
-            }
-            SourceFormat::Auto | SourceFormat::Files => Ok(Self::Files(path.to_owned())),
-            SourceFormat::Csv if found.is_file() => Ok(Self::Table(path.to_owned())),
-            SourceFormat::Jsonl | SourceFormat::Beir if found.is_file() => {
-                Ok(Self::Records(path.to_owned()))
-            }
-            SourceFormat::Beir if corpus.is_file() => Ok(Self::Records(corpus)),
-            SourceFormat::Beir => Err(Error::invalid(format!(
-                "{} has no {BEIR_CORPUS}",
-                path.display()
-            ))),
-            SourceFormat::Jsonl | SourceFormat::Csv => Err(Error::invalid(format!(
-                "{} is not a file; the {format} format reads files",
-                path.display()
-            ))),
-        }
-    }
-
-    fn path(&self) -> &Path {
-        match self {
-            Self::Files(path) | Self::Records(path) | Self::Table(path) => path,
-        }
-    }
-}
-
-fn is_jsonl(path: &Path) -> bool {
-    has_extension(path, &["jsonl", "ndjson"])
-}
-
-fn has_extension(path: &Path, names: &[&str]) -> bool {
-    let extension = path.extension();
-    extension.is_some_and(|found| names.iter().any(|name| found.eq_ignore_ascii_case(name)))
 }
 
 /// The documents of some sources, in order. Made by [`open`].
@@ -241,6 +167,7 @@ pub struct Documents {
 enum Reading {
     Files(Box<Files>),
     Records(Box<Records>),
+    Json(Box<JsonFile>),
     Table(Box<Table>),
 }
 
@@ -251,48 +178,61 @@ impl Documents {
         &self.skipped
     }
 
-    fn next_item(&mut self) -> Option<(Item, u64)> {
+    /// Finds the next step without reading it.
+    fn find(&mut self) -> Option<Unread> {
         loop {
-            let item = match &mut self.current {
-                Some(Reading::Files(files)) => files.next(&mut self.skipped).map(|it| (it, 0)),
+            let found = match &mut self.current {
+                Some(Reading::Files(files)) => files
+                    .next(&mut self.skipped)
+                    .map(|work| (work, Position::Anywhere)),
                 Some(Reading::Records(records)) => records.next(),
+                Some(Reading::Json(file)) => file.next(),
                 Some(Reading::Table(table)) => table.next(),
                 None => None,
             };
-            if item.is_some() {
-                return item;
+            if let Some((work, position)) = found {
+                return Some(self.unread(work, position));
             }
             let source = self.sources.get(self.next)?;
             self.next += 1;
             match self.start(source.clone()) {
                 Ok(reading) => self.current = Some(reading),
-                Err(failure) => return Some((Err(failure), 0)),
+                Err(failure) => {
+                    return Some(self.unread(Work::Done(Err(failure)), Position::Anywhere));
+                }
             }
         }
+    }
+
+    fn unread(&self, work: Work, position: Position) -> Unread {
+        let source = self.next - 1;
+        let place = Place { source, position };
+        Unread { work, place }
     }
 
     fn start(&mut self, source: Source) -> Result<Reading, SourceFailure> {
         self.current = None;
         match source {
             Source::Files(root) => {
-                let parser = self.options.parser.clone();
-                Ok(Reading::Files(Box::new(Files::new(root, parser))))
+                let files = Files::new(root, Means::new(&self.options));
+                Ok(Reading::Files(Box::new(files)))
             }
             Source::Records(file) => Records::open(&file, &self.options)
                 .map(|records| Reading::Records(Box::new(records)))
                 .map_err(|error| unopened(&file, error.to_string())),
+            Source::Json(file) => JsonFile::open(&file, &self.options)
+                .map(|json| Reading::Json(Box::new(json)))
+                .map_err(|reason| unopened(&file, reason)),
             Source::Table(file) => Table::open(&file, &self.options)
                 .map(|table| Reading::Table(Box::new(table)))
                 .map_err(|reason| unopened(&file, reason)),
         }
     }
 
-    /// Adds the caller's metadata and refuses an id that was there before.
-    fn complete(&mut self, mut found: SourceDocument, line: u64) -> Item {
-        let place = Place {
-            source: self.next - 1,
-            line,
-        };
+    /// Adds the caller's metadata and refuses an id that was there before. Items come in the order
+    /// in which they were found.
+    fn complete(&mut self, item: Item, place: Place) -> Item {
+        let mut found = item?;
         let checked = match self.seen.insert(&found.document.id, place) {
             Some(first) => Err(Error::invalid(self.duplicate(first))),
             None => metadata::overlay(&found.document.metadata, &self.options.metadata),
@@ -313,9 +253,10 @@ impl Documents {
 
     fn duplicate(&self, first: Place) -> String {
         let source = self.sources[first.source].path().display();
-        match first.line {
-            0 => format!("duplicate id, first in {source}"),
-            line => format!("duplicate id, first at {source}:{line}"),
+        match first.position {
+            Position::Anywhere => format!("duplicate id, first in {source}"),
+            Position::Line(line) => format!("duplicate id, first at {source}:{line}"),
+            Position::Element(index) => format!("duplicate id, first at {source}[{index}]"),
         }
     }
 }
@@ -333,7 +274,8 @@ impl Iterator for Documents {
     type Item = Result<SourceDocument, SourceFailure>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let (item, line) = self.next_item()?;
-        Some(item.and_then(|found| self.complete(found, line)))
+        let Unread { work, place } = self.find()?;
+        let item = work.read();
+        Some(self.complete(item, place))
     }
 }

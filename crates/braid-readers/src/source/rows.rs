@@ -7,7 +7,7 @@ use std::path::Path;
 
 use csv::ByteRecord;
 
-use super::has_extension;
+use super::format::has_extension;
 
 /// Longest row, in bytes: a quote that is never closed must not take a whole file into memory.
 pub(super) const MAX_ROW_BYTES: u64 = 8 * 1024 * 1024;

@@ -10,8 +10,18 @@ use braid_core::DocumentId;
 pub(super) struct Place {
     /// Index of the source.
     pub(super) source: usize,
-    /// 1-based line; 0 where the source has no lines.
-    pub(super) line: u64,
+    pub(super) position: Position,
+}
+
+/// Where in a source something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Position {
+    /// The source has no finer places.
+    Anywhere,
+    /// A line, counted from 1.
+    Line(u64),
+    /// An element of an array, counted from 0.
+    Element(u64),
 }
 
 #[derive(Debug, Default)]

@@ -3,11 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use braid_core::limits::{MAX_METADATA_FIELDS, MAX_METADATA_KEY_BYTES, MAX_METADATA_VALUE_BYTES};
+use braid_core::limits::{
+    MAX_DOCUMENT_BYTES, MAX_METADATA_FIELDS, MAX_METADATA_KEY_BYTES, MAX_METADATA_VALUE_BYTES,
+};
 use braid_core::{DocumentId, Format, Metadata, MetadataValue, NewDocument};
 
 use super::metadata::value_of;
 use super::rows::{BadRow, MAX_ROW_BYTES, Row, Rows};
+use super::seen::Position;
+use super::unread::Work;
 use super::{Item, SourceDocument, SourceFailure, SourceOptions};
 
 /// Columns that are looked for where no other name is given.
@@ -60,7 +64,12 @@ impl Table {
     }
 
     /// The next document and the line it begins at.
-    pub(super) fn next(&mut self) -> Option<(Item, u64)> {
+    pub(super) fn next(&mut self) -> Option<(Work, Position)> {
+        let (item, line) = self.next_item()?;
+        Some((Work::Done(item), Position::Line(line)))
+    }
+
+    fn next_item(&mut self) -> Option<(Item, u64)> {
         if let Some(bad) = self.bad.take() {
             return Some(self.refuse(bad));
         }
@@ -103,8 +112,9 @@ impl Table {
         let id = self
             .id(first, last)
             .map_err(|reason| failure(None, reason))?;
-        let texts: Vec<String> = rows.iter().map(|row| self.columns.text(row)).collect();
-        let text = texts.join("\n\n");
+        let text = self
+            .text(rows)
+            .map_err(|reason| failure(Some(id.clone()), reason))?;
         if text.trim().is_empty() {
             return Err(failure(Some(id), "empty".to_owned()));
         }
@@ -128,6 +138,24 @@ impl Table {
             name,
             bytes,
         })
+    }
+
+    /// The rows' texts. Each row repeats the names of the columns: a long header and many rows are
+    /// far more than the file.
+    fn text(&self, rows: &[Row]) -> Result<String, String> {
+        let mut text = String::new();
+        for (at, row) in rows.iter().enumerate() {
+            if at > 0 {
+                text.push_str("\n\n");
+            }
+            text.push_str(&self.columns.text(row));
+            if text.len() > MAX_DOCUMENT_BYTES {
+                return Err(format!(
+                    "the text of these rows is larger than the limit of {MAX_DOCUMENT_BYTES} bytes"
+                ));
+            }
+        }
+        Ok(text)
     }
 
     /// The row's own id, or the file's name with the rows' numbers.

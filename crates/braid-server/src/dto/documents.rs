@@ -35,6 +35,9 @@ pub struct PutDocumentBody {
     /// Filterable fields.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<MetadataBody>,
+    /// The file that `text` was extracted from, where the caller extracted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<OriginBody>,
 }
 
 /// How a document's text is read.
@@ -90,6 +93,9 @@ pub struct DocumentBody {
     /// Filterable fields.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<MetadataBody>,
+    /// The file that `text` was extracted from, where the caller extracted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<OriginBody>,
 }
 
 /// Several documents.
@@ -156,6 +162,7 @@ impl PutDocumentBody {
             uri,
             format,
             metadata,
+            origin,
         } = self;
         let id = id.as_str().to_owned();
         DocumentBody {
@@ -165,6 +172,7 @@ impl PutDocumentBody {
             uri,
             format,
             metadata,
+            origin,
         }
         .into_document("")
     }
@@ -187,7 +195,13 @@ impl DocumentBody {
             uri: self.uri,
             format: self.format.map_or_else(Format::default, Format::from),
             metadata,
-            origin: None,
+            origin: self
+                .origin
+                .map(Origin::try_from)
+                .transpose()
+                .map_err(|error| {
+                    Error::invalid_field(format!("{pointer}/origin/hash"), error.message())
+                })?,
         };
         document.check().map_err(|error| moved(error, pointer))?;
         Ok(document)
@@ -289,6 +303,17 @@ pub struct DocumentsAnswer {
     pub documents: Vec<DocumentSummaryAnswer>,
     /// The next page's `cursor`; `null` on the last.
     pub next_cursor: Option<String>,
+}
+
+impl TryFrom<OriginBody> for Origin {
+    type Error = Error;
+
+    fn try_from(body: OriginBody) -> Result<Self> {
+        Ok(Self {
+            hash: body.hash.parse()?,
+            parser: body.parser,
+        })
+    }
 }
 
 impl From<Origin> for OriginBody {

@@ -3,6 +3,7 @@
 pub(crate) mod bulk;
 mod chunks;
 mod single;
+mod upload;
 
 use axum::http::StatusCode;
 use braid_core::operation::ChangeOutcome;

@@ -376,7 +376,7 @@ async fn a_body_must_say_that_it_is_json() {
     ];
     for (method, path) in writes {
         for kind in [
-            "text/plain",
+            "image/png",
             "application/x-www-form-urlencoded",
             "application/jsonx",
             "",

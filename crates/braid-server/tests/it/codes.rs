@@ -52,7 +52,7 @@ async fn see(code: ErrorCode) -> (u16, Seen) {
         ErrorCode::RouteNotFound => (404, served(Call::get("/none")).await),
         ErrorCode::MethodNotAllowed => (405, served(Call::new(Method::PATCH, "/retrieve")).await),
         ErrorCode::UnsupportedMediaType => {
-            let call = Call::put(one, &text).header("content-type", "text/plain");
+            let call = Call::put(one, &text).header("content-type", "image/png");
             (415, served(call).await)
         }
         ErrorCode::IdempotencyConflict => (409, conflict(one).await),

@@ -187,8 +187,7 @@ async fn a_body_must_fit_the_document() {
     let title = json!({ "text": "x", "title": "t".repeat(4097) });
     check(title, "/title", "may have 4096 bytes").await;
     let unknown = json!({ "text": "x", "tags": [] });
-    let known =
-        "unknown field `tags`, expected one of `id`, `text`, `title`, `uri`, `format`, `metadata`";
+    let known = "unknown field `tags`, expected one of `id`, `text`, `title`, `uri`, `format`, `metadata`, `origin`";
     check(unknown, "/tags", known).await;
     let absent = server.get(&path).await;
     absent.problem(404, ErrorCode::DocumentNotFound);

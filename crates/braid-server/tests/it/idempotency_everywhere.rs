@@ -46,6 +46,11 @@ fn mutations() -> Vec<(&'static str, u16, Call)> {
         ("put_document", 202, Call::put(one, &text)),
         (
             "put_document",
+            202,
+            Call::put_as(one, "text/markdown", "# Words"),
+        ),
+        (
+            "put_document",
             200,
             Call::put(&format!("{one}?wait=indexed"), &text),
         ),

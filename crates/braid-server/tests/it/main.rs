@@ -29,3 +29,5 @@ mod retrieve;
 mod server;
 mod shutdown;
 mod tree;
+#[cfg(unix)]
+mod upload;

@@ -176,6 +176,7 @@ fn requests() -> Vec<(&'static str, &'static str, Value)> {
             json!({
                 "id": "x", "text": "x", "title": "t", "uri": "u", "format": "text",
                 "metadata": { "s": "x", "n": 1.5, "b": false, "l": ["x"] },
+                "origin": { "hash": "0".repeat(64), "parser": "p 1" },
             }),
         ),
         (
@@ -405,11 +406,8 @@ fn limits_are_the_enforced_ones() {
 fn parameters_have_the_enforced_limits() {
     let mut seen = 0;
     for (at, object) in objects() {
-        let Some(name) = object
-            .get("in")
-            .and(object.get("name"))
-            .and_then(Value::as_str)
-        else {
+        let name = object.get("in").and(object.get("name"));
+        let Some(name) = name.and_then(Value::as_str) else {
             continue;
         };
         let schema = &object["schema"];
@@ -440,7 +438,8 @@ fn parameters_have_the_enforced_limits() {
                 json!(["all", "unsuccessful", "none"]),
                 "{at}"
             ),
-            "cursor" => {}
+            "title" | "uri" => assert_eq!(schema["maxLength"], MAX_TITLE_BYTES, "{at}"),
+            "cursor" | "metadata" => {}
             "chunk_id" => assert_eq!(object["required"], true, "{at}"),
             other => panic!("{other} at {at} is not checked"),
         }

@@ -8,6 +8,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use braid_config::Settings;
 use braid_core::{Embedder, ErrorCode, Reranker};
+use braid_engine::file::isolated::Parser;
 use braid_engine::{Engine, OpenOptions, retrieve_defaults};
 use braid_server::{App, ServerOptions};
 use braid_testkit::HashEmbedder;
@@ -23,6 +24,7 @@ pub(crate) struct Setup {
     pub(crate) embedder: Arc<dyn Embedder>,
     pub(crate) reranker: Option<Arc<dyn Reranker>>,
     pub(crate) options: ServerOptions,
+    pub(crate) parser: Option<Parser>,
     pub(crate) map_size_gib: f64,
 }
 
@@ -31,6 +33,7 @@ impl Default for Setup {
         Self {
             embedder: Arc::new(HashEmbedder::new(64)),
             reranker: None,
+            parser: None,
             options: ServerOptions {
                 max_body_bytes: 256 * 1024,
                 request_timeout: Duration::from_secs(60),
@@ -61,6 +64,7 @@ impl Setup {
         let options = OpenOptions {
             instead_of_models: Some(self.embedder),
             instead_of_reranker: self.reranker,
+            parser: self.parser,
             ..OpenOptions::default()
         };
         let engine = Engine::open(&settings, options).await.unwrap();
@@ -209,6 +213,12 @@ impl Call {
 
     pub(crate) fn put(path: &str, body: &Value) -> Self {
         Self::new(Method::PUT, path).json(body.to_string())
+    }
+
+    /// Puts a body of another media type.
+    pub(crate) fn put_as(path: &str, media_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        let put = Self::new(Method::PUT, path).json(body);
+        put.header("content-type", media_type)
     }
 
     /// A body that says it is JSON, whatever it is.

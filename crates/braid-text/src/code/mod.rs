@@ -5,10 +5,10 @@
 
 mod grammar;
 
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 
 use braid_core::CodeLanguage;
-use tree_sitter::{Node, Parser, Tree};
+use tree_sitter::{Node, ParseOptions, ParseState, Parser, Tree};
 
 use grammar::Role;
 pub(crate) use grammar::grammar;
@@ -16,6 +16,12 @@ pub(crate) use grammar::grammar;
 /// Largest text that is parsed, in bytes. A longer one is generated or data; it has no definitions
 /// then. A tree takes a few hundred bytes for each of them where it is nothing but brackets.
 const MAX_PARSED_BYTES: usize = 512 * 1024;
+/// The parser looks up after every hundred steps. Programs that people write have more than a hundred
+/// bytes to a look-up; text that is none, of which the parser follows many readings at once, has as few
+/// as fifteen, takes a hundred times longer, and is given up.
+const BYTES_PER_CHECK: usize = 64;
+/// Look-ups that any text may take.
+const FEWEST_CHECKS: usize = 64;
 /// Definitions within definitions are looked for so deep.
 const MAX_DEPTH: usize = 12;
 /// Longest name kept, in characters: names are stored with every chunk below them.
@@ -33,7 +39,7 @@ pub struct Definition {
 }
 
 /// The outermost definitions of a text, in order; they do not overlap. None where the text is too
-/// long to be parsed.
+/// long to be parsed, or no program.
 pub fn definitions(text: &str, language: CodeLanguage) -> Vec<Definition> {
     match parse(text, language) {
         Some(tree) => members(tree.root_node(), text, language, 0),
@@ -72,7 +78,18 @@ fn parse(text: &str, language: CodeLanguage) -> Option<Tree> {
     let mut parser = Parser::new();
     // Refused only for a grammar of another version than the library's, which a test rules out.
     parser.set_language(&grammar(language)).ok()?;
-    parser.parse(text, None)
+    let mut left = FEWEST_CHECKS + text.len() / BYTES_PER_CHECK;
+    // Counted, not timed: the same text has the same definitions on every machine.
+    let mut checks = |_: &ParseState| match left.checked_sub(1) {
+        Some(fewer) => {
+            left = fewer;
+            ControlFlow::Continue(())
+        }
+        None => ControlFlow::Break(()),
+    };
+    let options = ParseOptions::new().progress_callback(&mut checks);
+    let mut rest = |at: usize, _| text.as_bytes().get(at..).unwrap_or_default();
+    parser.parse_with_options(&mut rest, None, Some(options))
 }
 
 /// Definitions right in `node`.

@@ -160,3 +160,15 @@ fn deep_nesting_ends() {
     let brackets = "(".repeat(200_000);
     definitions(&brackets, CodeLanguage::Python);
 }
+
+/// Found by fuzzing: 128 KiB of it took ten seconds.
+#[test]
+fn text_that_the_parser_would_try_many_readings_of_is_given_up() {
+    let open = format!("static int f({}", "i(".repeat(8_000));
+    assert!(!is_shallow(&open, CodeLanguage::C, usize::MAX));
+    assert!(is_shallow(
+        "static int f(int i) { return g(i); }",
+        CodeLanguage::C,
+        100
+    ));
+}

@@ -8,6 +8,7 @@ use braid_engine::{Engine, OpenOptions, retrieve_defaults};
 use braid_runtime::telemetry;
 use braid_server::{App, serve as http};
 
+use crate::commands::parse_file;
 use crate::open::server_options;
 use crate::output::Exit;
 use crate::signals::Signals;
@@ -18,7 +19,11 @@ pub(crate) async fn run(settings: &Settings) -> Result<Exit> {
     let defaults = retrieve_defaults(settings)?;
     let server = &settings.server;
     let listener = http::bind(server.listen, server.allow_unauthenticated).await?;
-    let engine = Engine::open(settings, OpenOptions::default()).await?;
+    let options = OpenOptions {
+        parser: Some(parse_file::parser()?),
+        ..OpenOptions::default()
+    };
+    let engine = Engine::open(settings, options).await?;
     engine
         .ensure_collection(&CollectionName::new("default")?)
         .await?;

@@ -11,6 +11,7 @@ use braid_engine::IngestRequest;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::upload::{FileBody, PutParameters, Upload};
 use super::{PageParameters, Wait, WriteParameters, describe, newest};
 use crate::app::App;
 use crate::dto::documents::{DocumentAnswer, DocumentsAnswer, PutDocumentBody, WriteAnswer};
@@ -95,9 +96,21 @@ async fn get(
         ("collection" = String, Path, description = "The collection's name", pattern = "^[a-z0-9][a-z0-9_-]{0,63}$"),
         ("id" = String, Path, description = "The document's id, percent-encoded (`%2F` for a slash)", min_length = 1, max_length = 480),
         ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat", min_length = 1, max_length = 255),
-        WriteParameters,
+        PutParameters,
     ),
-    request_body = PutDocumentBody,
+    request_body(
+        description = "The document as JSON, or a file or text of another media type as it is, with title, uri and metadata as query parameters",
+        content(
+            (PutDocumentBody = "application/json"),
+            (FileBody = "application/pdf"),
+            (FileBody = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
+            (FileBody = "application/vnd.oasis.opendocument.text"),
+            (FileBody = "application/epub+zip"),
+            (String = "text/html"),
+            (String = "text/markdown"),
+            (String = "text/plain"),
+        ),
+    ),
     responses(
         (status = 200, description = "Retrievable (`wait=indexed`)", body = WriteAnswer),
         (status = 202, description = "Durable; retrievable soon", body = WriteAnswer),
@@ -108,18 +121,15 @@ async fn get(
 async fn put(
     State(app): State<App>,
     DocumentPath(name, id): DocumentPath,
-    QueryParameters(WriteParameters { wait }): QueryParameters<WriteParameters>,
-    mutation: Mutation,
+    QueryParameters(parameters): QueryParameters<PutParameters>,
+    Upload { mutation, sent }: Upload,
 ) -> Result<Response, ApiError> {
+    let wait = parameters.wait;
     if let Some(recorded) = mutation.recorded(&app).await? {
         return replay_put(&app, (&name, &id), wait, recorded).await;
     }
-    let document = mutation
-        .read({
-            let id = id.clone();
-            move |body: PutDocumentBody| body.into_document(id)
-        })
-        .await?;
+    let place = (&name, &id);
+    let document = sent.read(&app, place, &mutation, parameters).await?;
     let respond = {
         let id = id.clone();
         move |receipt: &StageReceipt| stored(wait.status(), &written(&id, receipt))

@@ -4,7 +4,7 @@
 ///
 /// # Errors
 /// The reason, with the offset of the first bad byte.
-pub(super) fn decode(bytes: Vec<u8>) -> Result<String, String> {
+pub fn decode(bytes: Vec<u8>) -> Result<String, String> {
     if let Some(rest) = bytes.strip_prefix(b"\xff\xfe") {
         return decode_utf16(rest, u16::from_le_bytes);
     }
