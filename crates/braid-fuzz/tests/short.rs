@@ -1,14 +1,14 @@
 //! A short, fixed run over every target: the same inputs each time.
 
 use braid_fuzz::mutate::mutate;
-use braid_fuzz::run::{MOST_TIME, run};
+use braid_fuzz::run::run;
 use braid_fuzz::seeds::{seeds, words};
 use braid_fuzz::target::Target;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 /// Inputs of each target: a few seconds in all.
-const INPUTS: u64 = 150;
+const INPUTS: u64 = 40;
 
 #[test]
 fn sound_inputs_are_read_and_chunked() {
@@ -44,8 +44,6 @@ fn damaged_inputs_are_read_or_refused() {
         let tally = run(target, 1, folder.path(), |tally| tally.executions < INPUTS).unwrap();
         assert_eq!(tally.executions, INPUTS);
         assert!(tally.chunks > 0, "{}: {tally:?}", target.name());
-        let is_quick = u128::from(tally.slowest_ms) < MOST_TIME.as_millis();
-        assert!(is_quick, "{}: {tally:?}", target.name());
         // A panic in an isolated process is the failure of that document alone.
         let is_calm = tally.panics == 0 || target.is_isolated();
         assert!(is_calm, "{}: {tally:?}", target.name());
