@@ -172,6 +172,8 @@ pub fn model_store(settings: &Settings) -> Arc<braid_models::ModelStore> {
 
 #[cfg(test)]
 mod tests {
+    use braid_core::LanguageSetting;
+
     use super::*;
 
     #[test]
@@ -201,9 +203,11 @@ mod tests {
         assert_eq!(vector.ef_search, parts.ef_search);
         assert_eq!(vector.ef_construction, parts.ef_construction);
         assert_eq!(vector.exact_threshold, parts.exact_threshold);
-        assert_eq!(
-            collection_settings(&settings),
-            CollectionSettings::default()
-        );
+        // Of the parts, only the configuration has languages detected.
+        let detected = CollectionSettings {
+            language: LanguageSetting::Auto,
+            ..CollectionSettings::default()
+        };
+        assert_eq!(collection_settings(&settings), detected);
     }
 }

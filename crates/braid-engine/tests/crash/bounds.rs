@@ -83,13 +83,14 @@ fn a_directory_of_a_newer_version_is_refused_and_left_as_it_is() {
             .await
     });
     let mut bytes = std::fs::read(&file).unwrap();
+    const FORMAT: u8 = braid_ledger::FORMAT_VERSION as u8;
     let version = |number: u8| [b"format".as_slice(), &[0; 7], &[number]].concat();
     let places: Vec<_> = (0..bytes.len())
-        .filter(|at| bytes[*at..].starts_with(&version(1)))
+        .filter(|at| bytes[*at..].starts_with(&version(FORMAT)))
         .collect();
     assert!(!places.is_empty(), "the format is stored");
     for at in &places {
-        bytes[*at..*at + 14].copy_from_slice(&version(2));
+        bytes[*at..*at + 14].copy_from_slice(&version(FORMAT + 1));
     }
     std::fs::write(&file, &bytes).unwrap();
     let error = world::run(try_open(scratch.path())).unwrap_err();

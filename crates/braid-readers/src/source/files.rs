@@ -81,7 +81,8 @@ pub(super) fn total_bytes(root: &Path) -> u64 {
 }
 
 /// Hidden files and those a `.gitignore` names are not walked, inside a repository or not. Folders
-/// are not entered through symbolic links, so a loop of links cannot be.
+/// are not entered through symbolic links, so a loop of links cannot be. A data directory of Braid's
+/// own is passed by: ingesting changes it.
 pub(super) fn walk(root: &Path) -> Walk {
     WalkBuilder::new(root)
         .ignore(false)
@@ -89,6 +90,7 @@ pub(super) fn walk(root: &Path) -> Walk {
         .require_git(false)
         .follow_links(false)
         .sort_by_file_path(Path::cmp)
+        .filter_entry(|entry| !entry.path().join("ledger/data.mdb").is_file())
         .build()
 }
 

@@ -46,7 +46,7 @@ fn a_hit_is_followed_to_where_it_came_from() {
     for (part, word) in [
         ("embedder", "MiniLM"),
         ("chunker", "reader-"),
-        ("analyzer", "english"),
+        ("analyzer", "auto"),
     ] {
         let fingerprint = chunk["fingerprint"][part].as_str().unwrap();
         assert!(fingerprint.contains(word), "{fingerprint}");
@@ -134,7 +134,7 @@ fn documents_and_collections() {
     assert!(
         place
             .ok(&["inspect", "collection", "default"])
-            .contains("english")
+            .contains("auto")
     );
     place.fails(&["inspect", "collection", "none"], 1, &["none"]);
 }
