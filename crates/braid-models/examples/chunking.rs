@@ -3,6 +3,8 @@
 //!
 //! `cargo run --release -p braid-models --example chunking`, started in the checkout.
 
+#![expect(clippy::print_stdout, reason = "a program that prints a table")]
+
 use std::error::Error;
 use std::fs;
 use std::path::Path;
