@@ -46,7 +46,26 @@ pub async fn run(
     ingest(args, &args.sources(parser)?, target).await
 }
 
+/// Passes over the sources: more than one only where documents were skipped.
+const MOST_PASSES: usize = 4;
+
+/// A document may have been skipped as a duplicate of one that the same pass then replaced or
+/// deleted, as a renamed file is of its old name under `--sync`. So it is looked at again, until
+/// nothing moves any more.
 async fn ingest(args: &IngestArgs, sources: &Sources, target: Target) -> Result<IngestReport> {
+    let mut last = pass(args, sources, target.clone()).await?;
+    let mut passes = vec![];
+    while last.may_have_skipped_too_much() && passes.len() + 1 < MOST_PASSES {
+        let next = pass(args, sources, target.clone()).await?;
+        passes.push(std::mem::replace(&mut last, next));
+    }
+    Ok(passes
+        .into_iter()
+        .rev()
+        .fold(last, IngestReport::preceded_by))
+}
+
+async fn pass(args: &IngestArgs, sources: &Sources, target: Target) -> Result<IngestReport> {
     match target {
         Target::Local(engine) => local::ingest(args, sources, engine).await,
         Target::Server(remote) => server::ingest(args, sources, remote).await,

@@ -71,7 +71,7 @@ impl IngestReport {
         )];
         if self.seen() == 0 {
             lines.push(
-                "no documents found: folders are searched for Markdown, text, HTML, PDF, Word, EPUB \
+                "no documents found: folders are searched for Markdown, text, HTML, PDF, Word, OpenDocument, EPUB \
                  and source files that are not hidden"
                     .to_owned(),
             );
@@ -107,6 +107,26 @@ impl IngestReport {
     /// Whether any document was stored or deleted.
     pub(crate) fn has_changes(&self) -> bool {
         self.added + self.replaced + self.deleted > 0
+    }
+
+    /// Whether a document was skipped in favour of one that may be gone or changed since.
+    pub(crate) fn may_have_skipped_too_much(&self) -> bool {
+        self.replaced + self.deleted > 0 && self.duplicates.iter().any(|it| it.skipped)
+    }
+
+    /// What this pass and the one before it did together.
+    pub(crate) fn preceded_by(mut self, before: Self) -> Self {
+        self.added += before.added;
+        self.replaced += before.replaced;
+        self.deleted += before.deleted;
+        self.unchanged = before.unchanged;
+        let stored = before.duplicates.into_iter().filter(|it| !it.skipped);
+        self.duplicates.splice(0..0, stored);
+        let sum = |a: Option<u64>, b: Option<u64>| a.zip(b).map(|(a, b)| a + b);
+        self.chunks_embedded = sum(self.chunks_embedded, before.chunks_embedded);
+        self.chunks_reused = sum(self.chunks_reused, before.chunks_reused);
+        self.seconds += before.seconds;
+        self
     }
 
     /// Documents that were found, stored or deleted.

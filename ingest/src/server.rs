@@ -172,7 +172,10 @@ impl Upload {
             shown = settled.max(shown);
             looks += 1;
             if looks.is_multiple_of(LOOKS_BETWEEN_HEALTH) {
-                refuse_to_wait(&self.remote.get("/readyz")?.body, &self.args.collection)?;
+                // A server that does not answer now is waited for by the next look.
+                if let Ok(ready) = self.remote.get("/readyz") {
+                    refuse_to_wait(&ready.body, &self.args.collection)?;
+                }
             }
             Ok(())
         })?;
@@ -198,7 +201,10 @@ impl Upload {
         let mut cursor: Option<String> = None;
         loop {
             let query = cursor.map_or_else(String::new, |at| format!("&cursor={}", segment(&at)));
-            let page = self.remote.get(&format!("{base}?limit=1000{query}"))?.body;
+            let page = self
+                .remote
+                .get_patiently(&format!("{base}?limit=1000{query}"))?
+                .body;
             let documents = page
                 .get("documents")
                 .and_then(Value::as_array)

@@ -93,15 +93,20 @@ impl Draft<'_, '_> {
         Ok(newest)
     }
 
-    /// Whether a document would be as it was before the put. It is not where the version that the
-    /// put replaced was overtaken by it before being published: that version is gone, and
-    /// cancelling would lose it.
+    /// Whether a document would be as it was before the put, for everyone. It is not where the
+    /// version that the put replaced had failed, or was overtaken by it before being published: that
+    /// version is gone, and cancelling would lose it. Nor where another request has since been told
+    /// that the put's content is there.
     fn may_take_back(&self, put: &Put, taken: &[Put], fallbacks: &Fallbacks) -> Result<bool> {
         let row = self.document(&document_id(put.document.clone())?)?;
         if row.is_none_or(|row| row.current != Some(put.sequence)) {
             return Ok(true);
         }
-        let mut replaced = self.version(put.sequence)?.replaces;
+        let version = self.version(put.sequence)?;
+        if version.kept {
+            return Ok(false);
+        }
+        let mut replaced = version.replaces;
         while let Some(sequence) = replaced
             && taken
                 .binary_search_by_key(&sequence, |put| put.sequence)

@@ -48,8 +48,8 @@ impl Draft<'_, '_> {
         let Some((percent, version)) = best else {
             return Ok(None);
         };
-        let of = self.original(version, document)?;
-        Ok(Some(Duplicate { of, percent }))
+        self.original((version, percent), likeness, settings.min_percent, document)
+            .map(Some)
     }
 
     /// Versions that share a key, oldest first.
@@ -73,19 +73,32 @@ impl Draft<'_, '_> {
         Ok(row.is_some_and(|row| row.newest == sequence && !row.has_failed()))
     }
 
-    /// Duplicates are of the original, not of each other, as long as it is there.
-    fn original(&self, version: VersionRow, document: &DocumentId) -> Result<DocumentId> {
-        let id = document_id(version.document)?;
-        let Some(duplicate) = version.duplicate else {
-            return Ok(id);
+    /// Duplicates are of the original, not of each other, as long as it is there and says the same.
+    fn original(
+        &self,
+        (like, percent): (VersionRow, u8),
+        likeness: &Likeness,
+        min_percent: u8,
+        document: &DocumentId,
+    ) -> Result<Duplicate> {
+        let of = document_id(like.document)?;
+        let Some(duplicate) = like.duplicate else {
+            return Ok(Duplicate { of, percent });
         };
         let original = document_id(duplicate.of)?;
-        let row = self.document(&original)?;
-        let is_there = row.is_some_and(|row| !row.has_failed());
-        Ok(if is_there && original != *document {
-            original
+        let row = self.document(&original)?.filter(|row| !row.has_failed());
+        let stored = match row {
+            Some(row) if original != *document => self.version(row.newest)?.likeness,
+            Some(_) | None => None,
+        };
+        let of_original = stored.map_or(0, |stored| likeness.percent(&stored.likeness()));
+        Ok(if of_original >= min_percent {
+            Duplicate {
+                of: original,
+                percent: of_original,
+            }
         } else {
-            id
+            Duplicate { of, percent }
         })
     }
 

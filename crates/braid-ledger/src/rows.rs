@@ -92,6 +92,9 @@ pub(crate) struct VersionRow {
     /// The version that was its document's newest when it was staged, failed ones apart: what is
     /// brought back when it is cancelled.
     pub(crate) replaces: Option<u64>,
+    /// Whether cancelling its job would lose something: it took the place of a failed version, or
+    /// another request was told that it is there.
+    pub(crate) kept: bool,
     pub(crate) likeness: Option<LikenessRow>,
     pub(crate) duplicate: Option<DuplicateRow>,
     /// The language detected in it, where one was.

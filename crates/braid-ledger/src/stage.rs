@@ -110,6 +110,7 @@ struct VersionParts {
     pipeline: String,
     slots: Vec<u32>,
     replaces: Option<u64>,
+    kept: bool,
     likeness: Option<LikenessRow>,
     duplicate: Option<DuplicateRow>,
     language: Option<String>,
@@ -126,6 +127,7 @@ impl Draft<'_, '_> {
         if let Some(row) = before
             && self.is_unchanged(row, &staged)?
         {
+            self.keep(row)?;
             let sequence = Sequence(row.newest);
             return Ok(ChangeOutcome::Unchanged { sequence });
         }
@@ -136,6 +138,9 @@ impl Draft<'_, '_> {
         if let (Some(duplicate), None) = (&duplicate, before)
             && duplicates.action == DuplicateAction::Skip
         {
+            if let Some(row) = self.document(&duplicate.of)? {
+                self.keep(row)?;
+            }
             return Ok(ChangeOutcome::Duplicate(duplicate.clone()));
         }
         room.take(&staged)?;
@@ -157,6 +162,7 @@ impl Draft<'_, '_> {
             pipeline: staged.pipeline.to_string(),
             slots: slots.clone(),
             replaces: before.and_then(|row| row.current),
+            kept: before.is_some_and(|row| row.has_failed()),
             likeness: staged.likeness.as_ref().map(LikenessRow::new),
             duplicate: duplicate.as_ref().map(DuplicateRow::new),
             language: staged.language.map(|language| language.to_string()),
@@ -180,6 +186,24 @@ impl Draft<'_, '_> {
             replaced: before.is_some(),
             duplicate,
         })
+    }
+
+    /// Whoever is told that a document is there may rely on it: while its newest version is pending,
+    /// the job that put it cannot take it back any more.
+    fn keep(&mut self, row: DocumentRow) -> Result<()> {
+        if row.live == Some(row.newest) {
+            return Ok(());
+        }
+        let version = self.version(row.newest)?;
+        if version.kept {
+            return Ok(());
+        }
+        let key = keys::sequence(self.id, Sequence(row.newest));
+        let kept = VersionRow {
+            kept: true,
+            ..version
+        };
+        self.tables().versions.put(self.txn, &key, &kept)
     }
 
     /// Whether the newest version is the same content under the same pipeline, and did not fail.
@@ -227,6 +251,7 @@ impl Draft<'_, '_> {
             slots: parts.slots,
             updated_at_ms: self.store.now_ms(),
             replaces: parts.replaces,
+            kept: parts.kept,
             likeness: parts.likeness,
             duplicate: parts.duplicate,
             language: parts.language,

@@ -96,6 +96,7 @@ impl Told {
             let linked = self.linked.entry(original).or_default();
             let is_same = |(_, other): &&(usize, String)| similarity_percent(text, other) >= least;
             if let Some((place, _)) = linked.iter().find(is_same) {
+                self.texts.insert(text.clone(), *place);
                 return Place::Of(*place);
             }
             linked.push((place, text.clone()));

@@ -18,7 +18,7 @@ pub fn likeness(text: &str, near: bool) -> Likeness {
     }
     Likeness {
         words: ContentHash(*words.finalize().as_bytes()),
-        sketch: near.then(|| sketch(text)),
+        sketch: near.then(|| sketch(text)).flatten(),
     }
 }
 
@@ -34,17 +34,22 @@ pub fn similarity_percent(a: &str, b: &str) -> u8 {
     u8::try_from(common * 100 / all).unwrap_or(100)
 }
 
-/// For each of [`SKETCH_VALUES`] hash functions the least value over the text's word triples.
-fn sketch(text: &str) -> Box<[u32; SKETCH_VALUES]> {
+/// For each of [`SKETCH_VALUES`] hash functions the least value over the text's word triples; none
+/// for a text without words, which is like nothing but itself.
+fn sketch(text: &str) -> Option<Box<[u32; SKETCH_VALUES]>> {
+    let shingles = shingles(text);
+    if shingles.is_empty() {
+        return None;
+    }
     let mut least = Box::new([u32::MAX; SKETCH_VALUES]);
-    for shingle in shingles(text) {
+    for shingle in shingles {
         let mut state = shingle;
         for least in least.iter_mut() {
             state = next(state);
             *least = (*least).min((state >> 32) as u32);
         }
     }
-    least
+    Some(least)
 }
 
 /// Hashes of the text's word triples, case apart. A text of fewer words is one element.
@@ -89,6 +94,7 @@ mod tests {
         assert_eq!(one.percent(&likeness("One fish, two fish.", true)), 100);
         assert!(one.percent(&likeness("One fish, two cats.", true)) < 100);
         assert_eq!(likeness("x", false).sketch, None);
+        assert_eq!(likeness("!!!", true).percent(&likeness("???", true)), 0);
         assert_eq!(similarity_percent("a b c d", "A b c d"), 100);
         assert_eq!(similarity_percent("a b c d", "b c d e"), 33);
         assert_eq!(similarity_percent("", " "), 100);

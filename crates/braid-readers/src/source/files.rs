@@ -159,6 +159,9 @@ fn format_named(extension: &str) -> Result<Format, String> {
         "json" => {
             Err("data (.json): name the file itself to ingest its objects as documents".to_owned())
         }
+        "jsonl" | "ndjson" => Err(format!(
+            "records (.{extension}): name the file itself to ingest them"
+        )),
         other => Err(format!("unsupported extension .{other}")),
     }
 }

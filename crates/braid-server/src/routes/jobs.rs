@@ -253,7 +253,10 @@ async fn retry_failures(
         wait.settle_recorded(&app, &name, &recorded).await?;
         return Ok(replay(recorded));
     }
-    let ids = mutation.read(check_retried).await?;
+    let ids = match mutation.is_bodyless() {
+        true => None,
+        false => mutation.read(check_retried).await?,
+    };
     retry_ids(&app, (&name, wait), ids, mutation).await
 }
 

@@ -22,6 +22,7 @@ pub(super) async fn check(fresh: FreshLedger<'_>) {
     a_cancelled_job_leaves_documents_as_they_were(Scene::new(fresh()).await).await;
     a_cancelled_put_that_was_overtaken_leaves_no_trace(Scene::new(fresh()).await).await;
     a_put_whose_predecessor_is_gone_is_not_taken_back(Scene::new(fresh()).await).await;
+    what_others_rely_on_is_not_taken_back(Scene::new(fresh()).await).await;
     pending_puts_are_taken_back_in_any_order(Scene::new(fresh()).await).await;
     a_cancellation_is_done_once(Scene::new(fresh()).await).await;
     dead_letters_are_the_newest_failures(Scene::new(fresh()).await).await;
@@ -308,6 +309,20 @@ async fn a_put_whose_predecessor_is_gone_is_not_taken_back(scene: Scene) {
     assert_eq!(cancel(&scene).await, 0, "one was acknowledged, and is gone");
     scene.publish().await;
     assert_eq!(scene.visible().await, ["d: two"]);
+    scene.check_sound().await;
+}
+
+async fn what_others_rely_on_is_not_taken_back(scene: Scene) {
+    let failed = scene.put("failed", &["poison"]).await;
+    scene.fail(failed, "bad").await;
+    scene.publish().await;
+    let names = ["failed", "shared", "own"];
+    let changes = names.map(|id| put(staged(id, &[id])));
+    stage_job(&scene, changes.into()).await;
+    scene.stage(vec![put(staged("shared", &["shared"]))]).await;
+    assert_eq!(cancel(&scene).await, 1, "only what nobody else knows of");
+    scene.publish().await;
+    assert_eq!(scene.visible().await, ["failed: failed", "shared: shared"]);
     scene.check_sound().await;
 }
 

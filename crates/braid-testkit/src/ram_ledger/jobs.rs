@@ -56,6 +56,9 @@ impl Data {
         let puts: Vec<Sequence> = staged.iter().filter(is_put).copied().collect();
         let mut cancelled = 0;
         for sequence in &puts {
+            if self.is_kept(*sequence) {
+                continue;
+            }
             let before = self.clone();
             self.fail_operation(at, *sequence, "its job was cancelled");
             if let Some(failure) = self.failures.get_mut(sequence) {
@@ -69,6 +72,14 @@ impl Data {
             }
         }
         CancelReceipt { cancelled }
+    }
+
+    /// Whether a document would miss its newest version.
+    fn is_kept(&self, sequence: Sequence) -> bool {
+        self.versions.get(&sequence).is_some_and(|version| {
+            let row = self.documents.get(&version.document);
+            version.kept && row.is_some_and(|row| row.current == Some(sequence))
+        })
     }
 
     /// What the newest version of a document replaced, if that is the one named.

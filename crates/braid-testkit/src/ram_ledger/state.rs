@@ -81,6 +81,8 @@ pub(super) struct Version {
     pub(super) updated_at_ms: i64,
     /// The newest version when it was staged, failed ones apart.
     pub(super) replaces: Option<Sequence>,
+    /// Whether its job must not take it back.
+    pub(super) kept: bool,
     pub(super) likeness: Option<Likeness>,
     pub(super) duplicate: Option<Duplicate>,
     pub(super) language: Option<Language>,

@@ -111,12 +111,16 @@ impl Data {
         if let Some(row) = row
             && self.is_unchanged(row, &staged)
         {
+            self.keep(row);
             let sequence = row.newest;
             return ChangeOutcome::Unchanged { sequence };
         }
         let duplicate = self.find_duplicate(&staged);
         let action = self.collection.settings.duplicates.action;
         if let (Some(duplicate), None, DuplicateAction::Skip) = (&duplicate, row, action) {
+            if let Some(original) = self.documents.get(&duplicate.of) {
+                self.keep(*original);
+            }
             return ChangeOutcome::Duplicate(duplicate.clone());
         }
         let id = staged.document.id.clone();
@@ -137,6 +141,15 @@ impl Data {
             sequence,
             replaced: row.is_some(),
             duplicate,
+        }
+    }
+
+    /// A pending version that someone was told of stays whatever its job does.
+    fn keep(&mut self, row: DocumentRow) {
+        if row.live != Some(row.newest)
+            && let Some(version) = self.versions.get_mut(&row.newest)
+        {
+            version.kept = true;
         }
     }
 
@@ -166,11 +179,19 @@ impl Data {
             }
         }
         let (percent, version) = best?;
-        let original = version.duplicate.as_ref().map(|duplicate| &duplicate.of);
-        let original = original.filter(|original| {
-            **original != staged.document.id && self.newest_of(original).is_some()
-        });
-        let of = original.unwrap_or(&version.document).clone();
+        if let Some(duplicate) = &version.duplicate
+            && duplicate.of != staged.document.id
+            && let Some(newest) = self.newest_of(&duplicate.of)
+            && let Some(original) = self.versions.get(&newest)
+        {
+            let stored = original.likeness.as_ref();
+            let percent = stored.map_or(0, |stored| likeness.percent(stored));
+            if percent >= settings.min_percent {
+                let of = duplicate.of.clone();
+                return Some(Duplicate { of, percent });
+            }
+        }
+        let of = version.document.clone();
         Some(Duplicate { of, percent })
     }
 
@@ -199,6 +220,7 @@ impl Data {
         let document = staged.document;
         let row = self.documents.get(&document.id);
         let replaces = row.and_then(|row| row.current);
+        let kept = row.is_some_and(|row| row.current != Some(row.newest));
         let made_of = (document.title.as_deref(), staged.language);
         let slots = self.store_chunks((&document.id, sequence), made_of, staged.chunks);
         let version = Version {
@@ -214,6 +236,7 @@ impl Data {
             slots: slots.clone(),
             updated_at_ms: now_ms,
             replaces,
+            kept,
             likeness: staged.likeness,
             duplicate,
             language: staged.language,

@@ -9,7 +9,7 @@ use braid_server::dto::jobs::{
     FailedDocumentAnswer, FailuresAnswer, JobAccepted, JobAnswer, JobCancelled, JobItemAnswer,
     JobItems, JobSummaryAnswer, JobsAnswer,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::args::{Asked, InCollection, JobCommand};
 use crate::commands::{ask, converse, read};
@@ -325,13 +325,30 @@ fn retry_by_server(
     for ids in ids.chunks(RETRIED_TOGETHER) {
         let answer = remote.post_patiently(&format!("{path}/retry"), &json!({ "ids": ids }))?;
         let accepted: JobAccepted = read(answer)?;
-        let job = remote.follow_job(&accepted.job_id, &mut |_| Ok(()))?;
+        let job = remote.follow_job(&accepted.job_id, &mut refuse_to_wait)?;
         let job: JobAnswer = serde_json::from_value(job).map_err(|error| {
             Error::internal("the server's answer has another form").with_source(error)
         })?;
         items.extend(job.items);
     }
     Ok(items)
+}
+
+/// Ends the wait for what a person must mend first.
+fn refuse_to_wait(job: &Value) -> Result<()> {
+    let Some(waiting) = job.get("waiting").filter(|it| !it.is_null()) else {
+        return Ok(());
+    };
+    let of = |key| waiting.get(key).and_then(Value::as_str);
+    match (of("error_code"), of("reason")) {
+        (Some(_), _) => Ok(()),
+        (None, reason) => {
+            let reason = reason.unwrap_or("no reason");
+            let message = format!("the server's indexing is stalled: {reason}");
+            Err(Error::new(ErrorCode::Unavailable, message)
+                .with_help("what is stored stays stored; mend the server and it will go on"))
+        }
+    }
 }
 
 fn ids_of(failures: Vec<FailedDocumentAnswer>) -> Vec<String> {

@@ -184,3 +184,33 @@ fn sources_without_a_document_are_said_to_be() {
         1
     );
 }
+
+#[test]
+fn a_renamed_file_is_kept_where_duplicates_are_skipped() {
+    let place = Place::new();
+    place.ok(&["collection", "create", "c", "--duplicates", "skip"]);
+    let one = place.write("docs/one.txt", "The text of the one.");
+    place.write("docs/other.txt", "Another text.");
+    place.write("docs/twin.txt", "Another text.");
+    let first = place.json(&["ingest", "docs", "-c", "c"], 0);
+    assert_eq!((&first["added"], &first["deleted"]), (&2.into(), &0.into()));
+    assert_eq!(first["duplicates"][0]["of"], "other.txt");
+    std::fs::rename(one, place.path().join("docs/two.txt")).unwrap();
+    let sync = ["ingest", "docs", "-c", "c", "--sync"];
+    let renamed = place.json(&sync, 0);
+    assert_eq!(
+        (&renamed["added"], &renamed["deleted"]),
+        (&1.into(), &1.into())
+    );
+    assert_eq!(renamed["chunks_embedded"], 0);
+    let listed = place.json(&["document", "list", "-c", "c"], 0);
+    let ids = listed["documents"].as_array().unwrap().iter();
+    let ids: Vec<_> = ids.map(|it| it["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["other.txt", "two.txt"]);
+    place.write("docs/other.txt", "Something else.");
+    let replaced = place.json(&sync, 0);
+    assert_eq!(
+        (&replaced["added"], &replaced["replaced"]),
+        (&1.into(), &1.into())
+    );
+}
