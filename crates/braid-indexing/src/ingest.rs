@@ -118,11 +118,15 @@ impl Writer {
                 guard,
             })
             .await?;
-        // A delete retires slots at once, before anything is published.
+        self.note_retired();
+        Ok(staged)
+    }
+
+    /// A delete, and a cancellation, retire slots at once, before anything is published.
+    fn note_retired(&self) {
         self.state
             .progress
             .send_modify(|progress| progress.purgeable = true);
-        Ok(staged)
     }
 
     /// Takes back what a job put and is not published yet.
@@ -135,10 +139,7 @@ impl Writer {
         self.state.check_open()?;
         let _staging = self.state.staging.lock().await;
         let cancelled = self.parts.ledger.cancel_job(job, guard).await?;
-        // What is taken back is retired at once, as after a delete.
-        self.state
-            .progress
-            .send_modify(|progress| progress.purgeable = true);
+        self.note_retired();
         Ok(cancelled)
     }
 

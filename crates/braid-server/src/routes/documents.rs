@@ -42,13 +42,21 @@ impl PageParameters {
     /// # Errors
     /// `InvalidRequest` for a limit out of bounds.
     fn limit(&self) -> Result<usize> {
-        let limit = self.limit.unwrap_or(DEFAULT_LIMIT);
-        if limit == 0 || limit > MAX_LIMIT {
-            let detail = format!("must be from 1 to {MAX_LIMIT}, not {limit}");
-            return Err(Error::invalid_field("/limit", detail));
-        }
-        Ok(limit)
+        checked_limit(self.limit, DEFAULT_LIMIT, MAX_LIMIT)
     }
+}
+
+/// The size of a page.
+///
+/// # Errors
+/// `InvalidRequest` for one out of bounds.
+pub(crate) fn checked_limit(limit: Option<usize>, default: usize, most: usize) -> Result<usize> {
+    let limit = limit.unwrap_or(default);
+    if limit == 0 || limit > most {
+        let detail = format!("must be from 1 to {most}, not {limit}");
+        return Err(Error::invalid_field("/limit", detail));
+    }
+    Ok(limit)
 }
 
 /// When a write is answered.

@@ -20,8 +20,8 @@ use crate::dto::problem::Problem;
 use crate::error::{ApiError, about};
 use crate::extract::{CollectionPath, JobPath, QueryParameters};
 use crate::idempotency::{Mutation, first, replay, stored};
-use crate::routes::documents::bulk::{Accepted, answer, check_count};
-use crate::routes::documents::{Wait, WriteParameters};
+use crate::routes::documents::bulk::{Accepted, answer, check_ids};
+use crate::routes::documents::{Wait, WriteParameters, checked_limit};
 
 /// Entries on a page where the request does not say.
 const DEFAULT_LIMIT: usize = 50;
@@ -70,7 +70,7 @@ async fn list(
     State(app): State<App>,
     QueryParameters(page): QueryParameters<ListParameters>,
 ) -> Result<Json<JobsAnswer>, ApiError> {
-    let limit = checked_limit(page.limit)?;
+    let limit = checked_limit(page.limit, DEFAULT_LIMIT, MAX_LIMIT)?;
     let name = page.collection.map(CollectionName::new).transpose();
     let name = name.map_err(|error| about("/collection", error))?;
     let cursor = page.cursor.as_deref();
@@ -217,7 +217,7 @@ async fn failures(
     CollectionPath(name): CollectionPath,
     QueryParameters(page): QueryParameters<FailuresParameters>,
 ) -> Result<Json<FailuresAnswer>, ApiError> {
-    let limit = checked_limit(page.limit)?;
+    let limit = checked_limit(page.limit, DEFAULT_LIMIT, MAX_LIMIT)?;
     let cursor = page.cursor.as_deref();
     let failed = app.engine().failed_documents(&name, cursor, limit).await;
     let failed = failed.map_err(|error| about("/cursor", error))?;
@@ -278,16 +278,7 @@ async fn retry_ids(
 
 fn check_retried(body: RetryBody) -> Result<Option<Vec<DocumentId>>> {
     let Some(ids) = body.ids else { return Ok(None) };
-    check_count("/ids", ids.len())?;
-    let parse = |(index, id): (usize, String)| {
-        DocumentId::new(id)
-            .map_err(|error| Error::invalid_field(format!("/ids/{index}"), error.message()))
-    };
-    ids.into_iter()
-        .enumerate()
-        .map(parse)
-        .collect::<Result<_>>()
-        .map(Some)
+    check_ids(ids).map(Some)
 }
 
 fn cancelled(job: JobId, receipt: CancelReceipt) -> StoredResponse {
@@ -296,15 +287,6 @@ fn cancelled(job: JobId, receipt: CancelReceipt) -> StoredResponse {
         cancelled: receipt.cancelled,
     };
     stored(StatusCode::OK, &answer)
-}
-
-fn checked_limit(limit: Option<usize>) -> Result<usize> {
-    let limit = limit.unwrap_or(DEFAULT_LIMIT);
-    if limit == 0 || limit > MAX_LIMIT {
-        let detail = format!("must be from 1 to {MAX_LIMIT}, not {limit}");
-        return Err(Error::invalid_field("/limit", detail));
-    }
-    Ok(limit)
 }
 
 fn refuse_body(mutation: &Mutation) -> Result<()> {

@@ -162,15 +162,7 @@ enum Targets {
 
 fn check_targets(body: DeleteDocumentsBody) -> Result<Targets> {
     match (body.ids, body.filter) {
-        (Some(ids), None) => {
-            check_count("/ids", ids.len())?;
-            let parse = |(index, id): (usize, String)| {
-                DocumentId::new(id)
-                    .map_err(|error| Error::invalid_field(format!("/ids/{index}"), error.message()))
-            };
-            let ids: Result<_> = ids.into_iter().enumerate().map(parse).collect();
-            Ok(Targets::Ids(ids?))
-        }
+        (Some(ids), None) => check_ids(ids).map(Targets::Ids),
         (None, Some(filter)) => {
             let filter = Filter::from(filter);
             if filter.is_empty() {
@@ -187,7 +179,17 @@ fn check_targets(body: DeleteDocumentsBody) -> Result<Targets> {
     }
 }
 
-pub(crate) fn check_count(pointer: &str, count: usize) -> Result<()> {
+/// Documents named one by one in `ids`.
+pub(crate) fn check_ids(ids: Vec<String>) -> Result<Vec<DocumentId>> {
+    check_count("/ids", ids.len())?;
+    let parse = |(index, id): (usize, String)| {
+        DocumentId::new(id)
+            .map_err(|error| Error::invalid_field(format!("/ids/{index}"), error.message()))
+    };
+    ids.into_iter().enumerate().map(parse).collect()
+}
+
+fn check_count(pointer: &str, count: usize) -> Result<()> {
     if count == 0 || count > MAX_BULK_DOCUMENTS {
         let detail = format!("must have 1 to {MAX_BULK_DOCUMENTS} entries, not {count}");
         return Err(Error::invalid_field(pointer, detail));
