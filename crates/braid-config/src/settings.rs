@@ -272,8 +272,8 @@ impl Default for LexicalSection {
 impl Default for DenseSection {
     fn default() -> Self {
         Self {
-            ef_construction: 256,
-            ef_search: 64,
+            ef_construction: 100,
+            ef_search: 80,
             exact_threshold: 4000,
         }
     }

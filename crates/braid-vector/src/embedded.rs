@@ -2,14 +2,15 @@
 //!
 //! The environment holds three tables that change together in one write transaction per apply:
 //!
-//! - `graph`: hannoy's vectors and links, always fully built when a transaction commits.
+//! - `graph`: hannoy's vectors and links, always fully built when a transaction commits; in segments
+//!   of bounded size, so that a build never costs more memory or time the larger the store.
 //! - `tail`: vectors that are not in the graph yet. A search scans them, so a small apply costs one
 //!   commit and no graph build; when the tail is long the apply that made it so moves it into the
 //!   graph ([`writer`]). A store small enough to be scanned as a whole has no graph at all.
 //! - `meta`: format, dimension, the watermark, and `dead`: slots of the graph that were deleted or
 //!   stand in the tail with a newer vector. They are skipped until the next graph build removes them.
 //!
-//! A search ([`view`]) scans the tail, then either scans or walks the graph, whichever is cheaper
+//! A search ([`view`]) scans the tail, then either scans or walks each segment, whichever is cheaper
 //! for the selection, and scores what it found with the same arithmetic as every other store.
 
 mod error;

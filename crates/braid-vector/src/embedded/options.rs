@@ -23,6 +23,9 @@ pub struct VectorOptions {
     pub ef_search: usize,
     /// Up to this many vectors, in the store or in a selection, are always compared one by one.
     pub exact_threshold: usize,
+    /// Most vectors in one segment of the graph. A build rewrites one segment, so its memory and time
+    /// are bounded by this however large the store is; a search walks every segment.
+    pub segment_vectors: usize,
     /// Seed of the graph's layers.
     pub seed: u64,
 }
@@ -33,9 +36,10 @@ impl Default for VectorOptions {
         Self {
             dimension: 384,
             map_size: 16 << 30,
-            ef_construction: 256,
-            ef_search: 64,
+            ef_construction: 100,
+            ef_search: 80,
             exact_threshold: 4000,
+            segment_vectors: 64 << 10,
             seed: 42,
         }
     }
@@ -54,6 +58,9 @@ impl VectorOptions {
                 "a map of {} bytes is too small, the least is {MIN_MAP_SIZE}",
                 self.map_size
             )));
+        }
+        if self.segment_vectors == 0 {
+            return Err(Error::invalid("a segment must hold at least one vector"));
         }
         if self.ef_construction < super::writer::LINKS || self.ef_search == 0 {
             return Err(Error::invalid(format!(

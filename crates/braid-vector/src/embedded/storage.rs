@@ -12,10 +12,9 @@ use heed::{CommitOrAbort, Database, Env, EnvOpenOptions, RoTxn, RwTxn, WithoutTl
 use super::VectorOptions;
 use super::error::{corrupt, translate, translate_io};
 
-/// What this version writes. A store of a higher one is refused.
-const FORMAT: u64 = 1;
-/// The one hannoy index in the graph table.
-pub(super) const GRAPH: u16 = 0;
+/// What this version writes: 2 may hold several segments, 1 held one. A store of a higher one is
+/// refused.
+const FORMAT: u64 = 2;
 /// Views pinned at once, over all requests and the applier.
 const MAX_READERS: u32 = 1024;
 /// The largest memory page of any machine: a map is a multiple of it.
@@ -25,9 +24,9 @@ const FORMAT_KEY: &str = "format";
 const DIMENSION_KEY: &str = "dimension";
 const WATERMARK_KEY: &str = "watermark";
 const DEAD_KEY: &str = "dead";
+const SEGMENTS_KEY: &str = "segments";
 
 pub(super) type GraphTable = hannoy::Database<'static, Cosine>;
-pub(super) type GraphReader = Reader<'static, Cosine>;
 /// Slot to vector, native-endian numbers as in the graph.
 pub(super) type TailTable = Database<'static, U32<BigEndian>, Bytes>;
 type MetaTable = Database<'static, Str, Bytes>;
@@ -37,6 +36,12 @@ pub(super) struct Tables {
     pub(super) graph: GraphTable,
     pub(super) tail: TailTable,
     meta: MetaTable,
+}
+
+/// A part of the graph: a hannoy index of its own, with a number of its own.
+pub(super) struct Segment<'t> {
+    pub(super) number: u16,
+    pub(super) reader: Reader<'t, Cosine>,
 }
 
 /// An open environment with its tables.
@@ -78,13 +83,15 @@ impl Storage {
     pub(super) fn slots(&self) -> Result<SlotSet> {
         let txn = self.static_read_txn()?;
         let mut slots = self.tables.tail_slots(&txn)?;
-        if let Some(reader) = self.tables.graph_reader(&txn)? {
-            slots |= reader.item_ids() - self.tables.dead(&txn)?;
+        let dead = self.tables.dead(&txn)?;
+        for segment in self.tables.segments(&txn)? {
+            slots |= segment.reader.item_ids() - &dead;
         }
         Ok(slots)
     }
 
-    /// Records format and dimension in a new store; checks them in an old one.
+    /// Records format and dimension in a new store; checks them in an old one, and brings format 1
+    /// up to date.
     fn check_format(&self, dimension: usize) -> Result<()> {
         let mut txn = self.write_txn()?;
         let tables = &self.tables;
@@ -106,12 +113,26 @@ impl Storage {
                 stored.unwrap_or_default()
             )));
         }
+        if format < FORMAT {
+            tables.put_number(&mut txn, FORMAT_KEY, FORMAT)?;
+            tables.put_segments(&mut txn, 1)?;
+            txn.commit().map_err(translate)?;
+        }
         Ok(())
     }
 
     #[cfg(test)]
     pub(super) fn env(&self) -> &Env<WithoutTls> {
         &self.env
+    }
+
+    /// Leaves the tables as the version did that knew one graph.
+    #[cfg(test)]
+    pub(super) fn make_first_format(&self) {
+        let mut txn = self.write_txn().unwrap();
+        self.tables.meta.delete(&mut txn, SEGMENTS_KEY).unwrap();
+        self.tables.put_number(&mut txn, FORMAT_KEY, 1).unwrap();
+        txn.commit().unwrap();
     }
 
     #[cfg(test)]
@@ -125,16 +146,25 @@ impl Storage {
 }
 
 impl Tables {
-    /// The built graph, or `None` while there is none.
-    pub(super) fn graph_reader<'e>(
-        &self,
-        txn: &RoTxn<'e, WithoutTls>,
-    ) -> Result<Option<Reader<'e, Cosine>>> {
-        match Reader::open(txn, GRAPH, self.graph) {
-            Ok(reader) => Ok(Some(reader)),
-            Err(hannoy::Error::MissingMetadata(_)) => Ok(None),
-            Err(error) => Err(translate(error)),
+    /// The built segments by rising number; none while there is no graph.
+    pub(super) fn segments<'e>(&self, txn: &RoTxn<'e, WithoutTls>) -> Result<Vec<Segment<'e>>> {
+        let numbers = self.number(txn, SEGMENTS_KEY)?.unwrap_or_default();
+        let numbers = u16::try_from(numbers).map_err(|_| corrupt("the vector store's segments"))?;
+        let mut segments = Vec::new();
+        for number in 0..numbers {
+            match Reader::open(txn, number, self.graph) {
+                Ok(reader) => segments.push(Segment { number, reader }),
+                // Dissolved; the number is free.
+                Err(hannoy::Error::MissingMetadata(_)) => {}
+                Err(error) => return Err(translate(error)),
+            }
         }
+        Ok(segments)
+    }
+
+    /// Records that every segment has a number below `numbers`.
+    pub(super) fn put_segments(&self, txn: &mut RwTxn<'_>, numbers: u16) -> Result<()> {
+        self.put_number(txn, SEGMENTS_KEY, u64::from(numbers))
     }
 
     pub(super) fn tail_slots(&self, txn: &RoTxn<'_, WithoutTls>) -> Result<SlotSet> {

@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tempfile::TempDir;
 
-use super::view::{GraphSearch, Plan, Snapshot, plan};
+use super::view::{Plan, SegmentSearch, Snapshot, plan};
 use super::*;
 use crate::nearest::Nearest;
 
@@ -189,6 +189,10 @@ fn senseless_options_are_refused() {
         },
         VectorOptions {
             ef_search: 0,
+            ..good.clone()
+        },
+        VectorOptions {
+            segment_vectors: 0,
             ..good
         },
     ];
@@ -229,20 +233,23 @@ fn the_cheaper_way_is_planned() {
 
 /// Walks the graph whatever the plan would be, and compares with a scan.
 fn walked_recall(snapshot: &Snapshot, queries: &[Embedding], eligible: &SlotSet) -> f64 {
-    let (graph, txn) = snapshot.graph_and_txn();
+    let (segments, txn) = snapshot.segments_and_txn();
     let mut hits = 0;
     for query in queries {
         let query = crate::cosine::unit(query, query.len()).unwrap();
-        let search = GraphSearch {
-            graph,
-            txn: &txn,
-            query: &query,
-            depth: 10,
-        };
         let (mut exact, mut walked) = (Nearest::new(10), Nearest::new(10));
-        search.scan(eligible, &mut exact).unwrap();
-        let fetch = 96 * graph.n_items() / eligible.len();
-        search.walk(eligible, fetch as usize, &mut walked).unwrap();
+        for segment in segments {
+            let search = SegmentSearch {
+                segment,
+                txn: &txn,
+                query: &query,
+                depth: 10,
+            };
+            let eligible = eligible & segment.reader.item_ids();
+            search.scan(&eligible, &mut exact).unwrap();
+            let fetch = 96 * segment.reader.n_items() / eligible.len().max(1);
+            search.walk(&eligible, fetch as usize, &mut walked).unwrap();
+        }
         let (exact, walked) = (exact.into_ranked(), walked.into_ranked());
         assert_eq!(walked.len(), 10);
         hits += walked.iter().filter(|found| exact.contains(found)).count();
@@ -275,7 +282,7 @@ async fn walks_find_what_scans_find_in_any_selection() {
     store.apply(deletes).await.unwrap();
     let snapshot = Snapshot::take(&store.storage, &store.options).unwrap();
     let living: SlotSet = (0..2000).filter(|slot| slot % 10 >= 3).collect();
-    assert_eq!(snapshot.graph_and_txn().0.n_items(), living.len());
+    assert_eq!(snapshot.segment_sizes().iter().sum::<u64>(), living.len());
     let recall = walked_recall(&snapshot, &queries, &living);
     assert!(recall >= 0.98, "after deletes: {recall}");
     // A selection far from the query: those whose first number points strongly the other way.

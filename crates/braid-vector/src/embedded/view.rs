@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 
 use super::VectorOptions;
 use super::error::{corrupt, translate};
-use super::storage::{GraphReader, Storage, Tables};
+use super::storage::{Segment, Storage, Tables};
 use crate::cosine::{similarity, unit};
 use crate::nearest::Nearest;
 
@@ -52,7 +52,7 @@ impl VectorView for EmbeddedView {
 pub(super) struct Snapshot {
     /// Searches of one view take turns: LMDB's transactions move between threads but are not shared.
     txn: Mutex<RoTxn<'static, WithoutTls>>,
-    graph: Option<GraphReader>,
+    segments: Vec<Segment<'static>>,
     dead: SlotSet,
     tables: Tables,
     options: VectorOptions,
@@ -62,7 +62,7 @@ impl Snapshot {
     pub(super) fn take(storage: &Storage, options: &VectorOptions) -> Result<Self> {
         let txn = storage.static_read_txn()?;
         Ok(Self {
-            graph: storage.tables.graph_reader(&txn)?,
+            segments: storage.tables.segments(&txn)?,
             dead: storage.tables.dead(&txn)?,
             txn: Mutex::new(txn),
             tables: storage.tables,
@@ -83,32 +83,42 @@ impl Snapshot {
         }
         let txn = self.txn.lock();
         self.scan_tail(&txn, query, slots, &mut found)?;
-        if let Some(graph) = &self.graph {
-            let search = GraphSearch {
-                graph,
+        let eligible: Vec<_> = self
+            .segments
+            .iter()
+            .map(|segment| self.eligible(segment, slots))
+            .collect();
+        let total: u64 = eligible.iter().map(|slots| slots.len()).sum();
+        for (segment, eligible) in self.segments.iter().zip(&eligible) {
+            let search = SegmentSearch {
+                segment,
                 txn: &txn,
                 query,
                 depth,
             };
-            let eligible = self.eligible(graph, slots);
-            search.run(&eligible, &self.options, &mut found)?;
+            if total <= self.options.exact_threshold as u64 {
+                search.scan(eligible, &mut found)?;
+            } else {
+                search.run(eligible, &self.options, &mut found)?;
+            }
         }
         Ok(found.into_ranked())
     }
 
     #[cfg(test)]
-    pub(super) fn graph_size(&self) -> u64 {
-        self.graph.as_ref().map_or(0, |graph| graph.n_items())
+    pub(super) fn segment_sizes(&self) -> Vec<u64> {
+        let readers = self.segments.iter().map(|segment| &segment.reader);
+        readers.map(hannoy::Reader::n_items).collect()
     }
 
     #[cfg(test)]
-    pub(super) fn graph_and_txn(
+    pub(super) fn segments_and_txn(
         &self,
     ) -> (
-        &GraphReader,
+        &[Segment<'static>],
         parking_lot::MutexGuard<'_, RoTxn<'static, WithoutTls>>,
     ) {
-        (self.graph.as_ref().unwrap(), self.txn.lock())
+        (&self.segments, self.txn.lock())
     }
 
     fn scan_tail(
@@ -129,9 +139,9 @@ impl Snapshot {
         Ok(())
     }
 
-    /// The slots of the graph that may be returned.
-    fn eligible<'g>(&self, graph: &'g GraphReader, slots: Option<&SlotSet>) -> Cow<'g, SlotSet> {
-        let items = graph.item_ids();
+    /// The slots of a segment that may be returned.
+    fn eligible<'s>(&self, segment: &'s Segment<'_>, slots: Option<&SlotSet>) -> Cow<'s, SlotSet> {
+        let items = segment.reader.item_ids();
         match slots {
             None if self.dead.is_empty() => Cow::Borrowed(items),
             None => Cow::Owned(items - &self.dead),
@@ -166,7 +176,7 @@ fn copy_vector(bytes: &[u8], vector: &mut [f32]) -> Result<()> {
     Ok(())
 }
 
-/// How a selection of the graph is searched.
+/// How a selection of a segment is searched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Plan {
     /// Compare every eligible vector.
@@ -178,13 +188,10 @@ pub(super) enum Plan {
 /// Comparisons a scan makes in the time the walk needs to find one more neighbour.
 const SCAN_PER_NEIGHBOUR: f64 = 15.0;
 
-/// Chooses the cheaper way to search `eligible` of the graph's `total` vectors. The walk ignores the
+/// Chooses the cheaper way to search `eligible` of a segment's `total` vectors. The walk ignores the
 /// selection (a walk that may only keep eligible vectors loses its way when few are), so it must
 /// find more neighbours the smaller the share that counts.
 pub(super) fn plan(eligible: u64, total: u64, depth: usize, options: &VectorOptions) -> Plan {
-    if eligible <= options.exact_threshold as u64 {
-        return Plan::Scan;
-    }
     let share = eligible as f64 / total as f64;
     let fetch = (depth.max(options.ef_search) as f64 / share).ceil();
     if eligible as f64 <= fetch * SCAN_PER_NEIGHBOUR {
@@ -193,17 +200,23 @@ pub(super) fn plan(eligible: u64, total: u64, depth: usize, options: &VectorOpti
     Plan::Walk(fetch as usize)
 }
 
-/// One search of the graph.
-pub(super) struct GraphSearch<'s> {
-    pub(super) graph: &'s GraphReader,
+/// One search of a segment.
+pub(super) struct SegmentSearch<'s> {
+    pub(super) segment: &'s Segment<'static>,
     pub(super) txn: &'s RoTxn<'static, WithoutTls>,
     pub(super) query: &'s [f32],
     pub(super) depth: usize,
 }
 
-impl GraphSearch<'_> {
+impl SegmentSearch<'_> {
+    /// Searches the way that is planned.
     fn run(&self, eligible: &SlotSet, options: &VectorOptions, found: &mut Nearest) -> Result<()> {
-        match plan(eligible.len(), self.graph.n_items(), self.depth, options) {
+        match plan(
+            eligible.len(),
+            self.segment.reader.n_items(),
+            self.depth,
+            options,
+        ) {
             Plan::Scan => self.scan(eligible, found),
             Plan::Walk(fetch) => self.walk(eligible, fetch, found),
         }
@@ -216,7 +229,7 @@ impl GraphSearch<'_> {
     /// Walks to the `fetch` nearest. Where the selection lies far from the query too few of them
     /// count; then everything eligible is compared, for a short list must mean that there is no more.
     pub(super) fn walk(&self, eligible: &SlotSet, fetch: usize, found: &mut Nearest) -> Result<()> {
-        let mut search = self.graph.nns(fetch);
+        let mut search = self.segment.reader.nns(fetch);
         let near = search
             .ef_search(fetch)
             .by_vector(self.txn, self.query)
@@ -234,7 +247,8 @@ impl GraphSearch<'_> {
     }
 
     fn score(&self, slot: u32, found: &mut Nearest) -> Result<()> {
-        let vector = self.graph.item_vector(self.txn, slot).map_err(translate)?;
+        let stored = self.segment.reader.item_vector(self.txn, slot);
+        let vector = stored.map_err(translate)?;
         let vector = vector.ok_or_else(|| corrupt("the vector graph"))?;
         found.offer(slot, similarity(self.query, &vector));
         Ok(())
