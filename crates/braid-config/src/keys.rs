@@ -89,6 +89,8 @@ keys! {
     retrieve.rerank_deadline_ms: positive_u64, "Time for re-ranking, queueing included, in milliseconds.";
     retrieve.context_max_tokens: any, "Most tokens of context; 0 assembles none.";
     retrieve.leg_timeout_ms: positive_u64, "Time a leg has before it counts as failed, in milliseconds.";
+    cache.answers_mib: answers, "Memory of answers that are given again as long as nothing was written, in MiB; 0 keeps none.";
+    cache.query_embeddings: query_embeddings, "Embeddings of queries that are kept, some 2 KiB each; 0 keeps none.";
     ingest.embed_batch_chunks: positive, "Texts in one call of the embedder.";
     ingest.apply_batch_chunks: positive, "Chunks in one index batch during a load.";
     ingest.apply_interval_ms: any, "How long a load waits for more before it applies, in milliseconds; grows with the cost of applying.";
@@ -121,6 +123,14 @@ fn map_size(value: &f64) -> Result<(), String> {
 
 fn writer_memory(value: &usize) -> Result<(), String> {
     require((16..=4096).contains(value), "must be from 16 to 4096")
+}
+
+fn answers(value: &u64) -> Result<(), String> {
+    require(*value <= 65_536, "must be at most 65536")
+}
+
+fn query_embeddings(value: &usize) -> Result<(), String> {
+    require(*value <= 10_000_000, "must be at most 10000000")
 }
 
 fn similarity(value: &f64) -> Result<(), String> {

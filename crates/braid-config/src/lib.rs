@@ -13,7 +13,7 @@ mod value;
 pub use keys::{KEYS, Key};
 pub use load::{Overrides, load};
 pub use settings::{
-    ChunkingSection, DenseSection, DuplicatesSection, IngestSection, LexicalSection, LogFormat,
-    LogSection, ModelsSection, RetrieveMode, RetrieveSection, ServerSection, Settings,
+    CacheSection, ChunkingSection, DenseSection, DuplicatesSection, IngestSection, LexicalSection,
+    LogFormat, LogSection, ModelsSection, RetrieveMode, RetrieveSection, ServerSection, Settings,
     StorageSection,
 };

@@ -26,6 +26,8 @@ pub struct Settings {
     pub dense: DenseSection,
     /// Defaults of retrieval requests.
     pub retrieve: RetrieveSection,
+    /// What is remembered of retrievals.
+    pub cache: CacheSection,
     /// Background indexing.
     pub ingest: IngestSection,
     /// Log lines.
@@ -166,6 +168,15 @@ pub struct RetrieveSection {
     pub leg_timeout_ms: u64,
 }
 
+/// What is remembered of retrievals.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CacheSection {
+    /// Memory of answers, in MiB.
+    pub answers_mib: u64,
+    /// Embeddings of queries.
+    pub query_embeddings: usize,
+}
+
 /// Background indexing.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IngestSection {
@@ -295,6 +306,15 @@ impl Default for RetrieveSection {
             rerank_deadline_ms: 150,
             context_max_tokens: 2000,
             leg_timeout_ms: 5000,
+        }
+    }
+}
+
+impl Default for CacheSection {
+    fn default() -> Self {
+        Self {
+            answers_mib: 64,
+            query_embeddings: 10_000,
         }
     }
 }

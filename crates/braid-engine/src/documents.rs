@@ -174,6 +174,6 @@ impl Engine {
     /// # Errors
     /// As [`Engine::retrieve`].
     pub async fn rank(&self, request: RankRequest) -> Result<StageRankings> {
-        self.inner.retriever.rank(request).await
+        self.inner.retriever.retriever().rank(request).await
     }
 }

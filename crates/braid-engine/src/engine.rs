@@ -9,7 +9,7 @@ use braid_core::{
 };
 use braid_indexing::{Breakpoints, Health, Indexer, IndexerParts, IndexingOptions};
 use braid_ledger::LmdbLedger;
-use braid_query::{Retriever, RetrieverParts};
+use braid_query::{CachingEmbedder, CachingRetriever, IndexWrites, Retriever, RetrieverParts};
 use braid_readers::FormatReader;
 use braid_readers::file::isolated::Parser;
 use braid_runtime::{CpuPool, Shutdown};
@@ -75,7 +75,7 @@ pub(crate) struct Inner {
     pub(crate) embedder: Arc<dyn Embedder>,
     pub(crate) reranker: Option<Arc<dyn Reranker>>,
     pub(crate) indexer: Indexer,
-    pub(crate) retriever: Retriever,
+    pub(crate) retriever: CachingRetriever,
     pub(crate) shutdown: Shutdown,
     pub(crate) pool: Arc<CpuPool>,
     pub(crate) parsing: Parsing,
@@ -100,10 +100,12 @@ impl Engine {
             },
             None => models::load(settings, options.models).await?,
         };
+        let writes = Arc::new(IndexWrites::default());
         let indexes = Arc::new(EmbeddedIndexes::new(
             directory.join("indexes"),
             wiring::index_options(settings),
             Arc::clone(&pool),
+            Arc::clone(&writes),
         ));
         let shutdown = Shutdown::new();
         let indexer = Indexer::new(IndexerParts {
@@ -121,11 +123,20 @@ impl Engine {
         let retriever = Retriever::new(RetrieverParts {
             ledger: Arc::clone(&ledger),
             indexes: Arc::clone(&indexes) as Arc<dyn IndexProvider>,
-            embedder: Arc::clone(&models.embedder),
+            embedder: CachingEmbedder::over(
+                Arc::clone(&models.embedder),
+                settings.cache.query_embeddings,
+            ),
             reranker: models.reranker.clone(),
             pool: Arc::clone(&pool),
             leg_timeout: wiring::leg_timeout(settings),
         });
+        let retriever = CachingRetriever::new(
+            retriever,
+            Arc::clone(&ledger),
+            writes,
+            wiring::answer_bytes(settings),
+        );
         let inner = Inner {
             default_settings: wiring::collection_settings(settings),
             ledger,

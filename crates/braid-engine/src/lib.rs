@@ -6,6 +6,7 @@
 //! adapter. This crate has no ranking, chunking or storage logic of its own.
 
 mod collections;
+mod counted;
 mod diagnosis;
 mod documents;
 mod durable;

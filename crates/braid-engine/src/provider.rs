@@ -11,10 +11,12 @@ use braid_core::{
     VectorStore,
 };
 use braid_lexical::{LexicalOptions, TantivyIndex};
+use braid_query::IndexWrites;
 use braid_runtime::{Blocking, CpuPool};
 use braid_vector::{EmbeddedVectors, VectorOptions};
 use tokio::sync::Mutex;
 
+use crate::counted::Counted;
 use crate::durable::sync_directories;
 
 /// Options every index of the process shares.
@@ -51,15 +53,23 @@ pub(crate) struct EmbeddedIndexes {
     root: PathBuf,
     options: IndexOptions,
     pool: Arc<CpuPool>,
+    writes: Arc<IndexWrites>,
     open: Mutex<Open>,
 }
 
 impl EmbeddedIndexes {
-    pub(crate) fn new(root: PathBuf, options: IndexOptions, pool: Arc<CpuPool>) -> Self {
+    /// Indexes below `root`; every batch written to one of them is noted in `writes`.
+    pub(crate) fn new(
+        root: PathBuf,
+        options: IndexOptions,
+        pool: Arc<CpuPool>,
+        writes: Arc<IndexWrites>,
+    ) -> Self {
         Self {
             root,
             options,
             pool,
+            writes,
             open: Mutex::default(),
         }
     }
@@ -132,7 +142,7 @@ impl IndexProvider for EmbeddedIndexes {
             Ok(index)
         });
         let index = opened.await?;
-        let index: Arc<dyn LexicalIndex> = index;
+        let index: Arc<dyn LexicalIndex> = Counted::over(index, &self.writes);
         open.lexical.insert(key, Arc::clone(&index));
         Ok(index)
     }
@@ -155,7 +165,7 @@ impl IndexProvider for EmbeddedIndexes {
             Ok(store)
         });
         let store = opened.await?;
-        let store: Arc<dyn VectorStore> = store;
+        let store: Arc<dyn VectorStore> = Counted::over(store, &self.writes);
         open.vector.insert(key, Arc::clone(&store));
         Ok(store)
     }
@@ -282,7 +292,8 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let options = crate::wiring::index_options(&braid_config::Settings::default());
         let pool = CpuPool::new(1).unwrap();
-        let indexes = EmbeddedIndexes::new(root.path().join("indexes"), options, pool);
+        let indexes =
+            EmbeddedIndexes::new(root.path().join("indexes"), options, pool, Arc::default());
         let fingerprint = |name: &str| braid_core::Fingerprint::new(name);
         let collection = Collection {
             id: CollectionId(1),

@@ -62,6 +62,7 @@ pub fn retrieve_defaults(settings: &Settings) -> Result<RetrieveRequest> {
             expand: ContextExpansion::None,
         },
         explain: false,
+        cache: true,
     };
     request
         .check()
@@ -90,6 +91,11 @@ pub(crate) fn collection_settings(settings: &Settings) -> CollectionSettings {
             min_percent: (settings.duplicates.min_similarity * 100.0).round() as u8,
         },
     }
+}
+
+/// Most bytes of kept answers.
+pub(crate) fn answer_bytes(settings: &Settings) -> u64 {
+    settings.cache.answers_mib << 20
 }
 
 pub(crate) fn ledger_options(settings: &Settings, pool: &CpuPool) -> LedgerOptions {

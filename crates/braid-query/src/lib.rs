@@ -1,7 +1,8 @@
 //! The retrieval pipeline over ports: plan, pin, search both legs, fuse, hydrate, re-rank, assemble
 //! context, explain.
 //!
-//! It sees [`braid_core`] ports only, never an engine, and holds no state between requests. Fusion is
+//! It sees [`braid_core`] ports only, never an engine, and holds no state between requests but what
+//! [`cache`] keeps. Fusion is
 //! Braid's own arithmetic ([`fusion`]), the same for every backend. A leg or a re-ranker that falls
 //! short is named in the response, never passed over in silence.
 //!
@@ -10,6 +11,7 @@
 
 mod blend;
 mod by_scores;
+pub mod cache;
 mod context;
 mod distinct;
 pub mod fusion;
@@ -27,6 +29,7 @@ mod scoring;
 mod search;
 mod word_counter;
 
+pub use cache::{CachingEmbedder, CachingRetriever, IndexWrites};
 pub use rank::{RankRequest, RankedDocument, Stage, StageRankings};
 pub use request::{
     CandidateDepths, ContextExpansion, ContextOptions, FusionOptions, LegWeights, Mode,

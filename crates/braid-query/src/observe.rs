@@ -35,3 +35,9 @@ fn log(degradation: &Degradation) {
         tracing::warn!(stage, reason, "retrieval is degraded");
     }
 }
+
+/// Records whether a cache had what was asked.
+pub(crate) fn cache(name: &'static str, hit: bool) {
+    let found = if hit { "hit" } else { "miss" };
+    metrics::counter!("braid_cache_lookups_total", "cache" => name, "found" => found).increment(1);
+}

@@ -159,6 +159,8 @@ pub struct RetrieveRequest {
     pub context: ContextOptions,
     /// Whether hits carry rank and score at every stage.
     pub explain: bool,
+    /// Whether an answer given before may be given again; it never is where anything was written since.
+    pub cache: bool,
 }
 
 impl RetrieveRequest {
@@ -175,6 +177,7 @@ impl RetrieveRequest {
             filter: None,
             context: ContextOptions::default(),
             explain: false,
+            cache: true,
         }
     }
 

@@ -198,4 +198,6 @@ pub struct RetrieveResponse {
     pub notes: Vec<Note>,
     /// Stages that did not do their full work.
     pub degraded: Vec<Degradation>,
+    /// Whether this was answered before, of the same state, and is given again.
+    pub cached: bool,
 }

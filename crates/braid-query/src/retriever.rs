@@ -116,6 +116,7 @@ impl Retriever {
             terms: found.terms,
             notes: found.notes,
             degraded: found.degraded,
+            cached: false,
         })
     }
 

@@ -99,8 +99,30 @@ async fn both_paths_answer_the_same() {
         answer["timings_ms"].take();
         answers.push(answer);
     }
+    let cached: Vec<Value> = answers.iter_mut().map(|a| a["cached"].take()).collect();
+    assert_eq!(cached, [false, true], "the second is the first given again");
     assert_eq!(answers[0], answers[1]);
     assert!(answers[0]["hits"].as_array().unwrap().len() >= 2);
+}
+
+#[tokio::test]
+async fn an_answer_is_given_again_until_something_is_written() {
+    let server = served().await;
+    let ask = async |cache: bool| {
+        let body = json!({ "query": "cargo", "cache": cache });
+        server.post("/retrieve", &body).await.ok(200)["cached"].take()
+    };
+    assert_eq!(ask(true).await, false);
+    assert_eq!(ask(true).await, true);
+    assert_eq!(ask(false).await, false);
+    let path = "/v1/collections/default/documents/more.md?wait=indexed";
+    let document = json!({ "text": "More of cargo." });
+    server.put(path, &document).await.ok(200);
+    assert_eq!(ask(true).await, false);
+    assert_eq!(ask(true).await, true);
+    let path = "/v1/collections/default/documents/more.md";
+    server.delete(path).await.ok(202);
+    assert_eq!(ask(true).await, false);
 }
 
 #[tokio::test]

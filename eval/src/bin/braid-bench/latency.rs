@@ -1,7 +1,7 @@
 //! Retrieval in process over the loaded collection: 1,000 distinct queries, one at a time.
 
 use anyhow::Result;
-use braid_config::Settings;
+use braid_config::{CacheSection, Settings};
 use braid_core::CollectionName;
 use braid_engine::query::{Mode, RetrieveRequest, Timings};
 use braid_engine::{Engine, OpenOptions, retrieve_defaults};
@@ -30,6 +30,10 @@ struct LatencyResult {
     queries: usize,
     fused: Breakdown,
     reranked: Breakdown,
+    /// Queries that were asked a second time.
+    asked_again: usize,
+    /// Total of an answer that is given again.
+    cached: Latency,
     /// Queries whose dense leg was compared with exact search.
     compared: usize,
     /// Recall@10 of the dense leg against exact search.
@@ -55,6 +59,9 @@ pub(crate) async fn measure(cli: &Cli) -> Result<()> {
     let queries = corpus(&cli.train, 0, QUERIES + WARM_UP)?.queries;
     let mut settings = Settings::default();
     settings.storage.data_dir = cli.data_dir();
+    let cache = std::mem::take(&mut settings.cache);
+    settings.cache.answers_mib = 0;
+    settings.cache.query_embeddings = 0;
     let engine = Engine::open(&settings, OpenOptions::default()).await?;
     let name = CollectionName::new(COLLECTION)?;
     let chunks = engine.collection_info(&name).await?.stats.chunks;
@@ -80,6 +87,7 @@ pub(crate) async fn measure(cli: &Cli) -> Result<()> {
     let near = dense_scores(&engine, &defaults, asked).await?;
     engine.close().await;
     drop(engine);
+    let again = asked_again(cache, &settings, &defaults, asked).await?;
     settings.dense.exact_threshold = usize::MAX;
     let engine = Engine::open(&settings, OpenOptions::default()).await?;
     let nearest = dense_scores(&engine, &defaults, asked).await?;
@@ -90,11 +98,44 @@ pub(crate) async fn measure(cli: &Cli) -> Result<()> {
         queries: queries.len().saturating_sub(WARM_UP),
         fused,
         reranked,
+        asked_again: again.len(),
+        cached: percentiles(again),
         compared: asked.len(),
         dense_recall: recall(&near, &nearest),
     };
     say(format!("dense recall@10 {:.4}", result.dense_recall));
     cli.save("latency", &result)
+}
+
+/// Milliseconds of the second answer to each query.
+async fn asked_again(
+    cache: CacheSection,
+    settings: &Settings,
+    defaults: &RetrieveRequest,
+    queries: &[String],
+) -> Result<Vec<f64>> {
+    let settings = Settings {
+        cache,
+        ..settings.clone()
+    };
+    let engine = Engine::open(&settings, OpenOptions::default()).await?;
+    let mut again = Vec::with_capacity(queries.len());
+    for round in 0..2 {
+        for query in queries {
+            let mut request = RetrieveRequest {
+                query: query.clone(),
+                ..defaults.clone()
+            };
+            request.rerank.enabled = false;
+            let answer = engine.retrieve(request).await?;
+            if round == 1 {
+                anyhow::ensure!(answer.cached, "the cache had no answer to {query:?}");
+                again.push(answer.timings.total);
+            }
+        }
+    }
+    engine.close().await;
+    Ok(again)
 }
 
 /// Scores of the dense leg's best [`NEAREST`] hits for each query.

@@ -19,8 +19,12 @@ use crate::machine::Machine;
 use crate::passages::corpus;
 use crate::{Cli, say};
 
-/// Every so manieth passage is embedded alone: the same mix of lengths in a fraction of the time.
+/// The chunks of every so manieth passage are embedded alone: the same mix of lengths in a fraction of
+/// the time.
 const SAMPLE: usize = 5;
+
+/// Most chunks of one passage that are taken.
+const PAGE: usize = 100;
 
 /// Slices that are measured in turn.
 const SLICES: usize = 5;
@@ -60,15 +64,16 @@ pub(crate) async fn measure(cli: &Cli) -> Result<()> {
         .chunks(corpus.documents.len().div_ceil(SLICES).max(1))
     {
         plain.load(slice).await?;
-        alone.embed(&*embedder, slice).await?;
+        let sample = plain.chunk_texts(slice).await?;
+        alone.embed(&*embedder, &sample).await?;
         graph.load(slice).await?;
         say(format!(
-            "{} passages loaded in {:.1} s, without graph in {:.1} s, {} of them embedded alone in {:.1} s",
-            graph.passages, graph.seconds, plain.seconds, alone.passages, alone.seconds
+            "{} passages loaded in {:.1} s, without graph in {:.1} s; {} chunks embedded alone in {:.1} s",
+            graph.passages, graph.seconds, plain.seconds, alone.chunks, alone.seconds
         ));
     }
     let (graph, plain) = (graph.close().await?, plain.close().await?);
-    let embed_rate = alone.passages as f64 / alone.seconds;
+    let embed_rate = alone.chunks as f64 / alone.seconds;
     let part = if cli.words == usize::MAX {
         "load"
     } else {
@@ -79,7 +84,7 @@ pub(crate) async fn measure(cli: &Cli) -> Result<()> {
         source: corpus.source,
         documents: corpus.documents.len(),
         chunks: graph.chunks,
-        embedder_passages: alone.passages,
+        embedder_passages: alone.chunks,
         embedder_seconds: alone.seconds,
         embedder_chunks_per_second: embed_rate,
         load_seconds: graph.seconds,
@@ -180,6 +185,20 @@ impl Loading {
         Ok(())
     }
 
+    /// The texts that were embedded for a sample of loaded documents.
+    async fn chunk_texts(&self, documents: &[NewDocument]) -> Result<Vec<String>> {
+        let mut texts = Vec::new();
+        for document in documents.iter().step_by(SAMPLE) {
+            let chunks = self
+                .engine
+                .document_chunks(&self.name, &document.id, None, PAGE);
+            let (_, page) = chunks.await?;
+            let records = page.items.into_iter().map(|chunk| chunk.record);
+            texts.extend(records.map(|record| record.embedded_text()));
+        }
+        Ok(texts)
+    }
+
     async fn close(self) -> Result<Loaded> {
         let chunks = self.engine.collection_info(&self.name).await?.stats.chunks;
         self.engine.close().await;
@@ -195,21 +214,19 @@ impl Loading {
 /// The embedder alone.
 #[derive(Default)]
 struct Alone {
-    passages: usize,
+    chunks: usize,
     seconds: f64,
 }
 
 impl Alone {
-    /// A sample of the same texts, in calls of the size that the pipeline makes.
-    async fn embed(&mut self, embedder: &dyn Embedder, documents: &[NewDocument]) -> Result<()> {
-        let sample: Vec<&NewDocument> = documents.iter().step_by(SAMPLE).collect();
+    /// Embeds `texts` in calls of the size that the pipeline makes.
+    async fn embed(&mut self, embedder: &dyn Embedder, texts: &[String]) -> Result<()> {
         let start = Instant::now();
-        for batch in sample.chunks(256) {
-            let texts = batch.iter().map(|document| document.text.clone()).collect();
-            embedder.embed_passages(texts).await?;
+        for batch in texts.chunks(256) {
+            embedder.embed_passages(batch.to_vec()).await?;
         }
         self.seconds += start.elapsed().as_secs_f64();
-        self.passages += sample.len();
+        self.chunks += texts.len();
         Ok(())
     }
 }

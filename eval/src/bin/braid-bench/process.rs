@@ -34,6 +34,9 @@ impl Server {
                 "--log-level",
                 "warn",
             ])
+            // What is measured is the work, not the memory of having done it.
+            .args(["--set", "cache.answers_mib=0"])
+            .args(["--set", "cache.query_embeddings=0"])
             .stdin(Stdio::null())
             .spawn()
             .with_context(|| format!("cannot start {}", braid.display()))?;

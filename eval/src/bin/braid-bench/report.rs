@@ -220,6 +220,13 @@ fn latency(page: &mut String, value: &Value) -> Result<()> {
     }
     writeln!(
         page,
+        "\nThe same query asked again, with the cache of answers (elsewhere on this page it is off): p50 {:.3} ms, p95 {:.3} ms over {} queries (target: at most\n0.5).",
+        number(&value["cached"], "p50")?,
+        number(&value["cached"], "p95")?,
+        value["asked_again"]
+    )?;
+    writeln!(
+        page,
         "\nOf the own share, reading the hits takes {:.2} ms and building the context {:.2} ms at p50. Recall@10 of the dense leg against\nexact search, {} queries: {:.3} (target: at least 0.98).",
         number(&value["fused"]["hydrate"], "p50")?,
         number(&value["fused"]["assemble"], "p50")?,

@@ -31,6 +31,9 @@ pub struct RetrieveAnswer {
     pub notes: Vec<NoteBody>,
     /// Stages that did not do their full work.
     pub degraded: Vec<DegradedBody>,
+    /// Whether this was answered before and is given again, nothing having been written since; then
+    /// `timings_ms` has the total alone.
+    pub cached: bool,
 }
 
 /// One hit.
@@ -222,6 +225,7 @@ impl RetrieveAnswer {
                 .into_iter()
                 .map(DegradedBody::from)
                 .collect(),
+            cached: response.cached,
         }
     }
 }

@@ -75,6 +75,14 @@ pub struct RetrieveBody {
     /// Whether each hit carries its rank and score at every stage.
     #[serde(default)]
     pub explain: bool,
+    /// Whether an answer given before may be given again; it never is once anything was written since.
+    #[serde(default = "yes")]
+    #[schema(default = true)]
+    pub cache: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// Which legs are searched.
@@ -215,6 +223,7 @@ impl RetrieveBody {
             filter: self.filter.map(|filter| Arc::new(filter.into())),
             context: context(self.context.unwrap_or_default(), defaults.context),
             explain: self.explain,
+            cache: self.cache,
         };
         if let Err(error) = request.check() {
             fields.extend(error.fields().iter().cloned());

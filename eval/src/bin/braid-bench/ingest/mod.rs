@@ -30,7 +30,7 @@ pub(crate) struct Sizes {
     #[arg(long, default_value_t = 10_000)]
     rerun_documents: usize,
     /// Chunks of the memory measurement without the model
-    #[arg(long, default_value_t = 100_000)]
+    #[arg(long, default_value_t = 200_000)]
     memory_chunks: usize,
     /// Chunks of the memory measurement with it
     #[arg(long, default_value_t = 5_000)]

@@ -1,0 +1,73 @@
+//! An index whose batches are counted, so that answers made before one are not given after it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use braid_core::{
+    IndexBatch, LexicalEntry, LexicalIndex, LexicalView, Result, Sequence, SlotSet, VectorEntry,
+    VectorStore, VectorView,
+};
+use braid_query::IndexWrites;
+
+/// `inner`, with every batch noted in `writes`.
+#[derive(Debug)]
+pub(crate) struct Counted<T> {
+    inner: Arc<T>,
+    writes: Arc<IndexWrites>,
+}
+
+impl<T> Counted<T> {
+    pub(crate) fn over(inner: Arc<T>, writes: &Arc<IndexWrites>) -> Arc<Self> {
+        let writes = Arc::clone(writes);
+        Arc::new(Self { inner, writes })
+    }
+}
+
+/// Notes a batch however it ended: one that failed may show as well.
+struct Note<'w>(&'w IndexWrites);
+
+impl Drop for Note<'_> {
+    fn drop(&mut self) {
+        self.0.note();
+    }
+}
+
+#[async_trait]
+impl<T: VectorStore> VectorStore for Counted<T> {
+    async fn apply(&self, batch: IndexBatch<VectorEntry>) -> Result<()> {
+        let _note = Note(&self.writes);
+        self.inner.apply(batch).await
+    }
+
+    async fn watermark(&self) -> Result<Sequence> {
+        self.inner.watermark().await
+    }
+
+    async fn slots(&self) -> Result<SlotSet> {
+        self.inner.slots().await
+    }
+
+    async fn pin(&self) -> Result<Arc<dyn VectorView>> {
+        self.inner.pin().await
+    }
+}
+
+#[async_trait]
+impl<T: LexicalIndex> LexicalIndex for Counted<T> {
+    async fn apply(&self, batch: IndexBatch<LexicalEntry>) -> Result<()> {
+        let _note = Note(&self.writes);
+        self.inner.apply(batch).await
+    }
+
+    async fn watermark(&self) -> Result<Sequence> {
+        self.inner.watermark().await
+    }
+
+    async fn slots(&self) -> Result<SlotSet> {
+        self.inner.slots().await
+    }
+
+    async fn pin(&self) -> Result<Arc<dyn LexicalView>> {
+        self.inner.pin().await
+    }
+}

@@ -1,0 +1,198 @@
+//! Answers that were given before, for as long as they are still the answer.
+//!
+//! A kept answer carries the state it was made of: the collection with its generation, the newest
+//! acknowledged and the newest published operation, and how often any index was written. It is given
+//! again only where the present state is equal, so a write ends it with the acknowledgement, and a
+//! repair of an index with its end. Nothing is ever swept by time.
+
+mod embedder;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use braid_core::{Collection, CollectionName, Ledger, Result, Sequence};
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+
+pub use embedder::CachingEmbedder;
+
+use crate::observe;
+use crate::request::RetrieveRequest;
+use crate::response::{RetrieveResponse, RetrievedHit, Timings};
+use crate::retriever::Retriever;
+use crate::search::milliseconds;
+
+/// Counts the batches written to any index, whoever wrote them and why.
+///
+/// What an index answers can change without the ledger: a repair after damage, the catching up after
+/// a crash. Whoever opens the indexes counts; an answer made before such a write is not given again.
+#[derive(Debug, Default)]
+pub struct IndexWrites(AtomicU64);
+
+impl IndexWrites {
+    /// Notes a batch. To be called after views of the index show it.
+    pub fn note(&self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn count(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// A [`Retriever`] that remembers.
+pub struct CachingRetriever {
+    retriever: Retriever,
+    ledger: Arc<dyn Ledger>,
+    writes: Arc<IndexWrites>,
+    /// By request; none where nothing is to be kept.
+    answers: Option<Cache<String, Kept, Bytes>>,
+}
+
+/// Everything that an answer is made of, beside the request and the models of the process.
+///
+/// States of one collection never come back: numbers only rise, a deleted collection's id is not
+/// used again. So what is equal before and after a retrieval was equal during it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct State {
+    collection: Collection,
+    newest: Sequence,
+    published: Sequence,
+    writes: u64,
+}
+
+#[derive(Clone)]
+struct Kept {
+    state: Arc<State>,
+    answer: Arc<RetrieveResponse>,
+}
+
+impl CachingRetriever {
+    /// Keeps answers of at most `capacity` bytes together; 0 keeps none. `ledger` is the retriever's,
+    /// and `writes` counts what is written to its indexes.
+    pub fn new(
+        retriever: Retriever,
+        ledger: Arc<dyn Ledger>,
+        writes: Arc<IndexWrites>,
+        capacity: u64,
+    ) -> Self {
+        let kept = || Cache::with_weighter(expected_answers(capacity), capacity, Bytes);
+        Self {
+            retriever,
+            ledger,
+            writes,
+            answers: (capacity > 0).then(kept),
+        }
+    }
+
+    /// The retriever, which remembers nothing.
+    pub fn retriever(&self) -> &Retriever {
+        &self.retriever
+    }
+
+    /// As [`Retriever::retrieve`], from the cache where the same was asked of the same state; then
+    /// `cached` is set and `timings` have the total alone.
+    ///
+    /// White space around the query, and more than one blank within it, does not tell requests apart.
+    /// An answer in which a stage fell short is not kept, nor one during which the state changed.
+    ///
+    /// # Errors
+    /// As [`Retriever::retrieve`].
+    pub async fn retrieve(&self, mut request: RetrieveRequest) -> Result<RetrieveResponse> {
+        let answers = self.answers.as_ref().filter(|_| request.cache);
+        let Some(answers) = answers else {
+            return self.retriever.retrieve(request).await;
+        };
+        let started = Instant::now();
+        request.check()?;
+        request.query = single_spaced(&request.query);
+        let collection = request.collection.clone();
+        // The whole request, with whatever fields it will have.
+        let key = format!("{request:?}");
+        let before = self.state(&collection).await?;
+        if let Some(kept) = answers.get(&key).filter(|kept| *kept.state == before) {
+            observe::cache("results", true);
+            return Ok(again(&kept.answer, started));
+        }
+        observe::cache("results", false);
+        let answer = self.retriever.retrieve(request).await?;
+        let unchanged = self.state(&collection).await.is_ok_and(|now| now == before);
+        if unchanged && is_complete(&answer) {
+            let kept = Kept {
+                state: Arc::new(before),
+                answer: Arc::new(answer.clone()),
+            };
+            answers.insert(key, kept);
+        }
+        Ok(answer)
+    }
+
+    async fn state(&self, collection: &CollectionName) -> Result<State> {
+        let writes = self.writes.count();
+        let pin = self.ledger.pin(collection).await?;
+        Ok(State {
+            collection: pin.collection().clone(),
+            newest: pin.stats().newest,
+            published: pin.stats().published,
+            writes,
+        })
+    }
+}
+
+impl std::fmt::Debug for CachingRetriever {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CachingRetriever")
+            .field("answers", &self.answers.as_ref().map(Cache::len))
+            .finish_non_exhaustive()
+    }
+}
+
+/// Words of the query, with one blank between two: what tokenizers and analyzers see of it.
+fn single_spaced(query: &str) -> String {
+    query.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn is_complete(answer: &RetrieveResponse) -> bool {
+    let all_scored = |rerank: crate::RerankSummary| rerank.scored == rerank.of;
+    answer.degraded.is_empty() && answer.rerank.is_none_or(all_scored)
+}
+
+fn again(answer: &RetrieveResponse, started: Instant) -> RetrieveResponse {
+    RetrieveResponse {
+        timings: Timings {
+            total: milliseconds(started.elapsed()),
+            ..Timings::default()
+        },
+        cached: true,
+        ..answer.clone()
+    }
+}
+
+/// Bytes of an ordinary answer: eight passages and a context.
+const ANSWER_BYTES: u64 = 32 * 1024;
+/// Bytes of what an answer holds beside its texts.
+const FIXED_BYTES: usize = 1024;
+
+fn expected_answers(capacity: u64) -> usize {
+    (capacity / ANSWER_BYTES + 1) as usize
+}
+
+/// Weighs answers by the bytes of their texts.
+#[derive(Clone, Copy, Debug)]
+struct Bytes;
+
+impl Weighter<String, Kept> for Bytes {
+    fn weight(&self, key: &String, kept: &Kept) -> u64 {
+        let answer = &kept.answer;
+        let hits: usize = answer.hits.iter().map(bytes).sum();
+        let context = answer.context.text.len() + answer.context.citations.len() * FIXED_BYTES / 4;
+        (key.len() + hits + context + FIXED_BYTES) as u64
+    }
+}
+
+fn bytes(hit: &RetrievedHit) -> usize {
+    let record = &hit.passage.record;
+    let same = hit.same.len() * FIXED_BYTES / 4;
+    FIXED_BYTES + record.chunk.text.len() + record.chunk.context_header.len() + same
+}
