@@ -8,8 +8,11 @@
 pub mod bootstrap;
 pub mod cli;
 pub mod compare;
+pub mod convert;
 pub mod dataset;
 pub mod harness;
 pub mod metrics;
 pub mod report;
+pub mod table;
 pub mod trec;
+pub mod tune;

@@ -102,7 +102,8 @@ fn a_malformed_line_is_named() {
 fn a_run_file_that_is_not_there_is_named() {
     let compare = CompareArgs {
         a: Path::new("absent.trec").to_owned(),
-        b: Path::new("absent.trec").to_owned(),
+        b: vec![Path::new("absent.trec").to_owned()],
+        metrics: vec!["AP".to_owned()],
         qrels: mini().join("qrels/test.tsv"),
         json: false,
     };

@@ -21,7 +21,7 @@ use crate::quality::SETS;
 use crate::{Cli, say};
 
 /// The metric that gains are stated in.
-const METRIC: Metric = Metric::Ndcg(10);
+const METRIC: Metric = Metric::ndcg(10);
 
 /// What is compared with the frozen run: the stage without the model's say, with its recommended
 /// one, and with nothing else.

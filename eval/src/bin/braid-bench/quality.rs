@@ -137,7 +137,7 @@ async fn measure_served(
         .iter()
         .map(|(topic, judgements)| {
             let ranking = rankings.get(topic.as_str()).unwrap_or(&nothing);
-            Metric::Ndcg(10).measure(ranking, judgements)
+            Metric::ndcg(10).measure(ranking, judgements)
         })
         .collect();
     let Estimate { mean, low, high } = estimate(&values);

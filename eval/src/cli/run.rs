@@ -1,4 +1,4 @@
-//! The command line of `braid eval`.
+//! `braid eval run`.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
@@ -11,28 +11,9 @@ use braid_engine::Engine;
 use braid_engine::query::{RankRequest, RerankOptions, RetrieveRequest, Stage};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::compare::{Comparison, compare};
 use crate::dataset::Dataset;
 use crate::harness::{self, EvalPlan, TopicResult};
 use crate::report::{Report, ReportSettings, latencies, measure_stage};
-use crate::trec::{read_qrels, read_run};
-
-/// `braid eval`.
-#[derive(Clone, Debug, clap::Args)]
-pub struct EvalArgs {
-    /// What to do.
-    #[command(subcommand)]
-    pub command: EvalCommand,
-}
-
-/// What to do.
-#[derive(Clone, Debug, clap::Subcommand)]
-pub enum EvalCommand {
-    /// Ingest a BEIR corpus, rank every topic per stage, and measure
-    Run(RunArgs),
-    /// Compare two run files pairwise over topics
-    Compare(CompareArgs),
-}
 
 /// `braid eval run`.
 ///
@@ -63,21 +44,6 @@ pub struct RunArgs {
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Print the report as JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `braid eval compare`.
-#[derive(Clone, Debug, clap::Args)]
-pub struct CompareArgs {
-    /// The run to compare with (run files may be gzipped: .gz)
-    pub a: PathBuf,
-    /// The run that is compared
-    pub b: PathBuf,
-    /// Qrels: BEIR TSV or TREC
-    #[arg(long, value_name = "F")]
-    pub qrels: PathBuf,
-    /// Print as JSON
     #[arg(long)]
     pub json: bool,
 }
@@ -224,17 +190,6 @@ async fn settings_of(engine: &Engine, plan: &EvalPlan) -> Result<ReportSettings>
         analyzer: fingerprint.analyzer.to_string(),
         reranker: reranker.map(|model| model.fingerprint().to_string()),
     })
-}
-
-impl CompareArgs {
-    /// Reads both runs and compares them.
-    ///
-    /// # Errors
-    /// `InvalidRequest` naming the file and line that cannot be read.
-    pub fn run(&self) -> Result<Vec<Comparison>> {
-        let qrels = read_qrels(&self.qrels)?;
-        Ok(compare(&read_run(&self.a)?, &read_run(&self.b)?, &qrels))
-    }
 }
 
 /// The named stages, each once, in pipeline order.
