@@ -70,7 +70,9 @@ pub fn holm(values: &[f64]) -> Vec<f64> {
     let mut corrected = vec![1.0; values.len()];
     let mut least = 0.0_f64;
     for (place, index) in order.into_iter().enumerate() {
-        least = least.max(values[index] * (values.len() - place) as f64).min(1.0);
+        least = least
+            .max(values[index] * (values.len() - place) as f64)
+            .min(1.0);
         corrected[index] = least;
     }
     corrected
@@ -148,7 +150,10 @@ mod tests {
             randomisation += usize::from(randomisation_p(&noise) < 0.05);
         }
         // 3 are expected; more than 8 come up once in 300.
-        assert!(bootstrap <= 8 && randomisation <= 8, "{bootstrap} {randomisation}");
+        assert!(
+            bootstrap <= 8 && randomisation <= 8,
+            "{bootstrap} {randomisation}"
+        );
     }
 
     #[test]

@@ -60,7 +60,12 @@ pub struct Comparison {
 pub type Named<'a> = (&'a str, &'a Run);
 
 /// Measures runs by `metrics`.
-pub fn score(runs: &[Named<'_>], qrels: &Qrels, metrics: &[Metric], per_topic_too: bool) -> Vec<Score> {
+pub fn score(
+    runs: &[Named<'_>],
+    qrels: &Qrels,
+    metrics: &[Metric],
+    per_topic_too: bool,
+) -> Vec<Score> {
     let one = |(name, run): &Named<'_>, metric: &Metric| {
         let values = per_topic(*metric, run, qrels);
         let Estimate { mean, low, high } = estimate(&values);
@@ -73,13 +78,20 @@ pub fn score(runs: &[Named<'_>], qrels: &Qrels, metrics: &[Metric], per_topic_to
             topics: per_topic_too.then(|| qrels.keys().cloned().zip(values).collect()),
         }
     };
-    let scores = runs.iter().flat_map(|run| metrics.iter().map(move |metric| one(run, metric)));
+    let scores = runs
+        .iter()
+        .flat_map(|run| metrics.iter().map(move |metric| one(run, metric)));
     scores.collect()
 }
 
 /// Compares every run with `baseline` by every metric. A topic missing from a run counts as 0 there.
 /// All rows are one family of tests: their p-values are corrected together.
-pub fn compare(baseline: Named<'_>, runs: &[Named<'_>], qrels: &Qrels, metrics: &[Metric]) -> Vec<Comparison> {
+pub fn compare(
+    baseline: Named<'_>,
+    runs: &[Named<'_>],
+    qrels: &Qrels,
+    metrics: &[Metric],
+) -> Vec<Comparison> {
     let mut rows: Vec<Comparison> = Vec::new();
     for (name, run) in runs {
         for metric in metrics {
@@ -157,14 +169,25 @@ pub fn score_table(scores: &[Score]) -> String {
         let cells = of_run.map(|score| with_interval(score.mean, score.low, score.high));
         std::iter::once((*run).to_owned()).chain(cells).collect()
     });
-    let header: Vec<&str> = std::iter::once("run").chain(metrics.iter().copied()).collect();
+    let header: Vec<&str> = std::iter::once("run")
+        .chain(metrics.iter().copied())
+        .collect();
     table(&header, &rows.collect::<Vec<_>>())
 }
 
 /// Comparisons as a table, one line each.
 pub fn comparison_table(rows: &[Comparison]) -> String {
     let header = [
-        "run", "metric", "baseline mean", "mean", "difference, 95% interval", "p", "p bootstrap", "p Holm", "wins", "losses",
+        "run",
+        "metric",
+        "baseline mean",
+        "mean",
+        "difference, 95% interval",
+        "p",
+        "p bootstrap",
+        "p Holm",
+        "wins",
+        "losses",
     ];
     let cells = rows.iter().map(|row| {
         vec![
@@ -198,7 +221,12 @@ mod tests {
         let bad: Run = (0..29)
             .map(|i| (format!("t{i}"), vec!["x".to_owned(), "d".to_owned()]))
             .collect();
-        let rows = compare(("bad", &bad), &[("good", &good), ("bad", &bad)], &qrels, &Metric::REPORTED);
+        let rows = compare(
+            ("bad", &bad),
+            &[("good", &good), ("bad", &bad)],
+            &qrels,
+            &Metric::REPORTED,
+        );
         assert_eq!(rows.len(), 12);
         let rr = rows.iter().find(|row| row.metric == "RR@10").unwrap();
         assert!((rr.a - 29.0 * 0.5 / 30.0).abs() < 1e-12);
@@ -207,7 +235,11 @@ mod tests {
         assert!(rr.low > 0.0 && rr.p < 0.001 && rr.p_bootstrap < 0.001);
         // Twelve tests in the family, of which the smallest p counts twelve times.
         assert!((rr.p_holm / rr.p - 12.0).abs() < 1e-9, "{rr:?}");
-        assert!(rows[6..].iter().all(|row| row.p == 1.0 && row.p_holm == 1.0));
+        assert!(
+            rows[6..]
+                .iter()
+                .all(|row| row.p == 1.0 && row.p_holm == 1.0)
+        );
     }
 
     #[test]
@@ -216,7 +248,10 @@ mod tests {
         let run: Run = [("t".to_owned(), vec!["x".to_owned(), "d".to_owned()])].into();
         let metrics = ["RR".parse().unwrap(), "P@5".parse().unwrap()];
         let scores = score(&[("r", &run)], &qrels, &metrics, true);
-        assert_eq!(scores[1].topics.as_deref(), Some(&[("t".to_owned(), 0.2)][..]));
+        assert_eq!(
+            scores[1].topics.as_deref(),
+            Some(&[("t".to_owned(), 0.2)][..])
+        );
         let shown = score_table(&scores);
         assert_eq!(shown.lines().count(), 2);
         assert!(shown.contains("0.5000 [0.5000, 0.5000]"), "{shown}");

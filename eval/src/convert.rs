@@ -102,7 +102,10 @@ fn write_qrels(qrels: &Qrels, layout: Layout, out: &mut impl Write) -> std::io::
 
 fn write_json(run: &ScoredRun, out: &mut impl Write) -> std::io::Result<()> {
     let topics = run.iter().map(|(topic, ranking)| {
-        let scores: BTreeMap<&str, f64> = ranking.iter().map(|(id, score)| (id.as_str(), *score)).collect();
+        let scores: BTreeMap<&str, f64> = ranking
+            .iter()
+            .map(|(id, score)| (id.as_str(), *score))
+            .collect();
         (topic, scores)
     });
     serde_json::to_writer(&mut *out, &topics.collect::<BTreeMap<_, _>>())?;
@@ -124,7 +127,10 @@ mod tests {
 
     #[test]
     fn qrels_and_runs_go_both_ways() {
-        let (trec, beir) = ("q1 0 a 2\nq1 0 b 0\n", "query-id\tcorpus-id\tscore\nq1\ta\t2\nq1\tb\t0\n");
+        let (trec, beir) = (
+            "q1 0 a 2\nq1 0 b 0\n",
+            "query-id\tcorpus-id\tscore\nq1\ta\t2\nq1\tb\t0\n",
+        );
         assert_eq!(converted(trec, Layout::Beir).unwrap(), beir);
         assert_eq!(converted(beir, Layout::Trec).unwrap(), trec);
         let (trec, beir) = (
@@ -133,13 +139,21 @@ mod tests {
         );
         assert_eq!(converted(trec, Layout::Beir).unwrap(), beir);
         assert_eq!(converted(beir, Layout::Trec).unwrap(), trec);
-        assert_eq!(converted("q1   0\ta  2\n", Layout::Trec).unwrap(), "q1 0 a 2\n");
+        assert_eq!(
+            converted("q1   0\ta  2\n", Layout::Trec).unwrap(),
+            "q1 0 a 2\n"
+        );
     }
 
     #[test]
     fn what_cannot_be_read_or_held_is_refused() {
-        let error = converted("one two\n", Layout::Trec).unwrap_err().to_string();
-        assert!(error.contains("neither a run") && error.contains("nor qrels"), "{error}");
+        let error = converted("one two\n", Layout::Trec)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("neither a run") && error.contains("nor qrels"),
+            "{error}"
+        );
         let spaced = "query-id\tcorpus-id\tscore\nq1\tan id\t2\n";
         let error = converted(spaced, Layout::Trec).unwrap_err().to_string();
         assert!(error.contains("\"an id\""), "{error}");

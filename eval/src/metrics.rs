@@ -97,7 +97,8 @@ impl Metric {
             Measure::Ndcg => {
                 let mut ideal = judged.to_vec();
                 ideal.sort_unstable_by(|a, b| b.cmp(a));
-                discounted(found) / discounted(&ideal[..self.cut.unwrap_or(ideal.len()).min(ideal.len())])
+                discounted(found)
+                    / discounted(&ideal[..self.cut.unwrap_or(ideal.len()).min(ideal.len())])
             }
             Measure::Recall => count / relevant as f64,
             Measure::Precision => count / self.cut.unwrap_or(found.len()).max(1) as f64,

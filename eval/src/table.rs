@@ -60,8 +60,12 @@ pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
         let padded = padded.map(|(cell, width)| format!("{cell:<width$}"));
         padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
-    let rows = rows.iter().map(|row| render(row.iter().map(String::as_str).collect()));
-    let lines: Vec<String> = std::iter::once(render(header.to_vec())).chain(rows).collect();
+    let rows = rows
+        .iter()
+        .map(|row| render(row.iter().map(String::as_str).collect()));
+    let lines: Vec<String> = std::iter::once(render(header.to_vec()))
+        .chain(rows)
+        .collect();
     lines.join("\n")
 }
 
@@ -81,7 +85,10 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
-        let rows = vec![vec!["a".to_owned(), "1".to_owned()], vec!["long".to_owned(), String::new()]];
+        let rows = vec![
+            vec!["a".to_owned(), "1".to_owned()],
+            vec!["long".to_owned(), String::new()],
+        ];
         assert_eq!(table(&["name", "n"], &rows), "name  n\na     1\nlong");
     }
 }

@@ -61,7 +61,9 @@ pub fn read_qrels(path: &Path) -> Result<Qrels> {
 pub fn read_run(path: &Path) -> Result<Run> {
     let ids = |documents: Vec<(String, f64)>| documents.into_iter().map(|(id, _)| id).collect();
     let run = read_scored_run(path)?.into_iter();
-    Ok(run.map(|(topic, documents)| (topic, ids(documents))).collect())
+    Ok(run
+        .map(|(topic, documents)| (topic, ids(documents)))
+        .collect())
 }
 
 /// Reads a run: TREC lines, or BEIR's results as JSON (`{"topic": {"document": score}}`); gzipped where
@@ -72,11 +74,21 @@ pub fn read_run(path: &Path) -> Result<Run> {
 /// As [`read_qrels`]; also for a document that a topic has twice, which trec_eval refuses too.
 pub fn read_scored_run(path: &Path) -> Result<ScoredRun> {
     let lines = lines(path)?;
-    let is_json = lines.first().is_some_and(|(_, line)| line.trim_start().starts_with('{'));
-    let mut run = if is_json { json_run(path, &lines)? } else { trec_run(path, &lines)? };
+    let is_json = lines
+        .first()
+        .is_some_and(|(_, line)| line.trim_start().starts_with('{'));
+    let mut run = if is_json {
+        json_run(path, &lines)?
+    } else {
+        trec_run(path, &lines)?
+    };
     for documents in run.values_mut() {
         // As 32-bit floats, which is what trec_eval compares.
-        documents.sort_by(|a, b| (b.1 as f32).total_cmp(&(a.1 as f32)).then_with(|| b.0.cmp(&a.0)));
+        documents.sort_by(|a, b| {
+            (b.1 as f32)
+                .total_cmp(&(a.1 as f32))
+                .then_with(|| b.0.cmp(&a.0))
+        });
     }
     Ok(run)
 }
@@ -92,7 +104,11 @@ fn trec_run(path: &Path, lines: &[(usize, String)]) -> Result<ScoredRun> {
             .parse()
             .map_err(|_| bad_line(path, *number, "the score is not a number"))?;
         if !seen.entry(topic).or_default().insert(document) {
-            return Err(bad_line(path, *number, "the topic has this document already"));
+            return Err(bad_line(
+                path,
+                *number,
+                "the topic has this document already",
+            ));
         }
         let documents = run.entry(topic.to_owned()).or_default();
         documents.push((document.to_owned(), score));
@@ -105,7 +121,9 @@ fn json_run(path: &Path, lines: &[(usize, String)]) -> Result<ScoredRun> {
     let topics: BTreeMap<String, BTreeMap<String, f64>> = serde_json::from_str(&text.join("\n"))
         .map_err(|error| Error::invalid(format!("{}: {error}", path.display())))?;
     let topics = topics.into_iter();
-    Ok(topics.map(|(topic, documents)| (topic, documents.into_iter().collect())).collect())
+    Ok(topics
+        .map(|(topic, documents)| (topic, documents.into_iter().collect()))
+        .collect())
 }
 
 /// Topic, document and score of a run's line. The document is what two fields before it and three

@@ -114,8 +114,9 @@ impl Recording {
     }
 
     /// What `request` makes of the legs, each cut to its candidates (never fewer than `top_k`, as when
-    /// serving). Query, collection and filter are the recording's. A leg that is cut is the leg searched so deep where the
-    /// index is exact; a graph of vectors may find a little more when it is searched deeper.
+    /// serving). Query, collection and filter are the recording's. A leg that is cut is the leg searched so deep, but
+    /// for which of several equal scores the cut leaves, and for a graph of vectors, which may find a little
+    /// more when it is searched deeper.
     ///
     /// # Errors
     /// Where the re-ranker is asked for and is missing, fails, or misses the deadline: the ranking of
@@ -138,7 +139,8 @@ impl Recording {
                 language: self.language,
             };
             let done = rerank(reranker, plan, hits).await;
-            done.shortfall.map_or(Ok(()), |shortfall| Err(fail(shortfall)))?;
+            done.shortfall
+                .map_or(Ok(()), |shortfall| Err(fail(shortfall)))?;
             window = done.summary.of;
             hits = done.hits;
             reranked = Some(places(&hits));

@@ -7,6 +7,7 @@ use braid_core::Result;
 use super::{METRICS, name_of, names_of, write_file};
 use crate::compare::{Comparison, Named, Score, compare, comparison_table, score, score_table};
 use crate::convert::{self, Layout};
+use crate::gate::{Floor, Gate, Saved};
 use crate::metrics::metrics;
 use crate::table::Answer;
 use crate::trec::{Run, read_qrels, read_run};
@@ -52,7 +53,10 @@ impl ScoreArgs {
         let mut text = score_table(&scores);
         for score in scores.iter().filter(|_| self.per_topic) {
             for (topic, value) in score.topics.iter().flatten() {
-                text.push_str(&format!("\n{}  {}  {topic}  {value:.4}", score.run, score.metric));
+                text.push_str(&format!(
+                    "\n{}  {}  {topic}  {value:.4}",
+                    score.run, score.metric
+                ));
             }
         }
         Answer::new(text, &scores)
@@ -101,6 +105,65 @@ impl CompareArgs {
     }
 }
 
+/// `braid eval gate`.
+///
+/// Exits with 1 when a metric fell by more than the tolerance, or fell significantly, or is below what it
+/// must at least be.
+#[derive(Clone, Debug, clap::Args)]
+pub struct GateArgs {
+    /// The report.json of `braid eval run` that is checked
+    pub report: PathBuf,
+    /// The report.json that it is held to
+    #[arg(long, value_name = "F")]
+    pub baseline: PathBuf,
+    /// Stages to check; all of the baseline's where not given
+    #[arg(long, value_delimiter = ',')]
+    pub stages: Vec<String>,
+    /// Metrics to check
+    #[arg(long, value_delimiter = ',', default_value = "nDCG@10")]
+    pub metrics: Vec<String>,
+    /// How much a mean may fall
+    #[arg(long, default_value_t = 0.01, value_parser = share)]
+    pub tolerance: f64,
+    /// A fall with a corrected p-value below this fails however small it is; 0 asks the tolerance alone
+    #[arg(long, default_value_t = 0.05, value_parser = share)]
+    pub alpha: f64,
+    /// What a stage must reach whatever the baseline has, repeatable: hybrid:nDCG@10=0.7
+    #[arg(long, value_name = "STAGE:METRIC=VALUE")]
+    pub at_least: Vec<Floor>,
+    /// Print as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let read = text
+        .parse()
+        .ok()
+        .filter(|value| (0.0..=1.0).contains(value));
+    read.ok_or_else(|| "must be from 0 to 1".to_owned())
+}
+
+impl GateArgs {
+    /// Reads both reports and holds one to the other.
+    ///
+    /// # Errors
+    /// `InvalidRequest` for reports that cannot be read or compared.
+    pub fn answer(&self) -> Result<Answer> {
+        let gate = Gate {
+            stages: self.stages.clone(),
+            metrics: metrics(&self.metrics)?
+                .into_iter()
+                .map(|metric| metric.name())
+                .collect(),
+            tolerance: self.tolerance,
+            alpha: self.alpha,
+            floors: self.at_least.clone(),
+        };
+        gate.check(&Saved::read(&self.report)?, &Saved::read(&self.baseline)?)
+    }
+}
+
 /// `braid eval convert`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ConvertArgs {
@@ -133,9 +196,12 @@ impl ConvertArgs {
 
 fn read_runs(paths: &[PathBuf]) -> Result<Vec<(String, Run)>> {
     let runs = names_of(paths).into_iter().zip(paths);
-    runs.map(|(name, path)| Ok((name, read_run(path)?))).collect()
+    runs.map(|(name, path)| Ok((name, read_run(path)?)))
+        .collect()
 }
 
 fn named(runs: &[(String, Run)]) -> Vec<Named<'_>> {
-    runs.iter().map(|(name, run)| (name.as_str(), run)).collect()
+    runs.iter()
+        .map(|(name, run)| (name.as_str(), run))
+        .collect()
 }

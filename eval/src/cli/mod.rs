@@ -1,14 +1,19 @@
 //! The command line of `braid eval`.
 
+mod bars;
 mod files;
+mod losses;
 mod run;
+mod tries;
 
 use std::path::{Path, PathBuf};
 
 use braid_core::{Error, ErrorCode, Result};
 
-pub use files::{CompareArgs, ConvertArgs, ScoreArgs};
+pub use files::{CompareArgs, ConvertArgs, GateArgs, ScoreArgs};
+pub use losses::{FieldIs, LossesArgs};
 pub use run::{Prepared, RunArgs};
+pub use tries::{AblateArgs, DataArgs, SweepArgs, TuneArgs};
 
 /// `braid eval`.
 #[derive(Clone, Debug, clap::Args)]
@@ -23,10 +28,20 @@ pub struct EvalArgs {
 pub enum EvalCommand {
     /// Ingest a BEIR corpus, rank every topic per stage, and measure
     Run(Box<RunArgs>),
+    /// Say which stage lost each relevant document
+    Losses(LossesArgs),
+    /// Take each stage out in turn and measure the rest
+    Ablate(AblateArgs),
+    /// Measure every combination of some settings
+    Sweep(SweepArgs),
+    /// Look for better settings and say whether the gain holds on other queries
+    Tune(TuneArgs),
     /// Measure run files
     Score(ScoreArgs),
     /// Compare run files pairwise over topics
     Compare(CompareArgs),
+    /// Hold a report to an earlier one, with an exit status for continuous integration
+    Gate(GateArgs),
     /// Write qrels or a run in the other layout: TREC or BEIR
     Convert(ConvertArgs),
 }

@@ -63,14 +63,22 @@ impl FromStr for Metric {
         let (name, rel) = match left.split_once('(') {
             None => (left, None),
             Some((name, rest)) => {
-                let rel = rest.strip_suffix(')').and_then(|rest| rest.strip_prefix("rel="));
+                let rel = rest
+                    .strip_suffix(')')
+                    .and_then(|rest| rest.strip_prefix("rel="));
                 let rel: Option<i32> = rel.and_then(|rel| rel.parse().ok()).filter(|rel| *rel > 0);
-                (name, Some(rel.ok_or_else(|| bad("in brackets only rel=N is known, from 1"))?))
+                (
+                    name,
+                    Some(rel.ok_or_else(|| bad("in brackets only rel=N is known, from 1"))?),
+                )
             }
         };
         let lower = name.to_ascii_lowercase();
-        let known = NAMES.iter().find(|(_, _, others, _)| others.contains(&&*lower));
-        let (measure, name, _, needs_cut) = known.ok_or_else(|| bad("there is none of that name"))?;
+        let known = NAMES
+            .iter()
+            .find(|(_, _, others, _)| others.contains(&&*lower));
+        let (measure, name, _, needs_cut) =
+            known.ok_or_else(|| bad("there is none of that name"))?;
         if *measure == Measure::Ndcg && rel.is_some() {
             return Err(bad("nDCG counts every grade"));
         }
@@ -107,13 +115,27 @@ mod tests {
     #[test]
     fn names_are_read_back_as_they_are_written() {
         for name in [
-            "nDCG@10", "nDCG", "R@100", "R(rel=2)@5", "P@5", "RR", "RR@10", "AP", "AP(rel=3)@7", "Success@1",
+            "nDCG@10",
+            "nDCG",
+            "R@100",
+            "R(rel=2)@5",
+            "P@5",
+            "RR",
+            "RR@10",
+            "AP",
+            "AP(rel=3)@7",
+            "Success@1",
         ] {
             assert_eq!(name.parse::<Metric>().unwrap().name(), name);
         }
         for (other, name) in [
-            ("ndcg@10", "nDCG@10"), ("MAP", "AP"), ("mrr@10", "RR@10"), ("recall@50", "R@50"),
-            ("precision@5", "P@5"), ("hit@5", "Success@5"), ("P(rel=1)@5", "P@5"),
+            ("ndcg@10", "nDCG@10"),
+            ("MAP", "AP"),
+            ("mrr@10", "RR@10"),
+            ("recall@50", "R@50"),
+            ("precision@5", "P@5"),
+            ("hit@5", "Success@5"),
+            ("P(rel=1)@5", "P@5"),
         ] {
             assert_eq!(other.parse::<Metric>().unwrap().name(), name);
         }
@@ -122,8 +144,14 @@ mod tests {
     #[test]
     fn what_is_no_metric_is_refused_with_what_to_write() {
         for (bad, why) in [
-            ("nDCG@0", "the cut"), ("nDCG@x", "the cut"), ("R", "R@10"), ("P(rel=0)@5", "rel=N"),
-            ("P(x)@5", "rel=N"), ("nDCG(rel=2)@5", "every grade"), ("ERR@5", "none of that name"), ("", "none"),
+            ("nDCG@0", "the cut"),
+            ("nDCG@x", "the cut"),
+            ("R", "R@10"),
+            ("P(rel=0)@5", "rel=N"),
+            ("P(x)@5", "rel=N"),
+            ("nDCG(rel=2)@5", "every grade"),
+            ("ERR@5", "none of that name"),
+            ("", "none"),
         ] {
             let error = bad.parse::<Metric>().unwrap_err();
             assert!(error.to_string().contains(why), "{bad}: {error}");

@@ -16,8 +16,24 @@ const PACKAGES: [&str; 2] = ["ir_measures==0.4.3", "pytrec_eval-terrier==0.5.11"
 
 /// What is compared: every measure, with and without a cut, by grade and by a higher bar.
 const METRICS: [&str; 19] = [
-    "nDCG@10", "nDCG@3", "nDCG", "R@10", "R@50", "R@100", "R(rel=2)@20", "P@5", "P@100",
-    "P(rel=2)@10", "RR@10", "RR", "RR(rel=3)", "AP", "AP@20", "AP(rel=2)", "Success@1", "Success@10",
+    "nDCG@10",
+    "nDCG@3",
+    "nDCG",
+    "R@10",
+    "R@50",
+    "R@100",
+    "R(rel=2)@20",
+    "P@5",
+    "P@100",
+    "P(rel=2)@10",
+    "RR@10",
+    "RR",
+    "RR(rel=3)",
+    "AP",
+    "AP@20",
+    "AP(rel=2)",
+    "Success@1",
+    "Success@10",
     "Success(rel=3)@5",
 ];
 

@@ -5,6 +5,7 @@
 mod degraded;
 mod metrics;
 mod rank;
+mod replay;
 mod rerank;
 mod retrieve;
 mod setup;

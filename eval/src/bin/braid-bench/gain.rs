@@ -16,7 +16,7 @@ use braid_eval::metrics::Metric;
 use braid_eval::trec::{read_qrels, read_run};
 use serde::Serialize;
 
-use crate::memo::MemoReranker;
+use braid_eval::memo::MemoReranker;
 use crate::quality::SETS;
 use crate::{Cli, say};
 
@@ -146,6 +146,9 @@ impl Set {
             stages: vec!["rerank".to_owned()],
             depth: 100,
             deadline: false,
+            metrics: Metric::REPORTED.map(Metric::name).to_vec(),
+            losses: false,
+            html: None,
             out: Some(out.clone()),
             json: false,
         };

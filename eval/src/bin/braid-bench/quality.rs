@@ -76,6 +76,9 @@ async fn measure_set(
         stages: stages.into_iter().map(str::to_owned).collect(),
         depth: 100,
         deadline: false,
+        metrics: Metric::REPORTED.map(Metric::name).to_vec(),
+        losses: false,
+        html: None,
         out: Some(out),
         json: false,
     };
