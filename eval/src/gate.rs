@@ -9,6 +9,9 @@ use crate::bootstrap::mean;
 use crate::compare::{Comparison, compare_values, correct};
 use crate::table::{Answer, Verdict, signed, table};
 
+/// What a mean may be off by rounding.
+const ROUNDING: f64 = 1e-12;
+
 /// What a gate needs of a `report.json`.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Saved {
@@ -155,7 +158,7 @@ impl Gate {
             checks.push(Check {
                 stage: floor.stage.clone(),
                 metric: floor.metric.clone(),
-                verdict: if value < floor.least {
+                verdict: if value + ROUNDING < floor.least {
                     "too low"
                 } else {
                     "held"
@@ -206,7 +209,7 @@ impl Gate {
         let check = |row: Comparison| Check {
             stage: row.run.clone(),
             metric: row.metric.clone(),
-            verdict: if -row.difference > self.tolerance {
+            verdict: if -row.difference > self.tolerance + ROUNDING {
                 "fell"
             } else if row.difference < 0.0 && row.p_holm < self.alpha {
                 "fell significantly"

@@ -169,9 +169,9 @@ fn gain(report: &Report, before: &StageReport, after: &StageReport) -> String {
     let rows: Vec<Vec<String>> = best.chain(worst).collect();
     if !rows.is_empty() {
         let inner = table(&["topic", "difference"], &rows);
-        let _ = write!(
+        let _ = writeln!(
             section,
-            "<details><summary>Largest gains and losses</summary>{inner}</details>\n"
+            "<details><summary>Largest gains and losses</summary>{inner}</details>"
         );
     }
     section
@@ -223,9 +223,9 @@ fn settings(report: &Report) -> String {
     let Ok(serde_json::Value::Object(fields)) = serde_json::to_value(&report.settings) else {
         return String::new();
     };
-    let shown = |value: serde_json::Value| match value {
-        serde_json::Value::String(text) => text,
-        other => other.to_string(),
+    let shown = |value: serde_json::Value| {
+        let text = value.as_str().map(str::to_owned);
+        text.unwrap_or_else(|| value.to_string())
     };
     let rows = fields
         .into_iter()

@@ -175,7 +175,7 @@ pub struct Tuned {
     #[serde(flatten)]
     pub decision: Decision,
     /// What each measuring fold's other topics chose, by name.
-    pub choices_by_name: Vec<String>,
+    pub choices: Vec<String>,
     /// Why.
     pub reason: &'static str,
     /// The same on labels drawn at random; `null` where not asked for.
@@ -227,7 +227,7 @@ impl Tuned {
                 .map(|trial| trial.pairs.iter().cloned().collect())
                 .unwrap_or_default(),
             chosen_mean: of(decision.chosen),
-            choices_by_name: decision.choices.iter().map(name).collect(),
+            choices: decision.choices.iter().map(name).collect(),
             reason: decision.reason(),
             random_labels: random,
             decision,
@@ -268,12 +268,12 @@ impl Tuned {
         }
         lines.push(format!(
             "gain held out, {} topics: {}, 99% interval",
-            decision.topics,
+            decision.measured_topics,
             signed(decision.held_out_gain, low, high)
         ));
         lines.push(format!(
             "chosen by each fold's others: {}",
-            self.choices_by_name.join("; ")
+            self.choices.join("; ")
         ));
         if let Some(random) = self.random_labels {
             let RandomLabels { seeds, recommended } = random;

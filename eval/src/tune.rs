@@ -49,6 +49,7 @@ impl Validation {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Decision {
     /// The setting that is best on the topics that choose: all, or one half. 0 is the baseline.
+    #[serde(skip)]
     pub chosen: usize,
     /// Its mean gain over the baseline on those same topics: too good to be true.
     pub apparent_gain: f64,
@@ -59,8 +60,9 @@ pub struct Decision {
     /// High end.
     pub high: f64,
     /// Topics that measured.
-    pub topics: usize,
+    pub measured_topics: usize,
     /// What each measuring fold's other topics chose.
+    #[serde(skip)]
     pub choices: Vec<usize>,
     /// Whether the chosen setting is recommended: it is not the baseline, and the interval is above 0.
     pub recommended: bool,
@@ -121,7 +123,7 @@ pub fn decide(values: &[Vec<f64>], validation: Validation, seed: u64) -> Decisio
         held_out_gain: held_out,
         low,
         high,
-        topics: measured,
+        measured_topics: measured,
         choices,
         recommended: chosen != 0 && low > ROUNDING,
     }
@@ -250,6 +252,13 @@ mod tests {
         (0..settings).map(one).collect()
     }
 
+    /// As [`noise`], with a baseline that never varies: nothing is shared.
+    fn apart(settings: usize, topics: usize, seed: u64) -> Vec<Vec<f64>> {
+        let mut values = noise(settings, topics, 0.0, seed);
+        values[0].fill(0.0);
+        values
+    }
+
     /// In how many of 100 studies of noise something is recommended.
     fn false_alarms(settings: usize, topics: usize, shared: f64, validation: Validation) -> usize {
         let claims = |seed: &u64| {
@@ -274,7 +283,7 @@ mod tests {
     #[test]
     fn a_plain_interval_would_claim_too_much() {
         let claims = (0..400).filter(|seed| {
-            let values = noise(10, 60, 0.0, *seed);
+            let values = apart(10, 60, *seed);
             let differences: Vec<Vec<f64>> = values
                 .iter()
                 .map(|of| {
@@ -292,6 +301,10 @@ mod tests {
         let count = claims.count();
         // 2.5% of 400 would be 10.
         assert!(count > 20, "{count} of 400: is the width still needed?");
+        let claims =
+            |seed: &u64| decide(&apart(10, 60, *seed), Validation::Nested, *seed).recommended;
+        let count = (0..100).filter(claims).count();
+        assert!(count <= 5, "{count} of 100");
     }
 
     #[test]

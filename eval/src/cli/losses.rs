@@ -133,9 +133,12 @@ mod tests {
 
     #[test]
     fn fields_are_read_as_what_they_look_like() {
-        let value = |text: &str| match text.parse::<FieldIs>().unwrap().0.predicate {
-            Predicate::Match(value) => value,
-            other => panic!("{other:?}"),
+        let value = |text: &str| {
+            let predicate = text.parse::<FieldIs>().unwrap().0.predicate;
+            let Predicate::Match(value) = predicate else {
+                panic!("{predicate:?}");
+            };
+            value
         };
         assert_eq!(value("year=2020"), MetadataValue::Number(2020.0));
         assert_eq!(value("draft=false"), MetadataValue::Bool(false));

@@ -16,9 +16,9 @@ use braid_eval::metrics::Metric;
 use braid_eval::trec::{read_qrels, read_run};
 use serde::Serialize;
 
-use braid_eval::memo::MemoReranker;
 use crate::quality::SETS;
 use crate::{Cli, say};
+use braid_eval::memo::MemoReranker;
 
 /// The metric that gains are stated in.
 const METRIC: Metric = Metric::ndcg(10);
