@@ -4,7 +4,9 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use braid_core::{ChunkingStrategy, CollectionName, DocumentId, Error, FormatFamily, Result};
+use braid_core::{
+    ChunkingStrategy, CollectionName, CollectionSettings, DocumentId, Error, FormatFamily, Result,
+};
 use braid_engine::query::{RankRequest, RankedDocument, Stage, StageRankings, Timings};
 use braid_engine::source::{self, SourceFormat, SourceOptions};
 use braid_engine::{Engine, LoadReport, Loader, SourceStep, read_ahead};
@@ -62,7 +64,17 @@ impl TopicResult {
 /// # Errors
 /// None that is known: the name is valid by construction.
 pub fn collection_of(engine: &Engine, dataset: &Dataset) -> Result<CollectionName> {
-    let settings = engine.default_collection_settings();
+    collection_named(dataset, &engine.default_collection_settings())
+}
+
+/// The collection that `dataset` is evaluated in with these settings.
+///
+/// # Errors
+/// None that is known: the name is valid by construction.
+pub fn collection_named(
+    dataset: &Dataset,
+    settings: &CollectionSettings,
+) -> Result<CollectionName> {
     // A corpus is plain text.
     let chunking = settings.chunking.rule(FormatFamily::Text);
     let sizes = match chunking.strategy {

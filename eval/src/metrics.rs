@@ -1,98 +1,135 @@
-//! Ranking metrics with trec_eval's definitions (checked against `ir_measures` to 1e-6).
+//! Ranking metrics with trec_eval's definitions and the names of `ir_measures`, against which they
+//! are checked to 1e-6.
 //!
-//! Relevance grades are integers; a grade of 0 or less is not relevant. All metrics are in 0..=1
-//! and 0 for a topic without results.
+//! Relevance grades are integers; a grade of 0 or less is not relevant. What is judged by grade (nDCG)
+//! uses them all; what is judged by yes or no counts grades from `rel` on, 1 where nothing is said. All
+//! metrics are in 0..=1, and 0 for a topic without results or without anything relevant. A cut beyond
+//! the list is as trec_eval has it: precision is still divided by the cut.
+
+mod name;
 
 use std::collections::HashMap;
+
+pub use name::metrics;
 
 /// Grades of one topic's judged documents.
 pub type Judgements = HashMap<String, i32>;
 
-/// One measure of a ranking.
+/// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Metric {
-    /// Normalised discounted cumulative gain at a cutoff (Järvelin and Kekäläinen 2002; linear
-    /// gain, log2 discount).
-    Ndcg(usize),
-    /// Share of the relevant documents that are within the cutoff.
-    Recall(usize),
-    /// One over the rank of the first relevant document within the cutoff.
-    ReciprocalRank(usize),
-    /// Average precision over the whole list.
+pub enum Measure {
+    /// Normalised discounted cumulative gain (Järvelin and Kekäläinen 2002; linear gain, log2
+    /// discount).
+    Ndcg,
+    /// Share of the relevant documents that are found.
+    Recall,
+    /// Share of the cut that is relevant.
+    Precision,
+    /// One over the rank of the first relevant document.
+    ReciprocalRank,
+    /// Mean of the precisions at the relevant documents, those not found counting 0.
     AveragePrecision,
+    /// 1 where anything relevant is found.
+    Success,
+}
+
+/// One measure of a ranking, to a cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Metric {
+    /// What is measured.
+    pub measure: Measure,
+    /// How far down; `None` is the whole list.
+    pub cut: Option<usize>,
+    /// The least grade that counts as relevant; nDCG does not ask.
+    pub rel: i32,
 }
 
 impl Metric {
     /// The metrics every report has.
     pub const REPORTED: [Self; 6] = [
-        Self::Ndcg(10),
-        Self::Recall(10),
-        Self::Recall(50),
-        Self::Recall(100),
-        Self::ReciprocalRank(10),
-        Self::AveragePrecision,
+        Self::ndcg(10),
+        Self::recall(10),
+        Self::recall(50),
+        Self::recall(100),
+        Self::new(Measure::ReciprocalRank, Some(10)),
+        Self::new(Measure::AveragePrecision, None),
     ];
 
-    /// The name in reports.
-    pub fn name(self) -> String {
-        match self {
-            Self::Ndcg(cutoff) => format!("ndcg@{cutoff}"),
-            Self::Recall(cutoff) => format!("recall@{cutoff}"),
-            Self::ReciprocalRank(cutoff) => format!("mrr@{cutoff}"),
-            Self::AveragePrecision => "map".to_owned(),
+    /// A measure to a cut, where any grade above 0 is relevant.
+    pub const fn new(measure: Measure, cut: Option<usize>) -> Self {
+        Self {
+            measure,
+            cut,
+            rel: 1,
         }
+    }
+
+    /// nDCG to a cut.
+    pub const fn ndcg(cut: usize) -> Self {
+        Self::new(Measure::Ndcg, Some(cut))
+    }
+
+    /// Recall to a cut.
+    pub const fn recall(cut: usize) -> Self {
+        Self::new(Measure::Recall, Some(cut))
     }
 
     /// The measure of `ranking` (document ids, best first) against `judgements`.
     pub fn measure(self, ranking: &[String], judgements: &Judgements) -> f64 {
-        let grade = |document: &String| judgements.get(document).copied().unwrap_or(0).max(0);
-        let relevant = judgements.values().filter(|grade| **grade > 0).count();
+        let grade = |id: &String| judgements.get(id).copied().unwrap_or(0);
+        let reach = self.cut.unwrap_or(ranking.len()).min(ranking.len());
+        let found: Vec<i32> = ranking[..reach].iter().map(grade).collect();
+        let judged: Vec<i32> = judgements.values().copied().collect();
+        self.of_grades(&found, &judged)
+    }
+
+    /// The measure of a list of grades, best place first, where `judged` are the grades of every
+    /// judged document, in any order.
+    pub fn of_grades(self, found: &[i32], judged: &[i32]) -> f64 {
+        let found = &found[..self.cut.unwrap_or(found.len()).min(found.len())];
+        let is_relevant = |grade: &&i32| **grade >= self.rel;
+        let relevant = judged.iter().filter(is_relevant).count();
         if relevant == 0 {
             return 0.0;
         }
-        match self {
-            Self::Ndcg(cutoff) => {
-                let gained = discounted(ranking.iter().take(cutoff).map(grade));
-                let mut ideal: Vec<i32> =
-                    judgements.values().map(|grade| (*grade).max(0)).collect();
+        let count = found.iter().filter(is_relevant).count() as f64;
+        match self.measure {
+            Measure::Ndcg => {
+                let mut ideal = judged.to_vec();
                 ideal.sort_unstable_by(|a, b| b.cmp(a));
-                gained / discounted(ideal.into_iter().take(cutoff))
+                discounted(found)
+                    / discounted(&ideal[..self.cut.unwrap_or(ideal.len()).min(ideal.len())])
             }
-            Self::Recall(cutoff) => {
-                let found = ranking
-                    .iter()
-                    .take(cutoff)
-                    .filter(|id| grade(id) > 0)
-                    .count();
-                found as f64 / relevant as f64
+            Measure::Recall => count / relevant as f64,
+            Measure::Precision => count / self.cut.unwrap_or(found.len()).max(1) as f64,
+            Measure::ReciprocalRank => {
+                let first = found.iter().position(|grade| *grade >= self.rel);
+                first.map_or(0.0, |index| 1.0 / (index + 1) as f64)
             }
-            Self::ReciprocalRank(cutoff) => ranking
-                .iter()
-                .take(cutoff)
-                .position(|document| grade(document) > 0)
-                .map_or(0.0, |index| 1.0 / (index + 1) as f64),
-            Self::AveragePrecision => average_precision(ranking.iter().map(grade), relevant),
+            Measure::AveragePrecision => precisions(found, self.rel) / relevant as f64,
+            Measure::Success => f64::from(u8::from(count > 0.0)),
         }
     }
 }
 
-fn discounted(grades: impl Iterator<Item = i32>) -> f64 {
-    grades
-        .enumerate()
-        .map(|(index, grade)| f64::from(grade) / ((index + 2) as f64).log2())
+fn discounted(grades: &[i32]) -> f64 {
+    let gains = grades.iter().enumerate();
+    gains
+        .map(|(index, grade)| f64::from((*grade).max(0)) / ((index + 2) as f64).log2())
         .sum()
 }
 
-fn average_precision(grades: impl Iterator<Item = i32>, relevant: usize) -> f64 {
+/// The sum of the precisions at the relevant places.
+fn precisions(grades: &[i32], rel: i32) -> f64 {
     let mut found = 0;
     let mut sum = 0.0;
-    for (index, grade) in grades.enumerate() {
-        if grade > 0 {
+    for (index, grade) in grades.iter().enumerate() {
+        if *grade >= rel {
             found += 1;
             sum += f64::from(found) / (index + 1) as f64;
         }
     }
-    sum / relevant as f64
+    sum
 }
 
 #[cfg(test)]
@@ -113,11 +150,12 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(metric: Metric, ranking: &[&str], grades: &[(&str, i32)], expected: f64) {
+    fn check(metric: &str, ranking: &[&str], grades: &[(&str, i32)], expected: f64) {
+        let metric: Metric = metric.parse().unwrap();
         let measured = metric.measure(&ids(ranking), &judged(grades));
         assert!(
             (measured - expected).abs() < 1e-12,
-            "{measured} is not {expected}"
+            "{metric}: {measured} is not {expected}"
         );
     }
 
@@ -126,37 +164,47 @@ mod tests {
         let grades = [("a", 2), ("b", 1), ("c", 0), ("d", 1)];
         let ranking = ["c", "a", "x", "b"];
         let ideal = 2.0 + 1.0 / 3f64.log2() + 1.0 / 2.0;
-        check(
-            Metric::Ndcg(10),
-            &ranking,
-            &grades,
-            (2.0 / 3f64.log2() + 1.0 / 5f64.log2()) / ideal,
-        );
-        check(Metric::Recall(10), &ranking, &grades, 2.0 / 3.0);
-        check(Metric::Recall(2), &ranking, &grades, 1.0 / 3.0);
-        check(Metric::ReciprocalRank(10), &ranking, &grades, 0.5);
-        check(Metric::ReciprocalRank(1), &ranking, &grades, 0.0);
-        check(
-            Metric::AveragePrecision,
-            &ranking,
-            &grades,
-            (0.5 + 0.5) / 3.0,
-        );
+        let gained = 2.0 / 3f64.log2() + 1.0 / 5f64.log2();
+        for (metric, expected) in [
+            ("nDCG@10", gained / ideal),
+            ("nDCG", gained / ideal),
+            ("nDCG@2", (2.0 / 3f64.log2()) / (2.0 + 1.0 / 3f64.log2())),
+            ("R@10", 2.0 / 3.0),
+            ("R@2", 1.0 / 3.0),
+            ("R(rel=2)@2", 1.0),
+            ("P@2", 0.5),
+            ("P@10", 0.2),
+            ("P(rel=2)@4", 0.25),
+            ("RR@10", 0.5),
+            ("RR@1", 0.0),
+            ("RR", 0.5),
+            ("AP", (0.5 + 0.5) / 3.0),
+            ("AP@2", 0.5 / 3.0),
+            ("AP(rel=2)", 0.5),
+            ("Success@1", 0.0),
+            ("Success@2", 1.0),
+            ("Success(rel=3)@4", 0.0),
+        ] {
+            check(metric, &ranking, &grades, expected);
+        }
     }
 
     #[test]
     fn nothing_found_or_nothing_relevant_is_zero() {
-        for metric in Metric::REPORTED {
+        for metric in ["nDCG@10", "R@5", "P@5", "RR", "AP", "Success@5"] {
             check(metric, &[], &[("a", 1)], 0.0);
             check(metric, &["a"], &[("a", 0)], 0.0);
+            check(metric, &["a"], &[("a", -1)], 0.0);
         }
     }
 
     proptest! {
         #[test]
         fn within_bounds_and_best_for_the_ideal_order(
-            grades in proptest::collection::vec(0i32..4, 1..12),
+            grades in proptest::collection::vec(-1i32..4, 1..12),
             order in proptest::collection::vec(any::<u32>(), 12),
+            cut in proptest::option::of(1usize..15),
+            rel in 1i32..4,
         ) {
             let judgements: Judgements = grades.iter().enumerate()
                 .map(|(index, grade)| (index.to_string(), *grade)).collect();
@@ -165,11 +213,15 @@ mod tests {
             let mut ideal: Vec<usize> = (0..grades.len()).collect();
             ideal.sort_by_key(|index| -grades[*index]);
             let names = |order: &[usize]| order.iter().map(usize::to_string).collect::<Vec<_>>();
-            for metric in Metric::REPORTED {
+            for measure in [
+                Measure::Ndcg, Measure::Recall, Measure::Precision, Measure::ReciprocalRank,
+                Measure::AveragePrecision, Measure::Success,
+            ] {
+                let metric = Metric { measure, cut, rel };
                 let measured = metric.measure(&names(&shuffled), &judgements);
                 let best = metric.measure(&names(&ideal), &judgements);
-                prop_assert!((0.0..=1.0 + 1e-12).contains(&measured));
-                prop_assert!(measured <= best + 1e-12);
+                prop_assert!((0.0..=1.0 + 1e-12).contains(&measured), "{}: {}", metric, measured);
+                prop_assert!(measured <= best + 1e-12, "{}", metric);
             }
         }
     }

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use braid_engine::query::{Stage, Timings};
 use serde::Serialize;
 
-use crate::bootstrap::{Estimate, estimate};
+use crate::bootstrap::{Estimate, estimate, mean};
+use crate::compare::per_topic;
 use crate::harness::TopicResult;
+use crate::losses::Losses;
 use crate::metrics::Metric;
-use crate::trec::Qrels;
+use crate::trec::{Qrels, Run};
 
 /// Failed topics that the table names; the report has all.
 const SHOWN_FAILURES: usize = 5;
@@ -24,6 +26,8 @@ pub struct Report {
     pub version: String,
     /// Judged topics; each counts, answered or not.
     pub topics: usize,
+    /// Their ids, in the order of every `values`.
+    pub topic_ids: Vec<String>,
     /// Topics that failed and scored 0, with the reason.
     pub failed: BTreeMap<String, String>,
     /// Documents of the corpus that could not be indexed, with the reason.
@@ -34,6 +38,10 @@ pub struct Report {
     pub stages: Vec<StageReport>,
     /// Latency in milliseconds by part of the pipeline that ran.
     pub latency_ms: BTreeMap<String, Latency>,
+    /// The milliseconds of each answered topic, by the same parts.
+    pub latency_values_ms: BTreeMap<String, Vec<f64>>,
+    /// What lost the relevant documents, where asked for.
+    pub losses: Option<Losses>,
     /// Share of topics whose re-ranking took longer than the served deadline; `null` without
     /// re-ranking.
     pub missed_deadline: Option<f64>,
@@ -77,6 +85,8 @@ pub struct StageReport {
     pub stage: String,
     /// Each metric with its 95% bootstrap interval.
     pub metrics: Vec<MetricReport>,
+    /// Mean recall at each of these cuts, up to the depth.
+    pub recall_at: Vec<(usize, f64)>,
 }
 
 /// One metric.
@@ -90,6 +100,8 @@ pub struct MetricReport {
     pub low: f64,
     /// High end.
     pub high: f64,
+    /// The value of each topic.
+    pub values: Vec<f64>,
 }
 
 /// Percentiles over topics.
@@ -101,43 +113,50 @@ pub struct Latency {
     pub p95: f64,
 }
 
-/// Every reported metric of `stage`, over all judged topics.
-pub fn measure_stage(stage: Stage, results: &[TopicResult], qrels: &Qrels) -> StageReport {
-    let rankings: BTreeMap<&str, Vec<String>> = results
+/// Cuts at which recall is told, as far as the depth goes.
+const CUTS: [usize; 15] = [1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 200, 500, 1000];
+
+/// `metrics` of `stage`, over all judged topics, and its recall down to `depth`.
+pub fn measure_stage(
+    stage: Stage,
+    results: &[TopicResult],
+    qrels: &Qrels,
+    metrics: &[Metric],
+    depth: usize,
+) -> StageReport {
+    let run: Run = results
         .iter()
         .map(|result| {
             let ids = result
                 .ranking(stage)
                 .iter()
                 .map(|r| r.document.as_str().to_owned());
-            (result.topic.id.as_str(), ids.collect())
+            (result.topic.id.clone(), ids.collect())
         })
         .collect();
-    let nothing = Vec::new();
-    let metrics = Metric::REPORTED.into_iter().map(|metric| {
-        let values: Vec<f64> = qrels
-            .iter()
-            .map(|(topic, judgements)| {
-                let ranking = rankings.get(topic.as_str()).unwrap_or(&nothing);
-                metric.measure(ranking, judgements)
-            })
-            .collect();
+    let metrics = metrics.iter().map(|metric| {
+        let values = per_topic(*metric, &run, qrels);
         let Estimate { mean, low, high } = estimate(&values);
         MetricReport {
             metric: metric.name(),
             mean,
             low,
             high,
+            values,
         }
     });
+    let cuts = CUTS.into_iter().filter(|cut| *cut < depth).chain([depth]);
     StageReport {
         stage: stage.as_str().to_owned(),
         metrics: metrics.collect(),
+        recall_at: cuts
+            .map(|cut| (cut, mean(&per_topic(Metric::recall(cut), &run, qrels))))
+            .collect(),
     }
 }
 
-/// Latency percentiles of each part of the pipeline that ran, in milliseconds.
-pub fn latencies(results: &[TopicResult]) -> BTreeMap<String, Latency> {
+/// Milliseconds of each answered topic, by part of the pipeline that ran.
+pub fn latency_values(results: &[TopicResult]) -> BTreeMap<String, Vec<f64>> {
     type Part = (&'static str, fn(&Timings) -> f64);
     let parts: [Part; 6] = [
         ("embed", |timings| timings.embed),
@@ -153,7 +172,7 @@ pub fn latencies(results: &[TopicResult]) -> BTreeMap<String, Latency> {
             let answered = results.iter().filter_map(TopicResult::timings);
             let values: Vec<f64> = answered.map(part).collect();
             let ran = values.iter().any(|value| *value > 0.0);
-            ran.then(|| (name.to_owned(), percentiles(values)))
+            ran.then(|| (name.to_owned(), values))
         })
         .collect()
 }
@@ -184,10 +203,9 @@ impl Report {
             self.settings.chunks,
             self.settings.depth
         )];
-        let names = Metric::REPORTED
-            .map(|metric| format!("{:>20}", metric.name()))
-            .concat();
-        lines.push(format!("{:<8}{names}", "stage"));
+        let metrics = self.stages.first().map_or(&[][..], |stage| &stage.metrics);
+        let names = metrics.iter().map(|m| format!("{:>20}", m.metric));
+        lines.push(format!("{:<8}{}", "stage", names.collect::<String>()));
         for stage in &self.stages {
             let cells = stage.metrics.iter().map(|m| {
                 format!(
@@ -218,6 +236,7 @@ impl Report {
                 share * 100.0
             ));
         }
+        lines.extend(self.losses.as_ref().map(Losses::text));
         lines.join("\n")
     }
 }
@@ -268,10 +287,13 @@ mod tests {
                 rankings: Err("boom".to_owned()),
             },
         ];
-        let report = measure_stage(Stage::Lexical, &results, &qrels);
+        let report = measure_stage(Stage::Lexical, &results, &qrels, &Metric::REPORTED, 100);
         assert!(
             report.metrics.iter().all(|metric| metric.mean == 0.5),
             "{report:?}"
         );
+        assert_eq!(report.metrics[0].values, [1.0, 0.0]);
+        assert_eq!(report.recall_at.first(), Some(&(1, 0.5)));
+        assert_eq!(report.recall_at.last(), Some(&(100, 0.5)));
     }
 }

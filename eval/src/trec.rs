@@ -1,6 +1,7 @@
-//! TREC run files and qrels: `topic Q0 document rank score tag` lines, and BEIR's qrels TSV.
+//! TREC run files and qrels (`topic Q0 document rank score tag` and `topic 0 document grade` lines),
+//! and BEIR's: qrels as TSV, results as one JSON object. What a file is, its content says.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 
@@ -14,24 +15,28 @@ pub type Qrels = BTreeMap<String, Judgements>;
 /// Rankings (document ids, best first) by topic id.
 pub type Run = HashMap<String, Vec<String>>;
 
-/// Reads qrels: BEIR TSV (header `query-id corpus-id score`) or TREC (`topic 0 document grade`).
+/// Scored documents by topic id, best first.
+pub type ScoredRun = BTreeMap<String, Vec<(String, f64)>>;
+
+/// Reads qrels: BEIR TSV (header `query-id corpus-id score`) or TREC (`topic 0 document grade`, with
+/// any white space between).
 ///
 /// # Errors
 /// `InvalidRequest` naming the file and line that cannot be read.
 pub fn read_qrels(path: &Path) -> Result<Qrels> {
     let mut qrels = Qrels::new();
     for (number, line) in lines(path)? {
-        let fields: Vec<&str> = if line.contains('\t') {
-            line.split('\t').collect()
-        } else {
-            line.split(' ').collect()
-        };
+        // Tabs keep the spaces of an id together.
+        let mut fields: Vec<&str> = line.split('\t').map(str::trim).collect();
+        if fields.len() < 3 {
+            fields = line.split_whitespace().collect();
+        }
         let (topic, document, grade) = match fields.as_slice() {
             [topic, document, grade] => (topic, document, grade),
             [topic, _, document, grade] => (topic, document, grade),
             _ => return Err(bad_line(path, number, "expected 3 or 4 fields")),
         };
-        match grade.trim().parse::<i32>() {
+        match grade.parse::<i32>() {
             Ok(grade) => {
                 let judgements = qrels.entry((*topic).to_owned()).or_default();
                 judgements.insert((*document).to_owned(), grade);
@@ -49,36 +54,76 @@ pub fn read_qrels(path: &Path) -> Result<Qrels> {
     Ok(qrels)
 }
 
-/// Reads a run file, gzipped where its name ends in `.gz`. Documents are ordered as trec_eval orders
-/// them: by score, then by id, both falling; the rank column is ignored.
+/// Reads a run, as [`read_scored_run`] does, without its scores.
 ///
 /// # Errors
 /// As [`read_qrels`].
 pub fn read_run(path: &Path) -> Result<Run> {
-    let mut scored: HashMap<String, Vec<(f32, String)>> = HashMap::new();
-    for (number, line) in lines(path)? {
-        let Some((topic, document, score)) = run_fields(&line) else {
-            return Err(bad_line(path, number, "expected 6 fields"));
-        };
-        let score: f32 = score
-            .parse()
-            .map_err(|_| bad_line(path, number, "the score is not a number"))?;
-        scored
-            .entry((*topic).to_owned())
-            .or_default()
-            .push((score, (*document).to_owned()));
+    let ids = |documents: Vec<(String, f64)>| documents.into_iter().map(|(id, _)| id).collect();
+    let run = read_scored_run(path)?.into_iter();
+    Ok(run
+        .map(|(topic, documents)| (topic, ids(documents)))
+        .collect())
+}
+
+/// Reads a run: TREC lines, or BEIR's results as JSON (`{"topic": {"document": score}}`); gzipped where
+/// its name ends in `.gz`. Documents are ordered as trec_eval orders them: by score, then by id, both
+/// falling; the rank column is ignored.
+///
+/// # Errors
+/// As [`read_qrels`]; also for a document that a topic has twice, which trec_eval refuses too.
+pub fn read_scored_run(path: &Path) -> Result<ScoredRun> {
+    let lines = lines(path)?;
+    let is_json = lines
+        .first()
+        .is_some_and(|(_, line)| line.trim_start().starts_with('{'));
+    let mut run = if is_json {
+        json_run(path, &lines)?
+    } else {
+        trec_run(path, &lines)?
+    };
+    for documents in run.values_mut() {
+        // As 32-bit floats, which is what trec_eval compares.
+        documents.sort_by(|a, b| {
+            (b.1 as f32)
+                .total_cmp(&(a.1 as f32))
+                .then_with(|| b.0.cmp(&a.0))
+        });
     }
-    let ranked = scored.into_iter().map(|(topic, mut documents)| {
-        documents.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| b.1.cmp(&a.1)));
-        (
-            topic,
-            documents
-                .into_iter()
-                .map(|(_, document)| document)
-                .collect(),
-        )
-    });
-    Ok(ranked.collect())
+    Ok(run)
+}
+
+fn trec_run(path: &Path, lines: &[(usize, String)]) -> Result<ScoredRun> {
+    let mut run = ScoredRun::new();
+    let mut seen: HashMap<&str, HashSet<&str>> = HashMap::new();
+    for (number, line) in lines {
+        let Some((topic, document, score)) = run_fields(line) else {
+            return Err(bad_line(path, *number, "expected 6 fields"));
+        };
+        let score: f64 = score
+            .parse()
+            .map_err(|_| bad_line(path, *number, "the score is not a number"))?;
+        if !seen.entry(topic).or_default().insert(document) {
+            return Err(bad_line(
+                path,
+                *number,
+                "the topic has this document already",
+            ));
+        }
+        let documents = run.entry(topic.to_owned()).or_default();
+        documents.push((document.to_owned(), score));
+    }
+    Ok(run)
+}
+
+fn json_run(path: &Path, lines: &[(usize, String)]) -> Result<ScoredRun> {
+    let text: Vec<&str> = lines.iter().map(|(_, line)| line.as_str()).collect();
+    let topics: BTreeMap<String, BTreeMap<String, f64>> = serde_json::from_str(&text.join("\n"))
+        .map_err(|error| Error::invalid(format!("{}: {error}", path.display())))?;
+    let topics = topics.into_iter();
+    Ok(topics
+        .map(|(topic, documents)| (topic, documents.into_iter().collect()))
+        .collect())
 }
 
 /// Topic, document and score of a run's line. The document is what two fields before it and three

@@ -46,7 +46,7 @@ def measure(braid, folder, setting, work):
 
 def ndcg(report, stage):
     found = next(s for s in report["stages"] if s["stage"] == stage)
-    return next(m["mean"] for m in found["metrics"] if m["metric"] == "ndcg@10")
+    return next(m["mean"] for m in found["metrics"] if m["metric"] == "nDCG@10")
 
 
 def row(braid, folders, setting, work):

@@ -11,7 +11,7 @@ pub mod settings;
 mod value;
 
 pub use keys::{KEYS, Key};
-pub use load::{Overrides, load};
+pub use load::{Overrides, load, with};
 pub use settings::{
     CacheSection, ChunkingSection, DenseSection, DuplicatesSection, IngestSection, LexicalSection,
     LogFormat, LogSection, ModelsSection, RetrieveMode, RetrieveSection, ServerSection, Settings,

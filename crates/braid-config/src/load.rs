@@ -55,6 +55,21 @@ pub fn load(overrides: &Overrides) -> Result<Settings> {
     layers.finish()
 }
 
+/// `settings` with these keys set, for trying values beside those in force.
+///
+/// # Errors
+/// As [`load`]; each problem's place is the key.
+pub fn with(settings: &Settings, pairs: &[(String, String)]) -> Result<Settings> {
+    let mut layers = Layers {
+        settings: settings.clone(),
+        problems: Vec::new(),
+    };
+    for (path, value) in pairs {
+        layers.set(path, path, &Raw::Text(value.clone()));
+    }
+    layers.finish()
+}
+
 struct Layers {
     settings: Settings,
     problems: Vec<FieldError>,

@@ -7,7 +7,7 @@ use braid_core::{
     CollectionName, Document, DocumentId, DocumentSummary, ErrorCode, Filter, Result, Sequence,
 };
 use braid_indexing::{IngestOutcome, IngestRequest, Progress};
-use braid_query::{RankRequest, RetrieveRequest, RetrieveResponse, StageRankings};
+use braid_query::{RankRequest, Recording, RetrieveRequest, RetrieveResponse, StageRankings};
 use tokio::sync::watch;
 
 use crate::collections::not_found;
@@ -175,5 +175,14 @@ impl Engine {
     /// As [`Engine::retrieve`].
     pub async fn rank(&self, request: RankRequest) -> Result<StageRankings> {
         self.inner.retriever.retriever().rank(request).await
+    }
+
+    /// Searches both legs and keeps what they found, so that settings can be compared without another
+    /// search.
+    ///
+    /// # Errors
+    /// As [`Engine::retrieve`].
+    pub async fn record(&self, request: &RetrieveRequest) -> Result<Recording> {
+        self.inner.retriever.record(request).await
     }
 }

@@ -37,4 +37,4 @@ pub use known::StoredTexts;
 pub use lineage::{ChunkTerms, IndexedSlots};
 pub use load::{FoundDuplicate, LoadReport, Loader, SourceStep, read_ahead};
 pub use models::{load_embedder, load_reranker};
-pub use wiring::{model_store, retrieve_defaults};
+pub use wiring::{collection_settings, model_store, retrieve_defaults};

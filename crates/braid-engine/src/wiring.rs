@@ -71,7 +71,7 @@ pub fn retrieve_defaults(settings: &Settings) -> Result<RetrieveRequest> {
 }
 
 /// Settings of collections whose creator chooses none.
-pub(crate) fn collection_settings(settings: &Settings) -> CollectionSettings {
+pub fn collection_settings(settings: &Settings) -> CollectionSettings {
     let chunking = &settings.chunking;
     CollectionSettings {
         language: settings.lexical.language,

@@ -7,7 +7,8 @@
 //! short is named in the response, never passed over in silence.
 //!
 //! Start at [`Retriever::retrieve`]; [`request`] and [`response`] are what it takes and gives.
-//! [`Retriever::rank`] ranks documents per stage for evaluation, through the same functions.
+//! [`Retriever::rank`] ranks documents per stage for evaluation, and [`Retriever::record`] keeps a query's
+//! legs so that many settings are measured over one search, both through the same functions.
 
 mod blend;
 mod by_scores;
@@ -21,6 +22,7 @@ mod neighborhood;
 mod observe;
 pub mod rank;
 mod ranked;
+pub mod replay;
 pub mod request;
 mod rerank;
 pub mod response;
@@ -31,6 +33,7 @@ mod word_counter;
 
 pub use cache::{CachingEmbedder, CachingRetriever, IndexWrites};
 pub use rank::{RankRequest, RankedDocument, Stage, StageRankings};
+pub use replay::{Place, Recording, Replay};
 pub use request::{
     CandidateDepths, ContextExpansion, ContextOptions, FusionOptions, LegWeights, Mode,
     RerankOptions, RetrieveRequest,

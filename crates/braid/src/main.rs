@@ -11,14 +11,13 @@ use std::process::ExitCode;
 use anyhow::Context;
 use braid_config::Settings;
 use braid_core::Result;
+use braid_engine::LoadModels;
 use braid_engine::file::isolated;
-use braid_engine::{LoadModels, retrieve_defaults};
-use braid_eval::cli::{CompareArgs, EvalCommand, RunArgs};
 use braid_ingest::remote::Remote;
 use braid_ingest::{IngestArgs, IngestReport, Target, Told};
 use clap::Parser;
 
-use crate::args::{Cli, Command, Global, IngestCommand};
+use crate::args::{Cli, Command, IngestCommand};
 use crate::open::{Directory, with_engine};
 use crate::output::Exit;
 use crate::signals::Signals;
@@ -50,10 +49,7 @@ async fn run(cli: Cli) -> Result<Exit> {
         Command::Serve(_) => commands::serve::run(&settings?).await,
         Command::Ingest(command) => ingest(&settings?, command).await,
         Command::Retrieve(args) => commands::retrieve::run(&settings?, args).await,
-        Command::Eval(args) => match args.command {
-            EvalCommand::Run(args) => evaluate(&settings?, &cli.global, args).await,
-            EvalCommand::Compare(args) => settings.and_then(|_| compare(&args)),
-        },
+        Command::Eval(args) => commands::eval::run(&settings?, &cli.global, args.command).await,
         Command::Collection(command) => commands::collection::run(&settings?, command).await,
         Command::Document(command) => commands::document::run(&settings?, command).await,
         Command::Job(command) => commands::job::run(&settings?, command).await,
@@ -123,60 +119,4 @@ fn print_ingested(report: &IngestReport, json: bool) -> Result<Exit> {
     } else {
         Exit::Partly
     })
-}
-
-async fn evaluate(settings: &Settings, global: &Global, args: RunArgs) -> Result<Exit> {
-    let prepared = args.prepare(&retrieve_defaults(settings)?)?;
-    let (settings, _temporary) = open::eval_settings(global.data_dir.as_deref(), settings)?;
-    let models = if prepared.needs_reranker() {
-        LoadModels::All
-    } else {
-        LoadModels::Embedder
-    };
-    with_engine(&settings, Directory::Made(models), async |engine| {
-        let report = prepared.run(engine).await?;
-        if args.json {
-            output::json(&report)?;
-        } else {
-            output::line(report.table());
-        }
-        Ok(if report.failed.is_empty() {
-            Exit::Done
-        } else {
-            Exit::Partly
-        })
-    })
-    .await
-}
-
-fn compare(args: &CompareArgs) -> Result<Exit> {
-    let rows = args.run()?;
-    if args.json {
-        output::json(&rows)?;
-        return Ok(Exit::Done);
-    }
-    let header = [
-        "metric",
-        "a",
-        "b",
-        "difference",
-        "95% interval",
-        "p",
-        "wins",
-        "losses",
-    ];
-    let cells = rows.into_iter().map(|row| {
-        vec![
-            row.metric,
-            format!("{:.4}", row.a),
-            format!("{:.4}", row.b),
-            format!("{:+.4}", row.difference),
-            format!("[{:+.4}, {:+.4}]", row.low, row.high),
-            format!("{:.4}", row.p),
-            row.wins.to_string(),
-            row.losses.to_string(),
-        ]
-    });
-    output::table(&header, &cells.collect::<Vec<_>>());
-    Ok(Exit::Done)
 }

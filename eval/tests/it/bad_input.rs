@@ -5,6 +5,7 @@ use std::path::Path;
 use braid_core::{CollectionName, Error, ErrorCode};
 use braid_engine::query::RetrieveRequest;
 use braid_eval::cli::{CompareArgs, RunArgs};
+use braid_eval::metrics::Metric;
 
 use crate::world::mini;
 
@@ -15,6 +16,9 @@ fn refusal(change: impl FnOnce(&mut RunArgs)) -> Error {
         stages: vec!["lexical".to_owned()],
         depth: 100,
         deadline: false,
+        metrics: Metric::REPORTED.map(Metric::name).to_vec(),
+        losses: false,
+        html: None,
         out: None,
         json: false,
     };
@@ -102,7 +106,8 @@ fn a_malformed_line_is_named() {
 fn a_run_file_that_is_not_there_is_named() {
     let compare = CompareArgs {
         a: Path::new("absent.trec").to_owned(),
-        b: Path::new("absent.trec").to_owned(),
+        b: vec![Path::new("absent.trec").to_owned()],
+        metrics: vec!["AP".to_owned()],
         qrels: mini().join("qrels/test.tsv"),
         json: false,
     };

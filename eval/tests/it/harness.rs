@@ -48,30 +48,30 @@ async fn every_number_of_the_small_collection_is_known() {
     // A change of these is a change of ranking: look at the run files before accepting it.
     expect![[r#"
         mini test: 12 topics, 31 documents, 38 chunks
-        lexical ndcg@10 0.9556
-        lexical recall@10 0.9028
-        lexical recall@50 0.9028
-        lexical recall@100 0.9028
-        lexical mrr@10 1.0000
-        lexical map 0.9028
-        dense ndcg@10 0.8222
-        dense recall@10 0.8750
-        dense recall@50 1.0000
-        dense recall@100 1.0000
-        dense mrr@10 0.8750
-        dense map 0.7523
-        hybrid ndcg@10 0.9332
-        hybrid recall@10 0.9444
-        hybrid recall@50 1.0000
-        hybrid recall@100 1.0000
-        hybrid mrr@10 1.0000
-        hybrid map 0.8812
-        rerank ndcg@10 0.9393
-        rerank recall@10 0.9444
-        rerank recall@50 1.0000
-        rerank recall@100 1.0000
-        rerank mrr@10 1.0000
-        rerank map 0.8564
+        lexical nDCG@10 0.9556
+        lexical R@10 0.9028
+        lexical R@50 0.9028
+        lexical R@100 0.9028
+        lexical RR@10 1.0000
+        lexical AP 0.9028
+        dense nDCG@10 0.8222
+        dense R@10 0.8750
+        dense R@50 1.0000
+        dense R@100 1.0000
+        dense RR@10 0.8750
+        dense AP 0.7523
+        hybrid nDCG@10 0.9332
+        hybrid R@10 0.9444
+        hybrid R@50 1.0000
+        hybrid R@100 1.0000
+        hybrid RR@10 1.0000
+        hybrid AP 0.8812
+        rerank nDCG@10 0.9393
+        rerank R@10 0.9444
+        rerank R@50 1.0000
+        rerank R@100 1.0000
+        rerank RR@10 1.0000
+        rerank AP 0.8564
     "#]]
     .assert_eq(&show(&report));
 }
@@ -158,10 +158,10 @@ async fn a_query_that_fails_scores_zero_and_is_counted() {
     assert_eq!(report.topics, 12);
     for stage in STAGES {
         assert!(!run_of(&world, stage).contains_key("t03"), "{stage}");
-        let lost = per_topic(Metric::Ndcg(10), &run_of(&healthy, stage), &qrels())[2];
+        let lost = per_topic(Metric::ndcg(10), &run_of(&healthy, stage), &qrels())[2];
         assert!(lost > 0.0, "the test has something to lose");
-        let expected = mean(&whole, stage, "ndcg@10") - lost / 12.0;
-        assert!((mean(&report, stage, "ndcg@10") - expected).abs() < 1e-12);
+        let expected = mean(&whole, stage, "nDCG@10") - lost / 12.0;
+        assert!((mean(&report, stage, "nDCG@10") - expected).abs() < 1e-12);
     }
     assert!(report.table().contains("failed, scored 0: t03"));
 }
@@ -245,21 +245,22 @@ async fn two_runs_are_compared_topic_by_topic() {
     let report = world.run(&world.args(&mini())).await;
     let compare = CompareArgs {
         a: world.out().join("run.dense.trec"),
-        b: world.out().join("run.hybrid.trec"),
+        b: vec![world.out().join("run.hybrid.trec")],
+        metrics: Metric::REPORTED.map(Metric::name).to_vec(),
         qrels: mini().join("qrels/test.tsv"),
         json: false,
     };
     let rows = compare.run().unwrap();
     assert_eq!(rows.len(), Metric::REPORTED.len());
     let row = &rows[0];
-    assert_eq!(row.metric, "ndcg@10");
-    assert!((row.a - mean(&report, "dense", "ndcg@10")).abs() < 1e-12);
-    assert!((row.b - mean(&report, "hybrid", "ndcg@10")).abs() < 1e-12);
+    assert_eq!(row.metric, "nDCG@10");
+    assert!((row.a - mean(&report, "dense", "nDCG@10")).abs() < 1e-12);
+    assert!((row.b - mean(&report, "hybrid", "nDCG@10")).abs() < 1e-12);
     assert!((row.difference - (row.b - row.a)).abs() < 1e-12);
     assert!(row.low <= row.difference && row.difference <= row.high);
     assert!(row.wins + row.losses <= 12);
     let same = CompareArgs {
-        b: compare.a.clone(),
+        b: vec![compare.a.clone()],
         ..compare
     };
     let rows = same.run().unwrap();

@@ -5,7 +5,10 @@
 
 mod bad_input;
 mod harness;
+mod losses;
 mod parity;
 mod real;
 mod reranker;
+mod tries;
+mod tune;
 mod world;

@@ -14,24 +14,45 @@ use rand::{RngExt, SeedableRng};
 /// Pinned: trec_eval's own code is in the second.
 const PACKAGES: [&str; 2] = ["ir_measures==0.4.3", "pytrec_eval-terrier==0.5.11"];
 
-/// Prints `measure topic value` lines and `measure all value` ones.
+/// What is compared: every measure, with and without a cut, by grade and by a higher bar.
+const METRICS: [&str; 19] = [
+    "nDCG@10",
+    "nDCG@3",
+    "nDCG",
+    "R@10",
+    "R@50",
+    "R@100",
+    "R(rel=2)@20",
+    "P@5",
+    "P@100",
+    "P(rel=2)@10",
+    "RR@10",
+    "RR",
+    "RR(rel=3)",
+    "AP",
+    "AP@20",
+    "AP(rel=2)",
+    "Success@1",
+    "Success@10",
+    "Success(rel=3)@5",
+];
+
+/// Prints `measure topic value` lines and `measure all value` ones; the names are `ir_measures`' own.
 const SCRIPT: &str = r#"
 import sys
 import ir_measures
-from ir_measures import AP, RR, R, nDCG
-names = {nDCG@10: "ndcg@10", R@10: "recall@10", R@50: "recall@50", R@100: "recall@100",
-         RR@10: "mrr@10", AP: "map"}
+measures = [ir_measures.parse_measure(name) for name in sys.argv[3:]]
 qrels = list(ir_measures.read_trec_qrels(sys.argv[1]))
 run = list(ir_measures.read_trec_run(sys.argv[2]))
-for found in ir_measures.iter_calc(list(names), qrels, run):
-    print(names[found.measure], found.query_id, repr(float(found.value)))
-for measure, value in ir_measures.calc_aggregate(list(names), qrels, run).items():
-    print(names[measure], "all", repr(float(value)))
+for found in ir_measures.iter_calc(measures, qrels, run):
+    print(found.measure, found.query_id, repr(float(found.value)))
+for measure, value in ir_measures.calc_aggregate(measures, qrels, run).items():
+    print(measure, "all", repr(float(value)))
 "#;
 
 #[test]
 #[allow(clippy::print_stderr, reason = "a skipped test says so")]
-fn every_reported_metric_agrees_with_trec_eval() {
+fn every_metric_agrees_with_trec_eval() {
     let python = match environment() {
         Ok(python) => python,
         Err(reason) => {
@@ -56,10 +77,14 @@ fn check(python: &Path, seed: u64) {
     let output = run(Command::new(python)
         .args(["-c", SCRIPT])
         .arg(&qrels_path)
-        .arg(&run_path));
+        .arg(&run_path)
+        .args(METRICS));
     let theirs = parse(&String::from_utf8(output.unwrap().stdout).unwrap());
-    for metric in Metric::REPORTED {
-        let name = metric.name();
+    let reported = Metric::REPORTED.map(Metric::name);
+    assert!(reported.iter().all(|name| METRICS.contains(&name.as_str())));
+    for name in METRICS.map(str::to_owned) {
+        let metric: Metric = name.parse().unwrap();
+        assert_eq!(metric.name(), name);
         let ours = per_topic(metric, &intended, &qrels);
         let mut compared = 0;
         for (topic, ours) in qrels.keys().zip(&ours) {

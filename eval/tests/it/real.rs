@@ -21,13 +21,13 @@ async fn the_bundled_models_rank_the_small_collection_well() {
     let world = world(LoadModels::All).await;
     let report = world.run(&world.args(&mini())).await;
     assert!(report.failed.is_empty(), "{:?}", report.failed);
-    let ndcg = |stage| mean(&report, stage, "ndcg@10");
+    let ndcg = |stage| mean(&report, stage, "nDCG@10");
     let shown = report.table();
     assert!(ndcg("lexical") > 0.75 && ndcg("dense") > 0.75, "{shown}");
     let best = ndcg("lexical").max(ndcg("dense"));
     assert!(ndcg("hybrid") > best - 0.05, "{shown}");
     assert!(ndcg("rerank") > best - 0.15, "{shown}");
-    assert!(mean(&report, "dense", "recall@10") > 0.9, "{shown}");
+    assert!(mean(&report, "dense", "R@10") > 0.9, "{shown}");
     let missed = report.missed_deadline.unwrap();
     assert!((0.0..=1.0).contains(&missed));
     for part in ["embed", "lexical", "dense", "fuse", "rerank"] {
@@ -57,13 +57,13 @@ async fn technical_documentation_is_ranked_as_well_as_the_references_and_re_rank
     let world = world(LoadModels::All).await;
     let report = world.run(&world.args(&folder)).await;
     for (stage, reference) in [("lexical", 0.702), ("dense", 0.678), ("hybrid", 0.791)] {
-        let measured = mean(&report, stage, "ndcg@10");
+        let measured = mean(&report, stage, "nDCG@10");
         assert!(
             measured >= reference - 0.01,
             "{stage} {measured}\n{}",
             report.table()
         );
     }
-    let gain = mean(&report, "rerank", "ndcg@10") - mean(&report, "hybrid", "ndcg@10");
+    let gain = mean(&report, "rerank", "nDCG@10") - mean(&report, "hybrid", "nDCG@10");
     assert!(gain >= -0.005, "re-ranking: {gain}\n{}", report.table());
 }

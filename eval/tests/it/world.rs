@@ -7,6 +7,7 @@ use braid_config::Settings;
 use braid_core::Embedder;
 use braid_engine::{Engine, OpenOptions, retrieve_defaults};
 use braid_eval::cli::RunArgs;
+use braid_eval::metrics::Metric;
 use braid_eval::report::Report;
 use braid_testkit::{HashEmbedder, OverlapReranker};
 use tempfile::TempDir;
@@ -19,7 +20,7 @@ pub(crate) fn mini() -> PathBuf {
 /// A data directory, an engine on it, and where run files go.
 pub(crate) struct World {
     pub(crate) engine: Engine,
-    settings: Settings,
+    pub(crate) settings: Settings,
     directory: TempDir,
 }
 
@@ -73,6 +74,9 @@ impl World {
                 .to_vec(),
             depth: 100,
             deadline: false,
+            metrics: Metric::REPORTED.map(Metric::name).to_vec(),
+            losses: false,
+            html: None,
             out: Some(self.out()),
             json: false,
         }

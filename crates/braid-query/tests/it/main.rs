@@ -6,6 +6,7 @@ mod cache;
 mod degraded;
 mod metrics;
 mod rank;
+mod replay;
 mod rerank;
 mod retrieve;
 mod setup;

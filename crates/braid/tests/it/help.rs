@@ -6,7 +6,7 @@ const GLOBAL: [&str; 4] = ["--config", "--data-dir", "--set", "--log-level"];
 
 #[test]
 fn every_command_documents_its_flags() {
-    let commands: [(&str, &[&str]); 26] = [
+    let commands: [(&str, &[&str]); 33] = [
         (
             "job list",
             &["--collection", "--limit", "--server", "--json"],
@@ -56,11 +56,67 @@ fn every_command_documents_its_flags() {
                 "--stages",
                 "--depth",
                 "--deadline",
+                "--metrics",
+                "--losses",
+                "--html",
                 "--out",
                 "--json",
             ],
         ),
-        ("eval compare", &["<A>", "<B>", "--qrels", "--json"]),
+        (
+            "eval compare",
+            &["<A>", "<B>...", "--qrels", "--metrics", "--json"],
+        ),
+        (
+            "eval score",
+            &["<RUNS>...", "--qrels", "--metrics", "--per-topic", "--json"],
+        ),
+        ("eval convert", &["<FILE>", "--to", "--out"]),
+        (
+            "eval gate",
+            &[
+                "<REPORT>",
+                "--baseline",
+                "--stages",
+                "--metrics",
+                "--tolerance",
+                "--alpha",
+                "--at-least",
+                "--json",
+            ],
+        ),
+        (
+            "eval losses",
+            &[
+                "--dataset",
+                "--split",
+                "--top-k",
+                "--deep",
+                "--where",
+                "--json",
+            ],
+        ),
+        (
+            "eval ablate",
+            &["--dataset", "--split", "--reingest", "--metrics", "--json"],
+        ),
+        (
+            "eval sweep",
+            &["--dataset", "--split", "--grid", "--metrics", "--json"],
+        ),
+        (
+            "eval tune",
+            &[
+                "--dataset",
+                "--split",
+                "--grid",
+                "--metric",
+                "--validation",
+                "--random-labels",
+                "--seed",
+                "--json",
+            ],
+        ),
         (
             "collection create",
             &[

@@ -5,6 +5,7 @@
 mod admin;
 mod config;
 mod doctor;
+mod eval;
 mod formats;
 mod help;
 mod ingest;

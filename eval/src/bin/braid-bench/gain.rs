@@ -16,12 +16,12 @@ use braid_eval::metrics::Metric;
 use braid_eval::trec::{read_qrels, read_run};
 use serde::Serialize;
 
-use crate::memo::MemoReranker;
 use crate::quality::SETS;
 use crate::{Cli, say};
+use braid_eval::memo::MemoReranker;
 
 /// The metric that gains are stated in.
-const METRIC: Metric = Metric::Ndcg(10);
+const METRIC: Metric = Metric::ndcg(10);
 
 /// What is compared with the frozen run: the stage without the model's say, with its recommended
 /// one, and with nothing else.
@@ -146,6 +146,9 @@ impl Set {
             stages: vec!["rerank".to_owned()],
             depth: 100,
             deadline: false,
+            metrics: Metric::REPORTED.map(Metric::name).to_vec(),
+            losses: false,
+            html: None,
             out: Some(out.clone()),
             json: false,
         };

@@ -10,7 +10,6 @@ mod ingest;
 mod latency;
 mod load;
 mod machine;
-mod memo;
 mod passages;
 mod process;
 mod quality;

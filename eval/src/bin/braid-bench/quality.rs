@@ -76,6 +76,9 @@ async fn measure_set(
         stages: stages.into_iter().map(str::to_owned).collect(),
         depth: 100,
         deadline: false,
+        metrics: Metric::REPORTED.map(Metric::name).to_vec(),
+        losses: false,
+        html: None,
         out: Some(out),
         json: false,
     };
@@ -137,7 +140,7 @@ async fn measure_served(
         .iter()
         .map(|(topic, judgements)| {
             let ranking = rankings.get(topic.as_str()).unwrap_or(&nothing);
-            Metric::Ndcg(10).measure(ranking, judgements)
+            Metric::ndcg(10).measure(ranking, judgements)
         })
         .collect();
     let Estimate { mean, low, high } = estimate(&values);

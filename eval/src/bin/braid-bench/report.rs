@@ -98,7 +98,7 @@ fn quality(page: &mut String, value: &Value) -> Result<()> {
         write!(page, "| {name} ")?;
         let stages = set["report"]["stages"].as_array().context("no stages")?;
         for (index, stage) in stages.iter().enumerate() {
-            let ndcg = metric(stage, "ndcg@10")?;
+            let ndcg = metric(stage, "nDCG@10")?;
             write!(page, "| {}", interval(ndcg)?)?;
             match set["reference"].get(index).and_then(Value::as_f64) {
                 Some(reference) => write!(page, " ({reference:.3}) ")?,

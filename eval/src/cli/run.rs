@@ -1,7 +1,6 @@
-//! The command line of `braid eval`.
+//! `braid eval run`.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,30 +8,18 @@ use braid_core::limits::MAX_CANDIDATES;
 use braid_core::{Error, Result};
 use braid_engine::Engine;
 use braid_engine::query::{RankRequest, RerankOptions, RetrieveRequest, Stage};
-use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::compare::{Comparison, compare};
+use super::bars::{bar_of_topics, spinner};
+use super::{METRICS, write_file};
 use crate::dataset::Dataset;
 use crate::harness::{self, EvalPlan, TopicResult};
-use crate::report::{Report, ReportSettings, latencies, measure_stage};
-use crate::trec::{read_qrels, read_run};
+use crate::html;
+use crate::losses::{LossPlan, Losses, account};
+use crate::metrics::{Metric, metrics};
+use crate::report::{Report, ReportSettings, latency_values, measure_stage, percentiles};
 
-/// `braid eval`.
-#[derive(Clone, Debug, clap::Args)]
-pub struct EvalArgs {
-    /// What to do.
-    #[command(subcommand)]
-    pub command: EvalCommand,
-}
-
-/// What to do.
-#[derive(Clone, Debug, clap::Subcommand)]
-pub enum EvalCommand {
-    /// Ingest a BEIR corpus, rank every topic per stage, and measure
-    Run(RunArgs),
-    /// Compare two run files pairwise over topics
-    Compare(CompareArgs),
-}
+/// How deep the legs are searched for the account of losses.
+const SEARCHED_TO: usize = 1000;
 
 /// `braid eval run`.
 ///
@@ -59,25 +46,19 @@ pub struct RunArgs {
     /// Apply the served re-ranking deadline instead of scoring every candidate
     #[arg(long)]
     pub deadline: bool,
+    /// What to measure: nDCG@10, R@100, P@5, P(rel=2)@5, RR@10, AP, Success@1, ... at any cut
+    #[arg(long, value_delimiter = ',', value_name = "METRICS", default_value = METRICS)]
+    pub metrics: Vec<String>,
+    /// Also say which stage lost each relevant document, which answers every query once more
+    #[arg(long)]
+    pub losses: bool,
+    /// Where the report is written as a page that opens offline
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
     /// Where report.json and run.STAGE.trec are written
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Print the report as JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `braid eval compare`.
-#[derive(Clone, Debug, clap::Args)]
-pub struct CompareArgs {
-    /// The run to compare with (run files may be gzipped: .gz)
-    pub a: PathBuf,
-    /// The run that is compared
-    pub b: PathBuf,
-    /// Qrels: BEIR TSV or TREC
-    #[arg(long, value_name = "F")]
-    pub qrels: PathBuf,
-    /// Print as JSON
     #[arg(long)]
     pub json: bool,
 }
@@ -95,6 +76,7 @@ impl RunArgs {
                 "--depth is {depth}, it must be 1 to {MAX_CANDIDATES}"
             )));
         }
+        let metrics = metrics(&self.metrics)?;
         let dataset = Dataset::open(&self.dataset, &self.split)?;
         let deadline_ms = if self.deadline {
             defaults.rerank.deadline_ms
@@ -116,6 +98,15 @@ impl RunArgs {
             plan: EvalPlan { dataset, request },
             split: self.split.clone(),
             out: self.out.clone(),
+            html: self.html.clone(),
+            losses: self.losses.then(|| RetrieveRequest {
+                rerank: RerankOptions {
+                    deadline_ms,
+                    ..defaults.rerank
+                },
+                ..defaults.clone()
+            }),
+            metrics,
             served_deadline: defaults.rerank.deadline_ms.map(Duration::from_millis),
         })
     }
@@ -127,13 +118,19 @@ pub struct Prepared {
     plan: EvalPlan,
     split: String,
     out: Option<PathBuf>,
+    html: Option<PathBuf>,
+    /// What is served where losses are asked for.
+    losses: Option<RetrieveRequest>,
+    metrics: Vec<Metric>,
     served_deadline: Option<Duration>,
 }
 
 impl Prepared {
     /// Whether the re-ranker is needed.
     pub fn needs_reranker(&self) -> bool {
+        let serves = |request: &RetrieveRequest| request.rerank.enabled;
         self.plan.request.stages.contains(&Stage::Rerank)
+            || self.losses.as_ref().is_some_and(serves)
     }
 
     /// Ingests, ranks, measures, and writes the files that were asked for.
@@ -145,7 +142,7 @@ impl Prepared {
         let collection = harness::collection_of(engine, &plan.dataset)?;
         plan.request.collection = collection.clone();
         let plan = &plan;
-        let bar = bar("ingesting {spinner} {pos} documents", None);
+        let bar = spinner("ingesting {spinner} {pos} documents");
         let loaded = harness::load_corpus(engine, &collection, &plan.dataset, |n| {
             bar.set_position(n as u64)
         })
@@ -160,12 +157,34 @@ impl Prepared {
         bar.finish_and_clear();
         let report = Report {
             not_searched: loaded.failed.into_iter().collect(),
+            losses: self.account(engine, plan).await?,
             ..self.measure(&results, settings_of(engine, plan).await?)
         };
         if let Some(out) = &self.out {
             write_files(out, plan, &results, &report)?;
         }
+        if let Some(page) = &self.html {
+            write_file(page, &html::page(&report))?;
+        }
         Ok(report)
+    }
+
+    async fn account(&self, engine: &Engine, plan: &EvalPlan) -> Result<Option<Losses>> {
+        let Some(request) = &self.losses else {
+            return Ok(None);
+        };
+        let plan = LossPlan {
+            dataset: plan.dataset.clone(),
+            request: RetrieveRequest {
+                collection: plan.request.collection.clone(),
+                ..request.clone()
+            },
+            searched_to: SEARCHED_TO,
+        };
+        let bar = bar_of_topics(plan.dataset.qrels.len() as u64);
+        let losses = account(engine, &plan, |done| bar.set_position(done as u64)).await?;
+        bar.finish_and_clear();
+        Ok(Some(losses))
     }
 
     fn measure(&self, results: &[TopicResult], settings: ReportSettings) -> Report {
@@ -180,20 +199,30 @@ impl Prepared {
             .filter(|_| self.needs_reranker())
             .map(|deadline| harness::missed_share(results, deadline));
         let stages = plan.request.stages.iter();
+        let depth = plan.request.depth;
+        let latency_values = latency_values(results);
+        let latencies = latency_values.iter();
         Report {
             dataset: plan.dataset.name.clone(),
             split: self.split.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             topics: plan.dataset.qrels.len(),
+            topic_ids: plan.dataset.qrels.keys().cloned().collect(),
             failed: unanswered
                 .chain(unasked.map(|topic| (topic, "queries.jsonl does not have it".to_owned())))
                 .collect(),
             not_searched: BTreeMap::new(),
             settings,
             stages: stages
-                .map(|stage| measure_stage(*stage, results, &plan.dataset.qrels))
+                .map(|stage| {
+                    measure_stage(*stage, results, &plan.dataset.qrels, &self.metrics, depth)
+                })
                 .collect(),
-            latency_ms: latencies(results),
+            latency_ms: latencies
+                .map(|(part, values)| (part.clone(), percentiles(values.clone())))
+                .collect(),
+            latency_values_ms: latency_values,
+            losses: None,
             missed_deadline: missed,
         }
     }
@@ -224,17 +253,6 @@ async fn settings_of(engine: &Engine, plan: &EvalPlan) -> Result<ReportSettings>
         analyzer: fingerprint.analyzer.to_string(),
         reranker: reranker.map(|model| model.fingerprint().to_string()),
     })
-}
-
-impl CompareArgs {
-    /// Reads both runs and compares them.
-    ///
-    /// # Errors
-    /// `InvalidRequest` naming the file and line that cannot be read.
-    pub fn run(&self) -> Result<Vec<Comparison>> {
-        let qrels = read_qrels(&self.qrels)?;
-        Ok(compare(&read_run(&self.a)?, &read_run(&self.b)?, &qrels))
-    }
 }
 
 /// The named stages, each once, in pipeline order.
@@ -268,20 +286,4 @@ fn write_files(
     let text = serde_json::to_string_pretty(report)
         .map_err(|error| Error::internal("cannot write the report").with_source(error))?;
     std::fs::write(out.join("report.json"), text + "\n").map_err(unwritable)
-}
-
-fn bar_of_topics(topics: u64) -> ProgressBar {
-    bar(
-        "ranking {wide_bar} {pos}/{len} topics {per_sec} ETA {eta}",
-        Some(topics),
-    )
-}
-
-fn bar(template: &str, length: Option<u64>) -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template(template);
-    let bar = length.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
-    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

@@ -1,0 +1,114 @@
+//! `braid eval`: measuring. What the commands say is theirs; here it is printed.
+
+use braid_config::Settings;
+use braid_core::Result;
+use braid_engine::{Engine, LoadModels, retrieve_defaults};
+use braid_eval::cli::{EvalCommand, RunArgs};
+use braid_eval::table::{Answer, Verdict};
+
+use crate::args::Global;
+use crate::open::{self, Directory, with_engine};
+use crate::output::{self, Exit};
+
+pub(crate) async fn run(
+    settings: &Settings,
+    global: &Global,
+    command: EvalCommand,
+) -> Result<Exit> {
+    match command {
+        EvalCommand::Run(args) => evaluate(settings, global, *args).await,
+        EvalCommand::Losses(args) => {
+            let plan = args.prepare(settings)?;
+            let needs = plan.request.rerank.enabled;
+            opened(settings, global, needs, async |engine| {
+                say(&args.answer(engine, &plan).await?, args.json)
+            })
+            .await
+        }
+        EvalCommand::Ablate(args) => {
+            let plan = args.prepare(settings)?;
+            let needs = plan.needs_reranker();
+            opened(settings, global, needs, async |engine| {
+                say(&args.answer(engine, &plan).await?, args.json)
+            })
+            .await
+        }
+        EvalCommand::Sweep(args) => {
+            let plan = args.prepare(settings)?;
+            let needs = plan.needs_reranker();
+            opened(settings, global, needs, async |engine| {
+                say(&args.answer(engine, &plan).await?, args.json)
+            })
+            .await
+        }
+        EvalCommand::Tune(args) => {
+            let plan = args.prepare(settings)?;
+            let needs = plan.needs_reranker();
+            opened(settings, global, needs, async |engine| {
+                say(&args.answer(engine, &plan).await?, args.json)
+            })
+            .await
+        }
+        EvalCommand::Score(args) => say(&args.answer()?, args.json),
+        EvalCommand::Compare(args) => say(&args.answer()?, args.json),
+        EvalCommand::Gate(args) => say(&args.answer()?, args.json),
+        EvalCommand::Convert(args) => {
+            if let Some(text) = args.run()? {
+                output::line(text.trim_end());
+            }
+            Ok(Exit::Done)
+        }
+    }
+}
+
+fn say(answer: &Answer, json: bool) -> Result<Exit> {
+    if json {
+        output::json(&answer.json)?;
+    } else {
+        output::line(&answer.text);
+    }
+    Ok(match answer.verdict {
+        Verdict::Done => Exit::Done,
+        Verdict::Partly => Exit::Partly,
+        Verdict::Failed => Exit::Failed,
+    })
+}
+
+async fn evaluate(settings: &Settings, global: &Global, args: RunArgs) -> Result<Exit> {
+    let prepared = args.prepare(&retrieve_defaults(settings)?)?;
+    opened(
+        settings,
+        global,
+        prepared.needs_reranker(),
+        async |engine| {
+            let report = prepared.run(engine).await?;
+            if args.json {
+                output::json(&report)?;
+            } else {
+                output::line(report.table());
+            }
+            Ok(if report.failed.is_empty() {
+                Exit::Done
+            } else {
+                Exit::Partly
+            })
+        },
+    )
+    .await
+}
+
+/// Does `work` with an engine on the data directory, or on a temporary one where none was named.
+async fn opened(
+    settings: &Settings,
+    global: &Global,
+    needs_reranker: bool,
+    work: impl AsyncFnOnce(&Engine) -> Result<Exit>,
+) -> Result<Exit> {
+    let (settings, _temporary) = open::eval_settings(global.data_dir.as_deref(), settings)?;
+    let models = if needs_reranker {
+        LoadModels::All
+    } else {
+        LoadModels::Embedder
+    };
+    with_engine(&settings, Directory::Made(models), work).await
+}

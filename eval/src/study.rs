@@ -1,0 +1,250 @@
+//! Many trials over the same queries: each query's legs are searched once for a collection, and every
+//! trial that needs no other collection is replayed over them.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use braid_core::{CollectionName, CollectionSettings, Reranker, Result};
+use braid_engine::Engine;
+use braid_engine::query::{Place, Recording, RetrieveRequest};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
+
+use crate::dataset::{Dataset, Topic};
+use crate::harness::{collection_named, load_corpus};
+use crate::memo::MemoReranker;
+use crate::metrics::{Judgements, Metric};
+use crate::trials::Trial;
+
+/// What is tried on what.
+#[derive(Clone, Debug)]
+pub struct StudyPlan {
+    /// Topics and qrels.
+    pub dataset: Dataset,
+    /// What is tried; the first is the baseline.
+    pub trials: Vec<Trial>,
+    /// What is measured.
+    pub metrics: Vec<Metric>,
+    /// So many times the first metric is also measured against labels drawn at random.
+    pub random_labels: u64,
+}
+
+/// What a study measured.
+#[derive(Clone, Debug, Default)]
+pub struct Study {
+    /// Topics in qrels order; each counts.
+    pub topics: Vec<String>,
+    /// `[metric][trial][topic]`.
+    pub values: Vec<Vec<Vec<f64>>>,
+    /// The first metric against random labels: `[seed][trial][topic]`.
+    pub random: Vec<Vec<Vec<f64>>>,
+    /// Topics that failed and count 0, with the reason.
+    pub failed: BTreeMap<String, String>,
+    /// Times that a query's legs were searched.
+    pub searches: usize,
+    /// Rankings that were measured.
+    pub rankings: usize,
+    /// Pairs that the re-ranker scored.
+    pub scored_pairs: usize,
+    /// Random labels by topic and seed: the same for every collection, so that trials can be compared.
+    labels: HashMap<(usize, u64), Judgements>,
+}
+
+/// Where a study stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// So many documents of a collection were read.
+    Ingesting(usize),
+    /// So many queries were answered, of so many.
+    Ranking(usize, usize),
+}
+
+/// Runs every trial of the plan on every topic.
+///
+/// # Errors
+/// What stops the whole study; a topic that fails counts 0 and is named.
+pub async fn run(engine: &Engine, plan: &StudyPlan, progress: impl Fn(Step)) -> Result<Study> {
+    let topics: Vec<String> = plan.dataset.qrels.keys().cloned().collect();
+    let zeros = vec![vec![0.0; topics.len()]; plan.trials.len()];
+    let mut study = Study {
+        values: vec![zeros.clone(); plan.metrics.len()],
+        random: vec![zeros; plan.random_labels as usize],
+        topics,
+        ..Study::default()
+    };
+    for topic in plan.dataset.topics_without_text() {
+        study
+            .failed
+            .insert(topic, "queries.jsonl does not have it".to_owned());
+    }
+    let groups = collections(&plan.trials);
+    let all = plan.dataset.topics.len() * groups.len();
+    let mut done = 0;
+    for (settings, group) in groups {
+        let name = collection_named(&plan.dataset, &settings)?;
+        engine
+            .create_collection(name.clone(), settings, None)
+            .await?;
+        let told = |read| progress(Step::Ingesting(read));
+        load_corpus(engine, &name, &plan.dataset, told).await?;
+        for topic in &plan.dataset.topics {
+            let answered = study.answer(engine, plan, &name, &group, topic).await;
+            if let Err(error) = answered {
+                study.failed.insert(topic.id.clone(), error.to_string());
+            }
+            done += 1;
+            progress(Step::Ranking(done, all));
+        }
+    }
+    study.forget_failed();
+    Ok(study)
+}
+
+/// Trials by the collection that they need, in order of appearance.
+fn collections(trials: &[Trial]) -> Vec<(CollectionSettings, Vec<usize>)> {
+    let mut groups: Vec<(CollectionSettings, Vec<usize>)> = Vec::new();
+    for (index, trial) in trials.iter().enumerate() {
+        match groups
+            .iter_mut()
+            .find(|(settings, _)| *settings == trial.collection)
+        {
+            Some((_, group)) => group.push(index),
+            None => groups.push((trial.collection, vec![index])),
+        }
+    }
+    groups
+}
+
+impl Study {
+    async fn answer(
+        &mut self,
+        engine: &Engine,
+        plan: &StudyPlan,
+        collection: &CollectionName,
+        group: &[usize],
+        topic: &Topic,
+    ) -> Result<()> {
+        let all: Vec<&RetrieveRequest> = group
+            .iter()
+            .map(|trial| &plan.trials[*trial].request)
+            .collect();
+        let request = deepest(all[0], &all);
+        let request = RetrieveRequest {
+            query: topic.text.clone(),
+            collection: collection.clone(),
+            ..request
+        };
+        let recording = engine.record(&request).await?;
+        self.searches += 1;
+        let memo = engine
+            .reranker()
+            .map(|model| MemoReranker::new(model.clone()));
+        let mut rankings = Vec::with_capacity(group.len());
+        for index in group {
+            rankings.push(rank(&recording, &plan.trials[*index], memo.as_ref()).await?);
+        }
+        self.rankings += rankings.len();
+        self.scored_pairs += memo.as_ref().map_or(0, MemoReranker::scored);
+        self.measure(plan, group, topic, &rankings);
+        Ok(())
+    }
+
+    fn measure(
+        &mut self,
+        plan: &StudyPlan,
+        group: &[usize],
+        topic: &Topic,
+        rankings: &[Vec<String>],
+    ) {
+        let Some(judgements) = plan.dataset.qrels.get(&topic.id) else {
+            return;
+        };
+        let Ok(at) = self.topics.binary_search(&topic.id) else {
+            return;
+        };
+        for (trial, ranking) in group.iter().zip(rankings) {
+            for (metric, values) in plan.metrics.iter().zip(&mut self.values) {
+                values[*trial][at] = metric.measure(ranking, judgements);
+            }
+        }
+        let Some(metric) = plan.metrics.first() else {
+            return;
+        };
+        for (seed, values) in (0..).zip(&mut self.random) {
+            let drawn = || random_labels(judgements, rankings, seed ^ ((at as u64) << 32));
+            let labels = self.labels.entry((at, seed)).or_insert_with(drawn);
+            for (trial, ranking) in group.iter().zip(rankings) {
+                values[*trial][at] = metric.measure(ranking, labels);
+            }
+        }
+    }
+
+    /// A topic that failed in one collection counts 0 in all, so that no trial gains by it.
+    fn forget_failed(&mut self) {
+        for (at, topic) in self.topics.iter().enumerate() {
+            if self.failed.contains_key(topic) {
+                let all = self.values.iter_mut().chain(&mut self.random).flatten();
+                all.for_each(|values| values[at] = 0.0);
+            }
+        }
+    }
+
+    /// Means by trial of the metric at `index`.
+    pub fn of_metric(&self, index: usize) -> &[Vec<f64>] {
+        self.values.get(index).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// The first request, with legs that hold those of all.
+fn deepest(first: &RetrieveRequest, all: &[&RetrieveRequest]) -> RetrieveRequest {
+    let mut deep = first.clone();
+    for one in all {
+        let candidates = &mut deep.candidates;
+        candidates.lexical = candidates
+            .lexical
+            .max(one.candidates.lexical)
+            .max(one.top_k);
+        candidates.dense = candidates.dense.max(one.candidates.dense).max(one.top_k);
+    }
+    deep
+}
+
+/// Documents in the order in which `trial` returns their best passages.
+async fn rank(
+    recording: &Recording,
+    trial: &Trial,
+    memo: Option<&MemoReranker>,
+) -> Result<Vec<String>> {
+    let reranker = memo.map(|memo| memo as &dyn Reranker);
+    let replay = recording.replay(&trial.request, reranker).await?;
+    let places = match replay.reranked {
+        _ if trial.is_distinct => replay.distinct,
+        Some(reranked) => reranked,
+        None => replay.base,
+    };
+    Ok(documents(&places))
+}
+
+/// Each document once, where its best passage stands.
+pub fn documents(places: &[Place]) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let first = places.iter().filter(|place| seen.insert(&place.document));
+    first
+        .map(|place| place.document.as_str().to_owned())
+        .collect()
+}
+
+/// As many relevant documents with the same grades as `judgements` has, drawn from what any ranking
+/// found: labels that no setting can know anything about.
+pub fn random_labels(judgements: &Judgements, rankings: &[Vec<String>], seed: u64) -> Judgements {
+    let found: BTreeSet<&String> = rankings.iter().flatten().collect();
+    let mut pool: Vec<&String> = found.into_iter().collect();
+    pool.shuffle(&mut StdRng::seed_from_u64(seed));
+    let mut grades: Vec<i32> = judgements
+        .values()
+        .copied()
+        .filter(|grade| *grade > 0)
+        .collect();
+    grades.sort_unstable();
+    pool.into_iter().cloned().zip(grades).collect()
+}

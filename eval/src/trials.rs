@@ -1,0 +1,309 @@
+//! Settings to be tried: one trial each, from the settings that are in force.
+
+use std::str::FromStr;
+
+use braid_config::Settings;
+use braid_core::{CollectionSettings, Error, Result};
+use braid_engine::query::RetrieveRequest;
+use braid_engine::{collection_settings, retrieve_defaults};
+
+/// Most trials at once.
+const MOST_TRIALS: usize = 5000;
+/// What one request, or the collection that it is answered from, can differ in.
+const SECTIONS: [&str; 4] = ["retrieve.", "chunking.", "duplicates.", "lexical.language"];
+
+/// A setting's key and value.
+pub type Pair = (String, String);
+
+/// A setting with the values to try: `retrieve.fusion_k=10,60`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Axis {
+    /// The setting.
+    pub key: String,
+    /// Its values.
+    pub values: Vec<String>,
+}
+
+impl Axis {
+    /// An axis of these values.
+    pub fn new(key: &str, values: &[&str]) -> Self {
+        Self {
+            key: key.to_owned(),
+            values: values.iter().map(|value| (*value).to_owned()).collect(),
+        }
+    }
+}
+
+impl FromStr for Axis {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let bad = || {
+            Error::invalid(format!("{text:?} is not KEY=VALUE,VALUE,..."))
+                .with_help("name a setting and its values, as in retrieve.fusion_k=10,60")
+        };
+        let (key, values) = text.split_once('=').ok_or_else(bad)?;
+        let values: Vec<&str> = values.split(',').map(str::trim).collect();
+        if key.trim().is_empty() || values.iter().any(|value| value.is_empty()) {
+            return Err(bad());
+        }
+        Ok(Self::new(key.trim(), &values))
+    }
+}
+
+/// Every combination of the axes' values, the last axis changing fastest.
+///
+/// # Errors
+/// `InvalidRequest` for a setting that is named twice, and for more combinations than can be tried.
+pub fn combinations(axes: &[Axis]) -> Result<Vec<Vec<Pair>>> {
+    for (place, axis) in axes.iter().enumerate() {
+        if axes[..place].iter().any(|other| other.key == axis.key) {
+            return Err(Error::invalid(format!("{} is named twice", axis.key)));
+        }
+    }
+    let sizes = axes.iter().map(|axis| axis.values.len());
+    let count = sizes.fold(1_usize, usize::saturating_mul);
+    if count > MOST_TRIALS {
+        return Err(
+            Error::invalid(format!("{count} combinations, the limit is {MOST_TRIALS}"))
+                .with_help("name fewer settings, or fewer values of each"),
+        );
+    }
+    let mut found: Vec<Vec<Pair>> = vec![Vec::new()];
+    for axis in axes {
+        let with = |pairs: &Vec<Pair>, value: &String| {
+            let pair = (axis.key.clone(), value.clone());
+            pairs.iter().cloned().chain([pair]).collect()
+        };
+        found = found
+            .iter()
+            .flat_map(|pairs| axis.values.iter().map(move |value| with(pairs, value)))
+            .collect();
+    }
+    Ok(found)
+}
+
+/// One way to answer every query.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trial {
+    /// Its name in tables.
+    pub name: String,
+    /// What differs from the settings in force.
+    pub pairs: Vec<Pair>,
+    /// What each query asks for.
+    pub request: RetrieveRequest,
+    /// What its collection is made with.
+    pub collection: CollectionSettings,
+    /// Whether passages that say the same are told once, as when serving.
+    pub is_distinct: bool,
+}
+
+impl Trial {
+    /// `settings` with `pairs` set; named after them where `name` is empty.
+    ///
+    /// # Errors
+    /// `InvalidRequest` for a setting that is not of a request or a collection, and for a bad value.
+    pub fn new(settings: &Settings, name: &str, pairs: &[Pair]) -> Result<Self> {
+        let is_known = |key: &str| SECTIONS.iter().any(|section| key.starts_with(section));
+        if let Some((key, _)) = pairs.iter().find(|(key, _)| !is_known(key)) {
+            let message = format!(
+                "{key} is a setting of the whole process, not of a request or a collection"
+            );
+            let help = "run `braid eval run` with --set for each value, and compare the runs";
+            return Err(Error::invalid(message).with_help(help));
+        }
+        let settings = braid_config::with(settings, pairs)?;
+        let mut request = retrieve_defaults(&settings)?;
+        // A ranking that depends on the machine's speed measures the machine.
+        request.rerank.deadline_ms = None;
+        let name = match name {
+            "" if pairs.is_empty() => "as set".to_owned(),
+            "" => shown(pairs),
+            name => name.to_owned(),
+        };
+        Ok(Self {
+            name,
+            pairs: pairs.to_vec(),
+            request,
+            collection: collection_settings(&settings),
+            is_distinct: true,
+        })
+    }
+}
+
+/// Settings as they are given with `--set`, without their sections where that is plain.
+pub fn shown(pairs: &[Pair]) -> String {
+    let short = |key: &str| key.strip_prefix("retrieve.").unwrap_or(key).to_owned();
+    let pairs = pairs
+        .iter()
+        .map(|(key, value)| format!("{}={value}", short(key)));
+    pairs.collect::<Vec<_>>().join(" ")
+}
+
+/// The settings in force first, as the baseline, then every combination that differs from them.
+///
+/// # Errors
+/// As [`combinations`] and [`Trial::new`].
+pub fn trials(settings: &Settings, axes: &[Axis]) -> Result<Vec<Trial>> {
+    let mut trials = vec![Trial::new(settings, "", &[])?];
+    for pairs in combinations(axes)?.iter().filter(|pairs| !pairs.is_empty()) {
+        let trial = Trial::new(settings, "", pairs)?;
+        let is_new =
+            |known: &Trial| known.request != trial.request || known.collection != trial.collection;
+        if is_new(&trials[0]) {
+            trials.push(trial);
+        }
+    }
+    Ok(trials)
+}
+
+/// What is tried where nothing is named: fusion, depths and, where `reranks`, the blend.
+pub fn default_axes(reranks: bool) -> Vec<Axis> {
+    let mut axes = vec![
+        Axis::new("retrieve.fusion_k", &["10", "30", "60", "100"]),
+        Axis::new("retrieve.weight_lexical", &["0.25", "0.5", "1", "2"]),
+        Axis::new("retrieve.candidates_lexical", &["50", "100"]),
+        Axis::new("retrieve.candidates_dense", &["50", "100"]),
+    ];
+    // Builds that fuse in one way have no such setting.
+    let method = "retrieve.fusion_method";
+    if braid_config::KEYS.iter().any(|key| key.path == method) {
+        axes.push(Axis::new(method, &["rrf", "minmax", "dbsf"]));
+    }
+    if reranks {
+        axes.push(Axis::new(
+            "retrieve.rerank_blend",
+            &["0.2", "0.4", "0.6", "0.8"],
+        ));
+    }
+    axes
+}
+
+/// Every stage taken out in turn, from the full pipeline.
+///
+/// # Errors
+/// As [`Trial::new`].
+pub fn ablations(settings: &Settings, reingest: bool) -> Result<Vec<Trial>> {
+    let full = Trial::new(settings, "full", &[])?;
+    let mut cases: Vec<(&str, &[(&str, &str)])> = vec![
+        ("without lexical leg", &[("retrieve.mode", "dense")]),
+        ("without dense leg", &[("retrieve.mode", "lexical")]),
+    ];
+    if full.request.rerank.enabled {
+        cases.extend([
+            ("without re-ranking", &[("retrieve.rerank", "false")][..]),
+            ("re-ranker alone decides", &[("retrieve.rerank_blend", "1")]),
+            (
+                "lexical leg alone",
+                &[("retrieve.mode", "lexical"), ("retrieve.rerank", "false")],
+            ),
+            (
+                "dense leg alone",
+                &[("retrieve.mode", "dense"), ("retrieve.rerank", "false")],
+            ),
+        ]);
+    }
+    if reingest {
+        cases.push(("without chunking", &[("chunking.strategy", "whole")]));
+        cases.push(("without analysis of words", &[("lexical.language", "none")]));
+    }
+    let mut trials = vec![
+        full.clone(),
+        Trial {
+            name: "without dropping duplicates".to_owned(),
+            is_distinct: false,
+            ..full
+        },
+    ];
+    for (name, pairs) in cases {
+        let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        let pairs: Vec<Pair> = pairs.iter().map(owned).collect();
+        trials.push(Trial::new(settings, name, &pairs)?);
+    }
+    Ok(trials)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn axes(texts: &[&str]) -> Vec<Axis> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn combinations_are_all_there_are_but_the_baseline_is_there_once() {
+        let axes = axes(&["retrieve.fusion_k=10,60", "retrieve.weight_dense=1,2,3"]);
+        let found = trials(&Settings::default(), &axes).unwrap();
+        let names: Vec<&str> = found.iter().map(|trial| trial.name.as_str()).collect();
+        // k 60 and weight 1 are the defaults.
+        assert_eq!(
+            names,
+            [
+                "as set",
+                "fusion_k=10 weight_dense=1",
+                "fusion_k=10 weight_dense=2",
+                "fusion_k=10 weight_dense=3",
+                "fusion_k=60 weight_dense=2",
+                "fusion_k=60 weight_dense=3",
+            ]
+        );
+        assert_eq!(found[1].request.fusion.k, 10.0);
+        assert_eq!(found[0].request.rerank.deadline_ms, None);
+        assert_eq!(trials(&Settings::default(), &[]).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_tried_is_refused_with_what_to_do() {
+        let settings = Settings::default();
+        for (axis, why) in [
+            ("storage.map_size_gib=1", "whole process"),
+            ("retrieve.nothing=1", "retrieve.nothing"),
+            ("retrieve.fusion_k=x", "fusion_k"),
+            ("retrieve.top_k=0", "1 or more"),
+            ("chunking.target_tokens=4", "overlap"),
+        ] {
+            let mut settings = settings.clone();
+            settings.chunking.overlap_tokens = 8;
+            let error = trials(&settings, &axes(&[axis])).unwrap_err();
+            assert!(error.to_string().contains(why), "{axis}: {error}");
+        }
+        for bad in ["retrieve.fusion_k", "=1", "retrieve.fusion_k=1,,2"] {
+            assert!(
+                bad.parse::<Axis>()
+                    .unwrap_err()
+                    .to_string()
+                    .contains("KEY=VALUE")
+            );
+        }
+        let twice = combinations(&axes(&["a=1", "a=2"])).unwrap_err();
+        assert!(twice.to_string().contains("twice"));
+        let many = (0..13)
+            .map(|i| Axis::new(&i.to_string(), &["1", "2"]))
+            .collect::<Vec<_>>();
+        assert!(
+            combinations(&many)
+                .unwrap_err()
+                .to_string()
+                .contains("8192 combinations")
+        );
+    }
+
+    #[test]
+    fn ablations_change_one_stage_each() {
+        let found = ablations(&Settings::default(), true).unwrap();
+        assert_eq!(found.len(), 10);
+        let mut settings = Settings::default();
+        settings.retrieve.rerank = false;
+        let without = ablations(&settings, false).unwrap();
+        assert!(without.iter().all(|trial| !trial.request.rerank.enabled));
+        assert_eq!(without.len(), 4);
+        for axis in default_axes(true) {
+            assert!(
+                braid_config::KEYS.iter().any(|key| key.path == axis.key),
+                "{}",
+                axis.key
+            );
+        }
+    }
+}
