@@ -12,6 +12,7 @@ mod blend;
 mod by_scores;
 mod context;
 mod distinct;
+pub mod explain;
 pub mod fusion;
 mod hydrate;
 mod legs;
@@ -25,8 +26,13 @@ pub mod response;
 pub mod retriever;
 mod scoring;
 mod search;
+mod thresholds;
 mod word_counter;
 
+pub use explain::{
+    Cut, ExplainRequest, Explanation, LegOutcome, LegTrace, MAX_EXPLAIN_DEPTH, Move, MoveCause,
+    MoveStage, OptionChange, OptionValue, Remedy, RerankTrace,
+};
 pub use rank::{RankRequest, RankedDocument, Stage, StageRankings};
 pub use request::{
     CandidateDepths, ContextExpansion, ContextOptions, FusionOptions, LegWeights, Mode,
@@ -37,3 +43,4 @@ pub use response::{
     SameText, ScoreStage, StageScore, StageScores, Timings,
 };
 pub use retriever::{Retriever, RetrieverParts};
+pub use thresholds::{BelowThreshold, EmptyReason, Thresholds};

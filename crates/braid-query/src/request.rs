@@ -5,6 +5,8 @@ use std::sync::Arc;
 use braid_core::limits::{MAX_CANDIDATES, MAX_QUERY_BYTES, MAX_TOP_K};
 use braid_core::{CollectionName, Error, FieldError, Filter, Result};
 
+use crate::thresholds::Thresholds;
+
 /// Which legs are searched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Mode {
@@ -155,8 +157,12 @@ pub struct RetrieveRequest {
     pub rerank: RerankOptions,
     /// Metadata filter, applied inside both legs.
     pub filter: Option<Arc<Filter>>,
+    /// What is not good enough at a stage is left out.
+    pub thresholds: Thresholds,
     /// Context assembly.
     pub context: ContextOptions,
+    /// Whether passages that say the same are returned once; the best names the others.
+    pub distinct: bool,
     /// Whether hits carry rank and score at every stage.
     pub explain: bool,
 }
@@ -173,7 +179,9 @@ impl RetrieveRequest {
             fusion: FusionOptions::default(),
             rerank: RerankOptions::default(),
             filter: None,
+            thresholds: Thresholds::default(),
             context: ContextOptions::default(),
+            distinct: true,
             explain: false,
         }
     }
@@ -189,6 +197,7 @@ impl RetrieveRequest {
         self.check_counts(&mut fields);
         self.check_fusion(&mut fields);
         self.check_rerank(&mut fields);
+        self.check_thresholds(&mut fields);
         self.check_filter(&mut fields);
         match fields.first() {
             None => Ok(()),
@@ -249,6 +258,31 @@ impl RetrieveRequest {
         let is_share = |blend: f64| (0.0..=1.0).contains(&blend);
         if self.rerank.blend.is_some_and(|blend| !is_share(blend)) {
             fields.push(FieldError::new("/rerank/blend", "must be from 0 to 1"));
+        }
+    }
+
+    fn check_thresholds(&self, fields: &mut Vec<FieldError>) {
+        let Thresholds {
+            lexical,
+            dense,
+            rerank,
+        } = self.thresholds;
+        let numbers = [
+            ("/thresholds/lexical", lexical),
+            ("/thresholds/dense", dense),
+        ];
+        for (pointer, number) in numbers {
+            if number.is_some_and(|number| !number.is_finite()) {
+                fields.push(FieldError::new(pointer, "must be a finite number"));
+            }
+        }
+        if rerank.is_some_and(|least| !(0.0..=1.0).contains(&least)) {
+            let detail = "must be a probability, from 0 to 1";
+            fields.push(FieldError::new("/thresholds/rerank", detail));
+        }
+        if rerank.is_some() && !self.rerank.enabled {
+            let detail = "needs rerank.enabled: the probability is the re-ranker's";
+            fields.push(FieldError::new("/thresholds/rerank", detail));
         }
     }
 

@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "set-up that fails is a failed test")]
 
 mod degraded;
+mod explain;
 mod metrics;
 mod rank;
 mod rerank;
 mod retrieve;
 mod setup;
+mod thresholds;

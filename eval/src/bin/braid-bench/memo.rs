@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use braid_core::{Fingerprint, Language, Reranker, Result};
+use braid_core::{Calibration, Fingerprint, Language, Reranker, Result};
 
 #[derive(Debug)]
 pub(crate) struct MemoReranker {
@@ -41,6 +41,10 @@ impl Reranker for MemoReranker {
 
     fn recommended_blend(&self, language: Language) -> f64 {
         self.inner.recommended_blend(language)
+    }
+
+    fn calibration(&self, language: Language) -> Option<Calibration> {
+        self.inner.calibration(language)
     }
 
     fn concurrency(&self) -> usize {
