@@ -6,6 +6,7 @@
 //! crate never ranks anything itself. Start at [`harness`] and [`metrics`].
 
 pub mod bootstrap;
+pub mod calibration;
 pub mod cli;
 pub mod compare;
 pub mod dataset;

@@ -123,6 +123,7 @@ impl Engine {
             indexes: Arc::clone(&indexes) as Arc<dyn IndexProvider>,
             embedder: Arc::clone(&models.embedder),
             reranker: models.reranker.clone(),
+            tokenizers: wiring::tokenizers(),
             pool: Arc::clone(&pool),
             leg_timeout: wiring::leg_timeout(settings),
         });

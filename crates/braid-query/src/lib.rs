@@ -35,12 +35,12 @@ pub use explain::{
 };
 pub use rank::{RankRequest, RankedDocument, Stage, StageRankings};
 pub use request::{
-    CandidateDepths, ContextExpansion, ContextOptions, FusionOptions, LegWeights, Mode,
-    RerankOptions, RetrieveRequest,
+    CandidateDepths, ContextExpansion, ContextOptions, ContextOrder, ContextTokenizer,
+    FusionOptions, LegWeights, Mode, RerankOptions, RetrieveRequest,
 };
 pub use response::{
     AssembledContext, Citation, Degradation, Note, RerankSummary, RetrieveResponse, RetrievedHit,
     SameText, ScoreStage, StageScore, StageScores, Timings,
 };
-pub use retriever::{Retriever, RetrieverParts};
+pub use retriever::{Retriever, RetrieverParts, Tokenizers};
 pub use thresholds::{BelowThreshold, EmptyReason, Thresholds};

@@ -120,20 +120,64 @@ pub enum ContextExpansion {
     Section,
 }
 
+/// What counts as a token of the context.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ContextTokenizer {
+    /// What the embedder's tokenizer makes.
+    #[default]
+    Embedder,
+    /// What `cl100k_base` makes (GPT-4 and GPT-3.5).
+    Cl100k,
+    /// What `o200k_base` makes (GPT-4o and later).
+    O200k,
+    /// A character.
+    Characters,
+    /// A run between whitespace.
+    Words,
+}
+
+/// How the pieces stand in the context.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ContextOrder {
+    /// Best first.
+    #[default]
+    Rank,
+    /// The best at both ends: first, third, fifth, ... fourth, second. Language models use the middle
+    /// of a long context least (Liu et al., "Lost in the Middle", 2023).
+    Edges,
+}
+
 /// How the context is assembled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ContextOptions {
-    /// Most tokens of context text, counted by the embedder's tokenizer; 0 assembles none.
+    /// Most tokens of context text; 0 assembles none.
     pub max_tokens: usize,
+    /// What a token is.
+    pub tokenizer: ContextTokenizer,
     /// What goes in with each hit.
     pub expand: ContextExpansion,
+    /// Most hits of one document.
+    pub per_document: Option<usize>,
+    /// A hit that shares more than this of its word triples with one before it (Jaccard, 0..=1) is
+    /// left out; `None` leaves none out.
+    pub max_similarity: Option<f64>,
+    /// Maximal marginal relevance: the weight of relevance against novelty, 0..=1, in choosing the
+    /// next hit; `None` takes them by rank.
+    pub mmr: Option<f64>,
+    /// How the pieces stand in the text.
+    pub order: ContextOrder,
 }
 
 impl Default for ContextOptions {
     fn default() -> Self {
         Self {
             max_tokens: 2000,
+            tokenizer: ContextTokenizer::Embedder,
             expand: ContextExpansion::None,
+            per_document: None,
+            max_similarity: Some(0.9),
+            mmr: None,
+            order: ContextOrder::Rank,
         }
     }
 }
@@ -198,6 +242,7 @@ impl RetrieveRequest {
         self.check_fusion(&mut fields);
         self.check_rerank(&mut fields);
         self.check_thresholds(&mut fields);
+        self.check_context(&mut fields);
         self.check_filter(&mut fields);
         match fields.first() {
             None => Ok(()),
@@ -283,6 +328,25 @@ impl RetrieveRequest {
         if rerank.is_some() && !self.rerank.enabled {
             let detail = "needs rerank.enabled: the probability is the re-ranker's";
             fields.push(FieldError::new("/thresholds/rerank", detail));
+        }
+    }
+
+    fn check_context(&self, fields: &mut Vec<FieldError>) {
+        let is_share = |share: f64| (0.0..=1.0).contains(&share);
+        let shares = [
+            ("/context/max_similarity", self.context.max_similarity),
+            ("/context/mmr/lambda", self.context.mmr),
+        ];
+        for (pointer, share) in shares {
+            if share.is_some_and(|share| !is_share(share)) {
+                fields.push(FieldError::new(pointer, "must be from 0 to 1"));
+            }
+        }
+        if self.context.per_document == Some(0) {
+            fields.push(FieldError::new(
+                "/context/per_document",
+                "must be 1 or more",
+            ));
         }
     }
 

@@ -4,18 +4,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use braid_core::{
-    Embedder, IndexProvider, LanguageSetting, Ledger, LedgerPin, Passage, Reranker, Result,
+    Embedder, IndexProvider, Language, LanguageSetting, Ledger, LedgerPin, Passage, Reranker,
+    Result, TokenCounter,
 };
 use braid_runtime::CpuPool;
 
-use crate::context::assemble_context;
+use crate::context::{Assembling, Characters, WantedTerms, Words, assemble_context};
 use crate::distinct::{Sameness, best_distinct};
 use crate::hydrate::{Wanted, hydrate};
 use crate::legs::{LegRun, Legs, Reach};
 use crate::neighborhood::Neighborhood;
 use crate::observe;
 use crate::ranked::rank_legs;
-use crate::request::{ContextExpansion, RetrieveRequest};
+use crate::request::{ContextExpansion, ContextTokenizer, RetrieveRequest};
 use crate::rerank::{RerankPlan, rerank};
 use crate::response::{
     AssembledContext, Degradation, Note, RerankSummary, RetrieveResponse, RetrievedHit, Timings,
@@ -37,11 +38,22 @@ pub struct RetrieverParts {
     pub embedder: Arc<dyn Embedder>,
     /// The cross-encoder, where one is loaded.
     pub reranker: Option<Arc<dyn Reranker>>,
+    /// Tokenizers of language models, to count the context by.
+    pub tokenizers: Tokenizers,
     /// Threads for counting tokens.
     pub pool: Arc<CpuPool>,
     /// Time a leg has (the dense one embeds the query within it) before it counts as failed;
     /// `None` waits.
     pub leg_timeout: Option<Duration>,
+}
+
+/// Tokenizers of language models.
+#[derive(Clone, Debug)]
+pub struct Tokenizers {
+    /// `cl100k_base`.
+    pub cl100k: Arc<dyn TokenCounter>,
+    /// `o200k_base`.
+    pub o200k: Arc<dyn TokenCounter>,
 }
 
 /// Answers retrievals. Holds no state of its own but the token counts of words.
@@ -77,7 +89,7 @@ pub(crate) struct Found {
     pub(crate) cut: CutLegs,
     pub(crate) neighborhood: Neighborhood,
     pub(crate) lag: u64,
-    language: LanguageSetting,
+    pub(crate) language: LanguageSetting,
     pub(crate) sameness: Sameness,
     terms: Vec<String>,
     notes: Vec<Note>,
@@ -131,8 +143,11 @@ impl Retriever {
             false => EmptyReason::NothingRelevant(below),
         });
         let neighborhood = std::mem::take(&mut found.neighborhood);
+        let language = found.language.of_document(None);
         let assembling = Instant::now();
-        let (hits, context) = self.assemble(hits, neighborhood, &request).await?;
+        let (hits, context) = self
+            .assemble(hits, neighborhood, &request, language)
+            .await?;
         found.timings.assemble = milliseconds(assembling.elapsed());
         found.timings.total = milliseconds(started.elapsed());
         observe::record(&found.timings, &found.degraded);
@@ -231,21 +246,38 @@ impl Retriever {
         }
     }
 
+    fn counter(&self, tokenizer: ContextTokenizer) -> Arc<dyn TokenCounter> {
+        match tokenizer {
+            ContextTokenizer::Embedder => Arc::clone(&self.counter) as Arc<dyn TokenCounter>,
+            ContextTokenizer::Cl100k => Arc::clone(&self.parts.tokenizers.cl100k),
+            ContextTokenizer::O200k => Arc::clone(&self.parts.tokenizers.o200k),
+            ContextTokenizer::Characters => Arc::new(Characters),
+            ContextTokenizer::Words => Arc::new(Words),
+        }
+    }
+
     /// Assembles the context on the CPU pool: tokenizing is too slow for an async thread.
     pub(crate) async fn assemble(
         &self,
         hits: Vec<RetrievedHit>,
         neighborhood: Neighborhood,
         request: &RetrieveRequest,
+        language: Language,
     ) -> Result<(Vec<RetrievedHit>, AssembledContext)> {
         let options = request.context;
         if options.max_tokens == 0 || hits.is_empty() {
             return Ok((hits, AssembledContext::default()));
         }
-        let counter = Arc::clone(&self.counter);
+        let counter = self.counter(options.tokenizer);
+        let query = request.query.clone();
         let work = move || {
             let passages: Vec<&Passage> = hits.iter().map(|hit| &hit.passage).collect();
-            let context = assemble_context(&passages, &neighborhood, options.max_tokens, &*counter);
+            let assembling = Assembling {
+                options,
+                counter: &*counter,
+                wanted: &WantedTerms::new(&query, language),
+            };
+            let context = assemble_context(&passages, &neighborhood, &assembling);
             (hits, context)
         };
         self.parts.pool.run(work).await

@@ -50,6 +50,7 @@ async fn run(cli: Cli) -> Result<Exit> {
         Command::Serve(_) => commands::serve::run(&settings?).await,
         Command::Ingest(command) => ingest(&settings?, command).await,
         Command::Retrieve(args) => commands::retrieve::run(&settings?, args).await,
+        Command::Explain(args) => commands::explain::run(&settings?, args).await,
         Command::Eval(args) => match args.command {
             EvalCommand::Run(args) => evaluate(&settings?, &cli.global, args).await,
             EvalCommand::Compare(args) => settings.and_then(|_| compare(&args)),

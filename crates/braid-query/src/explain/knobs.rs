@@ -32,6 +32,8 @@ pub(super) enum Knob {
     Distinct,
     /// Returns more.
     TopK,
+    /// Takes hits into the context however many a document has, and however alike they are.
+    ContextLimits,
     /// Gives the context more room.
     MaxTokens,
 }
@@ -39,7 +41,7 @@ pub(super) enum Knob {
 impl Knob {
     /// Every knob, in the order of the stages they change: what a later one must be set to depends
     /// on the earlier ones.
-    pub(super) const ALL: [Self; 13] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::Filter,
         Self::Mode,
         Self::Weights,
@@ -52,6 +54,7 @@ impl Knob {
         Self::RerankThreshold,
         Self::Distinct,
         Self::TopK,
+        Self::ContextLimits,
         Self::MaxTokens,
     ];
 
@@ -89,9 +92,10 @@ pub(super) fn changes(
     changes
 }
 
-fn values(request: &RetrieveRequest) -> [(&'static str, OptionValue); 13] {
+fn values(request: &RetrieveRequest) -> [(&'static str, OptionValue); 15] {
     use OptionValue::{Count, Mode, Number, Switch};
     let number = |value: Option<f64>| value.map_or(OptionValue::Absent, Number);
+    let count = |value: Option<usize>| value.map_or(OptionValue::Absent, Count);
     let (weights, thresholds) = (request.fusion.weights, request.thresholds);
     [
         ("mode", Mode(request.mode)),
@@ -106,6 +110,11 @@ fn values(request: &RetrieveRequest) -> [(&'static str, OptionValue); 13] {
         ("thresholds.rerank", number(thresholds.rerank)),
         ("distinct", Switch(request.distinct)),
         ("top_k", Count(request.top_k)),
+        ("context.per_document", count(request.context.per_document)),
+        (
+            "context.max_similarity",
+            number(request.context.max_similarity),
+        ),
         ("context.max_tokens", Count(request.context.max_tokens)),
     ]
 }

@@ -12,7 +12,7 @@ use super::memo::remembering;
 use super::target::{Target, find_target};
 use super::trace::{Trace, trace};
 use crate::legs::{LegHit, LegRun, Reach};
-use crate::request::{Mode, RetrieveRequest};
+use crate::request::{ContextOptions, Mode, RetrieveRequest};
 use crate::response::StageScore;
 use crate::retriever::Retriever;
 use crate::search::{SearchPlan, search};
@@ -306,7 +306,7 @@ impl Tuner<'_> {
             Knob::RerankThreshold => request.thresholds.rerank.is_some(),
             Knob::Distinct => request.distinct,
             Knob::TopK => true,
-            Knob::MaxTokens => self.goal == Goal::Context,
+            Knob::ContextLimits | Knob::MaxTokens => self.goal == Goal::Context,
         };
         Knob::ALL.into_iter().filter(is_useful).collect()
     }
@@ -398,6 +398,7 @@ impl Tuner<'_> {
             }
             Knob::Distinct => std::mem::replace(&mut request.distinct, false),
             Knob::TopK => self.raise_top_k(request).await?,
+            Knob::ContextLimits => lift(&mut request.context),
             Knob::MaxTokens => self.raise_max_tokens(request).await?,
         };
         Ok(done)
@@ -472,6 +473,13 @@ fn lower(threshold: &mut Option<f64>, score: Option<f64>) -> bool {
         }
         _ => false,
     }
+}
+
+/// Takes away what keeps hits out of a context that has room; `false` where nothing does.
+fn lift(context: &mut ContextOptions) -> bool {
+    let limits = (context.per_document.take(), context.max_similarity);
+    context.max_similarity = limits.1.map(|_| 1.0);
+    limits.0.is_some() || limits.1.is_some_and(|most| most < 1.0)
 }
 
 /// Raises a number of candidates to a depth; `false` where it is deep enough or too deep.

@@ -71,7 +71,12 @@ pub(super) async fn trace(
     if trace.is_hit && request.context.max_tokens > 0 {
         let hits = best_distinct(ordered.hits, request.top_k, found.sameness);
         let (hits, context) = retriever
-            .assemble(hits, std::mem::take(&mut found.neighborhood), request)
+            .assemble(
+                hits,
+                std::mem::take(&mut found.neighborhood),
+                request,
+                found.language.of_document(None),
+            )
             .await?;
         trace.in_context = Some(is_cited(&hits, &context.citations, target));
     }
