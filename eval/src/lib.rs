@@ -8,6 +8,7 @@
 //! it measures comes from `braid-query`. Start at [`harness`] and [`metrics`].
 
 pub mod bootstrap;
+pub mod calibration;
 pub mod cli;
 pub mod compare;
 pub mod convert;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use braid_core::{Error, Fingerprint, Language, Reranker, Result};
+use braid_core::{Calibration, Error, Fingerprint, Language, Reranker, Result};
 
 /// Scores by query and passage.
 type Known = HashMap<String, HashMap<String, f32>>;
@@ -49,6 +49,10 @@ impl Reranker for MemoReranker {
 
     fn recommended_blend(&self, language: Language) -> f64 {
         self.inner.recommended_blend(language)
+    }
+
+    fn calibration(&self, language: Language) -> Option<Calibration> {
+        self.inner.calibration(language)
     }
 
     fn concurrency(&self) -> usize {

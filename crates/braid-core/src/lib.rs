@@ -7,6 +7,7 @@
 //!
 //! Start at [`ports`] for what an adapter must promise, and at [`document`] for the data model.
 
+pub mod calibration;
 pub mod chunk;
 pub mod chunking;
 pub mod collection;
@@ -22,6 +23,7 @@ pub mod operation;
 pub mod ports;
 pub mod ranking;
 
+pub use calibration::Calibration;
 pub use chunk::{Chunk, ChunkRecord, Passage, Span};
 pub use chunking::{
     ChunkingOverride, ChunkingRule, ChunkingSettings, ChunkingStrategy, FormatFamily,

@@ -4,10 +4,14 @@ use braid_core::ports::{
     IdempotencyKey, NewJob, Page, StageOutcome, StageReceipt, StoredResponse, WriteGuard,
 };
 use braid_core::{
-    CollectionName, Document, DocumentId, DocumentSummary, ErrorCode, Filter, Result, Sequence,
+    CollectionName, Document, DocumentId, DocumentSummary, Error, ErrorCode, Filter, Result,
+    Sequence,
 };
 use braid_indexing::{IngestOutcome, IngestRequest, Progress};
-use braid_query::{RankRequest, Recording, RetrieveRequest, RetrieveResponse, StageRankings};
+use braid_query::{
+    ExplainRequest, Explanation, RankRequest, Recording, RetrieveRequest, RetrieveResponse,
+    StageRankings,
+};
 use tokio::sync::watch;
 
 use crate::collections::not_found;
@@ -161,12 +165,17 @@ impl Engine {
     pub async fn retrieve(&self, request: RetrieveRequest) -> Result<RetrieveResponse> {
         let collection = request.collection.clone();
         let answered = self.inner.retriever.retrieve(request).await;
-        answered.map_err(
-            |error| match error.code() == ErrorCode::CollectionNotFound {
-                true => not_found(&collection),
-                false => error,
-            },
-        )
+        answered.map_err(|error| naming(&collection, error))
+    }
+
+    /// Says where a document was lost for a request, and what would return it.
+    ///
+    /// # Errors
+    /// As [`Engine::retrieve`].
+    pub async fn explain(&self, request: ExplainRequest) -> Result<Explanation> {
+        let collection = request.retrieve.collection.clone();
+        let explained = self.inner.retriever.retriever().explain(request).await;
+        explained.map_err(|error| naming(&collection, error))
     }
 
     /// Ranks documents per stage for evaluation, through the same pipeline.
@@ -183,6 +192,14 @@ impl Engine {
     /// # Errors
     /// As [`Engine::retrieve`].
     pub async fn record(&self, request: &RetrieveRequest) -> Result<Recording> {
-        self.inner.retriever.record(request).await
+        self.inner.retriever.retriever().record(request).await
+    }
+}
+
+/// The error of a query; where there is no such collection, with what to do.
+fn naming(collection: &CollectionName, error: Error) -> Error {
+    match error.code() == ErrorCode::CollectionNotFound {
+        true => not_found(collection),
+        false => error,
     }
 }

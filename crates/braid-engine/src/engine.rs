@@ -128,6 +128,7 @@ impl Engine {
                 settings.cache.query_embeddings,
             ),
             reranker: models.reranker.clone(),
+            tokenizers: wiring::tokenizers(),
             pool: Arc::clone(&pool),
             leg_timeout: wiring::leg_timeout(settings),
         });

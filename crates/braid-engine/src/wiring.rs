@@ -11,10 +11,10 @@ use braid_core::{
 use braid_indexing::{Breakpoints, IndexingOptions};
 use braid_ledger::LedgerOptions;
 use braid_lexical::LexicalOptions;
-use braid_models::{EmbedderOptions, RerankerOptions, StoreOptions};
+use braid_models::{EmbedderOptions, LanguageModelTokens, RerankerOptions, StoreOptions};
 use braid_query::{
     CandidateDepths, ContextExpansion, ContextOptions, FusionOptions, LegWeights, Mode,
-    RerankOptions, RetrieveRequest,
+    RerankOptions, RetrieveRequest, Thresholds, Tokenizers,
 };
 use braid_runtime::CpuPool;
 use braid_vector::VectorOptions;
@@ -60,7 +60,10 @@ pub fn retrieve_defaults(settings: &Settings) -> Result<RetrieveRequest> {
         context: ContextOptions {
             max_tokens: section.context_max_tokens,
             expand: ContextExpansion::None,
+            ..ContextOptions::default()
         },
+        thresholds: Thresholds::default(),
+        distinct: true,
         explain: false,
         cache: true,
     };
@@ -163,6 +166,14 @@ pub(crate) fn model_options(settings: &Settings) -> ModelOptions {
 
 pub(crate) fn leg_timeout(settings: &Settings) -> Option<Duration> {
     Some(Duration::from_millis(settings.retrieve.leg_timeout_ms))
+}
+
+/// Tokenizers of language models; each is made when it is first asked.
+pub(crate) fn tokenizers() -> Tokenizers {
+    Tokenizers {
+        cl100k: Arc::new(LanguageModelTokens::cl100k()),
+        o200k: Arc::new(LanguageModelTokens::o200k()),
+    }
 }
 
 /// LMDB maps are whole pages.

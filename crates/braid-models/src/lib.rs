@@ -19,6 +19,7 @@ mod catalogue;
 mod embedder;
 mod gate;
 mod lane;
+mod language_model;
 mod library;
 mod manifest;
 mod options;
@@ -34,6 +35,7 @@ mod tokenizer;
 mod verify;
 
 pub use embedder::OnnxEmbedder;
+pub use language_model::LanguageModelTokens;
 pub use library::{LibraryInfo, LibrarySource, ORT_VERSION, library_path};
 pub use manifest::{Batching, Manifest, ModelKind, PoolingKind};
 pub use options::{EmbedderOptions, RerankerOptions, StoreOptions};

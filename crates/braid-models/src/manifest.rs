@@ -167,12 +167,38 @@ pub struct RerankerManifest {
     /// Languages it knows, as collections name them; for others the blend is 0. None given is all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub languages: Vec<String>,
+    /// How its scores become probabilities, where that was fitted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<CalibrationManifest>,
     /// Largest absolute difference of a probe's logit from the expected one.
     #[serde(default = "default_probe_tolerance")]
     pub probe_tolerance: f32,
     /// Pairs with the logits they must give.
     #[serde(default)]
     pub probes: Vec<RerankerProbe>,
+}
+
+/// How a cross-encoder's scores become probabilities of being relevant, for the languages that it
+/// knows: `1 / (1 + exp(-(slope * score + intercept)))`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CalibrationManifest {
+    /// The method; there is one.
+    pub method: CalibrationMethod,
+    /// What a score of one more adds to the log-odds, above 0.
+    pub slope: f64,
+    /// The log-odds at a score of 0.
+    pub intercept: f64,
+    /// The labelled data it was fitted on, and the command.
+    pub source: String,
+}
+
+/// Methods of calibration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CalibrationMethod {
+    /// Platt scaling: a logistic regression on the score.
+    Platt,
 }
 
 /// A pair and its logit.
@@ -262,6 +288,7 @@ impl Manifest {
         self.reranker.clone().unwrap_or(RerankerManifest {
             recommended_blend: DEFAULT_BLEND,
             languages: Vec::new(),
+            calibration: None,
             probe_tolerance: default_probe_tolerance(),
             probes: Vec::new(),
         })
@@ -276,6 +303,15 @@ impl RerankerManifest {
         let blend = self.recommended_blend;
         if !(0.0..=1.0).contains(&blend) {
             return Err(format!("recommended_blend {blend} is not within 0 and 1"));
+        }
+        if let Some(CalibrationManifest {
+            slope, intercept, ..
+        }) = &self.calibration
+            && !(*slope > 0.0 && slope.is_finite() && intercept.is_finite())
+        {
+            return Err(format!(
+                "calibration: slope {slope} is not above 0, or intercept {intercept} not finite"
+            ));
         }
         let languages = self.known_languages();
         languages
@@ -404,6 +440,13 @@ mod tests {
             ("max_tokens", serde_json::json!(2), "max_tokens 2"),
             ("files", serde_json::json!({}), "model.onnx"),
             ("typo", serde_json::json!(1), "typo"),
+            (
+                "reranker",
+                serde_json::json!({"recommended_blend": 0.5, "calibration": {
+                    "method": "platt", "slope": 0.0, "intercept": 0.0, "source": "nothing",
+                }}),
+                "slope",
+            ),
             (
                 "reranker",
                 serde_json::json!({"recommended_blend": 1.5}),

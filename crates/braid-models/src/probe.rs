@@ -116,6 +116,7 @@ mod tests {
         let section = RerankerManifest {
             recommended_blend: 0.3,
             languages: Vec::new(),
+            calibration: None,
             probe_tolerance: 0.5,
             probes: vec![probe],
         };

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use braid_core::{Error, Fingerprint, Language, Reranker, Result};
+use braid_core::{Calibration, Error, Fingerprint, Language, Reranker, Result};
 use ort::environment::Environment;
 
 use crate::batch::{Batch, BatchPlan, by_length};
@@ -33,6 +33,7 @@ pub struct OnnxReranker {
     recommended_blend: f64,
     /// None stands for all.
     languages: Vec<Language>,
+    calibration: Option<Calibration>,
     network: Arc<Network>,
     threads: usize,
     gate: Arc<Gate>,
@@ -82,11 +83,19 @@ impl OnnxReranker {
             fingerprint: model.fingerprint("")?,
             recommended_blend: section.recommended_blend,
             languages: section.known_languages()?,
+            calibration: section.calibration.map(|fitted| Calibration {
+                slope: fitted.slope,
+                intercept: fitted.intercept,
+            }),
             network,
             threads,
             gate,
             lane,
         })
+    }
+
+    fn knows(&self, language: Language) -> bool {
+        self.languages.is_empty() || self.languages.contains(&language)
     }
 }
 
@@ -97,10 +106,14 @@ impl Reranker for OnnxReranker {
     }
 
     fn recommended_blend(&self, language: Language) -> f64 {
-        match self.languages.is_empty() || self.languages.contains(&language) {
+        match self.knows(language) {
             true => self.recommended_blend,
             false => 0.0,
         }
+    }
+
+    fn calibration(&self, language: Language) -> Option<Calibration> {
+        self.calibration.filter(|_| self.knows(language))
     }
 
     fn concurrency(&self) -> usize {

@@ -1,219 +1,229 @@
-//! Context assembly: hits in rank order become one text for a language model, with citations.
+//! Context assembly: hits become one text for a language model, with citations.
 //!
 //! Each piece stands under its marker and source line. A citation's span is exactly the characters
-//! of the document that stand in the piece, so characters that two chunks share stand there once.
+//! of the document that stand in the piece, so characters that two chunks share stand there once,
+//! and chunks that touch are one piece.
+//!
+//! Hits are offered in turn ([`choose`]) and taken while they fit; the last is cut ([`cut`]). How the
+//! pieces stand in the text is decided last, so that it never decides what is taken.
 
+mod choose;
 mod coverage;
-mod prefix;
+mod cut;
+mod estimates;
+mod piece;
+mod wanted;
 
 use braid_core::{ChunkRecord, Passage, Span, TokenCounter};
 
 use crate::neighborhood::Neighborhood;
+use crate::request::{ContextOptions, ContextOrder};
 use crate::response::{AssembledContext, Citation};
+use choose::choose;
 use coverage::Coverage;
-use prefix::longest_prefix;
+use cut::best_part;
+pub(crate) use estimates::{Characters, Words};
+use piece::{Piece, char_count, lead, plan_pieces};
+pub(crate) use wanted::WantedTerms;
 
 /// With fewer tokens left than this, a piece that does not fit whole is left out rather than cut.
 const LEAST_CUT_TOKENS: usize = 32;
 
+/// How the context is to be made.
+pub(crate) struct Assembling<'a> {
+    pub(crate) options: ContextOptions,
+    pub(crate) counter: &'a dyn TokenCounter,
+    /// What the query asks for: a hit that is cut keeps the sentences with most of it.
+    pub(crate) wanted: &'a WantedTerms,
+}
+
 /// Assembles at most `max_tokens` of context from `passages`, best first.
 ///
 /// The first hit that does not fit ends the context: without its neighbours if that makes it fit,
-/// else cut at the end of a sentence (of a word, where no sentence fits). Tokens are counted hit by
-/// hit: each begins on a blank line, across which tokenizers make no token.
+/// else cut to whole sentences (to words, where no sentence fits).
 pub(crate) fn assemble_context(
     passages: &[&Passage],
     neighborhood: &Neighborhood,
-    max_tokens: usize,
-    counter: &dyn TokenCounter,
+    assembling: &Assembling<'_>,
 ) -> AssembledContext {
-    let mut assembly = Assembly {
-        counter,
-        max_tokens,
-        coverage: Coverage::default(),
-        context: AssembledContext::default(),
-    };
-    if max_tokens == 0 {
-        return assembly.context;
+    if assembling.options.max_tokens == 0 {
+        return AssembledContext::default();
     }
-    for hit in passages {
+    let mut assembly = Assembly {
+        assembling,
+        coverage: Coverage::default(),
+        groups: Vec::new(),
+        tokens: 0,
+    };
+    for place in choose(passages, &assembling.options) {
+        let hit = passages[place];
         if !assembly.push(hit, &neighborhood.around(&hit.record)) {
             assembly.push_part(hit);
             break;
         }
     }
-    assembly.context
+    assembly.finish()
 }
 
-/// A run of characters of one document, to stand under one marker.
-#[derive(Clone, Debug)]
-struct Piece<'a> {
-    /// The chunk to cite: the hit's own where it is part of the run.
-    cited: &'a ChunkRecord,
-    span: Span,
-    body: String,
-    source: String,
-}
-
-struct Assembly<'a> {
-    counter: &'a dyn TokenCounter,
-    max_tokens: usize,
+/// Pieces as they are taken. What each costs is counted by itself: it begins on a blank line, across
+/// which most tokenizers make no token. The end counts the whole.
+struct Assembly<'a, 'p> {
+    assembling: &'a Assembling<'a>,
     /// Characters taken so far.
-    coverage: Coverage<'a>,
-    context: AssembledContext,
+    coverage: Coverage<'p>,
+    /// The pieces that each hit brought, best first.
+    groups: Vec<Vec<Piece<'p>>>,
+    tokens: usize,
 }
 
-impl<'a> Assembly<'a> {
+impl<'p> Assembly<'_, 'p> {
     /// Adds a hit with the `chunks` that belong to it, if all of that fits.
-    fn push(&mut self, hit: &'a Passage, chunks: &[&'a ChunkRecord]) -> bool {
-        let pieces = plan_pieces(hit, chunks, &mut self.coverage);
-        let text = render(&pieces, self.next_marker());
-        let tokens = self.counter.count(&text);
-        let fits = self.context.tokens + tokens <= self.max_tokens;
+    fn push(&mut self, hit: &'p Passage, chunks: &[&'p ChunkRecord]) -> bool {
+        let before = self.coverage.clone();
+        let mut pieces = plan_pieces(hit, chunks, &mut self.coverage);
+        let added = self.cost(&mut pieces);
+        let fits = self.tokens + added <= self.assembling.options.max_tokens;
         if fits {
-            self.append(&text, tokens, &pieces);
+            self.take(pieces, added);
+        } else {
+            self.coverage = before;
         }
         fits
     }
 
     /// Adds as much as fits of a hit that did not fit with all its chunks.
-    fn push_part(&mut self, hit: &Passage) {
-        // The chunks that did not fit were taken: only what was cited stands in the context.
-        let cited = self.context.citations.clone();
-        let mut coverage = Coverage::default();
-        for citation in &cited {
-            coverage.take(&citation.document, citation.span);
+    fn push_part(&mut self, hit: &'p Passage) {
+        if self.push(hit, &[&hit.record]) {
+            return;
         }
-        let pieces = plan_pieces(hit, &[&hit.record], &mut coverage);
-        let Some(first) = pieces.first() else {
+        let pieces = plan_pieces(hit, &[&hit.record], &mut self.coverage.clone());
+        let Some(piece) = pieces.into_iter().next() else {
             return;
         };
-        let marker = self.next_marker();
-        let text = render(&pieces, marker);
-        let left = self.max_tokens - self.context.tokens;
-        let tokens = self.counter.count(&text);
-        if tokens <= left {
-            self.append(&text, tokens, &pieces);
-        } else if left >= LEAST_CUT_TOKENS || self.context.citations.is_empty() {
-            self.push_prefix(first, marker, left);
+        let left = self.assembling.options.max_tokens - self.tokens;
+        if left < LEAST_CUT_TOKENS && !self.groups.is_empty() {
+            return;
         }
+        let lead = lead(&piece, self.next_marker());
+        let counter = self.assembling.counter;
+        let count = |part: &str| counter.count(&format!("{lead}{part}"));
+        let Some((skipped, part)) = best_part(&piece.body, left, self.assembling.wanted, count)
+        else {
+            return;
+        };
+        let start = piece.span.start + char_count(&piece.body[..skipped]);
+        let end = start + char_count(part);
+        let tokens = count(part);
+        let cut = Piece {
+            span: Span { start, end },
+            body: part.to_owned(),
+            tokens,
+            ..piece
+        };
+        self.take(vec![cut], tokens);
     }
 
-    fn push_prefix(&mut self, piece: &Piece<'_>, marker: usize, left: usize) {
-        let lead = lead(piece, marker);
-        let count = |prefix: &str| self.counter.count(&format!("{lead}{prefix}"));
-        let Some(prefix) = longest_prefix(&piece.body, left, count) else {
-            return;
-        };
-        let tokens = count(prefix);
-        let cut = Piece {
-            span: Span {
-                start: piece.span.start,
-                end: piece.span.start + char_count(prefix),
-            },
-            body: prefix.to_owned(),
-            ..piece.clone()
-        };
-        self.append(&format!("{lead}{prefix}"), tokens, &[cut]);
+    /// Counts each piece, and what they add to the context in all.
+    fn cost(&self, pieces: &mut [Piece<'p>]) -> usize {
+        let markers = self.next_marker()..;
+        let mut sum = 0;
+        for (piece, marker) in pieces.iter_mut().zip(markers) {
+            let text = lead(piece, marker) + &piece.body;
+            piece.tokens = self.assembling.counter.count(&text);
+            sum += piece.tokens;
+        }
+        sum
+    }
+
+    /// Adds pieces; those that go on where others end, or end where others begin, become one with
+    /// them, where the best ranked of them stands, and cost no marker of their own.
+    fn take(&mut self, pieces: Vec<Piece<'p>>, added: usize) {
+        self.tokens += added;
+        let mut rest = Vec::new();
+        for mut piece in pieces {
+            let mut home: Option<(usize, usize)> = None;
+            while let Some(place) = self.touching(&piece) {
+                let other = self.groups[place.0].remove(place.1);
+                self.tokens -= other.tokens + piece.tokens;
+                let is_better = home.is_none_or(|home| place < home);
+                piece = match is_better {
+                    true => other.joined(&piece),
+                    false => piece.joined(&other),
+                };
+                let text = lead(&piece, self.next_marker() + 1) + &piece.body;
+                piece.tokens = self.assembling.counter.count(&text);
+                self.tokens += piece.tokens;
+                home = Some(home.map_or(place, |home| home.min(place)));
+            }
+            match home {
+                Some((group, at)) => {
+                    let at = at.min(self.groups[group].len());
+                    self.groups[group].insert(at, piece);
+                }
+                None => rest.push(piece),
+            }
+        }
+        self.groups.push(rest);
+        self.groups.retain(|group| !group.is_empty());
+    }
+
+    /// Group and place of a piece that touches this one.
+    fn touching(&self, piece: &Piece<'_>) -> Option<(usize, usize)> {
+        let mut groups = self.groups.iter().enumerate();
+        groups.find_map(|(group, pieces)| {
+            let at = pieces.iter().position(|one| one.touches(piece));
+            at.map(|at| (group, at))
+        })
     }
 
     fn next_marker(&self) -> usize {
-        self.context.citations.len() + 1
+        self.groups.iter().map(Vec::len).sum::<usize>() + 1
     }
 
-    fn append(&mut self, text: &str, tokens: usize, pieces: &[Piece<'_>]) {
-        self.context.text.push_str(text);
-        self.context.tokens += tokens;
-        for piece in pieces {
-            let marker = self.next_marker();
-            self.context.citations.push(Citation {
-                marker: format!("[{marker}]"),
-                chunk: piece.cited.id,
-                document: piece.cited.document.clone(),
-                span: piece.span,
-            });
+    /// The text in the order asked for. Where the tokens of the whole are more than those of its
+    /// pieces, the last that was taken goes.
+    fn finish(mut self) -> AssembledContext {
+        let options = self.assembling.options;
+        loop {
+            let mut context = written(&self.groups, options.order);
+            context.tokens = self.assembling.counter.count(&context.text);
+            if context.tokens <= options.max_tokens {
+                return context;
+            }
+            self.groups.pop();
         }
     }
 }
 
-/// The runs of `chunks` (of one document, by ordinal) that no earlier piece covers.
-fn plan_pieces<'a>(
-    hit: &'a Passage,
-    chunks: &[&'a ChunkRecord],
-    coverage: &mut Coverage<'a>,
-) -> Vec<Piece<'a>> {
-    let mut pieces: Vec<Piece<'a>> = Vec::new();
-    for &record in chunks {
-        for span in coverage.take(&record.document, record.chunk.span) {
-            let body = slice(&record.chunk.text, record.chunk.span, span);
-            if body.trim().is_empty() {
-                continue;
-            }
-            let is_hit = record.id == hit.record.id;
-            match pieces
-                .last_mut()
-                .filter(|last| continues(last, record, span))
-            {
-                Some(last) => {
-                    last.body.push_str(body);
-                    last.span.end = span.end;
-                    if is_hit {
-                        last.cited = record;
-                    }
-                }
-                None => pieces.push(Piece {
-                    cited: record,
-                    span,
-                    body: body.to_owned(),
-                    source: source_line(record, hit.uri.as_deref()),
-                }),
-            }
+/// The pieces one below the other, each under its marker.
+fn written(groups: &[Vec<Piece<'_>>], order: ContextOrder) -> AssembledContext {
+    let mut context = AssembledContext::default();
+    let pieces = places(groups.len(), order)
+        .into_iter()
+        .flat_map(|place| &groups[place]);
+    for (piece, marker) in pieces.zip(1..) {
+        context.text.push_str(&lead(piece, marker));
+        context.text.push_str(&piece.body);
+        context.citations.push(Citation {
+            marker: format!("[{marker}]"),
+            chunk: piece.cited.id,
+            document: piece.cited.document.clone(),
+            span: piece.span,
+        });
+    }
+    context
+}
+
+/// In which order the groups stand in the text.
+fn places(count: usize, order: ContextOrder) -> Vec<usize> {
+    match order {
+        ContextOrder::Rank => (0..count).collect(),
+        ContextOrder::Edges => {
+            let first = (0..count).step_by(2);
+            let last = (1..count).step_by(2).rev();
+            first.chain(last).collect()
         }
     }
-    pieces
-}
-
-/// Whether a run of `record` goes on where `piece` ends, under the same headings.
-fn continues(piece: &Piece<'_>, record: &ChunkRecord, span: Span) -> bool {
-    piece.span.end == span.start && piece.cited.chunk.heading_path == record.chunk.heading_path
-}
-
-/// Title and headings, else the source, else the document's id.
-fn source_line(record: &ChunkRecord, uri: Option<&str>) -> String {
-    match record.chunk.context_header.as_str() {
-        "" => uri.unwrap_or(record.document.as_str()).to_owned(),
-        header => header.to_owned(),
-    }
-}
-
-/// The characters of `text`, which stands at `whole` in its document, that stand at `part` there.
-fn slice(text: &str, whole: Span, part: Span) -> &str {
-    if whole == part {
-        return text;
-    }
-    let byte_of = |position: u32| {
-        let characters = position.saturating_sub(whole.start) as usize;
-        let found = text.char_indices().nth(characters);
-        found.map_or(text.len(), |(byte, _)| byte)
-    };
-    &text[byte_of(part.start)..byte_of(part.end)]
-}
-
-fn render(pieces: &[Piece<'_>], first_marker: usize) -> String {
-    let numbered = pieces.iter().zip(first_marker..);
-    numbered
-        .map(|(piece, marker)| lead(piece, marker) + &piece.body)
-        .collect()
-}
-
-/// What stands before a piece's body: a blank line where something stands above, marker, source.
-fn lead(piece: &Piece<'_>, marker: usize) -> String {
-    let gap = if marker == 1 { "" } else { "\n\n" };
-    format!("{gap}[{marker}] {}\n", piece.source)
-}
-
-fn char_count(text: &str) -> u32 {
-    u32::try_from(text.chars().count()).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

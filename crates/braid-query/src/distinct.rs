@@ -9,6 +9,8 @@ use crate::response::{RetrievedHit, SameText};
 /// Which passages count as saying the same. Those of one text always do.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Sameness {
+    /// Whether nothing does: every passage stands for itself.
+    keeps_all: bool,
     /// The similarity, in percent, from which on passages of linked documents do too.
     linked_from: Option<u8>,
 }
@@ -18,7 +20,16 @@ impl Sameness {
     pub(crate) fn of(settings: DuplicateSettings) -> Self {
         let links = settings.action == DuplicateAction::Link && settings.is_near();
         Self {
+            keeps_all: false,
             linked_from: links.then_some(settings.min_percent),
+        }
+    }
+
+    /// The same where passages that say the same are to be told once (`distinct`); else that none do.
+    pub(crate) fn asked(self, distinct: bool) -> Self {
+        Self {
+            keeps_all: !distinct,
+            ..self
         }
     }
 }
@@ -44,9 +55,29 @@ pub(crate) fn best_distinct(
         }
     }
     for (hit, rank) in best.iter_mut().zip(1..) {
+        hit.ordered = hit.rank;
         hit.rank = rank;
     }
     best
+}
+
+/// Where a hit stands among those that say different things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It is the first to say it, at this 1-based rank.
+    Kept(usize),
+    /// The hit at this 1-based rank says the same.
+    SameAs(usize),
+}
+
+/// Where each of the hits stands, as [`best_distinct`] would have it.
+pub(crate) fn standings(hits: &[RetrievedHit], sameness: Sameness) -> Vec<Standing> {
+    let mut told = Told::new(sameness);
+    let standings = hits.iter().map(|hit| match told.place(&hit.passage) {
+        Place::New => Standing::Kept(told.count),
+        Place::Of(place) => Standing::SameAs(place + 1),
+    });
+    standings.collect()
 }
 
 /// How many of the hits say different things.
@@ -86,6 +117,10 @@ impl Told {
 
     fn place(&mut self, passage: &Passage) -> Place {
         let text = &passage.record.chunk.text;
+        if self.sameness.keeps_all {
+            self.count += 1;
+            return Place::New;
+        }
         if let Some(place) = self.texts.get(text) {
             return Place::Of(*place);
         }
@@ -144,7 +179,9 @@ mod tests {
                 duplicate_of: duplicate_of.map(id),
             },
             scores: StageScores::default(),
+            relevance: None,
             same: Vec::new(),
+            ordered: 9,
         }
     }
 

@@ -19,6 +19,16 @@ pub(crate) struct Wanted {
     pub(crate) texts: usize,
 }
 
+impl Wanted {
+    /// Every chunk of the list.
+    pub(crate) fn everything() -> Self {
+        Self {
+            chunks: usize::MAX - SLACK,
+            texts: 0,
+        }
+    }
+}
+
 /// Reads the head of `ranked`, in order.
 pub(crate) async fn hydrate(
     pin: &dyn LedgerPin,

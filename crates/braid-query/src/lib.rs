@@ -15,6 +15,7 @@ mod by_scores;
 pub mod cache;
 mod context;
 mod distinct;
+pub mod explain;
 pub mod fusion;
 mod hydrate;
 mod legs;
@@ -29,17 +30,23 @@ pub mod response;
 pub mod retriever;
 mod scoring;
 mod search;
+mod thresholds;
 mod word_counter;
 
 pub use cache::{CachingEmbedder, CachingRetriever, IndexWrites};
+pub use explain::{
+    Cut, ExplainRequest, Explanation, LegOutcome, LegTrace, MAX_EXPLAIN_DEPTH, Move, MoveCause,
+    MoveStage, OptionChange, OptionValue, Remedy, RerankTrace,
+};
 pub use rank::{RankRequest, RankedDocument, Stage, StageRankings};
 pub use replay::{Place, Recording, Replay};
 pub use request::{
-    CandidateDepths, ContextExpansion, ContextOptions, FusionOptions, LegWeights, Mode,
-    RerankOptions, RetrieveRequest,
+    CandidateDepths, ContextExpansion, ContextOptions, ContextOrder, ContextTokenizer,
+    FusionOptions, LegWeights, Mode, RerankOptions, RetrieveRequest,
 };
 pub use response::{
     AssembledContext, Citation, Degradation, Note, RerankSummary, RetrieveResponse, RetrievedHit,
     SameText, ScoreStage, StageScore, StageScores, Timings,
 };
-pub use retriever::{Retriever, RetrieverParts};
+pub use retriever::{Retriever, RetrieverParts, Tokenizers};
+pub use thresholds::{BelowThreshold, EmptyReason, Thresholds};

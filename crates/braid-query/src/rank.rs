@@ -225,6 +225,7 @@ fn search_plan(request: &RankRequest) -> SearchPlan<'_> {
         filter: request.filter.as_ref(),
         lexical: reach,
         dense: reach,
+        pin: None,
     }
 }
 

@@ -44,7 +44,9 @@ impl RankedChunks {
                 score_stage: self.stage,
                 passage: passage_of(chunk.slot)?,
                 scores: chunk.scores,
+                relevance: None,
                 same: Vec::new(),
+                ordered: rank,
             })
         });
         hits.collect()

@@ -68,6 +68,7 @@ impl Retriever {
             filter: request.filter.as_ref(),
             lexical: Reach::Candidates(request.candidates.lexical),
             dense: Reach::Candidates(request.candidates.dense),
+            pin: None,
         };
         let searched = search(&self.parts, plan).await?;
         let served = |run: Option<Result<LegRun>>, leg: Leg| -> Result<LegRun> {

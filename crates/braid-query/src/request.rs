@@ -5,6 +5,8 @@ use std::sync::Arc;
 use braid_core::limits::{MAX_CANDIDATES, MAX_QUERY_BYTES, MAX_TOP_K};
 use braid_core::{CollectionName, Error, FieldError, Filter, Result};
 
+use crate::thresholds::Thresholds;
+
 /// Which legs are searched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Mode {
@@ -118,20 +120,64 @@ pub enum ContextExpansion {
     Section,
 }
 
+/// What counts as a token of the context.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ContextTokenizer {
+    /// What the embedder's tokenizer makes.
+    #[default]
+    Embedder,
+    /// What `cl100k_base` makes (GPT-4 and GPT-3.5).
+    Cl100k,
+    /// What `o200k_base` makes (GPT-4o and later).
+    O200k,
+    /// A character.
+    Characters,
+    /// A run between whitespace.
+    Words,
+}
+
+/// How the pieces stand in the context.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ContextOrder {
+    /// Best first.
+    #[default]
+    Rank,
+    /// The best at both ends: first, third, fifth, ... fourth, second. Language models use the middle
+    /// of a long context least (Liu et al., "Lost in the Middle", 2023).
+    Edges,
+}
+
 /// How the context is assembled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ContextOptions {
-    /// Most tokens of context text, counted by the embedder's tokenizer; 0 assembles none.
+    /// Most tokens of context text; 0 assembles none.
     pub max_tokens: usize,
+    /// What a token is.
+    pub tokenizer: ContextTokenizer,
     /// What goes in with each hit.
     pub expand: ContextExpansion,
+    /// Most hits of one document.
+    pub per_document: Option<usize>,
+    /// A hit that shares more than this of its word triples with one before it (Jaccard, 0..=1) is
+    /// left out; `None` leaves none out.
+    pub max_similarity: Option<f64>,
+    /// Maximal marginal relevance: the weight of relevance against novelty, 0..=1, in choosing the
+    /// next hit; `None` takes them by rank.
+    pub mmr: Option<f64>,
+    /// How the pieces stand in the text.
+    pub order: ContextOrder,
 }
 
 impl Default for ContextOptions {
     fn default() -> Self {
         Self {
             max_tokens: 2000,
+            tokenizer: ContextTokenizer::Embedder,
             expand: ContextExpansion::None,
+            per_document: None,
+            max_similarity: Some(0.9),
+            mmr: None,
+            order: ContextOrder::Rank,
         }
     }
 }
@@ -155,8 +201,12 @@ pub struct RetrieveRequest {
     pub rerank: RerankOptions,
     /// Metadata filter, applied inside both legs.
     pub filter: Option<Arc<Filter>>,
+    /// What is not good enough at a stage is left out.
+    pub thresholds: Thresholds,
     /// Context assembly.
     pub context: ContextOptions,
+    /// Whether passages that say the same are returned once; the best names the others.
+    pub distinct: bool,
     /// Whether hits carry rank and score at every stage.
     pub explain: bool,
     /// Whether an answer given before may be given again; it never is where anything was written since.
@@ -175,7 +225,9 @@ impl RetrieveRequest {
             fusion: FusionOptions::default(),
             rerank: RerankOptions::default(),
             filter: None,
+            thresholds: Thresholds::default(),
             context: ContextOptions::default(),
+            distinct: true,
             explain: false,
             cache: true,
         }
@@ -192,6 +244,8 @@ impl RetrieveRequest {
         self.check_counts(&mut fields);
         self.check_fusion(&mut fields);
         self.check_rerank(&mut fields);
+        self.check_thresholds(&mut fields);
+        self.check_context(&mut fields);
         self.check_filter(&mut fields);
         match fields.first() {
             None => Ok(()),
@@ -252,6 +306,50 @@ impl RetrieveRequest {
         let is_share = |blend: f64| (0.0..=1.0).contains(&blend);
         if self.rerank.blend.is_some_and(|blend| !is_share(blend)) {
             fields.push(FieldError::new("/rerank/blend", "must be from 0 to 1"));
+        }
+    }
+
+    fn check_thresholds(&self, fields: &mut Vec<FieldError>) {
+        let Thresholds {
+            lexical,
+            dense,
+            rerank,
+        } = self.thresholds;
+        let numbers = [
+            ("/thresholds/lexical", lexical),
+            ("/thresholds/dense", dense),
+        ];
+        for (pointer, number) in numbers {
+            if number.is_some_and(|number| !number.is_finite()) {
+                fields.push(FieldError::new(pointer, "must be a finite number"));
+            }
+        }
+        if rerank.is_some_and(|least| !(0.0..=1.0).contains(&least)) {
+            let detail = "must be a probability, from 0 to 1";
+            fields.push(FieldError::new("/thresholds/rerank", detail));
+        }
+        if rerank.is_some() && !self.rerank.enabled {
+            let detail = "needs rerank.enabled: the probability is the re-ranker's";
+            fields.push(FieldError::new("/thresholds/rerank", detail));
+        }
+    }
+
+    fn check_context(&self, fields: &mut Vec<FieldError>) {
+        let is_share = |share: f64| (0.0..=1.0).contains(&share);
+        let shares = [
+            ("/context/max_similarity", self.context.max_similarity),
+            ("/context/mmr/lambda", self.context.mmr),
+        ];
+        for (pointer, share) in shares {
+            if share.is_some_and(|share| !is_share(share)) {
+                fields.push(FieldError::new(pointer, "must be from 0 to 1"));
+            }
+        }
+        if self.context.per_document == Some(0) {
+            fields.push(FieldError::new(
+                "/context/per_document",
+                "must be 1 or more",
+            ));
         }
     }
 

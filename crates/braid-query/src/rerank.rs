@@ -69,12 +69,18 @@ pub(crate) async fn rerank(
     let languages: Vec<Option<Language>> = languages.collect();
     let deadline = options.deadline_ms.map(Duration::from_millis);
     let scores = score_passages(reranker, query, &texts, deadline).await;
-    let blend = options
-        .blend
-        .unwrap_or_else(|| reranker.recommended_blend(language_of(plan.language, languages)));
+    let language = language_of(plan.language, languages);
+    let blend = options.blend;
+    let blend = blend.unwrap_or_else(|| reranker.recommended_blend(language));
     let of_stages: Vec<_> = hits.iter().map(|hit| hit.scores).collect();
     let fused = by_scores(&of_stages, plan.weights);
     let mut ordered = order(hits, &blend_window(&fused, &scores.raw, blend), &scores);
+    if let Some(calibration) = reranker.calibration(language) {
+        for hit in &mut ordered {
+            let raw = hit.scores.rerank.map(|at| at.score);
+            hit.relevance = raw.map(|raw| calibration.relevance(raw));
+        }
+    }
     ordered.extend(rest);
     for (hit, rank) in ordered.iter_mut().zip(1..) {
         hit.rank = rank;

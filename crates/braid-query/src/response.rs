@@ -2,6 +2,8 @@
 
 use braid_core::{ChunkId, DocumentId, Leg, Passage, Span};
 
+use crate::thresholds::EmptyReason;
+
 /// A stage's view of one hit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StageScore {
@@ -62,8 +64,13 @@ pub struct RetrievedHit {
     pub passage: Passage,
     /// Ranks and scores at every stage. Always filled; shown when `explain` is set.
     pub scores: StageScores,
+    /// The calibrated probability that the passage is relevant, where it was re-ranked by a model
+    /// that has one.
+    pub relevance: Option<f64>,
     /// Chunks that say the same, and were ranked lower.
     pub same: Vec<SameText>,
+    /// Rank before passages that say the same as a better one were left out.
+    pub ordered: usize,
 }
 
 /// A chunk that says the same as a hit.
@@ -183,6 +190,8 @@ impl Note {
 pub struct RetrieveResponse {
     /// Best first.
     pub hits: Vec<RetrievedHit>,
+    /// Why there are none, where there are none.
+    pub reason: Option<EmptyReason>,
     /// Assembled from the hits.
     pub context: AssembledContext,
     /// Time per stage.

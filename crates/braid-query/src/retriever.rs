@@ -3,22 +3,28 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use braid_core::{Embedder, IndexProvider, LanguageSetting, Ledger, Passage, Reranker, Result};
+use braid_core::{
+    Embedder, IndexProvider, Language, LanguageSetting, Ledger, LedgerPin, Passage, Reranker,
+    Result, TokenCounter,
+};
 use braid_runtime::CpuPool;
 
-use crate::context::assemble_context;
+use crate::context::{Assembling, Characters, WantedTerms, Words, assemble_context};
 use crate::distinct::{Sameness, best_distinct};
 use crate::hydrate::{Wanted, hydrate};
 use crate::legs::{LegRun, Legs, Reach};
 use crate::neighborhood::Neighborhood;
 use crate::observe;
 use crate::ranked::rank_legs;
-use crate::request::{ContextExpansion, ContextOptions, RetrieveRequest};
+use crate::request::{ContextExpansion, ContextTokenizer, RetrieveRequest};
 use crate::rerank::{RerankPlan, rerank};
 use crate::response::{
     AssembledContext, Degradation, Note, RerankSummary, RetrieveResponse, RetrievedHit, Timings,
 };
 use crate::search::{SearchPlan, Searched, milliseconds, search};
+use crate::thresholds::{
+    BelowThreshold, CutLegs, EmptyReason, cut_legs, cut_reranked, told_reranked,
+};
 use crate::word_counter::WordCounter;
 
 /// What a [`Retriever`] works with.
@@ -32,6 +38,8 @@ pub struct RetrieverParts {
     pub embedder: Arc<dyn Embedder>,
     /// The cross-encoder, where one is loaded.
     pub reranker: Option<Arc<dyn Reranker>>,
+    /// Tokenizers of language models, to count the context by.
+    pub tokenizers: Tokenizers,
     /// Threads for counting tokens.
     pub pool: Arc<CpuPool>,
     /// Time a leg has (the dense one embeds the query within it) before it counts as failed;
@@ -39,24 +47,53 @@ pub struct RetrieverParts {
     pub leg_timeout: Option<Duration>,
 }
 
+/// Tokenizers of language models.
+#[derive(Clone, Debug)]
+pub struct Tokenizers {
+    /// `cl100k_base`.
+    pub cl100k: Arc<dyn TokenCounter>,
+    /// `o200k_base`.
+    pub o200k: Arc<dyn TokenCounter>,
+}
+
 /// Answers retrievals. Holds no state of its own but the token counts of words.
 #[derive(Debug)]
 pub struct Retriever {
     pub(crate) parts: RetrieverParts,
-    counter: Arc<WordCounter>,
+    pub(crate) counter: Arc<WordCounter>,
+}
+
+/// Which state is read, and how much of it.
+#[derive(Clone, Copy)]
+pub(crate) enum Reading<'a> {
+    /// The newest, as much as an answer needs.
+    Served,
+    /// This one, every passage that the legs found.
+    Everything(&'a Arc<dyn LedgerPin>),
+}
+
+impl<'a> Reading<'a> {
+    fn pin(self) -> Option<&'a Arc<dyn LedgerPin>> {
+        match self {
+            Self::Served => None,
+            Self::Everything(pin) => Some(pin),
+        }
+    }
 }
 
 /// What is left of a retrieval once the pin is released.
-struct Found {
+pub(crate) struct Found {
     /// In base order: fused, or the single leg's own.
-    hits: Vec<RetrievedHit>,
-    neighborhood: Neighborhood,
-    lag: u64,
-    language: LanguageSetting,
-    sameness: Sameness,
+    pub(crate) hits: Vec<RetrievedHit>,
+    /// What the legs' thresholds left out.
+    pub(crate) cut: CutLegs,
+    pub(crate) neighborhood: Neighborhood,
+    pub(crate) lag: u64,
+    pub(crate) language: LanguageSetting,
+    pub(crate) sameness: Sameness,
     terms: Vec<String>,
     notes: Vec<Note>,
-    degraded: Vec<Degradation>,
+    pub(crate) degraded: Vec<Degradation>,
     timings: Timings,
 }
 
@@ -95,11 +132,22 @@ impl Retriever {
     pub async fn retrieve(&self, request: RetrieveRequest) -> Result<RetrieveResponse> {
         let started = Instant::now();
         request.check()?;
-        let mut found = self.find(&request).await?;
-        let (hits, rerank) = self.order_hits(&request, &mut found).await;
+        let reading = Reading::Served;
+        let mut found = self.find(&request, reading).await?;
+        let ordered = self.order_hits(&request, &mut found).await;
+        let below = ordered.told(&request, &found);
+        let rerank = ordered.summary;
+        let hits = best_distinct(ordered.hits, request.top_k, found.sameness);
+        let reason = hits.is_empty().then_some(match below.is_empty() {
+            true => EmptyReason::NoMatch,
+            false => EmptyReason::NothingRelevant(below),
+        });
         let neighborhood = std::mem::take(&mut found.neighborhood);
+        let language = found.language.of_document(None);
         let assembling = Instant::now();
-        let (hits, context) = self.assemble(hits, neighborhood, request.context).await?;
+        let (hits, context) = self
+            .assemble(hits, neighborhood, &request, language)
+            .await?;
         found.timings.assemble = milliseconds(assembling.elapsed());
         found.timings.total = milliseconds(started.elapsed());
         observe::record(&found.timings, &found.degraded);
@@ -109,6 +157,7 @@ impl Retriever {
         span.record("total_ms", found.timings.total);
         Ok(RetrieveResponse {
             hits,
+            reason,
             context,
             timings: found.timings,
             rerank,
@@ -120,9 +169,17 @@ impl Retriever {
         })
     }
 
-    /// Everything that needs the pinned state, which is released on return.
-    async fn find(&self, request: &RetrieveRequest) -> Result<Found> {
-        let searched = search(&self.parts, search_plan(request)).await?;
+    /// Everything that needs the pinned state, which is released on return unless the caller holds it.
+    pub(crate) async fn find(
+        &self,
+        request: &RetrieveRequest,
+        reading: Reading<'_>,
+    ) -> Result<Found> {
+        let plan = SearchPlan {
+            pin: reading.pin(),
+            ..search_plan(request)
+        };
+        let searched = search(&self.parts, plan).await?;
         let Searched {
             pin,
             lexical,
@@ -130,18 +187,24 @@ impl Retriever {
             mut timings,
         } = searched;
         let notes = notes(lexical.as_ref());
-        let (legs, degraded) = Legs::settle(lexical, dense)?;
+        let (mut legs, degraded) = Legs::settle(lexical, dense)?;
+        let cut = cut_legs(&mut legs, request.thresholds);
         let fusing = Instant::now();
         let ranked = rank_legs(&legs, request.mode, &request.fusion);
         timings.fuse = milliseconds(fusing.elapsed());
         let hydrating = Instant::now();
-        let sameness = Sameness::of(pin.collection().settings.duplicates);
-        let hits = hydrate(&*pin, &ranked, wanted(request), sameness).await?;
+        let sameness = Sameness::of(pin.collection().settings.duplicates).asked(request.distinct);
+        let wanted = match reading {
+            Reading::Served => wanted(request),
+            Reading::Everything(_) => Wanted::everything(),
+        };
+        let hits = hydrate(&*pin, &ranked, wanted, sameness).await?;
         let records = hits.iter().map(|hit| &hit.passage.record);
         let neighborhood = Neighborhood::fetch(&*pin, records, expansion(request)).await?;
         timings.hydrate = milliseconds(hydrating.elapsed());
         Ok(Found {
             hits,
+            cut,
             neighborhood,
             lag: pin.stats().lag(),
             language: pin.collection().settings.language,
@@ -153,12 +216,8 @@ impl Retriever {
         })
     }
 
-    /// Re-ranks where asked, drops duplicates, keeps the `top_k` best.
-    async fn order_hits(
-        &self,
-        request: &RetrieveRequest,
-        found: &mut Found,
-    ) -> (Vec<RetrievedHit>, Option<RerankSummary>) {
+    /// Re-ranks where asked, and leaves out what is below the re-ranker's threshold.
+    pub(crate) async fn order_hits(&self, request: &RetrieveRequest, found: &mut Found) -> Ordered {
         let mut hits = std::mem::take(&mut found.hits);
         let mut summary = None;
         if request.rerank.enabled {
@@ -176,27 +235,85 @@ impl Retriever {
             summary = Some(reranked.summary);
             hits = reranked.hits;
         }
-        (best_distinct(hits, request.top_k, found.sameness), summary)
+        let mut below = Vec::new();
+        if let (Some(least), Some(summary)) = (request.thresholds.rerank, summary) {
+            (hits, below) = cut_reranked(hits, summary.of, least);
+            found.degraded.extend(not_compared(&hits, summary.of));
+        }
+        Ordered {
+            hits,
+            below,
+            summary,
+        }
+    }
+
+    fn counter(&self, tokenizer: ContextTokenizer) -> Arc<dyn TokenCounter> {
+        match tokenizer {
+            ContextTokenizer::Embedder => Arc::clone(&self.counter) as Arc<dyn TokenCounter>,
+            ContextTokenizer::Cl100k => Arc::clone(&self.parts.tokenizers.cl100k),
+            ContextTokenizer::O200k => Arc::clone(&self.parts.tokenizers.o200k),
+            ContextTokenizer::Characters => Arc::new(Characters),
+            ContextTokenizer::Words => Arc::new(Words),
+        }
     }
 
     /// Assembles the context on the CPU pool: tokenizing is too slow for an async thread.
-    async fn assemble(
+    pub(crate) async fn assemble(
         &self,
         hits: Vec<RetrievedHit>,
         neighborhood: Neighborhood,
-        options: ContextOptions,
+        request: &RetrieveRequest,
+        language: Language,
     ) -> Result<(Vec<RetrievedHit>, AssembledContext)> {
+        let options = request.context;
         if options.max_tokens == 0 || hits.is_empty() {
             return Ok((hits, AssembledContext::default()));
         }
-        let counter = Arc::clone(&self.counter);
+        let counter = self.counter(options.tokenizer);
+        let query = request.query.clone();
         let work = move || {
             let passages: Vec<&Passage> = hits.iter().map(|hit| &hit.passage).collect();
-            let context = assemble_context(&passages, &neighborhood, options.max_tokens, &*counter);
+            let assembling = Assembling {
+                options,
+                counter: &*counter,
+                wanted: &WantedTerms::new(&query, language),
+            };
+            let context = assemble_context(&passages, &neighborhood, &assembling);
             (hits, context)
         };
         self.parts.pool.run(work).await
     }
+}
+
+/// Hits in final order, before passages that say the same are left out.
+pub(crate) struct Ordered {
+    pub(crate) hits: Vec<RetrievedHit>,
+    /// Below the re-ranker's threshold.
+    pub(crate) below: Vec<RetrievedHit>,
+    pub(crate) summary: Option<RerankSummary>,
+}
+
+impl Ordered {
+    /// The thresholds that left something out.
+    fn told(&self, request: &RetrieveRequest, found: &Found) -> Vec<BelowThreshold> {
+        let mut told = found.cut.told();
+        let least = request.thresholds.rerank;
+        told.extend(least.and_then(|least| told_reranked(&self.below, least)));
+        told
+    }
+}
+
+/// Says to how many hits of the window the re-ranker's threshold could not be applied.
+fn not_compared(hits: &[RetrievedHit], window: usize) -> Option<Degradation> {
+    let in_window = hits.iter().filter(|hit| hit.rank <= window);
+    let unknown = in_window.filter(|hit| hit.relevance.is_none()).count();
+    (unknown > 0).then(|| Degradation {
+        stage: "rerank",
+        reason: format!(
+            "thresholds.rerank was not applied to {unknown} hits: not scored in time, or by a model \
+             without a calibration for their language"
+        ),
+    })
 }
 
 /// What is to be known of a lexical leg that served.
@@ -217,6 +334,7 @@ fn search_plan(request: &RetrieveRequest) -> SearchPlan<'_> {
         filter: request.filter.as_ref(),
         lexical: reach(request.candidates.lexical),
         dense: reach(request.candidates.dense),
+        pin: None,
     }
 }
 

@@ -154,7 +154,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use async_trait::async_trait;
-    use braid_core::{Fingerprint, Language};
+    use braid_core::{Calibration, Fingerprint, Language};
     use braid_testkit::OverlapReranker;
     use tokio::sync::Semaphore;
 
@@ -191,6 +191,10 @@ mod tests {
 
         fn recommended_blend(&self, _language: Language) -> f64 {
             0.5
+        }
+
+        fn calibration(&self, _language: Language) -> Option<Calibration> {
+            None
         }
 
         fn concurrency(&self) -> usize {

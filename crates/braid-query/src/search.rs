@@ -18,7 +18,7 @@ use crate::response::Timings;
 use crate::retriever::RetrieverParts;
 
 /// What to search, and where.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) struct SearchPlan<'a> {
     pub(crate) query: &'a str,
     pub(crate) collection: &'a CollectionName,
@@ -26,6 +26,8 @@ pub(crate) struct SearchPlan<'a> {
     pub(crate) filter: Option<&'a Arc<Filter>>,
     pub(crate) lexical: Reach,
     pub(crate) dense: Reach,
+    /// The state to search, where one is pinned already.
+    pub(crate) pin: Option<&'a Arc<dyn LedgerPin>>,
 }
 
 /// What the legs gave, with the ledger still pinned (the views are not).
@@ -98,7 +100,10 @@ pub(crate) async fn search(parts: &RetrieverParts, plan: SearchPlan<'_>) -> Resu
 /// Pins the ledger, then views of the asked indexes. An index that cannot be opened fails its leg,
 /// not the retrieval.
 async fn pin(parts: &RetrieverParts, plan: SearchPlan<'_>) -> Result<Pinned> {
-    let pin = parts.ledger.pin(plan.collection).await?;
+    let pin = match plan.pin {
+        Some(pin) => Arc::clone(pin),
+        None => parts.ledger.pin(plan.collection).await?,
+    };
     let collection = pin.collection();
     if plan.mode.asks_dense() {
         check_fingerprint(parts, collection)?;

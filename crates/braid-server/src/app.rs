@@ -185,6 +185,7 @@ struct Document;
 fn api() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Document::openapi())
         .merge(routes::retrieve::router())
+        .merge(routes::explain::router())
         .merge(routes::collections::router())
         .merge(routes::documents::router())
         .merge(routes::jobs::router())

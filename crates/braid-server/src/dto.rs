@@ -6,6 +6,7 @@ pub mod chunks;
 pub mod collections;
 pub mod documents;
 pub mod duplicates;
+pub mod explain;
 pub mod filter;
 pub mod jobs;
 pub mod metadata;

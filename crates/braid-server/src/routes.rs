@@ -2,6 +2,7 @@
 
 pub(crate) mod collections;
 pub(crate) mod documents;
+pub(crate) mod explain;
 pub(crate) mod jobs;
 pub(crate) mod operations;
 pub(crate) mod retrieve;

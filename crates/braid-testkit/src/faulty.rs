@@ -16,9 +16,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use braid_core::ports::LexicalMatches;
 use braid_core::{
-    Embedder, Embedding, Error, ErrorCode, Fingerprint, IndexBatch, Language, LexicalEntry,
-    LexicalIndex, LexicalView, RankedList, Reranker, Result, Selection, Sequence, SlotSet,
-    TokenCounter, VectorEntry, VectorStore, VectorView,
+    Calibration, Embedder, Embedding, Error, ErrorCode, Fingerprint, IndexBatch, Language,
+    LexicalEntry, LexicalIndex, LexicalView, RankedList, Reranker, Result, Selection, Sequence,
+    SlotSet, TokenCounter, VectorEntry, VectorStore, VectorView,
 };
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
@@ -335,6 +335,10 @@ impl<T: Reranker + ?Sized> Reranker for Faulty<T> {
 
     fn recommended_blend(&self, language: Language) -> f64 {
         self.inner.recommended_blend(language)
+    }
+
+    fn calibration(&self, language: Language) -> Option<Calibration> {
+        self.inner.calibration(language)
     }
 
     fn concurrency(&self) -> usize {

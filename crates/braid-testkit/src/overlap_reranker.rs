@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use braid_core::{Fingerprint, Language, Reranker, Result};
+use braid_core::{Calibration, Fingerprint, Language, Reranker, Result};
 
 /// Scores a passage by the share of the query's distinct words that it contains, 0..=1, words
 /// compared without case. Counts what it scores.
@@ -92,6 +92,14 @@ impl Reranker for OverlapReranker {
         } else {
             0.0
         }
+    }
+
+    /// An overlap of half the query's words is relevant in half of the cases.
+    fn calibration(&self, language: Language) -> Option<Calibration> {
+        (language == self.language).then_some(Calibration {
+            slope: 8.0,
+            intercept: -4.0,
+        })
     }
 
     fn concurrency(&self) -> usize {

@@ -35,6 +35,9 @@ fn describes_itself(reranker: &dyn Reranker) {
     for (language, name) in Language::ALL {
         let blend = reranker.recommended_blend(language);
         assert!((0.0..=1.0).contains(&blend), "{name}: {blend}");
+        if let Some(calibration) = reranker.calibration(language) {
+            assert!(calibration.slope > 0.0, "{name}: order is kept");
+        }
     }
     assert!(reranker.concurrency() >= 1);
 }

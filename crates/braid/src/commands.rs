@@ -4,6 +4,7 @@ pub(crate) mod collection;
 pub(crate) mod doctor;
 pub(crate) mod document;
 pub(crate) mod eval;
+pub(crate) mod explain;
 pub(crate) mod inspect;
 pub(crate) mod job;
 pub(crate) mod models;

@@ -49,6 +49,7 @@ async fn run(cli: Cli) -> Result<Exit> {
         Command::Serve(_) => commands::serve::run(&settings?).await,
         Command::Ingest(command) => ingest(&settings?, command).await,
         Command::Retrieve(args) => commands::retrieve::run(&settings?, args).await,
+        Command::Explain(args) => commands::explain::run(&settings?, args).await,
         Command::Eval(args) => commands::eval::run(&settings?, &cli.global, args.command).await,
         Command::Collection(command) => commands::collection::run(&settings?, command).await,
         Command::Document(command) => commands::document::run(&settings?, command).await,

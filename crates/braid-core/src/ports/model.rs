@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use crate::calibration::Calibration;
 use crate::collection::Language;
 use crate::error::Result;
 use crate::hash::Fingerprint;
@@ -51,6 +52,9 @@ pub trait Reranker: Send + Sync + fmt::Debug {
     /// The blend its manifest recommends for a collection in `language`: weight of its score in the
     /// final score, 0..=1; 0 where the model does not know the language.
     fn recommended_blend(&self, language: Language) -> f64;
+    /// How its scores become probabilities for passages in `language`: `None` where its manifest
+    /// does not say, or the model does not know the language.
+    fn calibration(&self, language: Language) -> Option<Calibration>;
     /// How many windows can usefully be in flight at once.
     fn concurrency(&self) -> usize;
     /// Scores every passage against `query`: one raw score each, in order, higher is better. A score

@@ -4,7 +4,7 @@ use braid_core::{DocumentId, Span};
 use rustc_hash::FxHashMap;
 
 /// Spans per document, in the order they were taken.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Coverage<'a> {
     spans: FxHashMap<&'a DocumentId, Vec<Span>>,
 }

@@ -1,13 +1,13 @@
 use std::collections::BTreeMap;
 
-use braid_core::{Chunk, ChunkId, ContentHash, DocumentId, Metadata, Sequence, Slot};
+use braid_core::{Chunk, ChunkId, ContentHash, DocumentId, Language, Metadata, Sequence, Slot};
 use braid_testkit::WhitespaceTokens;
 use expect_test::{Expect, expect};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::request::ContextExpansion;
+use crate::request::{ContextExpansion, ContextTokenizer};
 
 /// Documents whose text is known, cut into chunks at given places.
 struct Library {
@@ -70,11 +70,34 @@ impl Library {
         expand: ContextExpansion,
         max_tokens: usize,
     ) -> AssembledContext {
+        let options = ContextOptions {
+            max_tokens,
+            expand,
+            ..ContextOptions::default()
+        };
+        self.assemble_as(hits, options, "")
+    }
+
+    fn assemble_as(
+        &self,
+        hits: &[usize],
+        options: ContextOptions,
+        query: &str,
+    ) -> AssembledContext {
         let passages: Vec<&Passage> = hits.iter().map(|hit| &self.passages[*hit]).collect();
         let records = self.passages.iter().map(|passage| passage.record.clone());
-        let neighborhood = Neighborhood::of(expand, records);
-        let counter = WhitespaceTokens::new(512);
-        assemble_context(&passages, &neighborhood, max_tokens, &counter)
+        let neighborhood = Neighborhood::of(options.expand, records);
+        let whitespace = WhitespaceTokens::new(512);
+        let counter: &dyn TokenCounter = match options.tokenizer {
+            ContextTokenizer::Characters => &Characters,
+            _ => &whitespace,
+        };
+        let assembling = Assembling {
+            options,
+            counter,
+            wanted: &WantedTerms::new(query, Language::English),
+        };
+        assemble_context(&passages, &neighborhood, &assembling)
     }
 
     fn cited(&self, citation: &Citation) -> String {
@@ -181,14 +204,10 @@ fn characters_that_two_hits_share_stand_once() {
         &context,
         expect![[r#"
             [1] fox
-            They hunt at night. Cats sleep all day.
-
-            [2] fox
-            Foxes are small. 
+            Foxes are small. They hunt at night. Cats sleep all day.
             ---
-            15 tokens
-            [1] fox 17..56
-            [2] fox 0..17
+            13 tokens
+            [1] fox 0..56
         "#]],
     );
 }
@@ -243,6 +262,126 @@ fn a_section_ends_where_the_headings_change() {
     assert_eq!(spans, [0, 17]);
 }
 
+fn options(max_tokens: usize) -> ContextOptions {
+    ContextOptions {
+        max_tokens,
+        max_similarity: None,
+        ..ContextOptions::default()
+    }
+}
+
+#[test]
+fn hits_that_touch_become_one_piece_where_the_better_one_stands() {
+    let library = foxes_that_touch();
+    let context = library.assemble_as(&[3, 2, 0, 1], options(100), "");
+    check(&context, expect![[r#"
+        [1] owl
+        Owls hunt mice.
+
+        [2] fox
+        Foxes are small. They hunt at night. Cats sleep all day.
+        ---
+        18 tokens
+        [1] owl 0..15
+        [2] fox 0..56
+    "#]]);
+    assert_eq!(context.citations[1].chunk, library.passages[2].record.id);
+}
+
+fn foxes_that_touch() -> Library {
+    Library::new()
+        .add("fox", FOX, &[(0, 17), (17, 37), (37, 56)])
+        .add("owl", "Owls hunt mice.", &[(0, 15)])
+}
+
+#[test]
+fn what_is_cut_keeps_the_sentences_that_answer() {
+    let library = Library::new().add("fox", FOX, &[(0, 56)]);
+    let context = library.assemble_as(&[0], options(7), "when do cats sleep?");
+    check(&context, expect![[r#"
+        [1] fox
+        Cats sleep all day.
+        ---
+        6 tokens
+        [1] fox 37..56
+    "#]]);
+}
+
+#[test]
+fn a_document_gives_so_many_hits_and_nearly_the_same_is_left_out() {
+    let once = "One two three four five six seven eight nine ten eleven twelve.";
+    let again = "One two three four five six seven eight nine ten eleven dozen.";
+    let length = |text: &str| u32::try_from(text.len()).unwrap();
+    let library = Library::new()
+        .add("a", once, &[(0, length(once))])
+        .add("b", again, &[(0, length(again))])
+        .add("fox", FOX, &[(0, 16), (17, 36), (37, 56)]);
+    let documents = |options: ContextOptions| {
+        let context = library.assemble_as(&[0, 1, 2, 3, 4], options, "");
+        let cited = context.citations.iter().map(|one| one.document.to_string());
+        cited.collect::<Vec<_>>().join(" ")
+    };
+    let all = options(100);
+    assert_eq!(documents(all), "a b fox fox fox");
+    let distinct = ContextOptions {
+        max_similarity: Some(0.8),
+        ..all
+    };
+    assert_eq!(documents(distinct), "a fox fox fox");
+    let strict = ContextOptions {
+        max_similarity: Some(0.9),
+        ..all
+    };
+    assert_eq!(
+        documents(strict),
+        "a b fox fox fox",
+        "they share ten of twelve triples"
+    );
+    let few = ContextOptions {
+        per_document: Some(1),
+        ..all
+    };
+    assert_eq!(documents(few), "a b fox");
+    let new = ContextOptions {
+        mmr: Some(0.5),
+        max_tokens: 32,
+        ..all
+    };
+    assert_eq!(documents(new), "a fox fox fox", "the copy comes last");
+}
+
+#[test]
+fn the_best_stand_at_both_ends() {
+    let mut library = Library::new();
+    for name in ["a", "b", "c", "d", "e"] {
+        library = library.add(name, "word", &[(0, 4)]);
+    }
+    let edges = ContextOptions {
+        order: ContextOrder::Edges,
+        ..options(100)
+    };
+    let context = library.assemble_as(&[0, 1, 2, 3, 4], edges, "");
+    let cited = context
+        .citations
+        .iter()
+        .map(|one| format!("{}{}", one.marker, one.document));
+    assert_eq!(cited.collect::<String>(), "[1]a[2]c[3]e[4]d[5]b");
+    let fewer = library.assemble_as(
+        &[0, 1, 2, 3, 4],
+        ContextOptions {
+            max_tokens: 9,
+            ..edges
+        },
+        "",
+    );
+    let cited = fewer.citations.iter().map(|one| one.document.to_string());
+    assert_eq!(
+        cited.collect::<String>(),
+        "acb",
+        "order never decides what is taken"
+    );
+}
+
 fn any_library() -> impl Strategy<Value = (String, Vec<(u32, u32)>)> {
     let text = "([a-zß]{1,6}[ .]{1,2}){5,60}";
     let cuts = vec((0..400_u32, 1..80_u32), 1..8);
@@ -258,28 +397,64 @@ fn any_library() -> impl Strategy<Value = (String, Vec<(u32, u32)>)> {
     })
 }
 
+fn any_options() -> impl Strategy<Value = ContextOptions> {
+    let expand = prop_oneof![
+        Just(ContextExpansion::None),
+        Just(ContextExpansion::Neighbors),
+        Just(ContextExpansion::Section)
+    ];
+    let tokenizer = prop_oneof![
+        Just(ContextTokenizer::Words),
+        Just(ContextTokenizer::Characters)
+    ];
+    let limits = (
+        proptest::option::of(1..3_usize),
+        proptest::option::of(0.0..=1.0_f64),
+        proptest::option::of(0.0..=1.0_f64),
+    );
+    let order = prop_oneof![Just(ContextOrder::Rank), Just(ContextOrder::Edges)];
+    (0..120_usize, expand, tokenizer, limits, order).prop_map(
+        |(max_tokens, expand, tokenizer, (per_document, max_similarity, mmr), order)| {
+            let factor = if tokenizer == ContextTokenizer::Characters {
+                5
+            } else {
+                1
+            };
+            ContextOptions {
+                max_tokens: max_tokens * factor,
+                tokenizer,
+                expand,
+                per_document,
+                max_similarity,
+                mmr,
+                order,
+            }
+        },
+    )
+}
+
 proptest! {
     #[test]
-    fn tokens_are_within_the_limit_and_citations_stand_in_the_text(
+    fn tokens_are_within_the_limit_and_citations_reproduce_the_source(
         (text, spans) in any_library(),
         other in any_library(),
         order in vec(any::<prop::sample::Index>(), 1..12),
-        max_tokens in 0..120_usize,
-        expand in prop_oneof![
-            Just(ContextExpansion::None),
-            Just(ContextExpansion::Neighbors),
-            Just(ContextExpansion::Section)
-        ],
+        options in any_options(),
     ) {
         let library = Library::new().add("a", &text, &spans).add("b", &other.0, &other.1);
         let mut hits: Vec<usize> =
             order.iter().map(|index| index.index(library.passages.len())).collect();
         let mut seen = std::collections::BTreeSet::new();
         hits.retain(|hit| seen.insert(*hit));
-        let context = library.assemble(&hits, expand, max_tokens);
+        let query: String = text.chars().take(20).collect();
+        let context = library.assemble_as(&hits, options, &query);
 
-        prop_assert!(context.tokens <= max_tokens);
-        prop_assert_eq!(context.tokens, context.text.split_whitespace().count());
+        prop_assert!(context.tokens <= options.max_tokens);
+        let counted = match options.tokenizer {
+            ContextTokenizer::Characters => context.text.chars().count(),
+            _ => context.text.split_whitespace().count(),
+        };
+        prop_assert_eq!(context.tokens, counted);
         let mut rest = context.text.as_str();
         let mut covered: Vec<(DocumentId, u32)> = Vec::new();
         for (citation, number) in context.citations.iter().zip(1..) {

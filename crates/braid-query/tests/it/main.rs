@@ -4,9 +4,11 @@
 
 mod cache;
 mod degraded;
+mod explain;
 mod metrics;
 mod rank;
 mod replay;
 mod rerank;
 mod retrieve;
 mod setup;
+mod thresholds;

@@ -6,9 +6,10 @@ use std::time::Duration;
 use braid_core::{Embedder, IndexProvider, Ledger, LexicalIndex, Reranker, VectorStore};
 use braid_query::{
     RetrieveRequest, RetrieveResponse, RetrievedHit, Retriever, RetrieverParts, StageScore,
+    Tokenizers,
 };
 use braid_runtime::CpuPool;
-use braid_testkit::{Faulty, MiniCorpus};
+use braid_testkit::{Faulty, MiniCorpus, WhitespaceTokens};
 use expect_test::Expect;
 
 /// A corpus with what the retriever over it is made of; tests replace a part where they need to.
@@ -26,6 +27,10 @@ impl Setup {
             indexes: Arc::clone(&corpus.indexes) as Arc<dyn IndexProvider>,
             embedder: Arc::clone(&corpus.embedder) as Arc<dyn Embedder>,
             reranker: None,
+            tokenizers: Tokenizers {
+                cl100k: Arc::new(WhitespaceTokens::new(512)),
+                o200k: Arc::new(WhitespaceTokens::new(512)),
+            },
             pool: CpuPool::new(1).unwrap(),
             leg_timeout: None,
         };

@@ -1,7 +1,11 @@
 //! `POST /retrieve`: the wire forms of a request and its answer.
 
 mod answer;
+mod context;
+mod reason;
 mod request;
 
 pub use answer::*;
+pub use context::*;
+pub use reason::*;
 pub use request::*;

@@ -35,6 +35,7 @@ put /v1/collections/{collection}/documents/{id} put_document
 get /v1/collections/{collection}/documents/{id}/chunks list_chunks
 get /v1/collections/{collection}/failures list_failures
 post /v1/collections/{collection}/failures/retry retry_failures
+post /v1/explain explain
 get /v1/jobs list_jobs
 get /v1/jobs/{id} get_job
 post /v1/jobs/{id}/cancel cancel_job
@@ -156,9 +157,17 @@ fn requests() -> Vec<(&'static str, &'static str, Value)> {
                     "should": [condition("any", json!([1, true]))],
                     "must_not": [condition("exists", json!(true))],
                 },
-                "context": { "max_tokens": 10, "expand": "section" },
+                "context": { "max_tokens": 10, "expand": "section", "tokenizer": "words", "per_document": 2,
+                             "max_similarity": 0.5, "mmr": { "lambda": 0.5 }, "order": "edges" },
+                "thresholds": { "lexical": 0.5, "dense": 0.1 },
+                "distinct": false,
                 "explain": true,
             }),
+        ),
+        (
+            "post",
+            "/v1/explain",
+            json!({ "query": "x", "document_id": "x", "depth": 10, "thresholds": { "rerank": null } }),
         ),
         ("post", "/v1/retrieve", json!({ "query": "x" })),
         (

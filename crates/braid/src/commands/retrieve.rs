@@ -42,6 +42,15 @@ fn body(args: &RetrieveArgs) -> Result<Value> {
     if let Some(deadline_ms) = args.rerank_deadline_ms {
         body["rerank"] = json!({ "deadline_ms": deadline_ms });
     }
+    if let Some(most) = args.context_tokens {
+        body["context"]["max_tokens"] = most.into();
+    }
+    if let Some(tokenizer) = &args.tokenizer {
+        body["context"]["tokenizer"] = tokenizer.as_str().into();
+    }
+    if let Some(least) = args.min_relevance {
+        body["thresholds"] = json!({ "rerank": least });
+    }
     if let Some(filter) = &args.filter {
         body["filter"] = serde_json::from_str(filter)
             .map_err(|error| Error::invalid(format!("--filter is not JSON: {error}")))?;
@@ -82,8 +91,8 @@ fn print_text(answer: &RetrieveAnswer) {
     for hit in &answer.hits {
         print_hit(hit);
     }
-    if answer.hits.is_empty() {
-        output::line("nothing found");
+    if let Some(reason) = &answer.reason {
+        output::line(format!("nothing found: {}", reason.detail));
     }
     let timings = answer.timings_ms;
     output::line(format!(
@@ -112,8 +121,10 @@ fn print_hit(hit: &HitBody) {
     } else {
         format!(" > {path}")
     };
+    let relevance = hit.relevance;
+    let relevance = relevance.map_or(String::new(), |it| format!(", relevance {it:.2}"));
     output::line(format!(
-        "[{}] {source}{place} (characters {}-{}, {} {:.4})",
+        "[{}] {source}{place} (characters {}-{}, {} {:.4}{relevance})",
         hit.rank, hit.source.char_start, hit.source.char_end, hit.score_stage, hit.score
     ));
     for text in hit.text.trim().lines() {
@@ -131,6 +142,9 @@ fn print_hit(hit: &HitBody) {
             None => format!("{name} -"),
         });
         output::line(format!("    {}", shown.collect::<Vec<_>>().join(", ")));
+    }
+    for moved in hit.moves.iter().flatten() {
+        output::line(format!("    {}", moved.detail));
     }
     output::line("");
 }

@@ -6,7 +6,7 @@ const GLOBAL: [&str; 4] = ["--config", "--data-dir", "--set", "--log-level"];
 
 #[test]
 fn every_command_documents_its_flags() {
-    let commands: [(&str, &[&str]); 33] = [
+    let commands: [(&str, &[&str]); 34] = [
         (
             "job list",
             &["--collection", "--limit", "--server", "--json"],
@@ -17,6 +17,22 @@ fn every_command_documents_its_flags() {
         (
             "job retry",
             &["[IDS]", "--collection", "--server", "--json"],
+        ),
+        (
+            "explain",
+            &[
+                "<QUERY>",
+                "--document",
+                "--collection",
+                "--server",
+                "--depth",
+                "--top-k",
+                "--mode",
+                "--filter",
+                "--min-relevance",
+                "--no-rerank",
+                "--json",
+            ],
         ),
         ("serve", &["--listen", "--allow-unauthenticated"]),
         (
@@ -44,6 +60,9 @@ fn every_command_documents_its_flags() {
                 "--filter",
                 "--no-rerank",
                 "--rerank-deadline-ms",
+                "--context-tokens",
+                "--tokenizer",
+                "--min-relevance",
                 "--explain",
                 "--json",
             ],

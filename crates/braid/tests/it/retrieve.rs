@@ -113,6 +113,7 @@ fn filters_explanations_and_the_shape_of_the_answer() {
         assert!(hit["scores"].get(stage).is_some(), "no {stage} in {hit:#}");
     }
     assert!(answer["context"]["text"].as_str().unwrap().contains("[1]"));
+    assert_eq!(hit["moves"][1]["stage"], "rerank");
 
     let text = place.ok(&["retrieve", "CVE-2024-3094", "--explain", "-k", "1"]);
     for stage in ["lexical #1", "dense #", "fused #1", "rerank #1"] {
@@ -149,4 +150,24 @@ fn bad_requests_are_refused_in_one_line() {
         1,
         &["typo", "braid ingest"],
     );
+}
+
+#[test]
+fn a_missing_document_is_explained() {
+    let place = corpus();
+    let arguments = ["explain", "kitten", "--document", "bread", "-k", "1"];
+    let answer = place.json(&arguments, 0);
+    assert_eq!(answer["rank"], Value::Null);
+    assert!(
+        !answer["remedies"].as_array().unwrap().is_empty(),
+        "{answer:#}"
+    );
+    let text = place.ok(&arguments);
+    for part in ["bread is not returned", "lexical", "with top_k"] {
+        assert!(text.contains(part), "no {part} in {text}");
+    }
+    let text = place.ok(&["explain", "kitten", "--document", "cat"]);
+    assert!(text.contains("cat is returned at rank 1"), "{text}");
+    let text = place.ok(&["explain", "kitten", "--document", "dog"]);
+    assert!(text.contains("no such document"), "{text}");
 }

@@ -181,7 +181,7 @@ fn name_of(folder: &Path) -> String {
 }
 
 /// An engine whose re-ranker scores each pair once.
-async fn open(settings: &Settings) -> Result<(Engine, Arc<dyn Reranker>)> {
+pub(crate) async fn open(settings: &Settings) -> Result<(Engine, Arc<dyn Reranker>)> {
     let plain = Engine::open(settings, OpenOptions::default()).await?;
     let embedder = Arc::clone(plain.embedder());
     let reranker = plain.reranker().context("no re-ranker is configured")?;

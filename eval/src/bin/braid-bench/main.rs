@@ -4,6 +4,8 @@
 //! can be measured apart. Data comes from `BRAID_DATA_DIR` (BEIR folders) and `BRAID_TRAIN_DIR`
 //! (passages); without the latter a seeded generator makes the passages.
 
+mod calibration;
+mod context;
 mod gain;
 mod http;
 mod ingest;
@@ -54,6 +56,12 @@ struct Cli {
     /// As --rerank-topics, for the served defaults alone
     #[arg(long, default_value_t = usize::MAX)]
     served_rerank_topics: usize,
+    /// Topics of each set that calibration takes
+    #[arg(long, default_value_t = 300)]
+    calibration_topics: usize,
+    /// Topics that the context part asks
+    #[arg(long, default_value_t = usize::MAX)]
+    context_topics: usize,
     /// Cut each passage of the load after so many words
     #[arg(long, default_value_t = usize::MAX)]
     words: usize,
@@ -102,6 +110,10 @@ enum Part {
     Http,
     /// Start-up time and memory (needs `load`)
     Startup,
+    /// How true the re-ranker's relevance is, and the parameters for its manifest
+    Calibration,
+    /// How often answers stand in contexts of several sizes
+    Context,
     /// Write the page from what was measured
     Report,
 }
@@ -125,6 +137,8 @@ async fn main() -> Result<()> {
             Part::Latency => latency::measure(&cli).await?,
             Part::Http => http::measure(&cli).await?,
             Part::Startup => process::measure(&cli)?,
+            Part::Calibration => calibration::measure(&cli).await?,
+            Part::Context => context::measure(&cli).await?,
             Part::Report => report::write(&cli)?,
         }
     }

@@ -7,6 +7,7 @@ use braid_engine::query::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::reason::{MoveBody, ReasonBody};
 use crate::dto::metadata::{MetadataBody, metadata_body};
 
 /// The answer to a retrieval.
@@ -16,6 +17,9 @@ pub struct RetrieveAnswer {
     pub request_id: String,
     /// Best first.
     pub hits: Vec<HitBody>,
+    /// Why there are no hits; absent where there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<ReasonBody>,
     /// Context for a language model, with citations.
     pub context: ContextAnswer,
     /// Milliseconds spent in each stage.
@@ -58,6 +62,13 @@ pub struct HitBody {
     /// Rank and score at every stage; present when `explain` was set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scores: Option<ScoresBody>,
+    /// What moved the hit, stage by stage; present when `explain` was set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moves: Option<Vec<MoveBody>>,
+    /// The calibrated probability that the passage is relevant; absent where it was not re-ranked,
+    /// or by a model without a calibration for its language.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relevance: Option<f64>,
     /// Chunks that say the same and were ranked lower; absent where there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub same: Vec<SameTextBody>,
@@ -205,13 +216,15 @@ pub struct DegradedBody {
 impl RetrieveAnswer {
     /// The wire form of `response`; hits carry their scores when `explain` is set.
     pub fn new(request_id: String, response: RetrieveResponse, explain: bool) -> Self {
+        let reranked = response.rerank.is_some();
         Self {
             request_id,
             hits: response
                 .hits
                 .into_iter()
-                .map(|hit| HitBody::new(hit, explain))
+                .map(|hit| HitBody::new(hit, explain, reranked))
                 .collect(),
+            reason: response.reason.as_ref().map(ReasonBody::from),
             context: response.context.into(),
             timings_ms: response.timings.into(),
             rerank: response
@@ -231,7 +244,8 @@ impl RetrieveAnswer {
 }
 
 impl HitBody {
-    fn new(hit: RetrievedHit, explain: bool) -> Self {
+    fn new(hit: RetrievedHit, explain: bool, reranked: bool) -> Self {
+        let moves = explain.then(|| hit.moves(reranked).iter().map(MoveBody::from).collect());
         let record = hit.passage.record;
         Self {
             rank: hit.rank,
@@ -251,6 +265,8 @@ impl HitBody {
             },
             metadata: metadata_body(hit.passage.metadata),
             scores: explain.then(|| hit.scores.into()),
+            moves,
+            relevance: hit.relevance,
             same: hit.same.into_iter().map(SameTextBody::from).collect(),
         }
     }
@@ -266,11 +282,15 @@ impl From<SameText> for SameTextBody {
     }
 }
 
+impl From<StageScore> for ScoreBody {
+    fn from(StageScore { rank, score }: StageScore) -> Self {
+        Self { rank, score }
+    }
+}
+
 impl From<StageScores> for ScoresBody {
     fn from(scores: StageScores) -> Self {
-        let body = |score: Option<StageScore>| {
-            score.map(|StageScore { rank, score }| ScoreBody { rank, score })
-        };
+        let body = |score: Option<StageScore>| score.map(ScoreBody::from);
         Self {
             lexical: body(scores.lexical),
             dense: body(scores.dense),

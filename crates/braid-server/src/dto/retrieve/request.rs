@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use braid_core::{CollectionName, Error, FieldError, Result};
 use braid_engine::query::{
-    CandidateDepths, ContextExpansion, ContextOptions, FusionOptions, LegWeights, Mode,
-    RerankOptions, RetrieveRequest,
+    CandidateDepths, FusionOptions, LegWeights, Mode, RerankOptions, RetrieveRequest, Thresholds,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::context::ContextBody;
 use crate::dto::filter::FilterBody;
 use crate::dto::object::optional_object;
 
@@ -65,6 +65,13 @@ pub struct RetrieveBody {
         deserialize_with = "optional_object"
     )]
     pub filter: Option<FilterBody>,
+    /// What is not good enough at a stage is left out; none by default.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "optional_object"
+    )]
+    pub thresholds: Option<ThresholdsBody>,
     /// How context is assembled from the hits.
     #[serde(
         default,
@@ -72,7 +79,11 @@ pub struct RetrieveBody {
         deserialize_with = "optional_object"
     )]
     pub context: Option<ContextBody>,
-    /// Whether each hit carries its rank and score at every stage.
+    /// Whether passages that say the same are returned once, the best naming the others; yes when
+    /// absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distinct: Option<bool>,
+    /// Whether each hit carries its rank and score at every stage, and what moved it.
     #[serde(default)]
     pub explain: bool,
     /// Whether an answer given before may be given again; it never is once anything was written since.
@@ -174,28 +185,21 @@ pub struct RerankBody {
     pub deadline_ms: Option<u64>,
 }
 
-/// How context is assembled from the hits.
+/// Least scores, each at its stage. Where everything is below them, the answer has no hits, and says
+/// so.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct ContextBody {
-    /// Most tokens of context text; 0 assembles none.
+pub struct ThresholdsBody {
+    /// Least BM25 score of a candidate of the lexical leg.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_tokens: Option<usize>,
-    /// Which text around a hit goes in with it.
+    pub lexical: Option<f64>,
+    /// Least cosine similarity of a candidate of the dense leg.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expand: Option<ExpansionName>,
-}
-
-/// Which text around a hit goes into the context with it.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ExpansionName {
-    /// The chunk alone.
-    None,
-    /// The chunks before and after it.
-    Neighbors,
-    /// Every chunk under the same headings.
-    Section,
+    pub dense: Option<f64>,
+    /// Least relevance of a re-ranked hit: the calibrated probability that it is relevant.
+    #[schema(minimum = 0, maximum = 1)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rerank: Option<f64>,
 }
 
 impl RetrieveBody {
@@ -221,7 +225,14 @@ impl RetrieveBody {
             fusion: fusion(self.fusion.unwrap_or_default(), defaults.fusion),
             rerank: rerank(self.rerank.unwrap_or_default(), defaults.rerank),
             filter: self.filter.map(|filter| Arc::new(filter.into())),
-            context: context(self.context.unwrap_or_default(), defaults.context),
+            thresholds: self
+                .thresholds
+                .map_or(defaults.thresholds, Thresholds::from),
+            context: self
+                .context
+                .unwrap_or_default()
+                .into_options(defaults.context),
+            distinct: self.distinct.unwrap_or(defaults.distinct),
             explain: self.explain,
             cache: self.cache,
         };
@@ -265,10 +276,18 @@ fn rerank(body: RerankBody, defaults: RerankOptions) -> RerankOptions {
     }
 }
 
-fn context(body: ContextBody, defaults: ContextOptions) -> ContextOptions {
-    ContextOptions {
-        max_tokens: body.max_tokens.unwrap_or(defaults.max_tokens),
-        expand: body.expand.map_or(defaults.expand, ContextExpansion::from),
+impl From<ThresholdsBody> for Thresholds {
+    fn from(body: ThresholdsBody) -> Self {
+        let ThresholdsBody {
+            lexical,
+            dense,
+            rerank,
+        } = body;
+        Self {
+            lexical,
+            dense,
+            rerank,
+        }
     }
 }
 
@@ -278,16 +297,6 @@ impl From<ModeName> for Mode {
             ModeName::Lexical => Self::Lexical,
             ModeName::Dense => Self::Dense,
             ModeName::Hybrid => Self::Hybrid,
-        }
-    }
-}
-
-impl From<ExpansionName> for ContextExpansion {
-    fn from(name: ExpansionName) -> Self {
-        match name {
-            ExpansionName::None => Self::None,
-            ExpansionName::Neighbors => Self::Neighbors,
-            ExpansionName::Section => Self::Section,
         }
     }
 }

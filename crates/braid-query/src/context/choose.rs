@@ -1,0 +1,122 @@
+//! Which hits are offered to the context, and in which order.
+
+use std::hash::{Hash, Hasher};
+
+use braid_core::{DocumentId, Passage};
+use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
+use unicode_segmentation::UnicodeSegmentation;
+
+use crate::request::ContextOptions;
+
+/// Words that make one element of the sets by which near-duplicates are told.
+const SHINGLE: usize = 3;
+
+/// The places of the hits to offer, first to last: in rank order, or by maximal marginal relevance;
+/// without those that are nearly the same as one before, and at most so many of a document.
+pub(super) fn choose(passages: &[&Passage], options: &ContextOptions) -> Vec<usize> {
+    let order = match options.mmr {
+        None => (0..passages.len()).collect(),
+        Some(lambda) => by_marginal_relevance(passages, lambda),
+    };
+    let mut chosen = Chosen {
+        options,
+        of_document: FxHashMap::default(),
+        shingles: Vec::new(),
+    };
+    order
+        .into_iter()
+        .filter(|place| chosen.takes(passages[*place]))
+        .collect()
+}
+
+struct Chosen<'a> {
+    options: &'a ContextOptions,
+    of_document: FxHashMap<&'a DocumentId, usize>,
+    shingles: Vec<FxHashSet<u64>>,
+}
+
+impl<'a> Chosen<'a> {
+    fn takes(&mut self, passage: &'a Passage) -> bool {
+        let most = self.options.per_document.unwrap_or(usize::MAX);
+        let taken = self.of_document.get(&passage.record.document);
+        if taken.is_some_and(|taken| *taken >= most) {
+            return false;
+        }
+        if let Some(most) = self.options.max_similarity {
+            let shingles = word_runs(&passage.record.chunk.text, SHINGLE);
+            let is_near = |other: &FxHashSet<u64>| similarity(&shingles, other) > most;
+            if self.shingles.iter().any(is_near) {
+                return false;
+            }
+            self.shingles.push(shingles);
+        }
+        *self
+            .of_document
+            .entry(&passage.record.document)
+            .or_default() += 1;
+        true
+    }
+}
+
+/// Maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998): each next hit has the most of
+/// `lambda` x relevance - (1 - `lambda`) x its greatest similarity to a hit before it, the better
+/// ranked of equal ones.
+///
+/// Relevance falls evenly with the rank, from 1: scores of one list can be of several stages, and
+/// are not comparable then. Similarity is the share of words in common: the passages are at hand,
+/// where stored embeddings would have to be read under the pin, for every hit of every backend, and
+/// embeddings of passages about one thing are alike even where they say different things of it.
+fn by_marginal_relevance(passages: &[&Passage], lambda: f64) -> Vec<usize> {
+    let texts = passages
+        .iter()
+        .map(|passage| passage.record.chunk.text.as_str());
+    let words: Vec<FxHashSet<u64>> = texts.map(|text| word_runs(text, 1)).collect();
+    let relevance = |place: usize| 1.0 - place as f64 / passages.len() as f64;
+    let mut nearest = vec![0.0_f64; passages.len()];
+    let mut left: Vec<usize> = (0..passages.len()).collect();
+    let mut order = Vec::with_capacity(passages.len());
+    while !left.is_empty() {
+        let value = |place: usize| lambda * relevance(place) - (1.0 - lambda) * nearest[place];
+        let mut best = 0;
+        for at in 1..left.len() {
+            if value(left[at]) > value(left[best]) {
+                best = at;
+            }
+        }
+        let next = left.remove(best);
+        for place in &left {
+            nearest[*place] = nearest[*place].max(similarity(&words[next], &words[*place]));
+        }
+        order.push(next);
+    }
+    order
+}
+
+/// Hashes of every run of `length` words, case apart; of a text of fewer words, all of it.
+fn word_runs(text: &str, length: usize) -> FxHashSet<u64> {
+    let words: Vec<u64> = text
+        .unicode_words()
+        .map(|word| hash(&word.to_lowercase()))
+        .collect();
+    if words.is_empty() {
+        return FxHashSet::default();
+    }
+    words.windows(length.min(words.len())).map(hash).collect()
+}
+
+fn hash<T: Hash + ?Sized>(value: &T) -> u64 {
+    let mut hasher = FxHasher::default();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The share of elements in common (Jaccard); 0 where a text has no words.
+fn similarity(a: &FxHashSet<u64>, b: &FxHashSet<u64>) -> f64 {
+    let common = a.iter().filter(|element| b.contains(*element)).count();
+    let all = a.len() + b.len() - common;
+    if all == 0 {
+        0.0
+    } else {
+        common as f64 / all as f64
+    }
+}

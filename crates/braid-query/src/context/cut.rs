@@ -1,0 +1,133 @@
+//! Cutting a text so that it fits.
+
+use unicode_segmentation::UnicodeSegmentation;
+
+use super::wanted::WantedTerms;
+
+/// Texts of more sentences are cut at their beginning: looking at every run would take too long.
+const MOST_SENTENCES: usize = 64;
+
+/// A part of `text` that `count` puts at `limit` tokens or fewer, with the number of the byte it
+/// starts at: of all runs of whole sentences that fit, as long as each can be, the first of those
+/// that have most of the `wanted` terms. Where not even one sentence fits, the whole words that it
+/// begins with. Trailing whitespace is left out.
+pub(super) fn best_part<'t>(
+    text: &'t str,
+    limit: usize,
+    wanted: &WantedTerms,
+    count: impl Fn(&str) -> usize,
+) -> Option<(usize, &'t str)> {
+    let sentences: Vec<(usize, &str)> = text.split_sentence_bound_indices().collect();
+    if sentences.len() > MOST_SENTENCES {
+        return longest_prefix(text, limit, count).map(|prefix| (0, prefix));
+    }
+    let found: Vec<u64> = sentences
+        .iter()
+        .map(|(_, sentence)| wanted.found_in(sentence))
+        .collect();
+    let mut best: Option<(u32, usize, &str)> = None;
+    let mut end = 0;
+    for (first, (start, _)) in sentences.iter().enumerate() {
+        let fits = |last: usize| {
+            let (at, sentence) = sentences[last];
+            count(text[*start..at + sentence.len()].trim_end()) <= limit
+        };
+        end = end.max(first);
+        while end < sentences.len() && fits(end) {
+            end += 1;
+        }
+        if end == first {
+            continue;
+        }
+        let (at, sentence) = sentences[end - 1];
+        let run = text[*start..at + sentence.len()].trim_end();
+        let terms = found[first..end]
+            .iter()
+            .fold(0, |all, one| all | one)
+            .count_ones();
+        let is_better = best.is_none_or(|(most, _, _)| terms > most);
+        if is_better && !run.trim().is_empty() {
+            best = Some((terms, *start, run));
+        }
+        if end == sentences.len() {
+            break;
+        }
+    }
+    let best = best.map(|(_, start, run)| (start, run));
+    best.or_else(|| longest_words(text, limit, count).map(|prefix| (0, prefix)))
+}
+
+/// The longest prefix that fits: whole sentences, or whole words where not even one sentence fits.
+fn longest_prefix(text: &str, limit: usize, count: impl Fn(&str) -> usize) -> Option<&str> {
+    fitting(
+        text,
+        limit,
+        ends(text.split_sentence_bound_indices()),
+        &count,
+    )
+    .or_else(|| longest_words(text, limit, count))
+}
+
+fn longest_words(text: &str, limit: usize, count: impl Fn(&str) -> usize) -> Option<&str> {
+    fitting(text, limit, ends(text.split_word_bound_indices()), &count)
+}
+
+fn fitting<'t>(
+    text: &'t str,
+    limit: usize,
+    ends: Vec<usize>,
+    count: &impl Fn(&str) -> usize,
+) -> Option<&'t str> {
+    // A longer prefix never has fewer tokens, so the ends that fit come first.
+    let fit = ends.partition_point(|end| count(text[..*end].trim_end()) <= limit);
+    let longest = ends[..fit].last().map(|end| text[..*end].trim_end());
+    longest.filter(|prefix| !prefix.trim().is_empty())
+}
+
+fn ends<'a>(parts: impl Iterator<Item = (usize, &'a str)>) -> Vec<usize> {
+    parts.map(|(start, part)| start + part.len()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use braid_core::Language;
+
+    use super::*;
+
+    fn words(text: &str) -> usize {
+        text.split_whitespace().count()
+    }
+
+    #[test]
+    fn cuts_at_a_sentence_else_at_a_word() {
+        let text = "One two three. Four five. Six";
+        let nothing = WantedTerms::none();
+        let cut = |limit| best_part(text, limit, &nothing, words).map(|(_, part)| part);
+        assert_eq!(cut(9), Some(text));
+        assert_eq!(cut(5), Some("One two three. Four five."));
+        assert_eq!(cut(4), Some("One two three."));
+        assert_eq!(cut(2), Some("Four five."), "a whole sentence rather than a part of one");
+        assert_eq!(cut(1), Some("Six"));
+        assert_eq!(best_part("One two three.", 2, &nothing, words), Some((0, "One two")));
+        assert_eq!(cut(0), None);
+    }
+
+    #[test]
+    fn the_sentences_with_the_terms_of_the_query_are_kept() {
+        let text = "Cats sleep. Foxes hunt mice. Owls hunt at night. Dogs bark.";
+        let wanted = WantedTerms::new("When does an owl hunt?", Language::English);
+        let cut = |limit| best_part(text, limit, &wanted, words);
+        assert_eq!(cut(99), Some((0, text)));
+        assert_eq!(cut(4), Some((29, "Owls hunt at night.")));
+        assert_eq!(cut(6), Some((29, "Owls hunt at night. Dogs bark.")));
+        assert_eq!(cut(7), Some((12, "Foxes hunt mice. Owls hunt at night.")));
+        assert_eq!(cut(1), Some((0, "Cats")));
+    }
+
+    #[test]
+    fn very_many_sentences_are_cut_at_the_beginning() {
+        let text = "Ox. ".repeat(100) + "Owls hunt.";
+        let wanted = WantedTerms::new("owls", Language::English);
+        assert_eq!(best_part(&text, 2, &wanted, words), Some((0, "Ox. Ox.")));
+    }
+}

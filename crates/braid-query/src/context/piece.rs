@@ -1,0 +1,116 @@
+//! Runs of characters of one document, each to stand under one marker.
+
+use braid_core::{ChunkRecord, Passage, Span};
+
+use super::coverage::Coverage;
+
+/// A run of characters of one document.
+#[derive(Clone, Debug)]
+pub(super) struct Piece<'a> {
+    /// The chunk to cite: the hit's own where it is part of the run.
+    pub(super) cited: &'a ChunkRecord,
+    pub(super) span: Span,
+    pub(super) body: String,
+    pub(super) source: String,
+    /// Tokens with its marker and source line.
+    pub(super) tokens: usize,
+}
+
+impl Piece<'_> {
+    /// Whether one goes on where the other ends, under the same headings.
+    pub(super) fn touches(&self, other: &Self) -> bool {
+        self.cited.document == other.cited.document
+            && self.cited.chunk.heading_path == other.cited.chunk.heading_path
+            && (self.span.end == other.span.start || other.span.end == self.span.start)
+    }
+
+    /// The run that it becomes together with one that it touches; cited as this one.
+    pub(super) fn joined(&self, other: &Self) -> Self {
+        let (first, second) = match self.span.end == other.span.start {
+            true => (self, other),
+            false => (other, self),
+        };
+        Self {
+            span: Span {
+                start: first.span.start,
+                end: second.span.end,
+            },
+            body: format!("{}{}", first.body, second.body),
+            ..self.clone()
+        }
+    }
+}
+
+/// The runs of `chunks` (of one document, by ordinal) that no earlier piece covers.
+pub(super) fn plan_pieces<'a>(
+    hit: &'a Passage,
+    chunks: &[&'a ChunkRecord],
+    coverage: &mut Coverage<'a>,
+) -> Vec<Piece<'a>> {
+    let mut pieces: Vec<Piece<'a>> = Vec::new();
+    for &record in chunks {
+        for span in coverage.take(&record.document, record.chunk.span) {
+            let body = slice(&record.chunk.text, record.chunk.span, span);
+            if body.trim().is_empty() {
+                continue;
+            }
+            let is_hit = record.id == hit.record.id;
+            match pieces
+                .last_mut()
+                .filter(|last| continues(last, record, span))
+            {
+                Some(last) => {
+                    last.body.push_str(body);
+                    last.span.end = span.end;
+                    if is_hit {
+                        last.cited = record;
+                    }
+                }
+                None => pieces.push(Piece {
+                    cited: record,
+                    span,
+                    body: body.to_owned(),
+                    source: source_line(record, hit.uri.as_deref()),
+                    tokens: 0,
+                }),
+            }
+        }
+    }
+    pieces
+}
+
+/// Whether a run of `record` goes on where `piece` ends, under the same headings.
+fn continues(piece: &Piece<'_>, record: &ChunkRecord, span: Span) -> bool {
+    piece.span.end == span.start && piece.cited.chunk.heading_path == record.chunk.heading_path
+}
+
+/// Title and headings, else the source, else the document's id.
+fn source_line(record: &ChunkRecord, uri: Option<&str>) -> String {
+    match record.chunk.context_header.as_str() {
+        "" => uri.unwrap_or(record.document.as_str()).to_owned(),
+        header => header.to_owned(),
+    }
+}
+
+/// The characters of `text`, which stands at `whole` in its document, that stand at `part` there.
+fn slice(text: &str, whole: Span, part: Span) -> &str {
+    if whole == part {
+        return text;
+    }
+    let byte_of = |position: u32| {
+        let characters = position.saturating_sub(whole.start) as usize;
+        let found = text.char_indices().nth(characters);
+        found.map_or(text.len(), |(byte, _)| byte)
+    };
+    &text[byte_of(part.start)..byte_of(part.end)]
+}
+
+/// What stands before a piece's body: a blank line where something stands above, marker, source.
+pub(super) fn lead(piece: &Piece<'_>, marker: usize) -> String {
+    let gap = if marker == 1 { "" } else { "\n\n" };
+    format!("{gap}[{marker}] {}\n", piece.source)
+}
+
+pub(super) fn char_count(text: &str) -> u32 {
+    u32::try_from(text.chars().count()).unwrap_or(u32::MAX)
+}

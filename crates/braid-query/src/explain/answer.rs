@@ -1,0 +1,240 @@
+//! What is asked and what is answered.
+
+use braid_core::limits::MAX_CANDIDATES;
+use braid_core::{ChunkId, DocumentId, Error, FieldError, Leg, Result};
+
+use crate::request::{Mode, RetrieveRequest};
+use crate::response::{Degradation, StageScore};
+
+/// Most candidates of each leg that an explanation looks at.
+pub const MAX_EXPLAIN_DEPTH: usize = MAX_CANDIDATES;
+
+/// Why was this document not returned for this request?
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExplainRequest {
+    /// The document asked about.
+    pub document: DocumentId,
+    /// How deep each leg is searched for it, 1 to [`MAX_EXPLAIN_DEPTH`].
+    pub depth: usize,
+    /// The request that did not return it. Its re-ranking deadline is not kept: what a deadline
+    /// cuts off differs from one time to the next.
+    pub retrieve: RetrieveRequest,
+}
+
+impl ExplainRequest {
+    /// About `document`, 1,000 candidates deep.
+    pub fn new(document: DocumentId, retrieve: RetrieveRequest) -> Self {
+        Self {
+            document,
+            depth: 1000,
+            retrieve,
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
+        self.retrieve.check()?;
+        let depth = self.depth;
+        if depth == 0 || depth > MAX_EXPLAIN_DEPTH {
+            let detail = format!("must be from 1 to {MAX_EXPLAIN_DEPTH}, not {depth}");
+            let field = FieldError::new("/depth", detail.clone());
+            return Err(Error::invalid(format!("/depth: {detail}")).with_fields(vec![field]));
+        }
+        Ok(())
+    }
+}
+
+/// The first stage that cut a document.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cut {
+    /// The collection has no such document.
+    NotFound,
+    /// It is known and not retrievable: staged, failed, or without any text; with the reason.
+    NotIndexed(String),
+    /// The filter excludes it.
+    Filtered,
+    /// The lexical leg does not rank it, to the depth explained, and no other leg brings it in.
+    LexicalMiss,
+    /// The dense leg alone was asked and does not rank it, to the depth explained.
+    DenseMiss,
+    /// Each leg that ranks it does so below the number of its candidates.
+    BelowDepth,
+    /// Its fused rank is beyond what is returned, or beyond what is re-ranked, and re-ranking did
+    /// not bring it up.
+    FusedOut,
+    /// Fused, it was among those to return; re-ranked, it is not.
+    Demoted,
+    /// A passage at this rank says the same.
+    Deduplicated {
+        /// The rank of that passage.
+        rank: usize,
+    },
+    /// The threshold of this stage: `lexical`, `dense` or `rerank`.
+    BelowThreshold(&'static str),
+    /// It is among the hits and not in the context.
+    Budget,
+}
+
+impl Cut {
+    /// The public name.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::NotFound => "not_found",
+            Self::NotIndexed(_) => "not_indexed",
+            Self::Filtered => "filtered",
+            Self::LexicalMiss => "lexical_miss",
+            Self::DenseMiss => "dense_miss",
+            Self::BelowDepth => "below_depth",
+            Self::FusedOut => "fused_out",
+            Self::Demoted => "demoted",
+            Self::Deduplicated { .. } => "deduplicated",
+            Self::BelowThreshold(_) => "below_threshold",
+            Self::Budget => "budget",
+        }
+    }
+
+    /// The same for a person.
+    pub fn detail(&self) -> String {
+        let told = match self {
+            Self::NotFound => "the collection has no such document",
+            Self::NotIndexed(reason) => {
+                return format!("the document is not retrievable: {reason}");
+            }
+            Self::Filtered => "the filter excludes the document",
+            Self::LexicalMiss => {
+                "no leg that was asked ranks it: the lexical leg finds none of the query's terms in it"
+            }
+            Self::DenseMiss => "the dense leg does not rank it to the depth explained",
+            Self::BelowDepth => "each leg that ranks it does so below the number of its candidates",
+            Self::FusedOut => "after fusion it stands beyond what is returned",
+            Self::Demoted => {
+                "fused it was among those to return; the re-ranker put others before it"
+            }
+            Self::Deduplicated { rank } => {
+                return format!("the passage at rank {rank} says the same and stands for it");
+            }
+            Self::BelowThreshold(stage) => {
+                return format!("its score is below the threshold of the stage {stage}");
+            }
+            Self::Budget => "it is among the hits, and the context had no room for it",
+        };
+        told.to_owned()
+    }
+}
+
+/// What a leg made of a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LegOutcome {
+    /// Among the leg's candidates.
+    Found,
+    /// Among them, and below the leg's threshold.
+    BelowThreshold,
+    /// Ranked, below the number of candidates.
+    BelowDepth,
+    /// Not ranked to the depth explained.
+    Miss,
+    /// The leg failed.
+    Failed,
+}
+
+impl LegOutcome {
+    /// The public name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Found => "found",
+            Self::BelowThreshold => "below_threshold",
+            Self::BelowDepth => "below_depth",
+            Self::Miss => "miss",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// A leg's view of a document: of its chunk that the leg ranks best.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LegTrace {
+    /// The leg.
+    pub leg: Leg,
+    /// Whether the request asks it. One that is not asked is looked at all the same.
+    pub asked: bool,
+    /// What became of the document.
+    pub outcome: LegOutcome,
+    /// Its rank and score; where the filter excludes the document, those it would have.
+    pub at: Option<StageScore>,
+    /// The leg's candidates in the request.
+    pub candidates: usize,
+}
+
+/// The re-ranker's view of a document.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RerankTrace {
+    /// Its rank after re-ranking, before duplicates were left out, and the raw score.
+    pub at: StageScore,
+    /// The calibrated probability that it is relevant, where the model has one.
+    pub relevance: Option<f64>,
+}
+
+/// The answer to an [`ExplainRequest`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Explanation {
+    /// The document's chunk that came furthest.
+    pub chunk: Option<ChunkId>,
+    /// Its rank among the hits, where it is one.
+    pub rank: Option<usize>,
+    /// Whether it stands in the context; `None` where it is no hit, or no context was asked for.
+    pub in_context: Option<bool>,
+    /// The first stage that cut it; `None` where it was returned.
+    pub cut: Option<Cut>,
+    /// Conditions of the filter that exclude it, as JSON pointers into the filter.
+    pub failed_conditions: Vec<String>,
+    /// Lexical, then dense; none where there is nothing to rank.
+    pub legs: Vec<LegTrace>,
+    /// Its place in the list that both legs make, where it has one.
+    pub fused: Option<StageScore>,
+    /// What the re-ranker made of it, where it was scored.
+    pub rerank: Option<RerankTrace>,
+    /// Changes of the request that return it, the smallest first; each was tried.
+    pub remedies: Vec<Remedy>,
+    /// Acknowledged operations that are not reflected.
+    pub lag: u64,
+    /// Stages that did not do their full work.
+    pub degraded: Vec<Degradation>,
+}
+
+/// A value of an option.
+#[derive(Clone, Debug, PartialEq)]
+pub enum OptionValue {
+    /// Not set.
+    Absent,
+    /// Set to something that has no shorter form, such as a condition.
+    Set,
+    /// A count.
+    Count(usize),
+    /// A number.
+    Number(f64),
+    /// A switch.
+    Switch(bool),
+    /// Which legs.
+    Mode(Mode),
+}
+
+/// One option changed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OptionChange {
+    /// Its name in a request, with dots: `candidates.dense`, `filter.must.0`.
+    pub option: String,
+    /// What it was.
+    pub from: OptionValue,
+    /// What it is.
+    pub to: OptionValue,
+}
+
+/// A change of the request that returns the document.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Remedy {
+    /// The options that change.
+    pub changes: Vec<OptionChange>,
+    /// The document's rank then.
+    pub rank: usize,
+    /// The request with the changes.
+    pub request: RetrieveRequest,
+}

@@ -1,0 +1,183 @@
+//! What can be changed in a request, and what has changed between two.
+
+use std::sync::Arc;
+
+use super::answer::{OptionChange, OptionValue};
+use crate::request::{Mode, RetrieveRequest};
+
+/// An option of a request that can keep a document out, or a stage that can be switched off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Knob {
+    /// Drops the conditions of the filter that exclude the document.
+    Filter,
+    /// Searches both legs.
+    Mode,
+    /// Gives a leg that has no vote one.
+    Weights,
+    /// Lowers the lexical leg's threshold.
+    LexicalThreshold,
+    /// Lowers the dense leg's threshold.
+    DenseThreshold,
+    /// Deepens the lexical leg.
+    LexicalDepth,
+    /// Deepens the dense leg.
+    DenseDepth,
+    /// Re-ranks more hits.
+    RerankCandidates,
+    /// Does not re-rank.
+    RerankOff,
+    /// Lowers the re-ranker's threshold.
+    RerankThreshold,
+    /// Returns passages that say the same.
+    Distinct,
+    /// Returns more.
+    TopK,
+    /// Takes hits into the context however many a document has, and however alike they are.
+    ContextLimits,
+    /// Gives the context more room.
+    MaxTokens,
+}
+
+impl Knob {
+    /// Every knob, in the order of the stages they change: what a later one must be set to depends
+    /// on the earlier ones.
+    pub(super) const ALL: [Self; 14] = [
+        Self::Filter,
+        Self::Mode,
+        Self::Weights,
+        Self::LexicalThreshold,
+        Self::DenseThreshold,
+        Self::LexicalDepth,
+        Self::DenseDepth,
+        Self::RerankCandidates,
+        Self::RerankOff,
+        Self::RerankThreshold,
+        Self::Distinct,
+        Self::TopK,
+        Self::ContextLimits,
+        Self::MaxTokens,
+    ];
+
+    /// Whether it undoes what the caller asked for, rather than asking for more of it. Where nothing
+    /// else brings a document back all at once, these are tried last.
+    pub(super) fn is_switch(self) -> bool {
+        matches!(self, Self::RerankOff | Self::RerankCandidates)
+    }
+}
+
+/// The options that differ between two requests.
+pub(super) fn changes(
+    from: &RetrieveRequest,
+    to: &RetrieveRequest,
+    dropped_conditions: &[String],
+) -> Vec<OptionChange> {
+    let mut changes = Vec::new();
+    if from.filter != to.filter {
+        changes.extend(dropped_conditions.iter().map(|pointer| OptionChange {
+            option: format!("filter{}", pointer.replace('/', ".")),
+            from: OptionValue::Set,
+            to: OptionValue::Absent,
+        }));
+    }
+    let options = values(from).into_iter().zip(values(to));
+    changes.extend(
+        options
+            .filter(|(from, to)| from.1 != to.1)
+            .map(|(from, to)| OptionChange {
+                option: from.0.to_owned(),
+                from: from.1,
+                to: to.1,
+            }),
+    );
+    changes
+}
+
+fn values(request: &RetrieveRequest) -> [(&'static str, OptionValue); 15] {
+    use OptionValue::{Count, Mode, Number, Switch};
+    let number = |value: Option<f64>| value.map_or(OptionValue::Absent, Number);
+    let count = |value: Option<usize>| value.map_or(OptionValue::Absent, Count);
+    let (weights, thresholds) = (request.fusion.weights, request.thresholds);
+    [
+        ("mode", Mode(request.mode)),
+        ("fusion.weights.lexical", Number(weights.lexical)),
+        ("fusion.weights.dense", Number(weights.dense)),
+        ("thresholds.lexical", number(thresholds.lexical)),
+        ("thresholds.dense", number(thresholds.dense)),
+        ("candidates.lexical", Count(request.candidates.lexical)),
+        ("candidates.dense", Count(request.candidates.dense)),
+        ("rerank.candidates", Count(request.rerank.candidates)),
+        ("rerank.enabled", Switch(request.rerank.enabled)),
+        ("thresholds.rerank", number(thresholds.rerank)),
+        ("distinct", Switch(request.distinct)),
+        ("top_k", Count(request.top_k)),
+        ("context.per_document", count(request.context.per_document)),
+        (
+            "context.max_similarity",
+            number(request.context.max_similarity),
+        ),
+        ("context.max_tokens", Count(request.context.max_tokens)),
+    ]
+}
+
+/// How large a change is, among changes of equally many options: how many times as much a count asks
+/// for; for any other option as if it were four times as much.
+pub(super) fn cost(changes: &[OptionChange]) -> f64 {
+    let costs = changes
+        .iter()
+        .map(|change| match (&change.from, &change.to) {
+            (OptionValue::Count(from), OptionValue::Count(to)) => {
+                (*to as f64 / (*from).max(1) as f64).ln()
+            }
+            _ => 4.0_f64.ln(),
+        });
+    costs.sum()
+}
+
+/// Searches both legs where one was asked.
+pub(super) fn ask_both(request: &mut RetrieveRequest) -> bool {
+    let is_one = request.mode != Mode::Hybrid;
+    request.mode = Mode::Hybrid;
+    let weights = &mut request.fusion.weights;
+    if is_one && weights.lexical == 0.0 && weights.dense == 0.0 {
+        weights.lexical = 1.0;
+        weights.dense = 1.0;
+    }
+    is_one
+}
+
+/// Gives legs without a vote the usual one.
+pub(super) fn give_votes(request: &mut RetrieveRequest) -> bool {
+    let weights = &mut request.fusion.weights;
+    let mut gave = false;
+    for weight in [&mut weights.lexical, &mut weights.dense] {
+        if *weight == 0.0 && request.mode == Mode::Hybrid {
+            *weight = 1.0;
+            gave = true;
+        }
+    }
+    gave
+}
+
+/// Puts a filter in the place of a request's.
+pub(super) fn replace_filter(request: &mut RetrieveRequest, rest: Option<&braid_core::Filter>) {
+    request.filter = rest.map(|rest| Arc::new(rest.clone()));
+}
+
+/// A threshold that `score` passes: at most it, and short to write.
+pub(super) fn threshold_for(score: f64) -> f64 {
+    const STEPS: f64 = 1e4;
+    (score * STEPS).floor() / STEPS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_threshold_for_a_score_lets_it_pass() {
+        for score in [0.123_456, -0.123_456, 12.0, 0.3, 1e-9] {
+            let threshold = threshold_for(score);
+            assert!(threshold <= score && score - threshold < 1.1e-4, "{score}");
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! How often the answer to a question stands in its context, at several budgets: assembled, against
+//! the same hits' texts put one below the other and cut at the budget.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use braid_core::TokenCounter;
+use braid_engine::query::{
+    AssembledContext, ContextExpansion, ContextOptions, RetrieveRequest, RetrievedHit,
+};
+use braid_engine::retrieve_defaults;
+use braid_eval::bootstrap::{Estimate, estimate};
+use braid_eval::dataset::Dataset;
+use braid_eval::harness::{collection_of, load_corpus};
+use serde::{Deserialize, Serialize};
+
+use crate::{Cli, say};
+
+const SET: &str = "squad_v1.1_dev";
+const SPLIT: &str = "sample1000";
+const BUDGETS: [usize; 3] = [500, 1_000, 2_000];
+/// Hits that both take from: enough to fill the largest budget.
+const HITS: usize = 20;
+const NAIVE: &str = "concatenated";
+
+#[derive(Deserialize)]
+struct QueryLine {
+    #[serde(rename = "_id")]
+    id: String,
+    #[serde(default)]
+    metadata: QueryMetadata,
+}
+
+#[derive(Default, Deserialize)]
+struct QueryMetadata {
+    #[serde(default)]
+    answers: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Row {
+    variant: &'static str,
+    budget: usize,
+    recall: f64,
+    /// Against concatenation, with a paired 95% interval.
+    difference: f64,
+    low: f64,
+    high: f64,
+    mean_tokens: f64,
+}
+
+/// What each variant changes.
+fn variants(budget: usize) -> Vec<(&'static str, ContextOptions)> {
+    let plain = ContextOptions {
+        max_tokens: budget,
+        ..ContextOptions::default()
+    };
+    let neighbors = ContextOptions {
+        expand: ContextExpansion::Neighbors,
+        ..plain
+    };
+    let mmr = ContextOptions {
+        mmr: Some(0.7),
+        ..plain
+    };
+    vec![
+        ("assembled", plain),
+        ("with neighbors", neighbors),
+        ("with MMR, lambda 0.7", mmr),
+    ]
+}
+
+pub(crate) async fn measure(cli: &Cli) -> Result<()> {
+    let folder = cli.data.join(SET);
+    let answers = read_answers(&folder.join("queries.jsonl"))?;
+    let mut settings = cli.settings();
+    settings.storage.data_dir = cli.work.join("quality").join(SET).join("data");
+    let dataset = Dataset::open(&folder, SPLIT)?;
+    let (engine, _) = crate::gain::open(&settings).await?;
+    let collection = collection_of(&engine, &dataset)?;
+    load_corpus(&engine, &collection, &dataset, |_| ()).await?;
+    let mut request = RetrieveRequest {
+        collection,
+        top_k: HITS,
+        ..retrieve_defaults(&settings)?
+    };
+    request.rerank.deadline_ms = None;
+    let counter = engine.embedder().token_counter();
+    let mut found: BTreeMap<(usize, &'static str), Vec<(f64, usize)>> = BTreeMap::new();
+    for topic in dataset.topics.iter().take(cli.context_topics) {
+        let Some(answers) = answers.get(&topic.id) else {
+            continue;
+        };
+        request.query.clone_from(&topic.text);
+        for budget in BUDGETS {
+            for (variant, options) in variants(budget) {
+                request.context = options;
+                let response = engine.retrieve(request.clone()).await?;
+                let has = has_answer(&body_of(&response.context), answers);
+                let rows = found.entry((budget, variant)).or_default();
+                rows.push((has, response.context.tokens));
+                if options == variants(budget)[0].1 {
+                    let naive = concatenated(&response.hits, budget, &*counter);
+                    let row = (has_answer(&naive, answers), counter.count(&naive));
+                    found.entry((budget, NAIVE)).or_default().push(row);
+                }
+            }
+        }
+    }
+    engine.close().await;
+    let rows = rows(&found);
+    say(table(&rows));
+    cli.save("context", &rows)
+}
+
+fn rows(found: &BTreeMap<(usize, &'static str), Vec<(f64, usize)>>) -> Vec<Row> {
+    let rows = found.iter().map(|((budget, variant), outcomes)| {
+        let naive = &found[&(*budget, NAIVE)];
+        let differences = outcomes
+            .iter()
+            .zip(naive)
+            .map(|(own, naive)| own.0 - naive.0);
+        let Estimate { mean, low, high } = estimate(&differences.collect::<Vec<_>>());
+        let count = outcomes.len() as f64;
+        Row {
+            variant,
+            budget: *budget,
+            recall: outcomes.iter().map(|(has, _)| has).sum::<f64>() / count,
+            difference: mean,
+            low,
+            high,
+            mean_tokens: outcomes
+                .iter()
+                .map(|(_, tokens)| *tokens as f64)
+                .sum::<f64>()
+                / count,
+        }
+    });
+    rows.collect()
+}
+
+fn table(rows: &[Row]) -> String {
+    let mut table = "| tokens | context | answer in it | against concatenation (95% interval) | mean tokens |\n\
+                     |---|---|---|---|---|\n"
+        .to_owned();
+    for row in rows {
+        table += &format!(
+            "| {} | {} | {:.3} | {:+.3} [{:+.3}, {:+.3}] | {:.0} |\n",
+            row.budget, row.variant, row.recall, row.difference, row.low, row.high, row.mean_tokens
+        );
+    }
+    table
+}
+
+/// The hits' texts, one below the other, as much of them as has `budget` tokens.
+fn concatenated(hits: &[RetrievedHit], budget: usize, counter: &dyn TokenCounter) -> String {
+    let texts = hits
+        .iter()
+        .map(|hit| hit.passage.record.chunk.text.as_str());
+    let whole = texts.collect::<Vec<_>>().join("\n\n");
+    let ends: Vec<usize> = whole
+        .char_indices()
+        .map(|(at, _)| at)
+        .chain([whole.len()])
+        .collect();
+    let fit = ends.partition_point(|end| counter.count(&whole[..*end]) <= budget);
+    whole[..ends[fit.saturating_sub(1)]].to_owned()
+}
+
+/// The context without markers and source lines: an answer in a title does not count.
+fn body_of(context: &AssembledContext) -> String {
+    let markers: Vec<&str> = context
+        .citations
+        .iter()
+        .map(|one| one.marker.as_str())
+        .collect();
+    let mut next = 0;
+    let lines = context.text.lines().filter(|line| {
+        let is_lead = markers
+            .get(next)
+            .is_some_and(|marker| line.starts_with(&format!("{marker} ")));
+        next += usize::from(is_lead);
+        !is_lead
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn has_answer(text: &str, answers: &[String]) -> f64 {
+    f64::from(u8::from(answers.iter().any(|answer| text.contains(answer))))
+}
+
+fn read_answers(path: &Path) -> Result<HashMap<String, Vec<String>>> {
+    let text = std::fs::read_to_string(path);
+    let text = text.with_context(|| format!("cannot read {}", path.display()))?;
+    let mut answers = HashMap::new();
+    for line in text.lines().filter(|line| !line.trim().is_empty()) {
+        let query: QueryLine = serde_json::from_str(line)?;
+        answers.insert(query.id, query.metadata.answers);
+    }
+    Ok(answers)
+}
