@@ -14,6 +14,6 @@ pub use keys::{KEYS, Key};
 pub use load::{Overrides, load};
 pub use settings::{
     ChunkingSection, DenseSection, DuplicatesSection, IngestSection, LexicalSection, LogFormat,
-    LogSection, ModelsSection, RetrieveMode, RetrieveSection, ServerSection, Settings,
-    StorageSection,
+    LogSection, ModelsSection, RetrieveFusion, RetrieveMode, RetrieveSection, RetrieveTrust,
+    ServerSection, Settings, StorageSection,
 };

@@ -25,15 +25,17 @@ pub mod response;
 pub mod retriever;
 mod scoring;
 mod search;
+mod trust;
 mod word_counter;
 
 pub use rank::{RankRequest, RankedDocument, Stage, StageRankings};
 pub use request::{
-    CandidateDepths, ContextExpansion, ContextOptions, FusionOptions, LegWeights, Mode,
-    RerankOptions, RetrieveRequest,
+    CandidateDepths, ContextExpansion, ContextOptions, FusionMethod, FusionOptions, LegTrust,
+    LegWeights, Mode, RerankOptions, RetrieveRequest,
 };
 pub use response::{
     AssembledContext, Citation, Degradation, Note, RerankSummary, RetrieveResponse, RetrievedHit,
     SameText, ScoreStage, StageScore, StageScores, Timings,
 };
 pub use retriever::{Retriever, RetrieverParts};
+pub use trust::{MODEL as TRUST_MODEL, Trust};

@@ -2,6 +2,8 @@
 
 use braid_core::{ChunkId, DocumentId, Leg, Passage, Span};
 
+use crate::trust::Trust;
+
 /// A stage's view of one hit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StageScore {
@@ -18,7 +20,7 @@ pub struct StageScores {
     pub lexical: Option<StageScore>,
     /// Cosine similarity.
     pub dense: Option<StageScore>,
-    /// RRF; absent when one leg alone was asked for.
+    /// Both legs, fused; absent when one leg alone was asked for.
     pub fused: Option<StageScore>,
     /// Raw re-ranker score, with the rank by the blended final score.
     pub rerank: Option<StageScore>,
@@ -31,7 +33,7 @@ pub enum ScoreStage {
     Lexical,
     /// Cosine (dense mode, not re-ranked).
     Dense,
-    /// RRF.
+    /// Both legs, fused.
     Fused,
     /// Blend of re-ranker and fused score.
     Rerank,
@@ -198,4 +200,6 @@ pub struct RetrieveResponse {
     pub notes: Vec<Note>,
     /// Stages that did not do their full work.
     pub degraded: Vec<Degradation>,
+    /// How far each leg was trusted; `None` where one leg alone was asked.
+    pub trust: Option<Trust>,
 }

@@ -14,11 +14,12 @@ use crate::neighborhood::Neighborhood;
 use crate::observe;
 use crate::ranked::rank_legs;
 use crate::request::{ContextExpansion, ContextOptions, RetrieveRequest};
-use crate::rerank::{RerankPlan, rerank};
+use crate::rerank::{RerankPlan, rerank, weights_of};
 use crate::response::{
     AssembledContext, Degradation, Note, RerankSummary, RetrieveResponse, RetrievedHit, Timings,
 };
 use crate::search::{SearchPlan, Searched, milliseconds, search};
+use crate::trust::Trust;
 use crate::word_counter::WordCounter;
 
 /// What a [`Retriever`] works with.
@@ -57,6 +58,8 @@ struct Found {
     terms: Vec<String>,
     notes: Vec<Note>,
     degraded: Vec<Degradation>,
+    trust: Option<Trust>,
+    lexical_floor: Option<f64>,
     timings: Timings,
 }
 
@@ -116,6 +119,7 @@ impl Retriever {
             terms: found.terms,
             notes: found.notes,
             degraded: found.degraded,
+            trust: found.trust,
         })
     }
 
@@ -131,7 +135,7 @@ impl Retriever {
         let notes = notes(lexical.as_ref());
         let (legs, degraded) = Legs::settle(lexical, dense)?;
         let fusing = Instant::now();
-        let ranked = rank_legs(&legs, request.mode, &request.fusion);
+        let ranked = rank_legs(&request.query, &legs, request.mode, &request.fusion);
         timings.fuse = milliseconds(fusing.elapsed());
         let hydrating = Instant::now();
         let sameness = Sameness::of(pin.collection().settings.duplicates);
@@ -148,6 +152,8 @@ impl Retriever {
             terms: legs.lexical.terms,
             notes,
             degraded,
+            trust: ranked.trust,
+            lexical_floor: ranked.lexical_floor,
             timings,
         })
     }
@@ -166,7 +172,8 @@ impl Retriever {
             let plan = RerankPlan {
                 query: &request.query,
                 options: &request.rerank,
-                weights: request.fusion.weights,
+                weights: weights_of(found.trust.as_ref(), request.fusion.weights),
+                lexical_floor: found.lexical_floor,
                 language: found.language,
             };
             let reranked = rerank(reranker, plan, hits).await;

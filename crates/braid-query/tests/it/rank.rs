@@ -2,7 +2,9 @@
 
 use braid_core::ErrorCode;
 use braid_query::fusion::fuse;
-use braid_query::{RankRequest, RankedDocument, RerankSummary, Stage, StageRankings};
+use braid_query::{
+    FusionMethod, LegTrust, RankRequest, RankedDocument, RerankSummary, Stage, StageRankings,
+};
 use braid_testkit::{Call, Fault, Faulty, Gate, OverlapReranker};
 use expect_test::expect;
 
@@ -98,6 +100,8 @@ async fn with_one_chunk_a_document_hybrid_is_rrf_of_the_document_lists() {
     let setup = Setup::new(&lines).await;
     let mut request = request(&setup, "fox den", 10);
     request.stages = vec![Stage::Lexical, Stage::Dense, Stage::Hybrid];
+    request.fusion.method = FusionMethod::Rrf;
+    request.fusion.leg_trust = LegTrust::Off;
     let rankings = setup.retriever().rank(request).await.unwrap();
 
     let chunks = |list: &Option<Vec<RankedDocument>>| -> Vec<_> {

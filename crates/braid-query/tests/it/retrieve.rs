@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use braid_core::{Condition, ErrorCode, Filter, MetadataValue, Predicate, Range};
-use braid_query::{ContextExpansion, Mode, Note, RetrieveRequest, ScoreStage};
+use braid_query::{
+    ContextExpansion, FusionMethod, LegTrust, Mode, Note, RetrieveRequest, ScoreStage,
+};
 use expect_test::expect;
 
 use crate::setup::{Setup, check, documents, show};
@@ -127,6 +129,8 @@ async fn equal_scores_are_ordered_by_chunk_id_whatever_the_history() {
 async fn leg_weights_and_k_are_obeyed() {
     let setup = Setup::new(ANIMALS).await;
     let mut request = setup.request("red fox");
+    request.fusion.method = FusionMethod::Rrf;
+    request.fusion.leg_trust = LegTrust::Off;
     request.fusion.k = 0.0;
     request.fusion.weights.dense = 0.0;
     let response = setup.retrieve(request).await;

@@ -2,6 +2,8 @@
 
 mod answer;
 mod request;
+mod trust;
 
 pub use answer::*;
 pub use request::*;
+pub use trust::*;

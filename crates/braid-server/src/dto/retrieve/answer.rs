@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::dto::metadata::{MetadataBody, metadata_body};
+use crate::dto::retrieve::trust::TrustBody;
 
 /// The answer to a retrieval.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
@@ -31,6 +32,10 @@ pub struct RetrieveAnswer {
     pub notes: Vec<NoteBody>,
     /// Stages that did not do their full work.
     pub degraded: Vec<DegradedBody>,
+    /// How far each leg was trusted for this query; present when `explain` was set and both legs were
+    /// asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust: Option<TrustBody>,
 }
 
 /// One hit.
@@ -100,7 +105,7 @@ pub struct ScoresBody {
     /// Cosine similarity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dense: Option<ScoreBody>,
-    /// Reciprocal Rank Fusion.
+    /// Both legs, fused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fused: Option<ScoreBody>,
     /// The re-ranker's raw score; the rank is the final one.
@@ -222,6 +227,7 @@ impl RetrieveAnswer {
                 .into_iter()
                 .map(DegradedBody::from)
                 .collect(),
+            trust: response.trust.filter(|_| explain).map(TrustBody::from),
         }
     }
 }
