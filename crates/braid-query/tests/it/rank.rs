@@ -60,7 +60,7 @@ async fn every_stage_ranks_documents_by_their_best_chunk() {
     expect![[r#"
         lexical: d2=1.0000 long=0.6667 d1=0.5000
         dense: d2=1.0000 long=0.7070 d1=0.4999
-        hybrid: d2=0.0328 long=0.0323 d1=0.0282
+        hybrid: d2=2.7113 long=-0.0926 d1=-1.8778
         rerank: d2=3.1623 long=-0.3162 d1=-0.3162
     "#]]
     .assert_eq(&show(&rankings));

@@ -99,12 +99,12 @@ fn a_floor_says_how_far_what_is_missing_lies_below() {
     // The list was cut: what it lacks may be as good as what it has.
     assert_eq!(
         shown(&fuse(&alone(None), Scale::Deviations)),
-        "a 0.421464, b 0.280976, c -0.702440"
+        "a 0.421464, b 0.280976, c -0.702439"
     );
     // It was not: what it lacks does not match at all.
     assert_eq!(
         shown(&fuse(&alone(Some(0.0)), Scale::Deviations)),
-        "a 0.067910, c 0.004667, b -0.072577"
+        "a 0.067910, c 0.004667, b -0.072578"
     );
     for floor in [None, Some(0.0)] {
         assert_eq!(
