@@ -60,18 +60,18 @@ async fn every_number_of_the_small_collection_is_known() {
         dense recall@100 1.0000
         dense mrr@10 0.8750
         dense map 0.7523
-        hybrid ndcg@10 0.9332
+        hybrid ndcg@10 0.9360
         hybrid recall@10 0.9444
         hybrid recall@50 1.0000
         hybrid recall@100 1.0000
         hybrid mrr@10 1.0000
-        hybrid map 0.8812
-        rerank ndcg@10 0.9393
+        hybrid map 0.8714
+        rerank ndcg@10 0.9424
         rerank recall@10 0.9444
         rerank recall@50 1.0000
         rerank recall@100 1.0000
         rerank mrr@10 1.0000
-        rerank map 0.8564
+        rerank map 0.8659
     "#]]
     .assert_eq(&show(&report));
 }

@@ -113,7 +113,7 @@ impl<K: Copy + Ord> ScoredList<'_, K> {
             Scale::Deviations => 0.0,
         };
         let mut own: Vec<(K, f64)> = self.hits.to_vec();
-        own.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        own.sort_unstable_by_key(|(key, _)| *key);
         let score_of = |key: &K| {
             let place = own.binary_search_by(|(own, _)| own.cmp(key)).ok()?;
             Some(own[place].1)

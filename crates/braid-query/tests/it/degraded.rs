@@ -134,7 +134,7 @@ async fn a_leg_that_hangs_is_left_behind() {
             1 d1#0 fused 1.0000: lexical@1=1.0000 fused@1=1.0000
             2 d2#0 fused -1.0000: lexical@2=0.5000 fused@2=-1.0000
             ! dense: no answer within 5 ms
-        "#]#]]
+        "#]]
         .assert_eq(&show(&response));
         let error = setup
             .retriever()
