@@ -52,6 +52,10 @@ pub struct Report {
 pub struct ReportSettings {
     /// Distinct documents ranked by each leg.
     pub depth: usize,
+    /// How the legs' lists became one.
+    pub fusion_method: &'static str,
+    /// Whether the legs' weights were shifted for each query.
+    pub leg_trust: &'static str,
     /// RRF's constant.
     pub fusion_k: f64,
     /// Weight of the lexical leg.

@@ -80,9 +80,11 @@ keys! {
     retrieve.top_k: positive, "Hits returned.";
     retrieve.candidates_lexical: positive, "Depth of the lexical leg.";
     retrieve.candidates_dense: positive, "Depth of the dense leg.";
+    retrieve.fusion_method: any, "How the legs' lists become one: rrf (by ranks), minmax or dbsf (by scores).";
     retrieve.fusion_k: any, "The constant of Reciprocal Rank Fusion.";
     retrieve.weight_lexical: any, "Weight of the lexical leg in fusion.";
     retrieve.weight_dense: any, "Weight of the dense leg in fusion.";
+    retrieve.leg_trust: any, "Whether these weights are shifted for each query by how far each leg is to be trusted: auto or off.";
     retrieve.rerank: any, "Whether the head of the fused list is re-ranked.";
     retrieve.rerank_candidates: positive, "How many hits are re-ranked.";
     retrieve.rerank_blend: share, "Weight of the re-ranker in the final score, 0 to 1; the model's own where not set.";

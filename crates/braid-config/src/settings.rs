@@ -137,6 +137,28 @@ pub enum RetrieveMode {
     Hybrid,
 }
 
+/// How the legs' lists become one when a request does not say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RetrieveFusion {
+    /// By ranks.
+    Rrf,
+    /// By scores from 0 to 1.
+    MinMax,
+    /// By scores in standard deviations.
+    #[default]
+    Dbsf,
+}
+
+/// Whether the legs' weights are shifted for each query when a request does not say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RetrieveTrust {
+    /// They are.
+    #[default]
+    Auto,
+    /// They are not.
+    Off,
+}
+
 /// Defaults of retrieval requests.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RetrieveSection {
@@ -148,12 +170,16 @@ pub struct RetrieveSection {
     pub candidates_lexical: usize,
     /// Depth of the dense leg.
     pub candidates_dense: usize,
+    /// How the legs' lists become one.
+    pub fusion_method: RetrieveFusion,
     /// RRF's constant.
     pub fusion_k: f64,
     /// Weight of the lexical leg.
     pub weight_lexical: f64,
     /// Weight of the dense leg.
     pub weight_dense: f64,
+    /// Whether these weights are shifted for each query.
+    pub leg_trust: RetrieveTrust,
     /// Whether the head of the list is re-ranked.
     pub rerank: bool,
     /// How many hits are.
@@ -297,9 +323,11 @@ impl Default for RetrieveSection {
             top_k: 8,
             candidates_lexical: 50,
             candidates_dense: 50,
+            fusion_method: RetrieveFusion::Dbsf,
             fusion_k: 60.0,
             weight_lexical: 1.0,
             weight_dense: 1.0,
+            leg_trust: RetrieveTrust::Auto,
             rerank: true,
             rerank_candidates: 30,
             rerank_blend: None,

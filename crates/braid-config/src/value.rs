@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use braid_core::{ChunkingOverride, ChunkingStrategy, DuplicateAction, LanguageSetting};
 
-use crate::settings::{LogFormat, RetrieveMode};
+use crate::settings::{LogFormat, RetrieveFusion, RetrieveMode, RetrieveTrust};
 
 /// A value before it has a type.
 #[derive(Clone, Debug, PartialEq)]
@@ -236,6 +236,35 @@ impl SettingValue for RetrieveMode {
 
     fn write(&self) -> Option<String> {
         name_of(self, &MODES)
+    }
+}
+
+const FUSIONS: [(RetrieveFusion, &str); 3] = [
+    (RetrieveFusion::Rrf, "rrf"),
+    (RetrieveFusion::MinMax, "minmax"),
+    (RetrieveFusion::Dbsf, "dbsf"),
+];
+
+impl SettingValue for RetrieveFusion {
+    fn read(raw: &Raw) -> Result<Self, String> {
+        one_of(raw, &FUSIONS)
+    }
+
+    fn write(&self) -> Option<String> {
+        name_of(self, &FUSIONS)
+    }
+}
+
+const TRUSTS: [(RetrieveTrust, &str); 2] =
+    [(RetrieveTrust::Auto, "auto"), (RetrieveTrust::Off, "off")];
+
+impl SettingValue for RetrieveTrust {
+    fn read(raw: &Raw) -> Result<Self, String> {
+        one_of(raw, &TRUSTS)
+    }
+
+    fn write(&self) -> Option<String> {
+        name_of(self, &TRUSTS)
     }
 }
 

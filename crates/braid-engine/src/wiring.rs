@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use braid_config::{RetrieveMode, Settings};
+use braid_config::{RetrieveFusion, RetrieveMode, RetrieveTrust, Settings};
 use braid_core::{
     ChunkingSettings, CollectionName, CollectionSettings, DuplicateSettings, FormatOverrides,
     Result,
@@ -13,8 +13,8 @@ use braid_ledger::LedgerOptions;
 use braid_lexical::LexicalOptions;
 use braid_models::{EmbedderOptions, LanguageModelTokens, RerankerOptions, StoreOptions};
 use braid_query::{
-    CandidateDepths, ContextExpansion, ContextOptions, FusionOptions, LegWeights, Mode,
-    RerankOptions, RetrieveRequest, Thresholds, Tokenizers,
+    CandidateDepths, ContextExpansion, ContextOptions, FusionMethod, FusionOptions, LegTrust,
+    LegWeights, Mode, RerankOptions, RetrieveRequest, Thresholds, Tokenizers,
 };
 use braid_runtime::CpuPool;
 use braid_vector::VectorOptions;
@@ -44,10 +44,19 @@ pub fn retrieve_defaults(settings: &Settings) -> Result<RetrieveRequest> {
             dense: section.candidates_dense,
         },
         fusion: FusionOptions {
+            method: match section.fusion_method {
+                RetrieveFusion::Rrf => FusionMethod::Rrf,
+                RetrieveFusion::MinMax => FusionMethod::MinMax,
+                RetrieveFusion::Dbsf => FusionMethod::Dbsf,
+            },
             k: section.fusion_k,
             weights: LegWeights {
                 lexical: section.weight_lexical,
                 dense: section.weight_dense,
+            },
+            leg_trust: match section.leg_trust {
+                RetrieveTrust::Auto => LegTrust::Auto,
+                RetrieveTrust::Off => LegTrust::Off,
             },
         },
         rerank: RerankOptions {

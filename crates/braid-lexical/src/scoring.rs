@@ -92,6 +92,22 @@ fn weigh(searcher: &Searcher, clauses: &[Clause]) -> Result<Vec<WeighedClause>> 
     Ok(weighed)
 }
 
+/// The most that the clauses of `field` can add up to. Terms that the index does not have count as
+/// what they are: the rarest.
+pub(crate) fn ceiling(searcher: &Searcher, clauses: &[Clause], field: Field) -> Result<f32> {
+    let doing = "cannot read the statistics of the lexical index";
+    let segments = searcher.segment_readers().iter();
+    let documents: u64 = segments.map(|segment| u64::from(segment.max_doc())).sum();
+    let mut sum = 0.0;
+    for clause in clauses.iter().filter(|clause| clause.field == field) {
+        let term = Term::from_field_text(clause.field, &clause.text);
+        let matching = searcher.doc_freq(&term);
+        let matching = matching.map_err(|error| lexical_error(doing, error))?;
+        sum += clause.weight * inverse_frequency(matching, documents) * (K1 + 1.0);
+    }
+    Ok(sum)
+}
+
 /// `ln(1 + (N - n + 0.5) / (n + 0.5))`.
 fn inverse_frequency(matching: u64, documents: u64) -> f32 {
     let rest = documents.saturating_sub(matching) as f32;

@@ -12,7 +12,7 @@ use tantivy::Searcher;
 use crate::languages::present;
 use crate::query::{QueryTerm, Weights, query_terms};
 use crate::schema::Fields;
-use crate::scoring::{Clause, search};
+use crate::scoring::{Clause, ceiling, search};
 
 /// One commit of an index. Its files stay readable until it is dropped, whatever is committed,
 /// merged or removed meanwhile.
@@ -55,9 +55,11 @@ impl LexicalView for TantivyView {
                 let terms = reading.terms(&searcher, &query)?;
                 let clauses = reading.clauses(&terms);
                 let candidates = search(&searcher, &clauses, slots.as_deref(), depth)?;
+                let ceiling = ceiling(&searcher, &clauses, reading.fields.content)?;
                 Ok(LexicalMatches {
                     candidates,
                     terms: distinct(terms),
+                    ceiling,
                 })
             })
             .await?

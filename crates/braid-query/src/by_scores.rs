@@ -14,19 +14,23 @@ type OfLeg = fn(&StageScores) -> Option<StageScore>;
 ///
 /// RRF knows ranks alone: a passage that a leg puts far ahead is one step before the next one. For
 /// choosing candidates that is robust; beside a model's score the distances count. A hit that a leg
-/// did not rank is as bad there as the worst that it did; a leg that ranked none of the window, or
-/// whose weight is 0, has no say.
-pub(crate) fn by_scores(hits: &[StageScores], weights: LegWeights) -> Vec<f64> {
-    let legs: [(f64, OfLeg); 2] = [
-        (weights.lexical, |scores| scores.lexical),
-        (weights.dense, |scores| scores.dense),
+/// did not rank is as bad there as the worst that it did, or as `lexical_floor` says; a leg that
+/// ranked none of the window, or whose weight is 0, has no say.
+pub(crate) fn by_scores(
+    hits: &[StageScores],
+    weights: LegWeights,
+    lexical_floor: Option<f64>,
+) -> Vec<f64> {
+    let legs: [(f64, OfLeg, Option<f64>); 2] = [
+        (weights.lexical, |scores| scores.lexical, lexical_floor),
+        (weights.dense, |scores| scores.dense, None),
     ];
     let mut sums = vec![0.0; hits.len()];
     let mut total = 0.0;
-    for (weight, of) in legs {
+    for (weight, of, floor) in legs {
         let scores = hits.iter().map(|hit| of(hit).map(|own| own.score));
         if weight > 0.0
-            && let Some(scores) = filled(scores.collect())
+            && let Some(scores) = filled(scores.collect(), floor)
         {
             total += weight;
             for (sum, deviation) in sums.iter_mut().zip(deviations(scores)) {
@@ -38,9 +42,10 @@ pub(crate) fn by_scores(hits: &[StageScores], weights: LegWeights) -> Vec<f64> {
     sums.into_iter().map(mean).collect()
 }
 
-/// The values, what is missing being as bad as the least; `None` where all are missing.
-fn filled(values: Vec<Option<f64>>) -> Option<Vec<f64>> {
+/// The values, what is missing being as bad as the least or as `floor`; `None` where all are missing.
+fn filled(values: Vec<Option<f64>>, floor: Option<f64>) -> Option<Vec<f64>> {
     let least = values.iter().copied().flatten().reduce(f64::min)?;
+    let least = floor.map_or(least, |floor| floor.min(least));
     let values = values.into_iter();
     Some(values.map(|value| value.unwrap_or(least)).collect())
 }
@@ -82,7 +87,7 @@ mod tests {
     }
 
     fn shown(lexical: &[Option<f64>], dense: &[Option<f64>], weights: LegWeights) -> String {
-        let scores = by_scores(&hits(lexical, dense), weights);
+        let scores = by_scores(&hits(lexical, dense), weights, None);
         let scores: Vec<String> = scores.iter().map(|score| format!("{score:.2}")).collect();
         scores.join(" ")
     }
@@ -117,6 +122,18 @@ mod tests {
         assert_eq!(deviations(vec![0.1; 3]), [0.0; 3]);
     }
 
+    #[test]
+    fn the_only_match_stands_out_where_nothing_else_matches() {
+        let window = hits(&[None, None, Some(7.0)], &[Some(0.9), Some(0.8), Some(0.7)]);
+        let even = LegWeights::default();
+        let better_than_it = |floor| {
+            let scores = by_scores(&window, even, floor);
+            scores.iter().filter(|score| **score > scores[2]).count()
+        };
+        assert_eq!(better_than_it(None), 2);
+        assert_eq!(better_than_it(Some(0.0)), 1);
+    }
+
     proptest! {
         #[test]
         fn the_scale_of_a_leg_does_not_count(
@@ -127,8 +144,8 @@ mod tests {
             let dense: Vec<Option<f64>> = (0..lexical.len()).map(|i| Some(i as f64 % 7.0)).collect();
             let moved: Vec<_> = lexical.iter().map(|s| s.map(|s| s * factor + shift)).collect();
             let even = LegWeights::default();
-            let plain = by_scores(&hits(&lexical, &dense), even);
-            let other = by_scores(&hits(&moved, &dense), even);
+            let plain = by_scores(&hits(&lexical, &dense), even, None);
+            let other = by_scores(&hits(&moved, &dense), even, None);
             for (a, b) in plain.iter().zip(other) {
                 prop_assert!((a - b).abs() < 1e-6, "{} {}", a, b);
             }

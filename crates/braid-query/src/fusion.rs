@@ -1,11 +1,15 @@
-//! Reciprocal Rank Fusion: the only place where ranked lists become one.
+//! Reciprocal Rank Fusion, and in [`scores`] fusion by scores: the only place where ranked lists
+//! become one.
+
+pub mod scores;
 
 /// A key of the fused list with its score.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Fused<K> {
     /// The key.
     pub key: K,
-    /// Sum of `weight / (k + rank)` over the lists that rank the key.
+    /// By ranks the sum of `weight / (k + rank)` over the lists that rank the key, by scores the
+    /// weighted mean of its scaled scores.
     pub score: f64,
 }
 

@@ -20,6 +20,11 @@ pub(crate) struct LegHit {
 }
 
 impl LegHit {
+    /// Its name and score.
+    pub(crate) fn scored(&self) -> (ChunkId, f64) {
+        (self.id, f64::from(self.score))
+    }
+
     pub(crate) fn at_rank(&self, rank: usize) -> StageScore {
         StageScore {
             rank,
@@ -44,12 +49,23 @@ pub(crate) struct LegRun {
     pub(crate) hits: Vec<LegHit>,
     /// The analyzed query (lexical leg).
     pub(crate) terms: Vec<String>,
+    /// What an entry could score at most (lexical leg); 0 where the index does not know it.
+    pub(crate) ceiling: f32,
+    /// Whether nothing else matched: the list was not cut.
+    pub(crate) is_whole: bool,
     /// Passages read while widening.
     pub(crate) passages: FxHashMap<Slot, Passage>,
     /// Time spent embedding the query (dense leg).
     pub(crate) embedding: Duration,
     /// Time spent in the index.
     pub(crate) searching: Duration,
+}
+
+impl LegRun {
+    /// What a chunk scores in a lexical leg that did not find it, where that is known.
+    pub(crate) fn floor(&self) -> Option<f64> {
+        self.is_whole.then_some(0.0)
+    }
 }
 
 /// What both legs found; a leg that was not asked or failed found nothing.
@@ -60,6 +76,12 @@ pub(crate) struct Legs {
 }
 
 impl Legs {
+    /// How many chunks the legs found together.
+    pub(crate) fn found(&self) -> usize {
+        let hits = self.lexical.hits.iter().chain(&self.dense.hits);
+        hits.map(|hit| hit.id).collect::<FxHashSet<_>>().len()
+    }
+
     /// Takes what the legs gave (`None` where a leg was not asked) and names the one that failed.
     ///
     /// # Errors
@@ -112,7 +134,8 @@ impl Searcher<'_> {
         let mut run = LegRun::default();
         match reach {
             Reach::Candidates(depth) => {
-                self.search(scope, depth, &mut run).await?;
+                let given = self.search(scope, depth, &mut run).await?;
+                run.is_whole = given < depth;
             }
             Reach::Documents(documents) => self.widen(scope, documents, &mut run).await?,
         }
@@ -126,6 +149,7 @@ impl Searcher<'_> {
             Self::Lexical { view, query } => {
                 let matches = view.search(query, scope.selection, depth).await?;
                 run.terms = matches.terms;
+                run.ceiling = matches.ceiling;
                 matches.candidates
             }
             Self::Dense { view, embedding } => {
@@ -148,10 +172,10 @@ impl Searcher<'_> {
             let given = self.search(scope, depth, run).await?;
             read_passages(scope.pin, run).await?;
             let cut = prefix_with_documents(run, documents);
-            if let Some(length) = cut {
-                run.hits.truncate(length);
-            }
             if cut.is_some() || given < depth || depth >= live {
+                let length = cut.unwrap_or(run.hits.len());
+                run.is_whole = given < depth && length == run.hits.len();
+                run.hits.truncate(length);
                 return Ok(());
             }
             depth = depth.saturating_mul(2).min(live);

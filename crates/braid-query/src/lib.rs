@@ -31,6 +31,7 @@ pub mod retriever;
 mod scoring;
 mod search;
 mod thresholds;
+mod trust;
 mod word_counter;
 
 pub use cache::{CachingEmbedder, CachingRetriever, IndexWrites};
@@ -42,7 +43,7 @@ pub use rank::{RankRequest, RankedDocument, Stage, StageRankings};
 pub use replay::{Place, Recording, Replay};
 pub use request::{
     CandidateDepths, ContextExpansion, ContextOptions, ContextOrder, ContextTokenizer,
-    FusionOptions, LegWeights, Mode, RerankOptions, RetrieveRequest,
+    FusionMethod, FusionOptions, LegTrust, LegWeights, Mode, RerankOptions, RetrieveRequest,
 };
 pub use response::{
     AssembledContext, Citation, Degradation, Note, RerankSummary, RetrieveResponse, RetrievedHit,
@@ -50,3 +51,4 @@ pub use response::{
 };
 pub use retriever::{Retriever, RetrieverParts, Tokenizers};
 pub use thresholds::{BelowThreshold, EmptyReason, Thresholds};
+pub use trust::{MODEL as TRUST_MODEL, Trust};

@@ -12,7 +12,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::legs::{LegRun, Legs, Reach};
 use crate::ranked::{RankedChunks, rank_legs};
 use crate::request::{CandidateDepths, FusionOptions, Mode, RerankOptions, RetrieveRequest};
-use crate::rerank::{RerankPlan, rerank};
+use crate::rerank::{RerankPlan, rerank, weights_of};
 use crate::response::{RerankSummary, Timings};
 use crate::retriever::Retriever;
 use crate::scoring::Shortfall;
@@ -148,7 +148,7 @@ impl Retriever {
     /// A leg is widened until `depth` distinct documents are ranked or it has no more, and cut
     /// where the last of them first appears. Fusion is over the chunks of the legs so cut, as in a
     /// served request; a document then stands where its best chunk stands. With one chunk a
-    /// document this is Reciprocal Rank Fusion of the two lists of `depth` documents.
+    /// document this is fusion of the two lists of `depth` documents.
     ///
     /// # Errors
     /// As [`Retriever::retrieve`], and also where a single leg or the re-ranker fails: the ranking
@@ -196,7 +196,8 @@ impl Retriever {
         let plan = RerankPlan {
             query: &request.query,
             options: &request.rerank,
-            weights: request.fusion.weights,
+            weights: weights_of(fused.trust.as_ref(), request.fusion.weights),
+            lexical_floor: fused.lexical_floor,
             language: ranking.language,
         };
         let reranked = rerank(Some(reranker), plan, hits).await;
@@ -260,7 +261,7 @@ impl Ranking {
 
     fn chunks(&mut self, request: &RankRequest, mode: Mode) -> RankedChunks {
         let fusing = Instant::now();
-        let chunks = rank_legs(&self.legs, mode, &request.fusion);
+        let chunks = rank_legs(&request.query, &self.legs, mode, &request.fusion);
         if mode == Mode::Hybrid {
             self.timings.fuse = milliseconds(fusing.elapsed());
         }

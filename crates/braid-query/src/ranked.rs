@@ -5,17 +5,19 @@ use std::ops::Range;
 use braid_core::{ChunkId, Passage, Slot};
 use rustc_hash::FxHashMap;
 
-use crate::fusion::fuse;
+use crate::fusion::scores::{Scale, ScoredList, fuse_scores};
+use crate::fusion::{Fused, fuse};
 use crate::legs::{LegHit, Legs};
-use crate::request::{FusionOptions, Mode};
+use crate::request::{FusionMethod, FusionOptions, LegWeights, Mode};
 use crate::response::{RetrievedHit, ScoreStage, StageScore, StageScores};
+use crate::trust::{Trust, trust};
 
 /// A chunk in base order.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ranked {
     pub(crate) slot: Slot,
     pub(crate) id: ChunkId,
-    /// RRF score, or the single leg's own.
+    /// Fused score, or the single leg's own.
     pub(crate) score: f64,
     pub(crate) scores: StageScores,
 }
@@ -27,6 +29,10 @@ pub(crate) struct RankedChunks {
     pub(crate) stage: ScoreStage,
     /// Best first, ties by chunk id.
     pub(crate) chunks: Vec<Ranked>,
+    /// How far each leg was trusted; `None` where one leg alone was asked.
+    pub(crate) trust: Option<Trust>,
+    /// What a chunk scores in a lexical leg that did not find it, where that is known.
+    pub(crate) lexical_floor: Option<f64>,
 }
 
 impl RankedChunks {
@@ -54,13 +60,26 @@ impl RankedChunks {
 }
 
 /// Fuses the legs, or keeps the order of the one leg that was asked.
-pub(crate) fn rank_legs(legs: &Legs, mode: Mode, fusion: &FusionOptions) -> RankedChunks {
+pub(crate) fn rank_legs(
+    query: &str,
+    legs: &Legs,
+    mode: Mode,
+    fusion: &FusionOptions,
+) -> RankedChunks {
+    let trust =
+        (mode == Mode::Hybrid).then(|| trust(query, legs, fusion.weights, fusion.leg_trust));
+    let weights = trust.as_ref().map_or(fusion.weights, |trust| trust.after);
     let (stage, chunks) = match mode {
         Mode::Lexical => (ScoreStage::Lexical, rank_lexical(legs)),
         Mode::Dense => (ScoreStage::Dense, rank_dense(legs)),
-        Mode::Hybrid => (ScoreStage::Fused, fuse_legs(legs, fusion)),
+        Mode::Hybrid => (ScoreStage::Fused, fuse_legs(legs, fusion, weights)),
     };
-    RankedChunks { stage, chunks }
+    RankedChunks {
+        stage,
+        chunks,
+        trust,
+        lexical_floor: legs.lexical.floor(),
+    }
 }
 
 fn rank_lexical(legs: &Legs) -> Vec<Ranked> {
@@ -87,16 +106,12 @@ fn keep(hits: &[LegHit], note: fn(&mut StageScores, StageScore)) -> Vec<Ranked> 
         .collect()
 }
 
-fn fuse_legs(legs: &Legs, fusion: &FusionOptions) -> Vec<Ranked> {
-    let ids = |hits: &[LegHit]| -> Vec<ChunkId> { hits.iter().map(|hit| hit.id).collect() };
-    let weights = fusion.weights;
-    let fused = fuse(
-        &[
-            (weights.lexical, &ids(&legs.lexical.hits)),
-            (weights.dense, &ids(&legs.dense.hits)),
-        ],
-        fusion.k,
-    );
+fn fuse_legs(legs: &Legs, fusion: &FusionOptions, weights: LegWeights) -> Vec<Ranked> {
+    let fused = match fusion.method {
+        FusionMethod::Rrf => fuse_ranks(legs, weights, fusion.k),
+        FusionMethod::MinMax => fuse_by_score(legs, weights, Scale::MinMax),
+        FusionMethod::Dbsf => fuse_by_score(legs, weights, Scale::Deviations),
+    };
     let mut by_id: FxHashMap<ChunkId, Ranked> = FxHashMap::default();
     for ranked in rank_lexical(legs).into_iter().chain(rank_dense(legs)) {
         let seen = by_id.entry(ranked.id).or_insert(ranked);
@@ -110,4 +125,28 @@ fn fuse_legs(legs: &Legs, fusion: &FusionOptions) -> Vec<Ranked> {
         Some(ranked)
     });
     placed.collect()
+}
+
+fn fuse_ranks(legs: &Legs, weights: LegWeights, k: f64) -> Vec<Fused<ChunkId>> {
+    let ids = |hits: &[LegHit]| -> Vec<ChunkId> { hits.iter().map(|hit| hit.id).collect() };
+    let (lexical, dense) = (ids(&legs.lexical.hits), ids(&legs.dense.hits));
+    fuse(&[(weights.lexical, &lexical), (weights.dense, &dense)], k)
+}
+
+fn fuse_by_score(legs: &Legs, weights: LegWeights, scale: Scale) -> Vec<Fused<ChunkId>> {
+    let scored = |hits: &[LegHit]| -> Vec<_> { hits.iter().map(LegHit::scored).collect() };
+    let (lexical, dense) = (scored(&legs.lexical.hits), scored(&legs.dense.hits));
+    let lists = [
+        ScoredList {
+            weight: weights.lexical,
+            hits: &lexical,
+            floor: legs.lexical.floor(),
+        },
+        ScoredList {
+            weight: weights.dense,
+            hits: &dense,
+            floor: None,
+        },
+    ];
+    fuse_scores(&lists, scale)
 }

@@ -12,7 +12,7 @@ use crate::distinct::{Sameness, best_distinct};
 use crate::legs::{LegHit, LegRun, Legs, Reach};
 use crate::ranked::rank_legs;
 use crate::request::{Mode, RetrieveRequest};
-use crate::rerank::{RerankPlan, rerank};
+use crate::rerank::{RerankPlan, rerank, weights_of};
 use crate::response::{RetrievedHit, Timings};
 use crate::retriever::Retriever;
 use crate::scoring::Shortfall;
@@ -127,7 +127,8 @@ impl Recording {
         request: &RetrieveRequest,
         reranker: Option<&dyn Reranker>,
     ) -> Result<Replay> {
-        let ranked = rank_legs(&self.cut(request), request.mode, &request.fusion);
+        let legs = self.cut(request);
+        let ranked = rank_legs(&self.query, &legs, request.mode, &request.fusion);
         let passage_of = |slot| self.passages.get(&slot).cloned();
         let mut hits = ranked.hits(0..ranked.chunks.len(), passage_of);
         let base = places(&hits);
@@ -136,8 +137,9 @@ impl Recording {
             let plan = RerankPlan {
                 query: &self.query,
                 options: &request.rerank,
-                weights: request.fusion.weights,
+                weights: weights_of(ranked.trust.as_ref(), request.fusion.weights),
                 language: self.language,
+                lexical_floor: ranked.lexical_floor,
             };
             let done = rerank(reranker, plan, hits).await;
             done.shortfall
@@ -160,8 +162,10 @@ impl Recording {
             let depth = depth.max(request.top_k).min(run.hits.len());
             let hits: Vec<LegHit> = run.hits[..depth].to_vec();
             LegRun {
+                is_whole: run.is_whole && depth == run.hits.len(),
                 hits,
                 terms: run.terms.clone(),
+                ceiling: run.ceiling,
                 ..LegRun::default()
             }
         };

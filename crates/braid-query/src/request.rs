@@ -66,20 +66,69 @@ impl Default for LegWeights {
     }
 }
 
-/// Reciprocal Rank Fusion (Cormack, Clarke and Büttcher, SIGIR 2009).
+/// How the legs' lists become one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum FusionMethod {
+    /// Reciprocal Rank Fusion (Cormack, Clarke and Büttcher, SIGIR 2009): ranks alone.
+    Rrf,
+    /// Scores from 0 (what the leg did not find) to 1 (its best hit).
+    MinMax,
+    /// Scores in standard deviations from their mean over what both legs found.
+    #[default]
+    Dbsf,
+}
+
+impl FusionMethod {
+    /// The public name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rrf => "rrf",
+            Self::MinMax => "minmax",
+            Self::Dbsf => "dbsf",
+        }
+    }
+}
+
+/// Whether the weights are shifted for each query by how far each leg is to be trusted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum LegTrust {
+    /// By the model of [`crate::Trust`].
+    #[default]
+    Auto,
+    /// The weights are taken as they are.
+    Off,
+}
+
+impl LegTrust {
+    /// The public name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Off => "off",
+        }
+    }
+}
+
+/// How the legs are fused.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FusionOptions {
-    /// The constant added to each 1-based rank.
+    /// How lists become one.
+    pub method: FusionMethod,
+    /// RRF's constant, added to each 1-based rank.
     pub k: f64,
     /// Weight of each leg.
     pub weights: LegWeights,
+    /// Whether the weights are shifted for each query.
+    pub leg_trust: LegTrust,
 }
 
 impl Default for FusionOptions {
     fn default() -> Self {
         Self {
+            method: FusionMethod::default(),
             k: 60.0,
             weights: LegWeights::default(),
+            leg_trust: LegTrust::default(),
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::by_scores::by_scores;
 use crate::request::{LegWeights, RerankOptions};
 use crate::response::{Degradation, RerankSummary, RetrievedHit, ScoreStage, StageScore};
 use crate::scoring::{Shortfall, WindowScores, passage_text, score_passages};
+use crate::trust::Trust;
 
 /// What the stage did.
 #[derive(Debug)]
@@ -41,8 +42,15 @@ pub(crate) struct RerankPlan<'a> {
     pub(crate) options: &'a RerankOptions,
     /// How much each leg's scores count in the fused score that is blended in.
     pub(crate) weights: LegWeights,
+    /// What a hit scores in a lexical leg that did not find it, where that is known.
+    pub(crate) lexical_floor: Option<f64>,
     /// The collection's: a model that does not know it gets no weight unless asked for.
     pub(crate) language: LanguageSetting,
+}
+
+/// The weights that the legs were fused with.
+pub(crate) fn weights_of(trust: Option<&Trust>, asked: LegWeights) -> LegWeights {
+    trust.map_or(asked, |trust| trust.after)
 }
 
 /// Re-ranks the head of `hits`, which are in base order: the first `options.candidates` are scored
@@ -73,7 +81,7 @@ pub(crate) async fn rerank(
     let blend = options.blend;
     let blend = blend.unwrap_or_else(|| reranker.recommended_blend(language));
     let of_stages: Vec<_> = hits.iter().map(|hit| hit.scores).collect();
-    let fused = by_scores(&of_stages, plan.weights);
+    let fused = by_scores(&of_stages, plan.weights, plan.lexical_floor);
     let mut ordered = order(hits, &blend_window(&fused, &scores.raw, blend), &scores);
     if let Some(calibration) = reranker.calibration(language) {
         for hit in &mut ordered {

@@ -3,6 +3,7 @@
 use braid_core::{ChunkId, DocumentId, Leg, Passage, Span};
 
 use crate::thresholds::EmptyReason;
+use crate::trust::Trust;
 
 /// A stage's view of one hit.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,7 +21,7 @@ pub struct StageScores {
     pub lexical: Option<StageScore>,
     /// Cosine similarity.
     pub dense: Option<StageScore>,
-    /// RRF; absent when one leg alone was asked for.
+    /// Both legs, fused; absent when one leg alone was asked for.
     pub fused: Option<StageScore>,
     /// Raw re-ranker score, with the rank by the blended final score.
     pub rerank: Option<StageScore>,
@@ -33,7 +34,7 @@ pub enum ScoreStage {
     Lexical,
     /// Cosine (dense mode, not re-ranked).
     Dense,
-    /// RRF.
+    /// Both legs, fused.
     Fused,
     /// Blend of re-ranker and fused score.
     Rerank,
@@ -209,4 +210,6 @@ pub struct RetrieveResponse {
     pub degraded: Vec<Degradation>,
     /// Whether this was answered before, of the same state, and is given again.
     pub cached: bool,
+    /// How far each leg was trusted; `None` where one leg alone was asked.
+    pub trust: Option<Trust>,
 }

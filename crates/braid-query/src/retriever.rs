@@ -17,7 +17,7 @@ use crate::neighborhood::Neighborhood;
 use crate::observe;
 use crate::ranked::rank_legs;
 use crate::request::{ContextExpansion, ContextTokenizer, RetrieveRequest};
-use crate::rerank::{RerankPlan, rerank};
+use crate::rerank::{RerankPlan, rerank, weights_of};
 use crate::response::{
     AssembledContext, Degradation, Note, RerankSummary, RetrieveResponse, RetrievedHit, Timings,
 };
@@ -25,6 +25,7 @@ use crate::search::{SearchPlan, Searched, milliseconds, search};
 use crate::thresholds::{
     BelowThreshold, CutLegs, EmptyReason, cut_legs, cut_reranked, told_reranked,
 };
+use crate::trust::Trust;
 use crate::word_counter::WordCounter;
 
 /// What a [`Retriever`] works with.
@@ -94,6 +95,8 @@ pub(crate) struct Found {
     terms: Vec<String>,
     notes: Vec<Note>,
     pub(crate) degraded: Vec<Degradation>,
+    pub(crate) trust: Option<Trust>,
+    pub(crate) lexical_floor: Option<f64>,
     timings: Timings,
 }
 
@@ -166,6 +169,7 @@ impl Retriever {
             notes: found.notes,
             degraded: found.degraded,
             cached: false,
+            trust: found.trust,
         })
     }
 
@@ -190,7 +194,7 @@ impl Retriever {
         let (mut legs, degraded) = Legs::settle(lexical, dense)?;
         let cut = cut_legs(&mut legs, request.thresholds);
         let fusing = Instant::now();
-        let ranked = rank_legs(&legs, request.mode, &request.fusion);
+        let ranked = rank_legs(&request.query, &legs, request.mode, &request.fusion);
         timings.fuse = milliseconds(fusing.elapsed());
         let hydrating = Instant::now();
         let sameness = Sameness::of(pin.collection().settings.duplicates).asked(request.distinct);
@@ -212,6 +216,8 @@ impl Retriever {
             terms: legs.lexical.terms,
             notes,
             degraded,
+            trust: ranked.trust,
+            lexical_floor: ranked.lexical_floor,
             timings,
         })
     }
@@ -226,7 +232,8 @@ impl Retriever {
             let plan = RerankPlan {
                 query: &request.query,
                 options: &request.rerank,
-                weights: request.fusion.weights,
+                weights: weights_of(found.trust.as_ref(), request.fusion.weights),
+                lexical_floor: found.lexical_floor,
                 language: found.language,
             };
             let reranked = rerank(reranker, plan, hits).await;

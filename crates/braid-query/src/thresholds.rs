@@ -86,8 +86,10 @@ pub(crate) struct CutLegs {
 
 /// Leaves out what is below the legs' thresholds, before fusion: it does not vote.
 pub(crate) fn cut_legs(legs: &mut Legs, thresholds: Thresholds) -> CutLegs {
+    let lexical = split(&mut legs.lexical.hits, thresholds.lexical);
+    legs.lexical.is_whole &= lexical.is_empty();
     CutLegs {
-        lexical: split(&mut legs.lexical.hits, thresholds.lexical),
+        lexical,
         dense: split(&mut legs.dense.hits, thresholds.dense),
         thresholds,
     }

@@ -105,6 +105,8 @@ impl LexicalView for RamLexicalView {
         candidates.truncate(depth);
         Ok(LexicalMatches {
             candidates,
+            // Every term counts at most 1, see `score`.
+            ceiling: terms.len() as f32,
             terms: terms.into_iter().collect(),
         })
     }

@@ -137,6 +137,12 @@ pub(crate) struct RetrieveArgs {
     /// Which legs: lexical, dense or hybrid
     #[arg(long, value_name = "M", value_parser = ["lexical", "dense", "hybrid"])]
     pub(crate) mode: Option<String>,
+    /// How the legs' lists become one: rrf, minmax or dbsf
+    #[arg(long, value_name = "F", value_parser = ["rrf", "minmax", "dbsf"])]
+    pub(crate) fusion: Option<String>,
+    /// Whether the legs' weights are shifted for each query: auto or off
+    #[arg(long, value_name = "T", value_parser = ["auto", "off"])]
+    pub(crate) leg_trust: Option<String>,
     /// Metadata filter as JSON, as in the API
     #[arg(long, value_name = "JSON")]
     pub(crate) filter: Option<String>,

@@ -237,6 +237,8 @@ async fn settings_of(engine: &Engine, plan: &EvalPlan) -> Result<ReportSettings>
     let fingerprint = info.collection.fingerprint;
     Ok(ReportSettings {
         depth: request.depth,
+        fusion_method: request.fusion.method.as_str(),
+        leg_trust: request.fusion.leg_trust.as_str(),
         fusion_k: request.fusion.k,
         weight_lexical: request.fusion.weights.lexical,
         weight_dense: request.fusion.weights.dense,

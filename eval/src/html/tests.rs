@@ -36,6 +36,8 @@ fn report() -> Report {
         not_searched: BTreeMap::new(),
         settings: ReportSettings {
             depth: 100,
+            fusion_method: "dbsf",
+            leg_trust: "auto",
             fusion_k: 60.0,
             weight_lexical: 1.0,
             weight_dense: 1.0,

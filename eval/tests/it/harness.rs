@@ -60,18 +60,18 @@ async fn every_number_of_the_small_collection_is_known() {
         dense R@100 1.0000
         dense RR@10 0.8750
         dense AP 0.7523
-        hybrid nDCG@10 0.9332
+        hybrid nDCG@10 0.9360
         hybrid R@10 0.9444
         hybrid R@50 1.0000
         hybrid R@100 1.0000
         hybrid RR@10 1.0000
-        hybrid AP 0.8812
-        rerank nDCG@10 0.9393
+        hybrid AP 0.8714
+        rerank nDCG@10 0.9424
         rerank R@10 0.9444
         rerank R@50 1.0000
         rerank R@100 1.0000
         rerank RR@10 1.0000
-        rerank AP 0.8564
+        rerank AP 0.8659
     "#]]
     .assert_eq(&show(&report));
 }

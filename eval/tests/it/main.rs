@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod harness;
+mod identifiers;
 mod losses;
 mod parity;
 mod real;

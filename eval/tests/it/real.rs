@@ -36,6 +36,41 @@ async fn the_bundled_models_rank_the_small_collection_well() {
     }
 }
 
+/// The run files of every stage, written by a runtime and models of so many threads.
+fn runs_with(world: World, threads: usize) -> (World, Vec<Vec<u8>>) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let world = world.reopened(LoadModels::All, threads).await;
+        let args = world.args(&mini());
+        world.run(&args).await;
+        let file = |stage: &String| std::fs::read(world.out().join(format!("run.{stage}.trec")));
+        let files = args
+            .stages
+            .iter()
+            .map(|stage| file(stage).unwrap())
+            .collect();
+        (world, files)
+    })
+}
+
+#[test]
+fn one_index_gives_the_same_run_files_with_one_thread_and_with_two() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let world = runtime.block_on(async {
+        let world = world(LoadModels::All).await;
+        world.run(&world.args(&mini())).await;
+        world
+    });
+    let (world, with_one) = runs_with(world, 1);
+    let (_, with_two) = runs_with(world, 2);
+    assert!(with_one.iter().all(|file| !file.is_empty()));
+    assert!(with_one == with_two, "the run files differ");
+}
+
 /// Folders of real test collections: `BRAID_DATA_DIR`, by default beside the checkout.
 fn data_folder() -> PathBuf {
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use braid_config::Settings;
 use braid_core::Embedder;
-use braid_engine::{Engine, OpenOptions, retrieve_defaults};
+use braid_engine::{Engine, LoadModels, OpenOptions, retrieve_defaults};
 use braid_eval::cli::RunArgs;
 use braid_eval::metrics::Metric;
 use braid_eval::report::Report;
@@ -49,6 +49,30 @@ impl World {
         settings.storage.data_dir = directory.path().join("data");
         settings.storage.map_size_gib = 0.25;
         settings.lexical.writer_memory_mib = 15;
+        let engine = Engine::open(&settings, options)
+            .await
+            .unwrap_or_else(|error| panic!("{error}"));
+        Self {
+            engine,
+            settings,
+            directory,
+        }
+    }
+
+    /// The same data directory, opened anew with so many inference threads.
+    pub(crate) async fn reopened(self, models: LoadModels, threads: usize) -> Self {
+        let Self {
+            engine,
+            mut settings,
+            directory,
+        } = self;
+        engine.close().await;
+        drop(engine);
+        settings.models.threads = threads;
+        let options = OpenOptions {
+            models,
+            ..OpenOptions::default()
+        };
         let engine = Engine::open(&settings, options)
             .await
             .unwrap_or_else(|error| panic!("{error}"));

@@ -65,6 +65,9 @@ pub struct LexicalMatches {
     pub candidates: RankedList,
     /// Distinct terms the analyzer made of the query; empty means nothing could match.
     pub terms: Vec<String>,
+    /// What an entry would score whose text says every term of the query over and over: a best score
+    /// far below it misses much of what the query weighs. 0 where the index does not know it.
+    pub ceiling: f32,
 }
 
 /// BM25 over title, heading path and body of one collection generation.

@@ -274,7 +274,9 @@ fn options(max_tokens: usize) -> ContextOptions {
 fn hits_that_touch_become_one_piece_where_the_better_one_stands() {
     let library = foxes_that_touch();
     let context = library.assemble_as(&[3, 2, 0, 1], options(100), "");
-    check(&context, expect![[r#"
+    check(
+        &context,
+        expect![[r#"
         [1] owl
         Owls hunt mice.
 
@@ -284,7 +286,8 @@ fn hits_that_touch_become_one_piece_where_the_better_one_stands() {
         18 tokens
         [1] owl 0..15
         [2] fox 0..56
-    "#]]);
+    "#]],
+    );
     assert_eq!(context.citations[1].chunk, library.passages[2].record.id);
 }
 
@@ -298,13 +301,16 @@ fn foxes_that_touch() -> Library {
 fn what_is_cut_keeps_the_sentences_that_answer() {
     let library = Library::new().add("fox", FOX, &[(0, 56)]);
     let context = library.assemble_as(&[0], options(7), "when do cats sleep?");
-    check(&context, expect![[r#"
+    check(
+        &context,
+        expect![[r#"
         [1] fox
         Cats sleep all day.
         ---
         6 tokens
         [1] fox 37..56
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]

@@ -37,9 +37,9 @@ async fn a_lexical_leg_that_fails_is_named_and_the_dense_one_serves() {
         .await;
     let response = setup.retrieve(setup.request("red fox")).await;
     expect![[r#"
-        1 d1#0 fused 0.0164: dense@1=1.0000 fused@1=0.0164
-        2 d2#0 fused 0.0161: dense@2=0.6707 fused@2=0.0161
-        3 d3#0 fused 0.0159: dense@3=-0.2237 fused@3=0.0159
+        1 d1#0 fused 1.0012: dense@1=1.0000 fused@1=1.0012
+        2 d2#0 fused 0.3644: dense@2=0.6707 fused@2=0.3644
+        3 d3#0 fused -1.3656: dense@3=-0.2237 fused@3=-1.3656
         ! lexical: scripted fault on Search call 1
     "#]]
     .assert_eq(&show(&response));
@@ -59,8 +59,8 @@ async fn a_store_that_cannot_be_pinned_fails_its_leg_alone() {
         .await;
     let response = setup.retrieve(setup.request("red fox")).await;
     expect![[r#"
-        1 d1#0 fused 0.0164: lexical@1=1.0000 fused@1=0.0164
-        2 d2#0 fused 0.0161: lexical@2=0.5000 fused@2=0.0161
+        1 d1#0 fused 1.0000: lexical@1=1.0000 fused@1=1.0000
+        2 d2#0 fused -1.0000: lexical@2=0.5000 fused@2=-1.0000
         ! dense: scripted fault on Pin call 1
     "#]]
     .assert_eq(&show(&response));
@@ -76,8 +76,8 @@ async fn a_query_that_cannot_be_embedded_fails_the_dense_leg() {
     });
     let response = setup.retrieve(setup.request("red fox")).await;
     expect![[r#"
-        1 d1#0 fused 0.0164: lexical@1=1.0000 fused@1=0.0164
-        2 d2#0 fused 0.0161: lexical@2=0.5000 fused@2=0.0161
+        1 d1#0 fused 1.0000: lexical@1=1.0000 fused@1=1.0000
+        2 d2#0 fused -1.0000: lexical@2=0.5000 fused@2=-1.0000
         ! dense: embedding the query: scripted fault on EmbedQuery call 1
     "#]]
     .assert_eq(&show(&response));
@@ -131,8 +131,8 @@ async fn a_leg_that_hangs_is_left_behind() {
         let setup = with_embedder_script(setup, |embedder| embedder.on_from(hanging, 1, hang));
         let response = setup.retrieve(setup.request("red fox")).await;
         expect![[r#"
-            1 d1#0 fused 0.0164: lexical@1=1.0000 fused@1=0.0164
-            2 d2#0 fused 0.0161: lexical@2=0.5000 fused@2=0.0161
+            1 d1#0 fused 1.0000: lexical@1=1.0000 fused@1=1.0000
+            2 d2#0 fused -1.0000: lexical@2=0.5000 fused@2=-1.0000
             ! dense: no answer within 5 ms
         "#]]
         .assert_eq(&show(&response));

@@ -5,6 +5,7 @@
 mod cache;
 mod degraded;
 mod explain;
+mod fusion;
 mod metrics;
 mod rank;
 mod replay;

@@ -2,7 +2,9 @@
 
 use braid_core::ErrorCode;
 use braid_query::fusion::fuse;
-use braid_query::{RankRequest, RankedDocument, RerankSummary, Stage, StageRankings};
+use braid_query::{
+    FusionMethod, LegTrust, RankRequest, RankedDocument, RerankSummary, Stage, StageRankings,
+};
 use braid_testkit::{Call, Fault, Faulty, Gate, OverlapReranker};
 use expect_test::expect;
 
@@ -58,7 +60,7 @@ async fn every_stage_ranks_documents_by_their_best_chunk() {
     expect![[r#"
         lexical: d2=1.0000 long=0.6667 d1=0.5000
         dense: d2=1.0000 long=0.7070 d1=0.4999
-        hybrid: d2=0.0328 long=0.0323 d1=0.0282
+        hybrid: d2=2.7113 long=-0.0926 d1=-1.8778
         rerank: d2=3.1623 long=-0.3162 d1=-0.3162
     "#]]
     .assert_eq(&show(&rankings));
@@ -98,6 +100,8 @@ async fn with_one_chunk_a_document_hybrid_is_rrf_of_the_document_lists() {
     let setup = Setup::new(&lines).await;
     let mut request = request(&setup, "fox den", 10);
     request.stages = vec![Stage::Lexical, Stage::Dense, Stage::Hybrid];
+    request.fusion.method = FusionMethod::Rrf;
+    request.fusion.leg_trust = LegTrust::Off;
     let rankings = setup.retriever().rank(request).await.unwrap();
 
     let chunks = |list: &Option<Vec<RankedDocument>>| -> Vec<_> {

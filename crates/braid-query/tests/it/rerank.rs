@@ -28,10 +28,10 @@ async fn the_blend_orders_and_raw_scores_are_explained() {
         .with_reranker(OverlapReranker::new());
     let response = setup.retrieve(reranked(&setup, "fox den")).await;
     expect![[r#"
-        1 d4#0 rerank 1.7321: lexical@1=1.0000 dense@1=0.7071 fused@1=0.0328 rerank@1=1.0000
-        2 d1#0 rerank -0.5774: lexical@2=0.8000 dense@2=0.7070 fused@2=0.0323 rerank@2=0.5000
-        3 d2#0 rerank -0.5774: lexical@3=0.7500 dense@3=0.6707 fused@3=0.0317 rerank@3=0.5000
-        4 d3#0 rerank -0.5774: lexical@4=0.6667 dense@4=0.5773 fused@4=0.0312 rerank@4=0.5000
+        1 d4#0 rerank 1.7321: lexical@1=1.0000 dense@1=0.7071 fused@1=1.1986 rerank@1=1.0000
+        2 d1#0 rerank -0.5774: lexical@2=0.8000 dense@2=0.7070 fused@2=0.3649 rerank@2=0.5000
+        3 d2#0 rerank -0.5774: lexical@3=0.7500 dense@3=0.6707 fused@3=-0.1777 rerank@3=0.5000
+        4 d3#0 rerank -0.5774: lexical@4=0.6667 dense@4=0.5773 fused@4=-1.3858 rerank@4=0.5000
     "#]]
     .assert_eq(&show(&response));
     assert_eq!(response.rerank, Some(RerankSummary { scored: 4, of: 4 }));
@@ -98,7 +98,9 @@ async fn the_fused_score_that_is_blended_in_knows_distances() {
     for weights in [even, lexical_only] {
         let response = setup.retrieve(request(weights)).await;
         let scores: Vec<f64> = response.hits.iter().map(|hit| hit.score).collect();
-        let expected = expected_deviations(&response, weights);
+        let trust = response.trust.clone().unwrap();
+        assert_eq!(trust.before, weights);
+        let expected = expected_deviations(&response, trust.after);
         for (score, expected) in scores.iter().zip(expected) {
             assert!((score - expected).abs() < 1e-9, "{scores:?}");
         }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use braid_core::{Condition, ErrorCode, Filter, MetadataValue, Predicate, Range};
-use braid_query::{ContextExpansion, Mode, Note, RetrieveRequest, ScoreStage};
+use braid_query::{
+    ContextExpansion, FusionMethod, LegTrust, Mode, Note, RetrieveRequest, ScoreStage,
+};
 use expect_test::expect;
 
 use crate::setup::{Setup, check, documents, show};
@@ -20,11 +22,11 @@ fn hits_are_fused_and_every_stage_is_explained() {
         ANIMALS,
         "red fox",
         expect![[r#"
-        1 d1#0 fused 0.0328: lexical@1=1.0000 dense@1=1.0000 fused@1=0.0328
-        2 d4#0 fused 0.0323: lexical@2=0.6667 dense@2=0.7071 fused@2=0.0323
-        3 d2#0 fused 0.0317: lexical@3=0.5000 dense@3=0.6707 fused@3=0.0317
-        4 d3#0 fused 0.0156: dense@4=-0.2237 fused@4=0.0156
-    "#]],
+            1 d1#0 fused 1.0762: lexical@1=1.0000 dense@1=1.0000 fused@1=1.0762
+            2 d4#0 fused 0.3622: lexical@2=0.6667 dense@2=0.7071 fused@2=0.3622
+            3 d2#0 fused 0.1824: lexical@3=0.5000 dense@3=0.6707 fused@3=0.1824
+            4 d3#0 fused -1.6208: dense@4=-0.2237 fused@4=-1.6208
+        "#]],
     );
 }
 
@@ -35,19 +37,19 @@ fn titles_headings_and_later_chunks_are_found() {
         lines,
         "whales dive",
         expect![[r#"
-        1 d1#1 fused 0.0328: lexical@1=1.1667 dense@1=0.8165 fused@1=0.0328
-        2 d1#0 fused 0.0323: lexical@2=0.6667 dense@2=0.5104 fused@2=0.0323
-        3 d2#0 fused 0.0159: dense@3=0.0001 fused@3=0.0159
-    "#]],
+            1 d1#1 fused 1.1312: lexical@1=1.1667 dense@1=0.8165 fused@1=1.1312
+            2 d1#0 fused 0.1685: lexical@2=0.6667 dense@2=0.5104 fused@2=0.1685
+            3 d2#0 fused -1.2997: dense@3=0.0001 fused@3=-1.2997
+        "#]],
     );
     check(
         lines,
         "great",
         expect![[r#"
-        1 d2#0 fused 0.0328: lexical@1=0.5000 dense@1=0.5305 fused@1=0.0328
-        2 d1#0 fused 0.0161: dense@2=0.1446 fused@2=0.0161
-        3 d1#1 fused 0.0159: dense@3=0.0001 fused@3=0.0159
-    "#]],
+            1 d2#0 fused 1.3886: lexical@1=0.5000 dense@1=0.5305 fused@1=1.3886
+            2 d1#0 fused -0.5291: dense@2=0.1446 fused@2=-0.5291
+            3 d1#1 fused -0.8595: dense@3=0.0001 fused@3=-0.8595
+        "#]],
     );
 }
 
@@ -127,6 +129,8 @@ async fn equal_scores_are_ordered_by_chunk_id_whatever_the_history() {
 async fn leg_weights_and_k_are_obeyed() {
     let setup = Setup::new(ANIMALS).await;
     let mut request = setup.request("red fox");
+    request.fusion.method = FusionMethod::Rrf;
+    request.fusion.leg_trust = LegTrust::Off;
     request.fusion.k = 0.0;
     request.fusion.weights.dense = 0.0;
     let response = setup.retrieve(request).await;

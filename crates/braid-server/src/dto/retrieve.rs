@@ -4,8 +4,10 @@ mod answer;
 mod context;
 mod reason;
 mod request;
+mod trust;
 
 pub use answer::*;
 pub use context::*;
 pub use reason::*;
 pub use request::*;
+pub use trust::*;

@@ -96,7 +96,12 @@ fn bad_fields() -> Vec<(Value, &'static str, &'static str)> {
         (
             json!({ "query": "x", "fusion": { "method": "sum" } }),
             "/fusion/method",
-            "unknown variant `sum`, expected `rrf`",
+            "unknown variant `sum`, expected one of `rrf`, `minmax`, `dbsf`",
+        ),
+        (
+            json!({ "query": "x", "fusion": { "leg_trust": "on" } }),
+            "/fusion/leg_trust",
+            "unknown variant `on`, expected `auto` or `off`",
         ),
         (
             json!({ "query": "x", "fusion": { "k": -1 } }),

@@ -150,7 +150,7 @@ fn requests() -> Vec<(&'static str, &'static str, Value)> {
             json!({
                 "query": "x", "collection": "default", "top_k": 1, "mode": "lexical",
                 "candidates": { "lexical": 1, "dense": 1 },
-                "fusion": { "method": "rrf", "k": 60, "weights": { "lexical": 1, "dense": 1 } },
+                "fusion": { "method": "minmax", "k": 60, "weights": { "lexical": 1, "dense": 1 }, "leg_trust": "auto" },
                 "rerank": { "enabled": false, "candidates": 1, "blend": 0.5, "deadline_ms": 10 },
                 "filter": {
                     "must": [condition("match", json!("x")), condition("range", json!({ "gt": 1 }))],

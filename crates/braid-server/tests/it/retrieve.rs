@@ -316,3 +316,33 @@ async fn an_unknown_collection_is_named() {
     let problem = answer.problem(404, ErrorCode::CollectionNotFound);
     assert!(problem["detail"].as_str().unwrap().contains("nowhere"));
 }
+
+#[tokio::test]
+async fn explain_says_how_far_each_leg_was_trusted() {
+    let server = served().await;
+    for method in ["rrf", "minmax", "dbsf"] {
+        let body = json!({
+            "query": "cargo", "explain": true,
+            "fusion": { "method": method, "weights": { "lexical": 3 }, "leg_trust": "auto" },
+        });
+        let trust = ask(&server, body).await["trust"].take();
+        assert_eq!(trust["rule"], "leg-trust-1");
+        assert_eq!(trust["before"], json!({ "lexical": 3.0, "dense": 1.0 }));
+        assert!(trust["after"]["lexical"].as_f64().unwrap() > 0.0);
+        assert!(trust["features"]["lexical_spread"].is_number(), "{trust}");
+    }
+    let body = json!({ "query": "cargo", "explain": true, "fusion": { "leg_trust": "off" } });
+    let trust = ask(&server, body).await["trust"].take();
+    let even = json!({ "lexical": 1.0, "dense": 1.0 });
+    assert_eq!(
+        trust,
+        json!({ "rule": "off", "features": {}, "before": even, "after": even })
+    );
+    for body in [
+        json!({ "query": "cargo" }),
+        json!({ "query": "cargo", "explain": true, "mode": "dense" }),
+    ] {
+        let answer = ask(&server, body).await;
+        assert!(answer.get("trust").is_none(), "{answer}");
+    }
+}

@@ -3,7 +3,7 @@
 use braid_config::Settings;
 use braid_core::{Error, Result};
 use braid_engine::{LoadModels, retrieve_defaults};
-use braid_server::dto::retrieve::{HitBody, RetrieveAnswer, RetrieveBody, ScoreBody};
+use braid_server::dto::retrieve::{HitBody, RetrieveAnswer, RetrieveBody, ScoreBody, TrustBody};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -35,6 +35,12 @@ fn body(args: &RetrieveArgs) -> Result<Value> {
     }
     if let Some(mode) = &args.mode {
         body["mode"] = mode.as_str().into();
+    }
+    if let Some(method) = &args.fusion {
+        body["fusion"]["method"] = method.as_str().into();
+    }
+    if let Some(leg_trust) = &args.leg_trust {
+        body["fusion"]["leg_trust"] = leg_trust.as_str().into();
     }
     if args.no_rerank {
         body["rerank"] = json!({ "enabled": false });
@@ -105,6 +111,23 @@ fn print_text(answer: &RetrieveAnswer) {
         timings.rerank,
         answer.lag
     ));
+    if let Some(trust) = &answer.trust {
+        let TrustBody {
+            rule,
+            features,
+            after,
+            ..
+        } = trust;
+        let features: String = features
+            .iter()
+            .map(|(name, value)| format!(", {name} {value:.3}"))
+            .collect();
+        output::line(format!(
+            "weights: lexical {:.3}, dense {:.3} ({rule}{features})",
+            after.lexical.unwrap_or_default(),
+            after.dense.unwrap_or_default()
+        ));
+    }
     for note in &answer.notes {
         output::line(format!("note: {}", note.detail));
     }

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::reason::{MoveBody, ReasonBody};
 use crate::dto::metadata::{MetadataBody, metadata_body};
+use crate::dto::retrieve::trust::TrustBody;
 
 /// The answer to a retrieval.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
@@ -38,6 +39,10 @@ pub struct RetrieveAnswer {
     /// Whether this was answered before and is given again, nothing having been written since; then
     /// `timings_ms` has the total alone.
     pub cached: bool,
+    /// How far each leg was trusted for this query; present when `explain` was set and both legs were
+    /// asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust: Option<TrustBody>,
 }
 
 /// One hit.
@@ -114,7 +119,7 @@ pub struct ScoresBody {
     /// Cosine similarity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dense: Option<ScoreBody>,
-    /// Reciprocal Rank Fusion.
+    /// Both legs, fused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fused: Option<ScoreBody>,
     /// The re-ranker's raw score; the rank is the final one.
@@ -239,6 +244,7 @@ impl RetrieveAnswer {
                 .map(DegradedBody::from)
                 .collect(),
             cached: response.cached,
+            trust: response.trust.filter(|_| explain).map(TrustBody::from),
         }
     }
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use braid_core::{CollectionName, Error, FieldError, Result};
 use braid_engine::query::{
-    CandidateDepths, FusionOptions, LegWeights, Mode, RerankOptions, RetrieveRequest, Thresholds,
+    CandidateDepths, FusionMethod, FusionOptions, LegTrust, LegWeights, Mode, RerankOptions,
+    RetrieveRequest, Thresholds,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -122,14 +123,14 @@ pub struct CandidatesBody {
     pub dense: Option<usize>,
 }
 
-/// How the legs are merged: each hit scores the sum over legs of `weight / (k + rank)`.
+/// How the legs are merged.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FusionBody {
-    /// The method; there is one.
+    /// How two lists become one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub method: Option<FusionMethod>,
-    /// The constant added to each 1-based rank.
+    pub method: Option<FusionName>,
+    /// With `rrf`, the constant added to each 1-based rank.
     #[schema(minimum = 0)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub k: Option<f64>,
@@ -140,14 +141,32 @@ pub struct FusionBody {
         deserialize_with = "optional_object"
     )]
     pub weights: Option<WeightsBody>,
+    /// Whether the weights are shifted for each query by how far each leg is to be trusted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leg_trust: Option<TrustName>,
 }
 
 /// Fusion methods.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum FusionMethod {
-    /// Reciprocal Rank Fusion.
+pub enum FusionName {
+    /// Reciprocal Rank Fusion: the sum over legs of `weight / (k + rank)`.
     Rrf,
+    /// The weighted mean of scores from 0 (what a leg did not find) to 1 (its best hit).
+    #[serde(rename = "minmax")]
+    MinMax,
+    /// The weighted mean of scores in standard deviations from their mean over what both legs found.
+    Dbsf,
+}
+
+/// Whether the legs' weights are shifted for each query.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TrustName {
+    /// By how far each leg is to be trusted.
+    Auto,
+    /// The weights are taken as they are.
+    Off,
 }
 
 /// Weight of each leg in fusion.
@@ -259,11 +278,13 @@ fn depths(body: CandidatesBody, defaults: CandidateDepths) -> CandidateDepths {
 fn fusion(body: FusionBody, defaults: FusionOptions) -> FusionOptions {
     let weights = body.weights.unwrap_or_default();
     FusionOptions {
+        method: body.method.map_or(defaults.method, FusionMethod::from),
         k: body.k.unwrap_or(defaults.k),
         weights: LegWeights {
             lexical: weights.lexical.unwrap_or(defaults.weights.lexical),
             dense: weights.dense.unwrap_or(defaults.weights.dense),
         },
+        leg_trust: body.leg_trust.map_or(defaults.leg_trust, LegTrust::from),
     }
 }
 
@@ -297,6 +318,25 @@ impl From<ModeName> for Mode {
             ModeName::Lexical => Self::Lexical,
             ModeName::Dense => Self::Dense,
             ModeName::Hybrid => Self::Hybrid,
+        }
+    }
+}
+
+impl From<FusionName> for FusionMethod {
+    fn from(name: FusionName) -> Self {
+        match name {
+            FusionName::Rrf => Self::Rrf,
+            FusionName::MinMax => Self::MinMax,
+            FusionName::Dbsf => Self::Dbsf,
+        }
+    }
+}
+
+impl From<TrustName> for LegTrust {
+    fn from(name: TrustName) -> Self {
+        match name {
+            TrustName::Auto => Self::Auto,
+            TrustName::Off => Self::Off,
         }
     }
 }

@@ -1,0 +1,122 @@
+use braid_core::{ChunkId, Slot};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::*;
+use crate::legs::LegRun;
+
+const EVEN: LegWeights = LegWeights {
+    lexical: 1.0,
+    dense: 1.0,
+};
+
+/// Chunk `n` for the n-th score.
+fn run(scores: &[f32], ceiling: f32, is_whole: bool) -> LegRun {
+    let hits = scores.iter().zip(0..).map(|(score, n)| LegHit {
+        slot: Slot(n),
+        id: ChunkId(Uuid::from_u128(n.into())),
+        score: *score,
+    });
+    LegRun {
+        hits: hits.collect(),
+        ceiling,
+        is_whole,
+        ..LegRun::default()
+    }
+}
+
+fn of(lexical: LegRun, dense: LegRun) -> Trust {
+    trust("how fast", &Legs { lexical, dense }, EVEN, LegTrust::Auto)
+}
+
+fn lexical_share(trust: &Trust) -> f64 {
+    trust.after.lexical / (trust.after.lexical + trust.after.dense)
+}
+
+#[test]
+fn a_leg_that_tells_its_hits_apart_gains_and_one_that_does_not_loses() {
+    let dense = || run(&[0.7, 0.5, 0.3], 0.0, false);
+    let apart = of(run(&[18.0, 9.0, 3.0], 20.0, false), dense());
+    let close = of(run(&[4.0, 3.9, 3.8], 20.0, false), dense());
+    assert_eq!((apart.rule, close.rule), (MODEL, MODEL));
+    assert!(lexical_share(&apart) > lexical_share(&close));
+    let flat = of(run(&[3.8, 3.8, 3.8], 20.0, false), dense());
+    assert_eq!(lexical_share(&flat), LEAST_SHARE);
+    let blind = of(
+        run(&[18.0, 9.0, 3.0], 20.0, false),
+        run(&[0.3; 3], 0.0, false),
+    );
+    assert_eq!(lexical_share(&blind), 1.0 - LEAST_SHARE);
+}
+
+/// What BM25 did not find scores 0 where its list was not cut, which sets its one hit apart.
+#[test]
+fn the_only_match_counts_for_more_where_nothing_else_matches() {
+    let dense = || run(&[0.5, 0.49, 0.48, 0.47], 0.0, false);
+    let cut = of(run(&[9.0], 10.0, false), dense());
+    let whole = of(run(&[9.0], 10.0, true), dense());
+    assert_eq!(lexical_share(&cut), LEAST_SHARE);
+    assert!(lexical_share(&whole) > 0.5, "{whole:?}");
+}
+
+#[test]
+fn weights_stay_as_they_are_where_nothing_can_be_said() {
+    let (some, none) = (|| run(&[2.0, 1.0], 4.0, false), || run(&[], 4.0, true));
+    let rules = [
+        of(none(), some()),
+        of(some(), none()),
+        of(run(&[2.0, 1.0], 0.0, false), some()),
+        trust(
+            "q",
+            &Legs {
+                lexical: some(),
+                dense: some(),
+            },
+            EVEN,
+            LegTrust::Off,
+        ),
+    ];
+    let names: Vec<&str> = rules.iter().map(|trust| trust.rule).collect();
+    assert_eq!(names, ["lexical_blind", "dense_blind", "unknown", "off"]);
+    for trust in rules {
+        assert_eq!((trust.before, trust.after), (EVEN, EVEN));
+        assert!(trust.features.is_empty());
+    }
+}
+
+#[test]
+fn names_are_what_is_looked_for_as_it_is_written() {
+    for name in [
+        "AX-4471-B",
+        "3.14.2",
+        "10.42.7.0/24",
+        "cache.flush_ms",
+        "getUserById",
+        "parse_header",
+        "E2041",
+        "std::io",
+    ] {
+        assert_eq!(names(name), 1.0, "{name}");
+    }
+    for word in ["fox", "Fox", "well-known", "don't", "WHO", "(said)", "end."] {
+        assert_eq!(names(word), 0.0, "{word}");
+    }
+    assert_eq!(names("torque for AX-4471-B"), 1.0 / 3.0);
+    assert_eq!(names("\"the exact phrase\" please"), 0.75);
+    assert_eq!(names(""), 0.0);
+}
+
+proptest! {
+    #[test]
+    fn weights_are_finite_keep_their_sum_and_silence_no_leg(
+        lexical in vec(0.0..50.0_f32, 0..20), dense in vec(-1.0..1.0_f32, 0..20),
+        ceiling in 0.0..100.0_f32, is_whole in any::<bool>(),
+    ) {
+        let trust = of(run(&lexical, ceiling, is_whole), run(&dense, 0.0, false));
+        let after = trust.after;
+        prop_assert!((after.lexical + after.dense - 2.0).abs() < 1e-9);
+        prop_assert!(after.lexical > 0.0 && after.dense > 0.0);
+        prop_assert!(trust.features.iter().all(|(_, value)| value.is_finite()));
+    }
+}

@@ -1,0 +1,43 @@
+//! How far each leg was trusted, on the wire.
+
+use std::collections::BTreeMap;
+
+use braid_engine::query::{LegWeights, Trust};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::dto::retrieve::WeightsBody;
+
+/// How far each leg was trusted for one query.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct TrustBody {
+    /// What decided.
+    pub rule: String,
+    /// What it looked at, by name.
+    pub features: BTreeMap<String, f64>,
+    /// The weights that the request or the configuration asked for.
+    pub before: WeightsBody,
+    /// The weights that the legs were fused with.
+    pub after: WeightsBody,
+}
+
+impl From<Trust> for TrustBody {
+    fn from(trust: Trust) -> Self {
+        let named = trust.features.into_iter();
+        Self {
+            rule: trust.rule.to_owned(),
+            features: named
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
+            before: weights(trust.before),
+            after: weights(trust.after),
+        }
+    }
+}
+
+fn weights(weights: LegWeights) -> WeightsBody {
+    WeightsBody {
+        lexical: Some(weights.lexical),
+        dense: Some(weights.dense),
+    }
+}
