@@ -66,12 +66,12 @@ async fn every_number_of_the_small_collection_is_known() {
         hybrid recall@100 1.0000
         hybrid mrr@10 1.0000
         hybrid map 0.8714
-        rerank ndcg@10 0.9424
+        rerank ndcg@10 0.9493
         rerank recall@10 0.9444
         rerank recall@50 1.0000
         rerank recall@100 1.0000
         rerank mrr@10 1.0000
-        rerank map 0.8659
+        rerank map 0.8877
     "#]]
     .assert_eq(&show(&report));
 }
