@@ -12,7 +12,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::legs::{LegRun, Legs, Reach};
 use crate::ranked::{RankedChunks, rank_legs};
 use crate::request::{CandidateDepths, FusionOptions, Mode, RerankOptions, RetrieveRequest};
-use crate::rerank::{RerankPlan, rerank, weights_of};
+use crate::rerank::{RerankPlan, rerank};
 use crate::response::{RerankSummary, Timings};
 use crate::retriever::Retriever;
 use crate::scoring::Shortfall;
@@ -196,7 +196,7 @@ impl Retriever {
         let plan = RerankPlan {
             query: &request.query,
             options: &request.rerank,
-            weights: weights_of(fused.trust.as_ref(), request.fusion.weights),
+            weights: request.fusion.weights,
             lexical_floor: fused.lexical_floor,
             language: ranking.language,
         };

@@ -12,7 +12,7 @@ use crate::distinct::{Sameness, best_distinct};
 use crate::legs::{LegHit, LegRun, Legs, Reach};
 use crate::ranked::rank_legs;
 use crate::request::{Mode, RetrieveRequest};
-use crate::rerank::{RerankPlan, rerank, weights_of};
+use crate::rerank::{RerankPlan, rerank};
 use crate::response::{RetrievedHit, Timings};
 use crate::retriever::Retriever;
 use crate::scoring::Shortfall;
@@ -137,7 +137,7 @@ impl Recording {
             let plan = RerankPlan {
                 query: &self.query,
                 options: &request.rerank,
-                weights: weights_of(ranked.trust.as_ref(), request.fusion.weights),
+                weights: request.fusion.weights,
                 language: self.language,
                 lexical_floor: ranked.lexical_floor,
             };

@@ -10,7 +10,6 @@ use crate::by_scores::by_scores;
 use crate::request::{LegWeights, RerankOptions};
 use crate::response::{Degradation, RerankSummary, RetrievedHit, ScoreStage, StageScore};
 use crate::scoring::{Shortfall, WindowScores, passage_text, score_passages};
-use crate::trust::Trust;
 
 /// What the stage did.
 #[derive(Debug)]
@@ -40,17 +39,13 @@ impl Reranked {
 pub(crate) struct RerankPlan<'a> {
     pub(crate) query: &'a str,
     pub(crate) options: &'a RerankOptions,
-    /// How much each leg's scores count in the fused score that is blended in.
+    /// How much each leg's scores count in the fused score that is blended in: the weights asked for,
+    /// not those of leg trust, which was fitted on whole lists and not on a window's distances.
     pub(crate) weights: LegWeights,
     /// What a hit scores in a lexical leg that did not find it, where that is known.
     pub(crate) lexical_floor: Option<f64>,
     /// The collection's: a model that does not know it gets no weight unless asked for.
     pub(crate) language: LanguageSetting,
-}
-
-/// The weights that the legs were fused with.
-pub(crate) fn weights_of(trust: Option<&Trust>, asked: LegWeights) -> LegWeights {
-    trust.map_or(asked, |trust| trust.after)
 }
 
 /// Re-ranks the head of `hits`, which are in base order: the first `options.candidates` are scored

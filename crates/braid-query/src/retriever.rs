@@ -17,7 +17,7 @@ use crate::neighborhood::Neighborhood;
 use crate::observe;
 use crate::ranked::rank_legs;
 use crate::request::{ContextExpansion, ContextTokenizer, RetrieveRequest};
-use crate::rerank::{RerankPlan, rerank, weights_of};
+use crate::rerank::{RerankPlan, rerank};
 use crate::response::{
     AssembledContext, Degradation, Note, RerankSummary, RetrieveResponse, RetrievedHit, Timings,
 };
@@ -232,7 +232,7 @@ impl Retriever {
             let plan = RerankPlan {
                 query: &request.query,
                 options: &request.rerank,
-                weights: weights_of(found.trust.as_ref(), request.fusion.weights),
+                weights: request.fusion.weights,
                 lexical_floor: found.lexical_floor,
                 language: found.language,
             };

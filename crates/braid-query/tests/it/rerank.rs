@@ -98,9 +98,7 @@ async fn the_fused_score_that_is_blended_in_knows_distances() {
     for weights in [even, lexical_only] {
         let response = setup.retrieve(request(weights)).await;
         let scores: Vec<f64> = response.hits.iter().map(|hit| hit.score).collect();
-        let trust = response.trust.clone().unwrap();
-        assert_eq!(trust.before, weights);
-        let expected = expected_deviations(&response, trust.after);
+        let expected = expected_deviations(&response, weights);
         for (score, expected) in scores.iter().zip(expected) {
             assert!((score - expected).abs() < 1e-9, "{scores:?}");
         }

@@ -138,7 +138,7 @@ async fn every_option_at_once() {
         json!({
             "query": "install with cargo", "collection": "default", "top_k": 2, "mode": "hybrid",
             "candidates": { "lexical": 10, "dense": 20 },
-            "fusion": { "method": "rrf", "k": 10, "weights": { "lexical": 2, "dense": 0.5 } },
+            "fusion": { "method": "rrf", "k": 10, "weights": { "lexical": 2, "dense": 0.5 }, "leg_trust": "off" },
             "rerank": { "enabled": true, "candidates": 3, "blend": 0.5, "deadline_ms": 60000 },
             "filter": {
                 "must": [{ "key": "lang", "match": "en" }, { "key": "year", "range": { "gte": 2020 } }],
