@@ -106,9 +106,16 @@ mod tests {
         assert_eq!(cut(9), Some(text));
         assert_eq!(cut(5), Some("One two three. Four five."));
         assert_eq!(cut(4), Some("One two three."));
-        assert_eq!(cut(2), Some("Four five."), "a whole sentence rather than a part of one");
+        assert_eq!(
+            cut(2),
+            Some("Four five."),
+            "a whole sentence rather than a part of one"
+        );
         assert_eq!(cut(1), Some("Six"));
-        assert_eq!(best_part("One two three.", 2, &nothing, words), Some((0, "One two")));
+        assert_eq!(
+            best_part("One two three.", 2, &nothing, words),
+            Some((0, "One two"))
+        );
         assert_eq!(cut(0), None);
     }
 

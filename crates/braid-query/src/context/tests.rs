@@ -88,9 +88,11 @@ impl Library {
         let records = self.passages.iter().map(|passage| passage.record.clone());
         let neighborhood = Neighborhood::of(options.expand, records);
         let whitespace = WhitespaceTokens::new(512);
-        let counter: &dyn TokenCounter = match options.tokenizer {
-            ContextTokenizer::Characters => &Characters,
-            _ => &whitespace,
+        let by_characters = options.tokenizer == ContextTokenizer::Characters;
+        let counter: &dyn TokenCounter = if by_characters {
+            &Characters
+        } else {
+            &whitespace
         };
         let assembling = Assembling {
             options,
@@ -274,7 +276,9 @@ fn options(max_tokens: usize) -> ContextOptions {
 fn hits_that_touch_become_one_piece_where_the_better_one_stands() {
     let library = foxes_that_touch();
     let context = library.assemble_as(&[3, 2, 0, 1], options(100), "");
-    check(&context, expect![[r#"
+    check(
+        &context,
+        expect![[r#"
         [1] owl
         Owls hunt mice.
 
@@ -284,7 +288,8 @@ fn hits_that_touch_become_one_piece_where_the_better_one_stands() {
         18 tokens
         [1] owl 0..15
         [2] fox 0..56
-    "#]]);
+    "#]],
+    );
     assert_eq!(context.citations[1].chunk, library.passages[2].record.id);
 }
 
@@ -298,13 +303,16 @@ fn foxes_that_touch() -> Library {
 fn what_is_cut_keeps_the_sentences_that_answer() {
     let library = Library::new().add("fox", FOX, &[(0, 56)]);
     let context = library.assemble_as(&[0], options(7), "when do cats sleep?");
-    check(&context, expect![[r#"
+    check(
+        &context,
+        expect![[r#"
         [1] fox
         Cats sleep all day.
         ---
         6 tokens
         [1] fox 37..56
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -450,9 +458,10 @@ proptest! {
         let context = library.assemble_as(&hits, options, &query);
 
         prop_assert!(context.tokens <= options.max_tokens);
-        let counted = match options.tokenizer {
-            ContextTokenizer::Characters => context.text.chars().count(),
-            _ => context.text.split_whitespace().count(),
+        let counted = if options.tokenizer == ContextTokenizer::Characters {
+            context.text.chars().count()
+        } else {
+            context.text.split_whitespace().count()
         };
         prop_assert_eq!(context.tokens, counted);
         let mut rest = context.text.as_str();

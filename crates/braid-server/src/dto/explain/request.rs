@@ -172,7 +172,10 @@ impl<'de, K: DeserializeSeed<'de>> DeserializeSeed<'de> for Key<K> {
         match key.as_str() {
             "document_id" => Ok(Taken::Document(self.0)),
             "depth" => Ok(Taken::Depth(self.0)),
-            _ => self.0.deserialize(key.into_deserializer()).map(Taken::Theirs),
+            _ => self
+                .0
+                .deserialize(key.into_deserializer())
+                .map(Taken::Theirs),
         }
     }
 }
