@@ -445,7 +445,7 @@ mod tests {
                 serde_json::json!({"recommended_blend": 0.5, "calibration": {
                     "method": "platt", "slope": 0.0, "intercept": 0.0, "source": "nothing",
                 }}),
-                "slope",
+                "slope 0",
             ),
             (
                 "reranker",

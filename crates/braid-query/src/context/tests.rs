@@ -88,9 +88,11 @@ impl Library {
         let records = self.passages.iter().map(|passage| passage.record.clone());
         let neighborhood = Neighborhood::of(options.expand, records);
         let whitespace = WhitespaceTokens::new(512);
-        let counter: &dyn TokenCounter = match options.tokenizer {
-            ContextTokenizer::Characters => &Characters,
-            _ => &whitespace,
+        let by_characters = options.tokenizer == ContextTokenizer::Characters;
+        let counter: &dyn TokenCounter = if by_characters {
+            &Characters
+        } else {
+            &whitespace
         };
         let assembling = Assembling {
             options,
@@ -456,9 +458,10 @@ proptest! {
         let context = library.assemble_as(&hits, options, &query);
 
         prop_assert!(context.tokens <= options.max_tokens);
-        let counted = match options.tokenizer {
-            ContextTokenizer::Characters => context.text.chars().count(),
-            _ => context.text.split_whitespace().count(),
+        let counted = if options.tokenizer == ContextTokenizer::Characters {
+            context.text.chars().count()
+        } else {
+            context.text.split_whitespace().count()
         };
         prop_assert_eq!(context.tokens, counted);
         let mut rest = context.text.as_str();

@@ -193,3 +193,36 @@ async fn hits_say_what_moved_them_and_empty_answers_why_they_are_empty() {
     assert_eq!(answer["reason"]["below"][0]["stage"], "rerank");
     assert_eq!(answer["context"]["text"], "");
 }
+
+/// Requests of retrievals and explanations that are accepted, with every field.
+pub(crate) fn requests() -> Vec<(&'static str, &'static str, Value)> {
+    let condition = |predicate: &str, value: Value| json!({ "key": "k", predicate: value });
+    vec![
+        (
+            "post",
+            "/retrieve",
+            json!({
+                "query": "x", "collection": "default", "top_k": 1, "mode": "lexical",
+                "candidates": { "lexical": 1, "dense": 1 },
+                "fusion": { "method": "minmax", "leg_trust": "auto", "k": 60, "weights": { "lexical": 1, "dense": 1 } },
+                "rerank": { "enabled": false, "candidates": 1, "blend": 0.5, "deadline_ms": 10 },
+                "filter": {
+                    "must": [condition("match", json!("x")), condition("range", json!({ "gt": 1 }))],
+                    "should": [condition("any", json!([1, true]))],
+                    "must_not": [condition("exists", json!(true))],
+                },
+                "context": { "max_tokens": 10, "expand": "section", "tokenizer": "words", "per_document": 2,
+                             "max_similarity": 0.5, "mmr": { "lambda": 0.5 }, "order": "edges" },
+                "thresholds": { "lexical": 0.5, "dense": 0.1 },
+                "distinct": false,
+                "explain": true,
+            }),
+        ),
+        (
+            "post",
+            "/v1/explain",
+            json!({ "query": "x", "document_id": "x", "depth": 10, "thresholds": { "rerank": null } }),
+        ),
+        ("post", "/v1/retrieve", json!({ "query": "x" })),
+    ]
+}

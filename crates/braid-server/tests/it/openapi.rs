@@ -143,33 +143,8 @@ fn every_schema_and_field_is_described() {
 /// Every JSON request with an example that is accepted.
 fn requests() -> Vec<(&'static str, &'static str, Value)> {
     let condition = |predicate: &str, value: Value| json!({ "key": "k", predicate: value });
-    vec![
-        (
-            "post",
-            "/retrieve",
-            json!({
-                "query": "x", "collection": "default", "top_k": 1, "mode": "lexical",
-                "candidates": { "lexical": 1, "dense": 1 },
-                "fusion": { "method": "minmax", "k": 60, "weights": { "lexical": 1, "dense": 1 }, "leg_trust": "auto" },
-                "rerank": { "enabled": false, "candidates": 1, "blend": 0.5, "deadline_ms": 10 },
-                "filter": {
-                    "must": [condition("match", json!("x")), condition("range", json!({ "gt": 1 }))],
-                    "should": [condition("any", json!([1, true]))],
-                    "must_not": [condition("exists", json!(true))],
-                },
-                "context": { "max_tokens": 10, "expand": "section", "tokenizer": "words", "per_document": 2,
-                             "max_similarity": 0.5, "mmr": { "lambda": 0.5 }, "order": "edges" },
-                "thresholds": { "lexical": 0.5, "dense": 0.1 },
-                "distinct": false,
-                "explain": true,
-            }),
-        ),
-        (
-            "post",
-            "/v1/explain",
-            json!({ "query": "x", "document_id": "x", "depth": 10, "thresholds": { "rerank": null } }),
-        ),
-        ("post", "/v1/retrieve", json!({ "query": "x" })),
+    let mut requests = crate::explain::requests();
+    requests.extend([
         (
             "put",
             "/v1/collections/{collection}",
@@ -212,7 +187,8 @@ fn requests() -> Vec<(&'static str, &'static str, Value)> {
                 "filter": { "must": [condition("match", json!(1))] },
             }),
         ),
-    ]
+    ]);
+    requests
 }
 
 fn path_of(template: &str) -> String {

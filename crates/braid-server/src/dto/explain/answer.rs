@@ -224,10 +224,10 @@ impl ChangeBody {
 
     fn detail(&self) -> String {
         let Self { option, from, to } = self;
-        match to {
-            Value::Null => format!("{option} dropped ({from})"),
-            to => format!("{option} {to} instead of {from}"),
+        if to.is_null() {
+            return format!("{option} dropped ({from})");
         }
+        format!("{option} {to} instead of {from}")
     }
 }
 

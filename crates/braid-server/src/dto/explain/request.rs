@@ -132,20 +132,51 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Rest<'_, A> {
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, A::Error> {
-        while let Some(key) = self.fields.next_key::<String>()? {
-            match key.as_str() {
-                "document_id" => {
+        let mut seed = seed;
+        loop {
+            match self.fields.next_key_seed(Key(seed))? {
+                None => return Ok(None),
+                Some(Taken::Theirs(value)) => return Ok(Some(value)),
+                Some(Taken::Document(back)) => {
                     put(&mut self.own.document_id, "document_id", &mut self.fields)?;
+                    seed = back;
                 }
-                "depth" => put(&mut self.own.depth, "depth", &mut self.fields)?,
-                _ => return seed.deserialize(key.into_deserializer()).map(Some),
+                Some(Taken::Depth(back)) => {
+                    put(&mut self.own.depth, "depth", &mut self.fields)?;
+                    seed = back;
+                }
             }
         }
-        Ok(None)
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, A::Error> {
         self.fields.next_value_seed(seed)
+    }
+}
+
+/// Reads one key, and hands it on unless it is ours: inside the reader, so that an error of the
+/// key's is told where the key stands.
+struct Key<K>(K);
+
+enum Taken<K, V> {
+    Document(K),
+    Depth(K),
+    Theirs(V),
+}
+
+impl<'de, K: DeserializeSeed<'de>> DeserializeSeed<'de> for Key<K> {
+    type Value = Taken<K, K::Value>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        let key = String::deserialize(deserializer)?;
+        match key.as_str() {
+            "document_id" => Ok(Taken::Document(self.0)),
+            "depth" => Ok(Taken::Depth(self.0)),
+            _ => self
+                .0
+                .deserialize(key.into_deserializer())
+                .map(Taken::Theirs),
+        }
     }
 }
 
