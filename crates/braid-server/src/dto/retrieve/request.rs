@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use crate::dto::filter::FilterBody;
 use crate::dto::object::optional_object;
+use crate::extract::parse;
 
 /// What to look for, where, and how. Everything but `query` has a default, which the server's
 /// configuration sets.
@@ -191,6 +192,14 @@ pub enum ExpansionName {
 }
 
 impl RetrieveBody {
+    /// A request in JSON, as `POST /retrieve` reads it.
+    ///
+    /// # Errors
+    /// `InvalidRequest` naming the bad field by JSON pointer, `MalformedJson`.
+    pub fn parse(json: &[u8]) -> Result<Self> {
+        parse(json)
+    }
+
     /// The request, with what the body leaves open taken from `defaults`.
     ///
     /// # Errors
