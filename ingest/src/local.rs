@@ -1,5 +1,6 @@
 //! Ingesting into a data directory.
 
+use std::collections::HashSet;
 use std::time::Instant;
 
 use braid_core::{CollectionName, DocumentId, Result};
@@ -41,9 +42,10 @@ pub(crate) async fn ingest(
         show(&progress.borrow(), &before, &bars);
     }
     loader.flush().await?;
+    let mut gone = HashSet::new();
     if args.sync {
         refuse_to_empty(&present, loader.report().failed.len())?;
-        delete_gone(&engine, &args.collection, &present, &mut loader).await?;
+        gone = delete_gone(&engine, &args.collection, &present, &mut loader).await?;
     }
     bars.reading.finish();
     let loaded = follow(loader, progress.clone(), &before, &bars).await?;
@@ -64,6 +66,7 @@ pub(crate) async fn ingest(
             skipped: found.skipped,
         })
         .collect();
+    report.forget_duplicates_of(&gone);
     for (document, reason) in loaded.failed {
         report.fail(document, reason);
     }
@@ -94,13 +97,13 @@ async fn take(
     }
 }
 
-/// Deletes what the collection has and the sources do not.
+/// Deletes what the collection has and the sources do not. Gives the ids.
 async fn delete_gone(
     engine: &Engine,
     collection: &CollectionName,
     present: &Present,
     loader: &mut Loader,
-) -> Result<()> {
+) -> Result<HashSet<String>> {
     let mut cursor = None;
     let mut gone: Vec<DocumentId> = Vec::new();
     loop {
@@ -116,7 +119,7 @@ async fn delete_gone(
                         name,
                         "unreadable, and its id is not known: --sync deleted nothing",
                     );
-                    return Ok(());
+                    return Ok(HashSet::new());
                 }
             }
         }
@@ -128,7 +131,7 @@ async fn delete_gone(
     for ids in gone.chunks(PAGE) {
         loader.delete(ids.to_vec()).await?;
     }
-    Ok(())
+    Ok(gone.iter().map(DocumentId::to_string).collect())
 }
 
 /// Finishes the load, showing progress as it comes.

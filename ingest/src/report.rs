@@ -1,6 +1,6 @@
 //! What an ingestion did.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::Serialize;
 
@@ -72,9 +72,11 @@ impl IngestReport {
         if self.seen() == 0 {
             lines.push(
                 "no documents found: folders are searched for Markdown, text, HTML, PDF, Word, OpenDocument, EPUB \
-                 and source files that are not hidden"
+                 and source files that are not hidden; a table or a JSON array needs a row"
                     .to_owned(),
             );
+        } else if self.seen() == self.failed.len() {
+            lines.push("nothing was ingested: every document failed".to_owned());
         } else if !self.has_changes() {
             lines.push("nothing changed: nothing was embedded and no index was written".to_owned());
         } else if let (Some(embedded), Some(reused)) = (self.chunks_embedded, self.chunks_reused) {
@@ -129,6 +131,13 @@ impl IngestReport {
         self
     }
 
+    /// Forgets duplicates of documents that were then deleted, as a renamed file is of its old name:
+    /// there is nothing left that says the same.
+    pub(crate) fn forget_duplicates_of(&mut self, gone: &HashSet<String>) {
+        self.duplicates
+            .retain(|it| it.skipped || !gone.contains(&it.of));
+    }
+
     /// Documents that were found, stored or deleted.
     fn seen(&self) -> usize {
         let skipped = self.duplicates.iter().filter(|it| it.skipped).count();
@@ -161,7 +170,33 @@ mod tests {
         let lines = report.lines();
         assert_eq!(lines[1], "2 chunks embedded, 1 had an embedding already");
         assert_eq!(lines[2], "failed a.md: not valid UTF-8");
+        report.replaced = 0;
+        let lines = report.lines();
+        assert!(lines[1].starts_with("nothing changed"), "three are there");
+        report.unchanged = 0;
+        assert!(report.lines()[1].starts_with("nothing was ingested"));
         let nothing = IngestReport::default().lines();
         assert!(nothing[1].starts_with("no documents found"), "{nothing:?}");
+    }
+
+    #[test]
+    fn a_renamed_file_is_no_duplicate_of_its_old_name() {
+        let found = |of: &str, skipped| DuplicateDocument {
+            document: "new.md".to_owned(),
+            of: of.to_owned(),
+            similarity: 1.0,
+            skipped,
+        };
+        let mut report = IngestReport {
+            duplicates: vec![found("old.md", false), found("other.md", false)],
+            ..IngestReport::default()
+        };
+        // What was skipped is looked at again in another pass.
+        report.duplicates.push(found("old.md", true));
+        report.forget_duplicates_of(&HashSet::from(["old.md".to_owned()]));
+        assert_eq!(
+            report.duplicates,
+            [found("other.md", false), found("old.md", true)]
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! Ingesting into a running server: bulk requests, each a durable job that is followed to its end.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::time::Instant;
 
 use braid_core::{
@@ -59,6 +59,8 @@ struct Upload {
     batch: Vec<Value>,
     batch_bytes: usize,
     jobs: VecDeque<Sent>,
+    /// What `--sync` deleted.
+    gone: HashSet<String>,
 }
 
 /// A job the server works on.
@@ -86,6 +88,7 @@ impl Upload {
             batch: Vec::new(),
             batch_bytes: 0,
             jobs: VecDeque::new(),
+            gone: HashSet::new(),
         })
     }
 
@@ -191,6 +194,7 @@ impl Upload {
         while !self.jobs.is_empty() {
             self.settle_oldest()?;
         }
+        self.report.forget_duplicates_of(&self.gone);
         self.report.seconds = self.start.elapsed().as_secs_f64();
         Ok(self.report)
     }
@@ -232,6 +236,7 @@ impl Upload {
         for ids in gone.chunks(1000) {
             self.start_job(&format!("{base}/delete"), &json!({ "ids": ids }), ids.len())?;
         }
+        self.gone.extend(gone);
         Ok(())
     }
 }
@@ -389,7 +394,7 @@ mod tests {
             item("e", "failed", Some("created"), Some("poison")),
             item("f", "rejected", None, Some("empty")),
             item("g", "cancelled", Some("created"), None),
-            json!({"id": "h", "status": "skipped", "change": "unchanged", "duplicate": twin}),
+            json!({"id": "h", "status": "skipped", "change": "duplicate", "duplicate": twin}),
         ]});
         let mut report = IngestReport::default();
         count(&mut report, &job).unwrap();

@@ -90,7 +90,7 @@ impl LoadReport {
         match change {
             Some(JobChange::Created) => self.added -= 1,
             Some(JobChange::Replaced) => self.replaced -= 1,
-            Some(JobChange::Deleted | JobChange::Unchanged) | None => {}
+            Some(JobChange::Deleted | JobChange::Unchanged | JobChange::Duplicate) | None => {}
         }
     }
 

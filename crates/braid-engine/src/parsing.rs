@@ -11,6 +11,9 @@ use tokio::sync::Semaphore;
 
 use crate::engine::Engine;
 
+/// Ends the parser's name in the origin of a document whose title was given beside the file.
+const TITLED: &str = ", title given";
+
 /// The parser, if there is one, and how many may run.
 #[derive(Debug)]
 pub(crate) struct Parsing {
@@ -30,7 +33,8 @@ impl Parsing {
 
 impl Engine {
     /// The text of a file, and what it was made of. Where the stored document was made of the same,
-    /// it is not parsed again.
+    /// it is not parsed again. A `title` that is given takes the place of the file's own; the origin
+    /// says so, for the file's own is then not stored and must be read again without one.
     ///
     /// # Cancel safety
     /// Dropping the future lets a parser that runs go on, to its limits at most; it counts as running.
@@ -41,7 +45,7 @@ impl Engine {
     pub async fn parse_file(
         &self,
         (collection, id): (&CollectionName, &DocumentId),
-        kind: FileKind,
+        (kind, title): (FileKind, Option<String>),
         bytes: impl AsRef<[u8]> + Clone + Send + 'static,
         within: Duration,
     ) -> Result<(ParsedFile, Origin)> {
@@ -55,13 +59,41 @@ impl Engine {
         parser.limits().check_size(size).map_err(refused)?;
         let hashed = bytes.clone();
         let hash = move || ContentHash(*blake3::hash(hashed.as_ref()).as_bytes());
-        let origin = Origin {
+        let found = Origin {
             hash: self.inner.pool.run(hash).await?,
             parser: kind.parser().to_owned(),
         };
-        if let Some(known) = self.known_text(collection, id, &origin).await? {
-            return Ok((known, origin));
+        let titled = Origin {
+            parser: format!("{}{TITLED}", found.parser),
+            ..found.clone()
+        };
+        if let Some(title) = title {
+            // The text is the same with either title.
+            let mut known = self.known_text(collection, id, &titled).await?;
+            if known.is_none() {
+                known = self.known_text(collection, id, &found).await?;
+            }
+            let mut parsed = match known {
+                Some(known) => known,
+                None => self.parse(parser, kind, bytes).await?,
+            };
+            parsed.title = Some(title);
+            return Ok((parsed, titled));
         }
+        let parsed = match self.known_text(collection, id, &found).await? {
+            Some(known) => known,
+            None => self.parse(parser, kind, bytes).await?,
+        };
+        Ok((parsed, found))
+    }
+
+    async fn parse(
+        &self,
+        parser: Parser,
+        kind: FileKind,
+        bytes: impl AsRef<[u8]> + Send + 'static,
+    ) -> Result<ParsedFile> {
+        let parsing = &self.inner.parsing;
         let running = Arc::clone(&parsing.running).acquire_owned().await;
         let running = running.map_err(|_| Error::internal("parsing has ended"))?;
         let parse = move || {
@@ -69,8 +101,7 @@ impl Engine {
             drop(running);
             parsed.map_err(refused)
         };
-        let parsed = self.inner.pool.blocking().run(parse).await?;
-        Ok((parsed, origin))
+        self.inner.pool.blocking().run(parse).await
     }
 }
 

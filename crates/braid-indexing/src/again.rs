@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use braid_core::ports::{NewJob, StageReceipt, WriteGuard};
-use braid_core::{Document, DocumentId, DocumentStatus, Error, NewDocument, Result, Sequence};
+use braid_core::{
+    Document, DocumentId, DocumentStatus, DocumentSummary, Error, NewDocument, Result, Sequence,
+};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::ingest::{IngestOutcome, IngestRequest, LOOK_UPS, Writer};
@@ -62,7 +64,7 @@ impl Writer {
                 continue;
             }
             let stored = self.parts.ledger.document(collection, &id).await?;
-            match stored.filter(has_failed) {
+            match stored.filter(|stored| has_failed(&stored.summary)) {
                 Some(document) => {
                     bytes += document.text.len();
                     failed_as.insert(id, document.summary.sequence);
@@ -83,9 +85,10 @@ impl Writer {
         let collection = self.state.served().collection.id;
         let look_up = |planned: Planned| async move {
             let id = planned.document.id.clone();
-            let stored = self.parts.ledger.document(collection, &id).await?;
-            let unchanged = stored.is_some_and(|stored| {
-                failed_as.get(&id) == Some(&stored.summary.sequence) && has_failed(&stored)
+            // Without the texts: no other write goes on meanwhile.
+            let versions = self.parts.ledger.document_versions(collection, &id).await?;
+            let unchanged = versions.first().is_some_and(|newest| {
+                failed_as.get(&id) == Some(&newest.sequence) && has_failed(newest)
             });
             Ok::<_, Error>(if unchanged {
                 Ok(planned)
@@ -102,8 +105,8 @@ impl Writer {
     }
 }
 
-fn has_failed(document: &Document) -> bool {
-    matches!(document.summary.status, DocumentStatus::Failed(_))
+fn has_failed(summary: &DocumentSummary) -> bool {
+    matches!(summary.status, DocumentStatus::Failed(_))
 }
 
 fn not_failed() -> Error {

@@ -13,6 +13,10 @@ pub enum Breakpoint {
     BeforeStage,
     /// The ledger holds the changes; the caller has not been told yet.
     AfterStage,
+    /// A job is about to be cancelled: nothing is taken back.
+    BeforeCancel,
+    /// The ledger took back what it could of a job; the caller has not been told yet.
+    AfterCancel,
     /// Texts are embedded, the embeddings are in memory only.
     AfterEmbed,
     /// The ledger holds the embeddings.
@@ -43,9 +47,11 @@ pub enum Breakpoint {
 
 impl Breakpoint {
     /// Every point with its public name.
-    pub const ALL: [(Self, &'static str); 15] = [
+    pub const ALL: [(Self, &'static str); 17] = [
         (Self::BeforeStage, "before_stage"),
         (Self::AfterStage, "after_stage"),
+        (Self::BeforeCancel, "before_cancel"),
+        (Self::AfterCancel, "after_cancel"),
         (Self::AfterEmbed, "after_embed"),
         (Self::AfterPutEmbeddings, "after_put_embeddings"),
         (Self::AfterFailOperation, "after_fail_operation"),

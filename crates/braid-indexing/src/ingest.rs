@@ -138,7 +138,10 @@ impl Writer {
         let _writing = self.state.writers.read().await;
         self.state.check_open()?;
         let _staging = self.state.staging.lock().await;
+        let breakpoints = &self.parts.options.breakpoints;
+        breakpoints.reach(Breakpoint::BeforeCancel);
         let cancelled = self.parts.ledger.cancel_job(job, guard).await?;
+        breakpoints.reach(Breakpoint::AfterCancel);
         self.note_retired();
         Ok(cancelled)
     }

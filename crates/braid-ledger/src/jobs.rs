@@ -72,7 +72,8 @@ impl JobOutcomeRow {
                 StagedChangeRow::Replace => JobChange::Replaced,
                 StagedChangeRow::Delete => JobChange::Deleted,
             }),
-            Self::Skipped | Self::Duplicate(_) => Some(JobChange::Unchanged),
+            Self::Skipped => Some(JobChange::Unchanged),
+            Self::Duplicate(_) => Some(JobChange::Duplicate),
             Self::Rejected(_) => None,
         }
     }

@@ -274,9 +274,17 @@ impl ModelStore {
             .map(|folder| folder.display().to_string())
             .collect();
         let message = format!("there is no model {name} in {}", places.join(", "));
-        let checkout = self.folders.iter().find(|folder| is_checkout(folder));
-        Error::new(ErrorCode::ModelUnavailable, message)
-            .with_help(mend_command(name, checkout.is_some()))
+        Error::new(ErrorCode::ModelUnavailable, message).with_help(self.mend(name))
+    }
+
+    /// What to do where a model's files are missing or damaged.
+    pub fn mend(&self, name: &str) -> String {
+        let mut folders = self.folders.iter();
+        let in_checkout = match folders.find(|folder| is_model(&folder.join(name))) {
+            Some(folder) => is_checkout(folder),
+            None => self.folders.iter().any(|folder| is_checkout(folder)),
+        };
+        mend_command(name, in_checkout)
     }
 }
 
@@ -339,11 +347,15 @@ pub(crate) fn network_files(dir: &Path) -> Vec<String> {
     files
 }
 
+/// What puts a model's files back. Those that come with Braid are in no model hub.
 fn mend_command(name: &str, in_checkout: bool) -> String {
-    if in_checkout && [DEFAULT_EMBEDDER, DEFAULT_RERANKER].contains(&name) {
-        format!("run `git checkout -- models/{name}`")
-    } else {
-        format!("run `braid models pull {name}`")
+    let is_bundled = [DEFAULT_EMBEDDER, DEFAULT_RERANKER].contains(&name);
+    match (is_bundled, in_checkout) {
+        (true, true) => format!("run `git checkout -- models/{name}`"),
+        (true, false) => format!(
+            "it comes with Braid: install Braid again, or set models.dir to a folder that has {name}"
+        ),
+        (false, _) => format!("run `braid models pull {name}`"),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -43,6 +44,31 @@ pub(crate) struct Global {
     /// Log level, such as warn, info or debug
     #[arg(long, global = true, value_name = "L")]
     pub(crate) log_level: Option<String>,
+}
+
+/// Puts every `--set` before the subcommand: of an option of every command, those given before a
+/// subcommand are forgotten where it is given after it as well.
+pub(crate) fn set_first(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut arguments = arguments.into_iter();
+    let mut first: Vec<OsString> = arguments.next().into_iter().collect();
+    let mut rest = Vec::new();
+    while let Some(argument) = arguments.next() {
+        if argument == "--" {
+            rest.push(argument);
+            rest.extend(arguments);
+            break;
+        }
+        if argument == "--set" {
+            first.push(argument);
+            first.extend(arguments.next());
+        } else if argument.as_encoded_bytes().starts_with(b"--set=") {
+            first.push(argument);
+        } else {
+            rest.push(argument);
+        }
+    }
+    first.extend(rest);
+    first
 }
 
 /// `section.key=value`.
@@ -472,4 +498,33 @@ pub(crate) enum InspectCommand {
         #[arg(long)]
         json: bool,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(line: &str, expected: &[&str]) {
+        let arguments = line.split(' ').map(OsString::from);
+        let cli = Cli::try_parse_from(set_first(arguments)).expect("it parses");
+        let set = cli
+            .global
+            .set
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"));
+        assert_eq!(set.collect::<Vec<_>>(), expected, "{line}");
+    }
+
+    #[test]
+    fn every_set_counts_wherever_it_stands() {
+        check(
+            "braid --set a.b=1 models --set a.c=2 list --set=a.d=3 --json",
+            &["a.b=1", "a.c=2", "a.d=3"],
+        );
+        check("braid --set a.b=1 doctor", &["a.b=1"]);
+        check("braid retrieve --set a.b=1 -- --set", &["a.b=1"]);
+        let missing = ["braid", "doctor", "--set"].map(OsString::from);
+        assert!(Cli::try_parse_from(set_first(missing)).is_err());
+    }
 }

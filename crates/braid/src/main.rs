@@ -26,7 +26,7 @@ fn main() -> anyhow::Result<ExitCode> {
     if let Some(exit) = commands::parse_file::run() {
         return exit;
     }
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(args::set_first(std::env::args_os())) {
         Ok(cli) => cli,
         Err(error) => return Ok(output::usage(&error).into()),
     };

@@ -48,9 +48,11 @@ pub enum JobChange {
     Replaced,
     /// It was, and is hidden from now on.
     Deleted,
-    /// Nothing was written: the same content was there, under this id or, where duplicates are
-    /// skipped, another one; or nothing was there to delete.
+    /// Nothing was written: the same content was there under this id, or nothing was there to
+    /// delete.
     Unchanged,
+    /// Nothing was written: another document says the same, and duplicates are skipped.
+    Duplicate,
 }
 
 impl From<&ChangeOutcome> for JobChange {
@@ -61,9 +63,8 @@ impl From<&ChangeOutcome> for JobChange {
             } => Self::Created,
             ChangeOutcome::Staged { replaced: true, .. } => Self::Replaced,
             ChangeOutcome::Deleted { .. } => Self::Deleted,
-            ChangeOutcome::Unchanged { .. }
-            | ChangeOutcome::Duplicate(_)
-            | ChangeOutcome::Absent => Self::Unchanged,
+            ChangeOutcome::Duplicate(_) => Self::Duplicate,
+            ChangeOutcome::Unchanged { .. } | ChangeOutcome::Absent => Self::Unchanged,
         }
     }
 }

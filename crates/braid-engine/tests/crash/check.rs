@@ -9,29 +9,37 @@ use braid_core::ports::JobItemStatus;
 use braid_engine::Breakpoints;
 use braid_engine::query::{Mode, RetrieveRequest};
 
+use crate::cancels::{check_cancels, taken};
 use crate::process::Ended;
-use crate::script::{State, Step, Version, job_id, write};
+use crate::script::{Step, Version, is_cured, job_id, write};
+use crate::state::{Again, State, Taken, listed};
 use crate::world::{self, Life, name};
 
-/// Opens what a child left behind after running `steps`, and checks all of it.
-pub(crate) fn check(directory: &Path, steps: &[Step], ended: &Ended) {
+/// Opens what a child left behind after running `steps`, and checks all of it. Says how many
+/// documents its cancels had taken back.
+pub(crate) fn check(directory: &Path, steps: &[Step], ended: &Ended) -> usize {
     let answers = ended.answers();
     world::run(async {
-        let life = Life::open(directory, Breakpoints::default()).await;
+        let is_cured = is_cured(steps, answers.len());
+        let life = Life::with_cure(directory, Breakpoints::default(), is_cured).await;
         life.drain().await;
-        let state = found_state(&life, steps, answers.len()).await;
+        let taken = taken(&life, steps, answers.len() + 1).await;
+        check_cancels(&life, steps, &answers, &taken).await;
+        let state = found_state(&life, steps, answers.len(), &taken).await;
         check_state(&life, &state).await;
-        check_jobs(&life, steps, answers.len()).await;
+        check_jobs(&life, steps, answers.len(), &taken).await;
         check_replay(&life, steps, &answers).await;
-        go_on(&life, steps, answers.len()).await;
+        go_on(&life, steps, &answers).await;
         life.close().await;
-    });
+        taken.values().map(BTreeSet::len).sum()
+    })
 }
 
 /// The state after what was acknowledged, or after the step that was not any more.
-async fn found_state(life: &Life, steps: &[Step], acknowledged: usize) -> State {
+async fn found_state(life: &Life, steps: &[Step], acknowledged: usize, taken: &Taken) -> State {
     let found = listing(life).await;
-    let [before, after] = [acknowledged, acknowledged + 1].map(|count| State::after(steps, count));
+    let state = |count| State::after_cancels(steps, count, taken);
+    let [before, after] = [acknowledged, acknowledged + 1].map(state);
     if after.texts() == found {
         return after;
     }
@@ -43,17 +51,16 @@ async fn found_state(life: &Life, steps: &[Step], acknowledged: usize) -> State 
     before
 }
 
-/// Every document's newest text by id.
+/// Every document's newest text by id, and whether it failed.
 pub(crate) async fn listing(life: &Life) -> BTreeMap<String, String> {
     let page = life.engine.documents(&name(), None, 1000).await.unwrap();
     assert!(page.next.is_none());
     let mut texts = BTreeMap::new();
     for summary in page.items {
         let document = life.engine.document(&name(), &summary.id).await.unwrap();
-        let is_poisoned = document.text.contains("poison");
         let has_failed = matches!(summary.status, DocumentStatus::Failed(_));
-        assert_eq!(is_poisoned, has_failed, "{summary:?}");
-        texts.insert(summary.id.to_string(), document.text);
+        let text = listed(&document.text, has_failed);
+        texts.insert(summary.id.to_string(), text);
     }
     texts
 }
@@ -163,30 +170,60 @@ pub(crate) async fn retrieve(life: &Life, mode: Mode, query: &str) -> Vec<(Strin
     hits.collect()
 }
 
-/// Every acknowledged job answers, and nothing of it is pending any more.
-async fn check_jobs(life: &Life, steps: &[Step], acknowledged: usize) {
-    for (at, step) in steps.iter().enumerate().take(acknowledged) {
-        let poisoned = |versions: &[Version]| versions.iter().filter(|v| !v.is_healthy()).count();
-        let (documents, most_failed) = match step {
-            Step::Put(versions) if versions.len() > 1 => (versions.len(), poisoned(versions)),
-            Step::Delete(ids) if ids.len() > 1 => (ids.len(), 0),
-            Step::Put(_) | Step::Delete(_) => continue,
-            Step::Idle | Step::LoseIndex(_) | Step::Rebuild(_) => continue,
+/// Every acknowledged job answers, and nothing of it is pending any more: it was cancelled where a
+/// cancel says so, and failed where it had to.
+async fn check_jobs(life: &Life, steps: &[Step], acknowledged: usize, taken: &Taken) {
+    let state = State::after_cancels(steps, acknowledged, taken);
+    let jobs = steps.iter().enumerate().take(acknowledged);
+    for (at, step) in jobs.filter(|(_, step)| step.has_job()) {
+        let job = life.engine.job(job_id(at)).await;
+        let job = job.expect("an acknowledged job");
+        let found: BTreeMap<_, _> = job
+            .items
+            .iter()
+            .map(|item| (item.document.as_str(), &item.status))
+            .collect();
+        let gone = taken.get(&at).cloned().unwrap_or_default();
+        for (id, status) in &found {
+            let is_cancelled = **status == JobItemStatus::Cancelled;
+            assert_eq!(is_cancelled, gone.contains(*id), "{job:?}");
+            assert_ne!(**status, JobItemStatus::Pending, "{job:?}");
+        }
+        if let Step::Put(versions) = step {
+            check_put(&found, versions);
+        } else if let Some(expected) = state.retries.get(&at) {
+            check_retry(&found, expected);
+        } else {
+            assert!(!found.values().any(|status| has_failed(status)), "{job:?}");
+        }
+    }
+}
+
+fn has_failed(status: &JobItemStatus) -> bool {
+    matches!(status, JobItemStatus::Failed(_))
+}
+
+/// What cannot be embedded has failed, or was cancelled before that was known.
+fn check_put(found: &BTreeMap<&str, &JobItemStatus>, versions: &[Version]) {
+    assert_eq!(found.len(), versions.len(), "{found:?}");
+    for version in versions {
+        let status = found[version.id.as_str()];
+        let is_cancelled = *status == JobItemStatus::Cancelled;
+        let is_bad = !version.is_healthy() && !is_cancelled;
+        assert_eq!(has_failed(status), is_bad, "{found:?}");
+    }
+}
+
+fn check_retry(found: &BTreeMap<&str, &JobItemStatus>, expected: &[(String, Again)]) {
+    assert_eq!(found.len(), expected.len(), "{found:?}");
+    for (id, again) in expected {
+        let status = found[id.as_str()];
+        let is_expected = match again {
+            Again::Refused => matches!(status, JobItemStatus::Rejected(_)),
+            Again::Fails => has_failed(status),
+            Again::Succeeds => *status == JobItemStatus::Indexed,
         };
-        let job = life
-            .engine
-            .job(job_id(at))
-            .await
-            .expect("an acknowledged job");
-        assert_eq!(job.items.len(), documents);
-        let statuses = job.items.iter().map(|item| &item.status);
-        let is_pending = |status: &&JobItemStatus| matches!(status, JobItemStatus::Pending);
-        assert_eq!(statuses.clone().find(is_pending), None, "{job:?}");
-        let has_failed = |status: &&JobItemStatus| matches!(status, JobItemStatus::Failed(_));
-        assert!(
-            statuses.filter(has_failed).count() <= most_failed,
-            "{job:?}"
-        );
+        assert!(is_expected, "{id} {again:?}: {found:?}");
     }
 }
 
@@ -205,13 +242,27 @@ async fn check_replay(life: &Life, steps: &[Step], answers: &[&str]) {
 
 /// The step that was not acknowledged is taken again under its key, and so are all the others:
 /// each is done once.
-async fn go_on(life: &Life, steps: &[Step], acknowledged: usize) {
-    for (at, step) in steps.iter().enumerate().skip(acknowledged) {
-        write(life, at, step).await.unwrap();
+async fn go_on(life: &Life, steps: &[Step], answers: &[&str]) {
+    let mut answers: Vec<_> = answers.iter().map(|answer| (*answer).to_owned()).collect();
+    for (at, step) in steps.iter().enumerate().skip(answers.len()) {
+        match step {
+            Step::Idle => life.drain().await,
+            Step::Cure => life.model.cure(),
+            Step::Hold => life.hold().await,
+            Step::Release => life.release().await,
+            Step::Put(_) | Step::Delete(_) | Step::Cancel(_) | Step::Retry(_) => {}
+            Step::LoseIndex(_) | Step::Rebuild(_) => {}
+        }
+        let answer = write(life, at, step).await.unwrap();
+        answers.push(answer.map(|answer| answer.text).unwrap_or_default());
     }
     life.drain().await;
-    let state = State::after(steps, steps.len());
+    let taken = taken(life, steps, steps.len()).await;
+    let answers: Vec<_> = answers.iter().map(String::as_str).collect();
+    check_cancels(life, steps, &answers, &taken).await;
+    let state = State::after_cancels(steps, steps.len(), &taken);
     assert_eq!(listing(life).await, state.texts());
+    check_jobs(life, steps, steps.len(), &taken).await;
     check_pin(life, &state).await;
     check_stores(life).await;
 }

@@ -3,7 +3,8 @@
 use braid_engine::{Breakpoint, Breakpoints};
 
 use crate::process::{Death, Role, Task};
-use crate::script::{State, chunks_of, script};
+use crate::script::{chunks_of, script};
+use crate::state::State;
 use crate::world::{self, Life, name, scratch};
 
 /// A process dies after storing embeddings; the next one, a replay of everything and a rebuild
@@ -26,7 +27,7 @@ fn stored_embeddings_survive_a_crash_and_are_used_by_replay_and_rebuild() {
         life.drain().await;
         assert_eq!(life.model.inner.passages_embedded(), 0, "by the replay");
         let stats = life.engine.collection_info(&name()).await.unwrap().stats;
-        assert_eq!(stats.documents, first.newest.len() as u64);
+        assert_eq!(stats.documents, first.newest().len() as u64);
         life.close().await;
         for index in ["lexical", "vector"] {
             crate::process::lose_index(&directory, index);

@@ -8,7 +8,8 @@ use braid_engine::{Breakpoints, Health};
 use crate::check::{check_state, listing};
 use crate::disk::Disk;
 use crate::process::{Role, Task, tell};
-use crate::script::{State, Step, script, write};
+use crate::script::{Step, script, write};
+use crate::state::State;
 use crate::world::{self, Life, scratch};
 
 #[test]

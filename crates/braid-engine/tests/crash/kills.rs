@@ -2,7 +2,8 @@
 //!
 //! `BRAID_SOAK_POINTS` says how many, `BRAID_SOAK_SEED` the first of their consecutive seeds: the
 //! failure of one is repeated with its own seed and one point. A seed decides the script (adds,
-//! replaces, deletes, documents that cannot be embedded, lost indexes, rebuilds) and the deaths:
+//! replaces, deletes, cancelled jobs, documents that cannot be embedded and are tried again, lost
+//! indexes, rebuilds) and the deaths:
 //! at a counted or named point, or at a moment of real time, which is only nearly repeatable. A
 //! life that ends before its death is lived again with an earlier one, so that every seed is a
 //! process killed; one in four is killed a second time while it recovers.
@@ -26,8 +27,8 @@ use rand::{RngExt, SeedableRng};
 use crate::check::check;
 use crate::disk::Disk;
 use crate::points::live;
-use crate::process::{Death, Ended};
-use crate::script::script;
+use crate::process::{Death, Ended, Role, Task};
+use crate::script::{is_cured, script};
 use crate::world::scratch;
 
 /// Deaths where `BRAID_SOAK_POINTS` does not say: a few, for every run of the tests.
@@ -100,12 +101,23 @@ fn kill_and_check(seed: u64, tally: &Tally) {
         let again = random_death(&mut random);
         eprintln!("seed {seed}: killed again {again}");
         count(tally, "killed again");
-        let second = live(seed, again, &directory, None);
+        let second = Task {
+            seed,
+            death: again,
+            is_cured: is_cured(&script(seed), ended.answers().len()),
+            ..Task::new(Role::Script, &directory)
+        };
+        let second = second.run(None);
         if second.answers().len() >= ended.answers().len() {
             ended = second;
         }
     }
-    check(&directory, &script(seed), &ended);
+    let taken = check(&directory, &script(seed), &ended);
+    *tally
+        .lock()
+        .unwrap()
+        .entry("documents taken back")
+        .or_default() += taken as u64;
 }
 
 fn random_death(random: &mut StdRng) -> Death {

@@ -10,6 +10,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bounds;
+mod cancels;
 mod check;
 mod disk;
 mod embeddings;
@@ -21,6 +22,7 @@ mod points;
 mod process;
 mod script;
 mod soak;
+mod state;
 mod world;
 
 use process::{Death, Task};

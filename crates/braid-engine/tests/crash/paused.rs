@@ -4,7 +4,8 @@ use braid_engine::Breakpoints;
 use braid_engine::query::{Mode, RetrieveRequest};
 
 use crate::check::{check_stores, listing};
-use crate::script::{State, Step, Version, write};
+use crate::script::{Step, Version, write};
+use crate::state::State;
 use crate::world::{self, Life, name, scratch};
 
 const TOP_K: usize = 8;

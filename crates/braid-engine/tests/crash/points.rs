@@ -13,10 +13,12 @@ use braid_engine::{Breakpoint, Breakpoints};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
+use crate::cancels::taken;
 use crate::check::{check, check_state};
 use crate::disk::Disk;
 use crate::process::{Death, Ended, Role, Task, lose_index};
-use crate::script::{State, script};
+use crate::script::{is_cured, script};
+use crate::state::State;
 use crate::world::{self, Life, scratch};
 
 const SEED: u64 = 20;
@@ -157,11 +159,14 @@ fn published_state_needs_no_repair_after_a_power_loss() {
         count.fetch_add(usize::from(is_reconcile), Ordering::SeqCst);
     });
     world::run(async {
-        let life = Life::open(&directory, hook).await;
+        let is_cured = is_cured(&script(0), ended.answers().len());
+        let life = Life::with_cure(&directory, hook, is_cured).await;
         life.drain().await;
         let steps = script(0);
         assert_eq!(ended.answers().len(), steps.len());
-        check_state(&life, &State::after(&steps, steps.len())).await;
+        let taken = taken(&life, &steps, steps.len()).await;
+        let state = State::after_cancels(&steps, steps.len(), &taken);
+        check_state(&life, &state).await;
         life.close().await;
     });
     assert_eq!(reconciled.load(Ordering::SeqCst), 0);

@@ -20,6 +20,7 @@ const ROLE: &str = "BRAID_CRASH_ROLE";
 const SEED: &str = "BRAID_CRASH_SEED";
 const DEATH: &str = "BRAID_CRASH_DEATH";
 const DIRECTORY: &str = "BRAID_CRASH_DIRECTORY";
+const CURED: &str = "BRAID_CRASH_CURED";
 /// Begins every line the child means for its parent.
 const PREFIX: &str = "crash> ";
 /// What a child says before its first step.
@@ -96,6 +97,8 @@ pub(crate) struct Task {
     pub(crate) seed: u64,
     pub(crate) death: Death,
     pub(crate) directory: PathBuf,
+    /// Whether its model is cured from the beginning.
+    pub(crate) is_cured: bool,
 }
 
 impl Task {
@@ -105,6 +108,7 @@ impl Task {
             seed: 0,
             death: Death::Never,
             directory: directory.to_owned(),
+            is_cured: false,
         }
     }
 
@@ -117,6 +121,7 @@ impl Task {
             seed: get(SEED).parse().unwrap(),
             death: get(DEATH).parse().unwrap(),
             directory: get(DIRECTORY).into(),
+            is_cured: get(CURED).parse().unwrap(),
         })
     }
 
@@ -135,6 +140,7 @@ impl Task {
             .env(SEED, self.seed.to_string())
             .env(DEATH, self.death.to_string())
             .env(DIRECTORY, &self.directory)
+            .env(CURED, self.is_cured.to_string())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -249,18 +255,16 @@ fn run_script(task: &Task) {
     tell("begun");
     world::run_timeless(async {
         let hook = || hook(task.death, &counts);
-        let mut life = Life::open(&task.directory, hook()).await;
+        let mut life = Life::with_cure(&task.directory, hook(), task.is_cured).await;
         for (at, step) in script(task.seed).iter().enumerate() {
-            let answer = match step {
-                Step::LoseIndex(index) => {
-                    life.close().await;
-                    lose_index(&task.directory, index);
-                    life = Life::open(&task.directory, hook()).await;
-                    String::new()
-                }
-                Step::Put(_) | Step::Delete(_) | Step::Idle | Step::Rebuild(_) => {
-                    take(&life, at, step).await
-                }
+            let answer = if let Step::LoseIndex(index) = step {
+                let is_cured = life.model.is_cured();
+                life.close().await;
+                lose_index(&task.directory, index);
+                life = Life::with_cure(&task.directory, hook(), is_cured).await;
+                String::new()
+            } else {
+                take(&life, at, step).await
             };
             tell(&format!("ack {answer}"));
         }
@@ -273,13 +277,16 @@ fn run_script(task: &Task) {
 async fn take(life: &Life, at: usize, step: &Step) -> String {
     match step {
         Step::Idle => life.idle().await,
+        Step::Cure => life.model.cure(),
+        Step::Hold => life.hold().await,
+        Step::Release => life.release().await,
         Step::Rebuild(tokens) => {
             let (name, settings) = (name(), chunks_of(*tokens));
             let rebuilt = life.engine.rebuild(&name, Some(settings), |_| {});
             rebuilt.await.unwrap();
         }
         Step::LoseIndex(_) => {}
-        Step::Put(_) | Step::Delete(_) => {
+        Step::Put(_) | Step::Delete(_) | Step::Cancel(_) | Step::Retry(_) => {
             return write(life, at, step).await.unwrap().unwrap().text;
         }
     }

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use braid_engine::Breakpoints;
 use proptest::prelude::*;
 
+use crate::cancels::taken;
 use crate::check::{check_state, listing};
-use crate::script::{State, Step, write, writes};
+use crate::script::{Step, write, writes};
+use crate::state::{State, Taken};
 use crate::world::{self, Life, scratch};
 
 const WRITES: usize = 12;
@@ -50,8 +52,9 @@ async fn soak(seed: u64, stretches: &[Stretch]) {
         compare(seed, &listing(&life).await, &state);
         for (at, step) in rest.by_ref().take(stretch.writes) {
             write(&life, at, step).await.unwrap();
-            state.apply(step);
-            compare_one(&life, seed, step, &state).await;
+            let taken = taken(&life, &steps[at..], 1).await;
+            state.apply(at, step, &taken);
+            compare_one(&life, seed, step, (&state, &taken)).await;
         }
         if stretch.drains {
             life.drain().await;
@@ -66,15 +69,18 @@ async fn soak(seed: u64, stretches: &[Stretch]) {
 }
 
 /// What a write changed can be read at once.
-async fn compare_one(life: &Life, seed: u64, step: &Step, state: &State) {
-    let touched: Vec<String> = match step {
-        Step::Put(versions) => versions.iter().map(|v| v.id.clone()).collect(),
-        Step::Delete(ids) => ids.clone(),
-        Step::Idle | Step::LoseIndex(_) | Step::Rebuild(_) => Vec::new(),
+async fn compare_one(life: &Life, seed: u64, step: &Step, (state, taken): (&State, &Taken)) {
+    let touched: Vec<String> = if let Step::Put(versions) = step {
+        versions.iter().map(|v| v.id.clone()).collect()
+    } else if let Step::Delete(ids) = step {
+        ids.clone()
+    } else {
+        let taken_back = step.cancelled_job().map(|of| taken[&of].iter().cloned());
+        taken_back.into_iter().flatten().collect()
     };
-    let found = listing(life).await;
+    let (found, newest) = (listing(life).await, state.newest());
     for id in touched {
-        let expected = state.newest.get(&id).map(|version| &version.text);
+        let expected = newest.get(id.as_str()).map(|version| &version.text);
         assert_eq!(found.get(&id), expected, "seed {seed}: {id}");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use braid_config::Settings;
@@ -29,16 +30,26 @@ pub(crate) fn settings(directory: &Path) -> Settings {
     settings
 }
 
-/// Counts what it embeds, and refuses every text with `poison` in it.
+/// Counts what it embeds, and refuses every text with `poison` in it until it is cured.
 #[derive(Debug)]
 pub(crate) struct Model {
     pub(crate) inner: HashEmbedder,
+    is_cured: AtomicBool,
 }
 
 impl Model {
     pub(crate) fn new() -> Arc<Self> {
         let inner = HashEmbedder::new(DIMENSION);
-        Arc::new(Self { inner })
+        let is_cured = AtomicBool::new(false);
+        Arc::new(Self { inner, is_cured })
+    }
+
+    pub(crate) fn cure(&self) {
+        self.is_cured.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_cured(&self) -> bool {
+        self.is_cured.load(Ordering::SeqCst)
     }
 }
 
@@ -57,7 +68,7 @@ impl Embedder for Model {
     }
 
     async fn embed_passages(&self, texts: Vec<String>) -> Result<Vec<Embedding>> {
-        if texts.iter().any(|text| text.contains("poison")) {
+        if !self.is_cured() && texts.iter().any(|text| text.contains("poison")) {
             return Err(Error::new(ErrorCode::Internal, "a vector is not finite"));
         }
         self.inner.embed_passages(texts).await
@@ -77,11 +88,27 @@ pub(crate) struct Life {
 
 impl Life {
     pub(crate) async fn open(directory: &Path, breakpoints: Breakpoints) -> Self {
-        Self::with_settings(&settings(directory), breakpoints).await
+        Self::with_cure(directory, breakpoints, false).await
+    }
+
+    /// With a model that is cured from the beginning, or not.
+    pub(crate) async fn with_cure(
+        directory: &Path,
+        breakpoints: Breakpoints,
+        is_cured: bool,
+    ) -> Self {
+        let model = Model::new();
+        if is_cured {
+            model.cure();
+        }
+        Self::with_model(&settings(directory), breakpoints, model).await
     }
 
     pub(crate) async fn with_settings(settings: &Settings, breakpoints: Breakpoints) -> Self {
-        let model = Model::new();
+        Self::with_model(settings, breakpoints, Model::new()).await
+    }
+
+    async fn with_model(settings: &Settings, breakpoints: Breakpoints, model: Arc<Model>) -> Self {
         let options = OpenOptions {
             instead_of_models: Some(Arc::clone(&model) as Arc<dyn Embedder>),
             breakpoints,
@@ -112,6 +139,17 @@ impl Life {
             .wait_idle(id)
             .await
             .expect("it drains");
+    }
+
+    /// Nothing is applied or published from now on.
+    pub(crate) async fn hold(&self) {
+        let id = self.collection().await.id;
+        self.engine.indexer().pause(id).unwrap();
+    }
+
+    pub(crate) async fn release(&self) {
+        let id = self.collection().await.id;
+        self.engine.indexer().resume(id).unwrap();
     }
 
     /// Ends as a process does that is asked to.

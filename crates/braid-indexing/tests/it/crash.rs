@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use braid_core::{CollectionSettings, ErrorCode};
+use braid_core::{CollectionSettings, ErrorCode, JobId};
 use braid_indexing::{Breakpoint, Breakpoints};
 use braid_testkit::HashEmbedder;
 use tokio::sync::Notify;
@@ -16,6 +16,9 @@ use crate::world::{DIMENSION, Life, PoisonedEmbedder, World, settings};
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Ingest(&'static str),
+    /// A job that is cancelled before anything of it is applied; unless the process dies in between,
+    /// after which it may have been indexed.
+    Cancelled(&'static str),
     Delete(&'static [&'static str]),
     Idle,
     /// Loses one index, as if its directory had been removed while nobody looked.
@@ -29,6 +32,9 @@ fn script() -> Vec<Step> {
         Step::Idle,
         Step::Ingest("a: one two three four nine\nd: poison\ne: ten eleven"),
         Step::Delete(&["b"]),
+        Step::Cancelled("g: twenty\na: overtaken"),
+        Step::Ingest("a: one two three four nine"),
+        Step::Delete(&["g"]),
         Step::Idle,
         Step::LoseIndexes,
         Step::Ingest("c: twelve"),
@@ -116,6 +122,14 @@ fn live(world: &World, next: &mut usize, crash: &Notify) -> bool {
 async fn perform(life: &Life, step: Step) {
     match step {
         Step::Ingest(lines) => drop(life.ingest(lines).await),
+        Step::Cancelled(lines) => {
+            let (id, job) = (life.collection.id, JobId(Default::default()));
+            life.indexer.pause(id).unwrap();
+            life.ingest_as(job, lines).await;
+            let cancelled = life.indexer.cancel_job(&life.collection, job, None).await;
+            cancelled.unwrap();
+            life.indexer.resume(id).unwrap();
+        }
         Step::Delete(ids) => drop(life.delete(ids).await),
         Step::Idle => life.idle().await,
         Step::LoseIndexes => {

@@ -101,7 +101,7 @@ fn damage_is_found_and_reported_with_the_command_that_mends_it() {
 }
 
 #[test]
-fn a_bundled_model_is_mended_by_git() {
+fn a_bundled_model_is_mended_from_where_it_came() {
     assert_eq!(
         mend_command(DEFAULT_RERANKER, true),
         "run `git checkout -- models/braid-rerank-mini-en`"
@@ -110,6 +110,9 @@ fn a_bundled_model_is_mended_by_git() {
         mend_command("bge-small", true),
         "run `braid models pull bge-small`"
     );
+    let help = mend_command(DEFAULT_EMBEDDER, false);
+    assert!(help.contains("install Braid again"), "{help}");
+    assert!(!help.contains("pull"), "{help}: no hub has it");
 }
 
 #[test]

@@ -119,7 +119,7 @@ fn damaged_files_are_refused() {
     assert_eq!(error.code(), ErrorCode::ModelUnavailable);
     assert!(error.message().contains("model.onnx"), "{error}");
     assert!(
-        error.help().is_some_and(|help| help.starts_with("run `")),
+        error.help().is_some_and(|help| help.contains("models.dir")),
         "{error}"
     );
 }

@@ -49,7 +49,7 @@ impl FileKind {
         match self {
             Self::Pdf => "pdf-extract 0.12.1+1",
             Self::Docx => "undoc 0.27.1+1",
-            Self::Odt => "quick-xml 0.42.0+1",
+            Self::Odt => "quick-xml 0.42.0+2",
             Self::Epub => "rbook 0.7.12+1",
         }
     }

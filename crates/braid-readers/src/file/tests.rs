@@ -229,6 +229,11 @@ fn parsers_are_named_with_the_versions_in_use() {
 }
 
 fn odt(styles: &str, body: &str) -> Vec<u8> {
+    odt_sharing("", styles, body)
+}
+
+/// With list styles that stand apart from the content.
+fn odt_sharing(shared: &str, styles: &str, body: &str) -> Vec<u8> {
     let names = r#"xmlns:o="urn:oasis:names:tc:opendocument:xmlns:office:1.0" xmlns:text="urn:oasis:names:tc:opendocument:xmlns:text:1.0" xmlns:table="urn:oasis:names:tc:opendocument:xmlns:table:1.0" xmlns:style="urn:oasis:names:tc:opendocument:xmlns:style:1.0" xmlns:dc="http://purl.org/dc/elements/1.1/""#;
     let content = format!(
         r#"<?xml version="1.0"?><o:document-content {names}><o:automatic-styles>{styles}</o:automatic-styles><o:body><o:text>{body}</o:text></o:body></o:document-content>"#
@@ -236,8 +241,12 @@ fn odt(styles: &str, body: &str) -> Vec<u8> {
     let meta = format!(
         r#"<?xml version="1.0"?><o:document-meta {names}><o:meta><dc:title>The &amp; Text</dc:title><dc:creator>C</dc:creator></o:meta></o:document-meta>"#
     );
+    let shared = format!(
+        r#"<?xml version="1.0"?><o:document-styles {names}><o:styles>{shared}</o:styles></o:document-styles>"#
+    );
     archive(&[
         ("mimetype", "application/vnd.oasis.opendocument.text"),
+        ("styles.xml", &shared),
         ("meta.xml", &meta),
         ("content.xml", &content),
     ])
@@ -289,6 +298,24 @@ fn an_opendocument_text_gives_its_headings_lists_and_tables() {
 
     "#]]
     .assert_eq(&parsed.text);
+}
+
+#[test]
+fn named_list_styles_number_an_opendocument_text() {
+    let numbered = r#"<text:list-level-style-number text:level="1"/>"#;
+    let style = |name: &str, levels: &str| {
+        format!(r#"<text:list-style style:name="{name}">{levels}</text:list-style>"#)
+    };
+    let shared = style("Steps", numbered) + &style("L1", numbered);
+    let own = style("L1", r#"<text:list-level-style-bullet text:level="1"/>"#);
+    let list = |name: &str| {
+        format!(
+            r#"<text:list text:style-name="{name}"><text:list-item><text:p>a</text:p></text:list-item><text:list-item><text:p>b</text:p></text:list-item></text:list>"#
+        )
+    };
+    let body = list("Steps") + "<text:p>and</text:p>" + &list("L1");
+    let parsed = parse(FileKind::Odt, &odt_sharing(&shared, &own, &body)).unwrap();
+    assert_eq!(parsed.text.trim_end(), "1. a\n2. b\n\nand\n\n- a\n- b");
 }
 
 #[test]

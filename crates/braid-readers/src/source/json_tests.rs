@@ -45,7 +45,7 @@ fn an_object_is_one_document() {
         &["a.json", "b.json", "c.json", "d.json", "e.json", "f.json"],
         &expect![[r#"
             a "one" title=None uri=None text Metadata({}) from a.json (31)
-            FAILED b.json: not valid JSON at line 2, column 1: trailing characters id=None (49)
+            FAILED b.json: not valid JSON at line 2, column 1: trailing characters; objects one a line are JSONL: name it .jsonl, or give --format jsonl id=None (49)
             FAILED c.json: is not JSON: it must begin with [ or { id=None (0)
             FAILED d.json: empty id=None (0)
             FAILED f.json[0]: the file ends within the array id=None (27)

@@ -28,10 +28,18 @@ pub(super) fn parse_object(
     let object = parsed.and_then(|object| reader.end().map(|()| object));
     object.map_err(|error| match cause(&error).as_str() {
         NOT_AN_OBJECT => NOT_AN_OBJECT.to_owned(),
+        // Only a whole file has lines: a line of JSONL is one.
+        "trailing characters" if error.line() > 1 => {
+            format!(
+                "not valid JSON at {}: trailing characters; {JSONL}",
+                place(&error)
+            )
+        }
         cause => format!("not valid JSON at {}: {cause}", place(&error)),
     })
 }
 
+const JSONL: &str = "objects one a line are JSONL: name it .jsonl, or give --format jsonl";
 const NOT_AN_OBJECT: &str = "not a JSON object";
 
 /// Counted from the object's own start.

@@ -2,7 +2,6 @@
 
 use std::fs::Metadata;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use braid_core::Result;
@@ -28,12 +27,22 @@ pub fn stamp(paths: &[PathBuf], options: &SourceOptions) -> Result<Stamp> {
             let metadata = std::fs::metadata(entry.path());
             if let Some(file) = metadata.ok().filter(Metadata::is_file) {
                 entry.path().hash(&mut hasher);
-                let parts = (file.len(), file.mtime(), file.mtime_nsec(), file.ino());
-                parts.hash(&mut hasher);
+                (file.len(), file.modified().ok(), number(&file)).hash(&mut hasher);
             }
         }
     }
     Ok(Stamp(hasher.finish()))
+}
+
+/// Tells a file from another one that took its place, where the system numbers files.
+#[cfg(unix)]
+fn number(file: &Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::ino(file)
+}
+
+#[cfg(not(unix))]
+fn number(_: &Metadata) -> u64 {
+    0
 }
 
 #[cfg(test)]

@@ -154,8 +154,8 @@ pub struct JobItemAnswer {
     pub id: String,
     /// `pending`, `indexed`, `skipped`, `rejected`, `failed` or `cancelled`.
     pub status: String,
-    /// What was asked of it: `created`, `replaced`, `deleted` or `unchanged`; `null` when it was
-    /// refused.
+    /// What was done about it: `created`, `replaced`, `deleted`, `unchanged`, or `duplicate` where
+    /// it was skipped because another document says the same; `null` when it was refused.
     pub change: Option<String>,
     /// Why it was refused or failed.
     pub reason: Option<String>,
@@ -305,5 +305,6 @@ fn change_name(change: JobChange) -> &'static str {
         JobChange::Replaced => "replaced",
         JobChange::Deleted => "deleted",
         JobChange::Unchanged => "unchanged",
+        JobChange::Duplicate => "duplicate",
     }
 }

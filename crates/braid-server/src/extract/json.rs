@@ -63,15 +63,33 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
         .collect()
 }
 
-/// What is wrong, without line and column (the pointer says where) and without names of Rust types.
+/// What a parser calls things, and what they are called in JSON.
+const WORDS: [(&str, &str); 9] = [
+    ("unknown variant ", "unknown value "),
+    ("invalid type: sequence", "found an array"),
+    ("invalid type: map", "found an object"),
+    ("invalid type: integer ", "found the number "),
+    ("invalid type: floating point ", "found the number "),
+    ("invalid type: string ", "found the string "),
+    ("invalid type: ", "found "),
+    ("invalid value: integer ", "found the number "),
+    ("invalid value: ", "found "),
+];
+
+/// What is wrong, without line and column (the pointer says where) and in words of JSON.
 fn plain(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let text = text.rfind(" at line ").map_or(&*text, |end| &text[..end]);
+    let word = WORDS.iter().find(|(theirs, _)| text.starts_with(theirs));
+    let text = match word {
+        Some((theirs, ours)) => text.replacen(theirs, ours, 1),
+        None => text.to_owned(),
+    };
     match text.rsplit_once(", expected ") {
         Some((said, "usize" | "u64" | "u32")) => format!("{said}, expected a whole number"),
         Some((said, "f64")) => format!("{said}, expected a number"),
         Some((said, "a sequence")) => format!("{said}, expected an array"),
-        Some(_) | None => text.to_owned(),
+        Some(_) | None => text,
     }
 }
 
@@ -105,7 +123,7 @@ mod tests {
         invalid(
             r#"{"items": [1, "x"]}"#,
             "/items/1",
-            r#"invalid type: string "x", expected a whole number"#,
+            r#"found the string "x", expected a whole number"#,
         );
         invalid(
             r#"{"items": [], "a/b": 1}"#,

@@ -8,7 +8,7 @@ use crate::server::{Call, Server};
 
 /// Fields of `/retrieve` that must be refused, with the pointer and the words.
 fn bad_fields() -> Vec<(Value, &'static str, &'static str)> {
-    let whole = |given: &str| format!("invalid {given}, expected a whole number").leak() as &str;
+    let whole = |given: &str| format!("found {given}, expected a whole number").leak() as &str;
     vec![
         (json!({ "query": "" }), "/query", "must not be empty"),
         (
@@ -25,24 +25,20 @@ fn bad_fields() -> Vec<(Value, &'static str, &'static str)> {
         (
             json!({ "query": 7 }),
             "/query",
-            "invalid type: integer `7`, expected a string",
+            "found the number `7`, expected a string",
         ),
         (
             json!({ "query": null }),
             "/query",
-            "invalid type: null, expected a string",
+            "found null, expected a string",
         ),
-        (
-            json!(["a query"]),
-            "",
-            "invalid type: sequence, expected an object",
-        ),
+        (json!(["a query"]), "", "found an array, expected an object"),
         (
             json!("a query"),
             "",
-            "invalid type: string \"a query\", expected an object",
+            "found the string \"a query\", expected an object",
         ),
-        (json!(null), "", "invalid type: null, expected an object"),
+        (json!(null), "", "found null, expected an object"),
         (
             json!({ "query": "x", "topk": 3 }),
             "/topk",
@@ -61,22 +57,22 @@ fn bad_fields() -> Vec<(Value, &'static str, &'static str)> {
         (
             json!({ "query": "x", "top_k": "3" }),
             "/top_k",
-            whole("type: string \"3\""),
+            whole("the string \"3\""),
         ),
         (
             json!({ "query": "x", "top_k": -1 }),
             "/top_k",
-            whole("value: integer `-1`"),
+            whole("the number `-1`"),
         ),
         (
             json!({ "query": "x", "top_k": 2.5 }),
             "/top_k",
-            whole("type: floating point `2.5`"),
+            whole("the number `2.5`"),
         ),
         (
             json!({ "query": "x", "mode": "both" }),
             "/mode",
-            "unknown variant `both`, expected one of `lexical`, `dense`, `hybrid`",
+            "unknown value `both`, expected one of `lexical`, `dense`, `hybrid`",
         ),
         (
             json!({ "query": "x", "collection": "No Such" }),
@@ -91,17 +87,17 @@ fn bad_fields() -> Vec<(Value, &'static str, &'static str)> {
         (
             json!({ "query": "x", "candidates": [5, 5] }),
             "/candidates",
-            "invalid type: sequence, expected an object",
+            "found an array, expected an object",
         ),
         (
             json!({ "query": "x", "fusion": { "method": "sum" } }),
             "/fusion/method",
-            "unknown variant `sum`, expected one of `rrf`, `minmax`, `dbsf`",
+            "unknown value `sum`, expected one of `rrf`, `minmax`, `dbsf`",
         ),
         (
             json!({ "query": "x", "fusion": { "leg_trust": "on" } }),
             "/fusion/leg_trust",
-            "unknown variant `on`, expected `auto` or `off`",
+            "unknown value `on`, expected `auto` or `off`",
         ),
         (
             json!({ "query": "x", "fusion": { "k": -1 } }),
@@ -111,7 +107,7 @@ fn bad_fields() -> Vec<(Value, &'static str, &'static str)> {
         (
             json!({ "query": "x", "fusion": { "weights": { "lexical": "high" } } }),
             "/fusion/weights/lexical",
-            "invalid type: string \"high\", expected a number",
+            "found the string \"high\", expected a number",
         ),
         (
             json!({ "query": "x", "fusion": { "weights": { "lexical": 0, "dense": 0 } } }),
@@ -131,12 +127,12 @@ fn bad_fields() -> Vec<(Value, &'static str, &'static str)> {
         (
             json!({ "query": "x", "context": { "expand": "all" } }),
             "/context/expand",
-            "unknown variant `all`, expected one of `none`, `neighbors`, `section`",
+            "unknown value `all`, expected one of `none`, `neighbors`, `section`",
         ),
         (
             json!({ "query": "x", "explain": "yes" }),
             "/explain",
-            "invalid type: string \"yes\", expected a boolean",
+            "found the string \"yes\", expected a boolean",
         ),
     ]
 }
@@ -175,7 +171,7 @@ fn bad_filters() -> Vec<(Value, &'static str, &'static str)> {
         (
             json!({ "must": [{ "key": "a", "range": { "gte": "x" } }] }),
             "/must/0/range/gte",
-            "invalid type: string \"x\", expected a number",
+            "found the string \"x\", expected a number",
         ),
         (
             json!({ "must": [{ "key": "", "exists": true }] }),
@@ -190,12 +186,12 @@ fn bad_filters() -> Vec<(Value, &'static str, &'static str)> {
         (
             json!({ "must": { "key": "a", "match": 1 } }),
             "/must",
-            "invalid type: map, expected an array",
+            "found an object, expected an array",
         ),
         (
             json!({ "must": [["a", 1]] }),
             "/must/0",
-            "invalid type: sequence, expected an object",
+            "found an array, expected an object",
         ),
         (
             json!({ "must": vec![json!({ "key": "a", "exists": true }); 65] }),
@@ -245,7 +241,7 @@ async fn bad_metadata_is_named_by_pointer() {
         (
             json!({ "a": ["x", 1] }),
             "/metadata/a/1",
-            "invalid type: integer `1`, expected a string",
+            "found the number `1`, expected a string",
         ),
         (
             json!({ "id": 9_007_199_254_740_993_u64 }),
@@ -265,7 +261,7 @@ async fn bad_metadata_is_named_by_pointer() {
         (
             json!([1]),
             "/metadata",
-            "invalid type: sequence, expected an object",
+            "found an array, expected an object",
         ),
     ];
     for (metadata, pointer, detail) in cases {
@@ -361,7 +357,7 @@ async fn huge_numbers_are_refused_by_name() {
         .await;
     answer.bad_field(
         "/top_k",
-        "invalid type: floating point `1.2345678901234568e+29`, expected a whole number",
+        "found the number `1.2345678901234568e+29`, expected a whole number",
     );
     let body = json!({ "query": "a", "top_k": u64::MAX });
     let answer = server.post("/retrieve", &body).await;

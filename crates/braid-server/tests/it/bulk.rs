@@ -201,10 +201,10 @@ async fn bulk_bodies_are_strict() {
     check(DOCUMENTS, json!({ "documents": [] }), "/documents", count).await;
     check(DOCUMENTS, json!({}), "", "missing field `documents`").await;
     let typed = json!({ "documents": [{ "id": "a", "text": "x" }, { "id": 1, "text": "x" }] });
-    let expected = "invalid type: integer `1`, expected a string";
+    let expected = "found the number `1`, expected a string";
     check(DOCUMENTS, typed, "/documents/1/id", expected).await;
     let arrays = json!({ "documents": [["a", "x"]] });
-    let expected = "invalid type: sequence, expected an object";
+    let expected = "found an array, expected an object";
     check(DOCUMENTS, arrays, "/documents/0", expected).await;
     let nested = json!({ "documents": [{ "id": "a", "text": "x", "metadata": { "a": {} } }] });
     let expected = "a metadata value must be a string, number, boolean or array of strings";

@@ -182,7 +182,7 @@ async fn a_body_must_fit_the_document() {
     check(other, "/id", "differs from the id in the path").await;
     check(json!({ "title": "x" }), "", "missing field `text`").await;
     let format = json!({ "text": "x", "format": "pdf" });
-    let known = "unknown variant `pdf`, expected one of `text`, `markdown`, `html`, `c`, `go`, `java`, `javascript`, `python`, `rust`, `tsx`, `typescript`";
+    let known = "unknown value `pdf`, expected one of `text`, `markdown`, `html`, `c`, `go`, `java`, `javascript`, `python`, `rust`, `tsx`, `typescript`";
     check(format, "/format", known).await;
     let title = json!({ "text": "x", "title": "t".repeat(4097) });
     check(title, "/title", "may have 4096 bytes").await;

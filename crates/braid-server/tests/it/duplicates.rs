@@ -82,6 +82,7 @@ async fn new_duplicates_are_skipped_where_the_collection_says_so() {
     let id = accepted["job_id"].as_str().unwrap();
     let job = server.get(&format!("/v1/jobs/{id}")).await.ok(200);
     assert_eq!(job["items"][0]["status"], "skipped");
+    assert_eq!(job["items"][0]["change"], "duplicate");
     assert_eq!(
         job["items"][0]["duplicate"],
         json!({ "of": "a", "similarity": 1.0 })

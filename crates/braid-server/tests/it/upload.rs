@@ -104,7 +104,27 @@ async fn a_file_is_parsed_and_its_text_stored_with_its_origin() {
     }
     let named = Call::put_as(&format!("{ONE}?title=Mine"), PDF, "words");
     server.send(named).await.ok(202);
-    assert_eq!(stored(&server).await["title"], "Mine");
+    let found = stored(&server).await;
+    assert_eq!(found["title"], "Mine");
+    let parser = found["origin"]["parser"].as_str().unwrap();
+    assert!(parser.ends_with(", title given"), "{parser}");
+}
+
+#[tokio::test]
+async fn a_title_that_was_given_once_is_gone_with_the_next_upload_without_one() {
+    let server = with_parser(shell(ECHO, ParseLimits::default())).await;
+    for (query, title, result) in [
+        ("&title=Mine", "Mine", "created"),
+        ("&title=Mine", "Mine", "unchanged"),
+        ("&title=Other", "Other", "replaced"),
+        ("", "A pdf", "replaced"),
+        ("", "A pdf", "unchanged"),
+        ("&title=Mine", "Mine", "replaced"),
+    ] {
+        let put = Call::put_as(&format!("{ONE}?wait=indexed{query}"), PDF, "words");
+        assert_eq!(server.send(put).await.ok(200)["result"], result, "{query}");
+        assert_eq!(stored(&server).await["title"], title, "{query}");
+    }
 }
 
 #[tokio::test]

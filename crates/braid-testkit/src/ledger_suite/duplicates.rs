@@ -2,7 +2,7 @@
 
 use braid_core::duplicate::SKETCH_VALUES;
 use braid_core::operation::{ChangeOutcome, StagedDocument};
-use braid_core::ports::{JobItemStatus, Recorded};
+use braid_core::ports::{JobChange, JobItemStatus, Recorded};
 use braid_core::{
     CollectionSettings, Duplicate, DuplicateAction, DuplicateSettings, JobId, Likeness,
 };
@@ -145,6 +145,7 @@ async fn a_new_duplicate_is_skipped_a_stored_one_replaced(scene: Scene) {
     );
     let items = scene.ledger.job(job).await.unwrap().unwrap().items;
     assert_eq!(items[0].status, JobItemStatus::Skipped);
+    assert_eq!(items[0].change, Some(JobChange::Duplicate));
     let named = items.iter().map(|item| item.duplicate.as_ref().unwrap());
     assert!(
         named

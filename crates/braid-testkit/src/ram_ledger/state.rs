@@ -358,7 +358,8 @@ impl JobOutcome {
     fn change(&self) -> Option<JobChange> {
         match self {
             Self::Staged(_, change, _) => Some(*change),
-            Self::Skipped | Self::Duplicate(_) => Some(JobChange::Unchanged),
+            Self::Skipped => Some(JobChange::Unchanged),
+            Self::Duplicate(_) => Some(JobChange::Duplicate),
             Self::Rejected(_) => None,
         }
     }

@@ -11,7 +11,7 @@ use braid_server::dto::collections::{
     ChunkingAnswer, ChunkingBody, CollectionAnswer, CollectionBody, CollectionsAnswer,
     DeletedAnswer, FormatChunking, FormatsChunking,
 };
-use braid_server::dto::duplicates::DuplicatesBody;
+use braid_server::dto::duplicates::{DuplicatesAnswer, DuplicatesBody};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::args::{CollectionCommand, CreateArgs};
@@ -173,16 +173,28 @@ fn print(answer: &CollectionAnswer, json: bool) -> Result<Exit> {
         output::json(answer)?;
     } else {
         output::line(format!(
-            "{}: {} documents, {} chunks, {} analyzer, chunking {}, generation {}",
+            "{}: {} documents, {} chunks, {} analyzer, chunking {}, duplicates {}, generation {}",
             answer.name,
             answer.documents,
             answer.chunks,
             answer.language,
             described(&answer.chunking),
+            said_of(&answer.duplicates),
             answer.generation
         ));
     }
     Ok(Exit::Done)
+}
+
+/// `report from 90 % on`.
+pub(crate) fn said_of(duplicates: &DuplicatesAnswer) -> String {
+    match duplicates.action.as_str() {
+        "ignore" => duplicates.action.clone(),
+        action => {
+            let percent = duplicates.min_similarity * 100.0;
+            format!("{action} from {percent:.0} % on")
+        }
+    }
 }
 
 /// `structure of 180 tokens (code: tokens of 120 tokens)`.

@@ -6,8 +6,8 @@ use braid_core::{DocumentId, Error, ErrorCode, JobId, Result};
 use braid_engine::{Engine, Health, LoadModels};
 use braid_ingest::remote::{Remote, segment};
 use braid_server::dto::jobs::{
-    FailedDocumentAnswer, FailuresAnswer, JobAccepted, JobAnswer, JobCancelled, JobItemAnswer,
-    JobItems, JobSummaryAnswer, JobsAnswer,
+    FailedDocumentAnswer, FailuresAnswer, JobAccepted, JobAnswer, JobCancelled, JobCounts,
+    JobItemAnswer, JobItems, JobSummaryAnswer, JobsAnswer,
 };
 use serde_json::{Value, json};
 
@@ -92,25 +92,27 @@ fn print_jobs(jobs: Vec<JobSummaryAnswer>, json: bool) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     let rows = jobs.into_iter().map(|job| {
-        let counts = job.counts;
-        let done = counts.indexed + counts.skipped;
-        let bad = counts.rejected + counts.failed;
-        vec![
-            job.id,
-            job.collection,
-            job.state,
-            counts.pending.to_string(),
-            done.to_string(),
-            bad.to_string(),
-            counts.cancelled.to_string(),
-        ]
+        let JobCounts {
+            pending,
+            indexed,
+            skipped,
+            rejected,
+            failed,
+            cancelled,
+        } = job.counts;
+        let counts = [pending, indexed, skipped, rejected, failed, cancelled];
+        let mut row = vec![job.id, job.collection, job.state];
+        row.extend(counts.map(|count| count.to_string()));
+        row
     });
     let header = [
         "id",
         "collection",
         "state",
         "pending",
-        "done",
+        "indexed",
+        "skipped",
+        "rejected",
         "failed",
         "cancelled",
     ];

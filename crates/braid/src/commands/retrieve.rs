@@ -66,8 +66,7 @@ fn body(args: &RetrieveArgs) -> Result<Value> {
 
 async fn ask_directory(settings: &Settings, body: Value, args: &RetrieveArgs) -> Result<Exit> {
     let defaults = retrieve_defaults(settings)?;
-    let body: RetrieveBody = serde_json::from_value(body)
-        .map_err(|error| Error::invalid(format!("the request is not valid: {error}")))?;
+    let body = RetrieveBody::parse(body.to_string().as_bytes())?;
     let mut request = body.into_request(&defaults)?;
     // The configured deadline is for a server, whose models are warm and whose callers wait.
     request.rerank.deadline_ms = args.rerank_deadline_ms;
@@ -144,10 +143,12 @@ fn print_hit(hit: &HitBody) {
     } else {
         format!(" > {path}")
     };
+    let page = hit.source.page;
+    let page = page.map_or_else(String::new, |page| format!("page {page}, "));
     let relevance = hit.relevance;
     let relevance = relevance.map_or(String::new(), |it| format!(", relevance {it:.2}"));
     output::line(format!(
-        "[{}] {source}{place} (characters {}-{}, {} {:.4}{relevance})",
+        "[{}] {source}{place} ({page}characters {}-{}, {} {:.4}{relevance})",
         hit.rank, hit.source.char_start, hit.source.char_end, hit.score_stage, hit.score
     ));
     for text in hit.text.trim().lines() {

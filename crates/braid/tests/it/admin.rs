@@ -16,7 +16,8 @@ fn collections_and_documents() {
         0,
     );
     assert_eq!(made["language"], "german");
-    place.ok(&["collection", "create", "notes", "--language", "german"]);
+    let said = place.ok(&["collection", "create", "notes", "--language", "german"]);
+    assert!(said.contains("duplicates report from 100 % on"), "{said}");
     let other = ["collection", "create", "notes", "--language", "french"];
     place.fails(&other, 1, &["other settings"]);
     place.fails(

@@ -64,6 +64,13 @@ fn a_sound_installation_has_no_problem() {
         &["no data", "braid ingest"],
     );
     assert!(!data(&place).exists(), "a look makes nothing");
+    let report = place.json(&["doctor", "--data-dir", "elsewhere"], 1);
+    said(
+        &report,
+        "data directory",
+        "problem",
+        &["no data in elsewhere"],
+    );
 
     let place = ingested();
     let report = place.json(&["doctor"], 0);
@@ -171,7 +178,7 @@ fn a_damaged_model() {
         &report,
         "embedder",
         "problem",
-        &["model.onnx", "braid models pull"],
+        &["model.onnx", "install Braid again"],
     );
 }
 

@@ -104,6 +104,8 @@ fn pages_are_cited_and_a_file_that_cannot_be_parsed_fails_alone() {
     let best = &answer["hits"][0];
     assert_eq!(best["document_id"], "report.pdf", "{answer:#}");
     assert_eq!(best["source"]["page"], 2, "{answer:#}");
+    let said = place.ok(&["retrieve", "when does the lighthouse keeper sleep"]);
+    assert!(said.contains("(page 2, characters "), "{said}");
     let stored = place.json(&["document", "get", "report.pdf"], 0);
     let origin = &stored["origin"];
     assert_eq!(

@@ -186,6 +186,23 @@ fn sources_without_a_document_are_said_to_be() {
 }
 
 #[test]
+fn a_renamed_file_is_no_duplicate_where_they_are_reported() {
+    let place = Place::new();
+    let one = place.write("docs/one.txt", "The text of the one.");
+    place.write("docs/other.txt", "Another text.");
+    place.write("docs/twin.txt", "Another text.");
+    let first = place.json(&["ingest", "docs"], 0);
+    assert_eq!(first["duplicates"][0]["of"], "other.txt");
+    std::fs::rename(one, place.path().join("docs/two.txt")).unwrap();
+    let renamed = place.json(&["ingest", "docs", "--sync"], 0);
+    assert_eq!(
+        (&renamed["added"], &renamed["deleted"]),
+        (&1.into(), &1.into())
+    );
+    assert_eq!(renamed["duplicates"], serde_json::json!([]));
+}
+
+#[test]
 fn a_renamed_file_is_kept_where_duplicates_are_skipped() {
     let place = Place::new();
     place.ok(&["collection", "create", "c", "--duplicates", "skip"]);

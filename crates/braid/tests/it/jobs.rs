@@ -24,6 +24,22 @@ fn jobs_of_a_data_directory() {
     let jobs = place.json(&["job", "list"], 0);
     let id = jobs["jobs"][0]["id"].as_str().unwrap();
     assert_eq!(jobs["jobs"][0]["state"], "done");
+    let listed = place.ok(&["job", "list"]);
+    let words: Vec<Vec<&str>> = listed
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    let header = [
+        "state",
+        "pending",
+        "indexed",
+        "skipped",
+        "rejected",
+        "failed",
+        "cancelled",
+    ];
+    assert_eq!(words[0][2..], header);
+    assert_eq!(words[1][2..], ["done", "0", "1", "0", "0", "0", "0"]);
     let said = place.ok(&["job", "get", id]);
     assert!(
         said.starts_with("done in default: 0 pending, 1 indexed"),

@@ -131,7 +131,7 @@ fn bad_requests_are_refused_in_one_line() {
     place.write("one.md", "# One\n\nA single document.");
     place.ok(&["ingest", "one.md"]);
     let long = "a".repeat(8193);
-    let refused: [(&[&str], &[&str]); 7] = [
+    let refused: [(&[&str], &[&str]); 8] = [
         (&[""], &["/query", "empty"]),
         (&[" \t "], &["/query", "empty"]),
         (&[&long], &["/query", "8192"]),
@@ -139,6 +139,10 @@ fn bad_requests_are_refused_in_one_line() {
         (&["x", "--top-k", "10000"], &["/top_k", "1 to 1000"]),
         (&["x", "--filter", "{"], &["--filter", "JSON"]),
         (&["x", "--filter", r#"{"must": [{"kei": 1}]}"#], &["kei"]),
+        (
+            &["x", "--filter", r#"{"must": {"key": "a"}}"#],
+            &["/filter/must", "found an object, expected an array"],
+        ),
     ];
     for (arguments, words) in refused {
         place.fails(&[&["retrieve"], arguments].concat(), 2, words);

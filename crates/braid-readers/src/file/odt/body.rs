@@ -76,6 +76,11 @@ struct Styles {
 }
 
 impl Body {
+    /// Takes an element of the styles that documents of a kind share, before the content.
+    pub(super) fn take_style(&mut self, element: &Element) {
+        self.styles.take(element);
+    }
+
     /// Takes the next event.
     ///
     /// # Errors
@@ -321,7 +326,11 @@ impl Styles {
     fn take(&mut self, element: &Element) {
         let name = || element.attribute("name").unwrap_or_default().to_owned();
         match element.name.as_str() {
-            "text:list-style" => self.list = name(),
+            "text:list-style" => {
+                self.list = name();
+                // The content's own style of a name goes before a shared one.
+                self.numbered.retain(|(style, _)| *style != self.list);
+            }
             "text:list-level-style-number" => {
                 let level = element
                     .attribute("level")

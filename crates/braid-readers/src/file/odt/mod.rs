@@ -24,10 +24,11 @@ pub(super) fn parse(bytes: &[u8]) -> Result<ParsedFile, String> {
     let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|error| unsound(&error))?;
     refuse_encrypted(&mut archive)?;
     let title = title(&mut archive)?;
+    let mut body = Body::default();
+    take_styles(&mut archive, &mut body)?;
     let content = part(&mut archive, "content.xml", MAX_PART_BYTES)?;
     let content = content.ok_or("not a sound OpenDocument text: it has no content.xml")?;
     let mut xml = Xml::new(content);
-    let mut body = Body::default();
     while let Some(event) = xml.next().map_err(|error| unsound(&error))? {
         body.take(event)?;
     }
@@ -72,6 +73,21 @@ fn refuse_encrypted(archive: &mut Archive<'_>) -> Result<(), String> {
         true => Err(super::ENCRYPTED.to_owned()),
         false => Ok(()),
     }
+}
+
+/// Named styles, such as those of numbered lists, stand apart from the content.
+fn take_styles(archive: &mut Archive<'_>, body: &mut Body) -> Result<(), String> {
+    let Some(styles) = part(archive, "styles.xml", MAX_SMALL_PART_BYTES)? else {
+        return Ok(());
+    };
+    let mut xml = Xml::new(styles);
+    // Styles that cannot be read cost the numbers of lists, not the text.
+    while let Ok(Some(event)) = xml.next() {
+        if let xml::Event::Open(element) = event {
+            body.take_style(&element);
+        }
+    }
+    Ok(())
 }
 
 /// The title that the document's properties state.

@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 use super::context::ContextBody;
 use crate::dto::filter::FilterBody;
 use crate::dto::object::optional_object;
+use crate::extract::parse;
 
 /// What to look for, where, and how. Everything but `query` has a default, which the server's
 /// configuration sets.
@@ -222,6 +223,14 @@ pub struct ThresholdsBody {
 }
 
 impl RetrieveBody {
+    /// A request in JSON, as `POST /retrieve` reads it.
+    ///
+    /// # Errors
+    /// `InvalidRequest` naming the bad field by JSON pointer, `MalformedJson`.
+    pub fn parse(json: &[u8]) -> Result<Self> {
+        parse(json)
+    }
+
     /// The request, with what the body leaves open taken from `defaults`.
     ///
     /// # Errors

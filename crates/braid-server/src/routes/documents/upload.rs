@@ -121,7 +121,12 @@ impl Sent {
                 let within = app.options().request_timeout;
                 let engine = app.engine();
                 let (parsed, origin) = engine
-                    .parse_file((collection, id), kind, bytes, within)
+                    .parse_file(
+                        (collection, id),
+                        (kind, parameters.title.clone()),
+                        bytes,
+                        within,
+                    )
                     .await?;
                 let mut document = parameters.document(owned, parsed)?;
                 document.origin = Some(origin);

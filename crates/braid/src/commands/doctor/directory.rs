@@ -34,7 +34,14 @@ pub(super) async fn check(
     if !DataFiles::of(&directory).ledger.is_dir() {
         let message = format!("there is no data in {}", directory.display());
         let remedy = "run `braid ingest PATH` or `braid serve`, which make it, or name another with --data-dir";
-        report.add(Finding::ok("data directory", message).remedy(remedy));
+        // Where none was named, there is none before the first ingestion.
+        let is_named = directory != Settings::default().storage.data_dir;
+        let found = if is_named {
+            Finding::problem("data directory", message)
+        } else {
+            Finding::ok("data directory", message)
+        };
+        report.add(found.remedy(remedy));
         return Ok(());
     }
     let checks = Checks {

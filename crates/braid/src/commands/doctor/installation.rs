@@ -74,7 +74,7 @@ fn check_files(store: &ModelStore, check: &'static str, name: &str) -> Finding {
             Some(bad) => {
                 let (file, state) = (&bad.file, bad.state.describe());
                 Finding::problem(check, format!("{name}: {file} is {state}"))
-                    .remedy(format!("put it back, or run `braid models pull {name}`"))
+                    .remedy(store.mend(name))
             }
         },
     }

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::{field, size, time};
 use crate::commands::ask;
+use crate::commands::collection::said_of;
 use crate::open::{Directory, with_engine};
 use crate::output::{self, Exit};
 
@@ -179,6 +180,7 @@ fn print_collection(inspected: &InspectedCollection) {
             chunking.strategy, chunking.target_tokens, chunking.overlap_tokens
         ),
     );
+    field("duplicates", said_of(&collection.duplicates));
     field("chunker", &collection.fingerprint.chunker);
     field("analyzer", &collection.fingerprint.analyzer);
     field(
