@@ -4,7 +4,7 @@
 //! of the document that stand in the piece, so characters that two chunks share stand there once,
 //! and chunks that touch are one piece.
 //!
-//! Hits are offered in turn ([`choose`]) and taken while they fit; the last is cut ([`cut`]). How the
+//! Hits are offered in turn ([`choose`]) and taken while there is room; what does not fit is cut ([`cut`]). How the
 //! pieces stand in the text is decided last, so that it never decides what is taken.
 
 mod choose;
@@ -26,8 +26,9 @@ pub(crate) use estimates::{Characters, Words};
 use piece::{Piece, char_count, lead, plan_pieces};
 pub(crate) use wanted::WantedTerms;
 
-/// With fewer tokens left than this, a piece that does not fit whole is left out rather than cut.
-const LEAST_CUT_TOKENS: usize = 32;
+/// With fewer tokens left than this, after a hit that did not fit, the context is full: a marker, a source and a short sentence take
+/// more.
+const LEAST_CUT_TOKENS: usize = 16;
 
 /// How the context is to be made.
 pub(crate) struct Assembling<'a> {
@@ -39,8 +40,8 @@ pub(crate) struct Assembling<'a> {
 
 /// Assembles at most `max_tokens` of context from `passages`, best first.
 ///
-/// The first hit that does not fit ends the context: without its neighbours if that makes it fit,
-/// else cut to whole sentences (to words, where no sentence fits).
+/// A hit that does not fit is taken without its neighbours if that makes it fit, else cut to whole
+/// sentences (to words, where no sentence fits); what room is left goes to the next in the same way.
 pub(crate) fn assemble_context(
     passages: &[&Passage],
     neighborhood: &Neighborhood,
@@ -59,7 +60,9 @@ pub(crate) fn assemble_context(
         let hit = passages[place];
         if !assembly.push(hit, &neighborhood.around(&hit.record)) {
             assembly.push_part(hit);
-            break;
+            if assembly.left() < LEAST_CUT_TOKENS {
+                break;
+            }
         }
     }
     assembly.finish()
@@ -96,11 +99,12 @@ impl<'p> Assembly<'_, 'p> {
         if self.push(hit, &[&hit.record]) {
             return;
         }
-        let pieces = plan_pieces(hit, &[&hit.record], &mut self.coverage.clone());
+        // What is cut away is not in the context, but is not looked at again either.
+        let pieces = plan_pieces(hit, &[&hit.record], &mut self.coverage);
         let Some(piece) = pieces.into_iter().next() else {
             return;
         };
-        let left = self.assembling.options.max_tokens - self.tokens;
+        let left = self.left();
         if left < LEAST_CUT_TOKENS && !self.groups.is_empty() {
             return;
         }
@@ -174,6 +178,13 @@ impl<'p> Assembly<'_, 'p> {
             let at = pieces.iter().position(|one| one.touches(piece));
             at.map(|at| (group, at))
         })
+    }
+
+    fn left(&self) -> usize {
+        self.assembling
+            .options
+            .max_tokens
+            .saturating_sub(self.tokens)
     }
 
     fn next_marker(&self) -> usize {
