@@ -54,6 +54,16 @@ def documents(pairs_dir, name, by_group, titles):
     return joined, home
 
 
+def relevant_documents(pairs, home):
+    """For every query its documents, in the order of the pairs."""
+    relevant = collections.OrderedDict()
+    for pair in pairs:
+        target = home.get(squeezed(pair["positive"]))
+        if target is not None:
+            relevant.setdefault(pair["query"], set()).add(target)
+    return relevant
+
+
 def write(path, rows):
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w", encoding="utf-8") as file:
@@ -68,11 +78,7 @@ def make(pairs_dir, out, name):
     order = list(found)
     chance = random.Random(f"{SEED}/{name}")
     chance.shuffle(order)
-    relevant = collections.OrderedDict()
-    for pair in pairs:
-        target = home.get(squeezed(pair["positive"]))
-        if target is not None:
-            relevant.setdefault(pair["query"], set()).add(target)
+    relevant = relevant_documents(pairs, home)
     queries = list(relevant)
     chance.shuffle(queries)
     kept, words = {}, 0

@@ -9,11 +9,13 @@ its queries, `qrels/fit.tsv` and `qrels/heldout.tsv`. Sampling is seeded: the sa
 same folders. Standard library only.
 """
 
-import collections
 import json
 import pathlib
 import random
 import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from make_sets import documents, lines, relevant_documents, write  # noqa: E402
 
 SEED = 5
 # Queries of a set; half of them are held out.
@@ -40,42 +42,6 @@ SETS = {
 }
 
 
-def lines(path):
-    with open(path, encoding="utf-8") as file:
-        for line in file:
-            if line.strip():
-                yield json.loads(line)
-
-
-def squeezed(text):
-    return " ".join(text.split())
-
-
-def documents(source, by_group, titles):
-    """Documents by id, and the id of the document each passage is in."""
-    texts = collections.OrderedDict()
-    home = {}
-    for passage in lines(source.with_name(source.name + ".passages.jsonl")):
-        key = passage["group"] if by_group else passage["id"]
-        texts.setdefault(key, []).append(passage["text"])
-        home.setdefault(squeezed(passage["text"]), key)
-    joined = {
-        key: {"_id": key, "title": titles.get(key, ""), "text": "\n\n".join(parts)}
-        for key, parts in texts.items()
-    }
-    return joined, home
-
-
-def relevant_documents(pairs, home):
-    """For every query its documents, in the order of the pairs."""
-    relevant = collections.OrderedDict()
-    for pair in pairs:
-        target = home.get(squeezed(pair["positive"]))
-        if target is not None:
-            relevant.setdefault(pair["query"], set()).add(target)
-    return relevant
-
-
 def chosen(found, answers, words, chance):
     """As many documents as fit: half of the words answer something, the rest make it harder."""
     order = list(found)
@@ -91,18 +57,12 @@ def chosen(found, answers, words, chance):
     return kept
 
 
-def write(path, rows):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", encoding="utf-8") as file:
-        file.writelines(row + "\n" for row in rows)
-
-
 def make(pairs_dir, out, name):
     by_group, words = SETS[name]
-    source = pairs_dir / name
-    pairs = list(lines(source.with_name(source.name + ".jsonl")))
+    source = pathlib.Path(name).name
+    pairs = list(lines(pairs_dir / f"{name}.jsonl"))
     titles = {p["group"]: p.get("title") or "" for p in pairs} if by_group else {}
-    found, home = documents(source, by_group, titles)
+    found, home = documents(pairs_dir, name, by_group, titles)
     relevant = relevant_documents(pairs, home)
     chance = random.Random(f"{SEED}/{name}")
     answers = {target for targets in relevant.values() for target in targets}
@@ -110,13 +70,13 @@ def make(pairs_dir, out, name):
     queries = [query for query in relevant if relevant[query] & kept.keys()]
     chance.shuffle(queries)
     named = [(f"q{number:04}", query) for number, query in enumerate(queries[:QUERIES])]
-    folder = out / source.name
+    folder = out / source
     write(folder / "corpus.jsonl", (json.dumps(kept[key]) for key in sorted(kept)))
     write(folder / "queries.jsonl", (json.dumps({"_id": i, "text": q}) for i, q in named))
     for split, half in (("fit", named[0::2]), ("heldout", named[1::2])):
         judged = [f"{i}\t{d}\t1" for i, q in half for d in sorted(relevant[q] & kept.keys())]
         write(folder / "qrels" / f"{split}.tsv", ["query-id\tcorpus-id\tscore", *judged])
-    print(f"{source.name}: {len(kept)} documents, {len(named)} queries")
+    print(f"{source}: {len(kept)} documents, {len(named)} queries")
 
 
 def main():
