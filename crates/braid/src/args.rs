@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use braid_core::{ChunkingOverride, CollectionName, FormatFamily};
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use retrieve::{ExplainArgs, RetrieveArgs};
+pub(crate) use retrieve::{ExplainArgs, RetrievalArgs, RetrieveArgs};
 
 /// Hybrid-search retrieval for RAG: BM25 and embeddings, fused, re-ranked, cited, measured.
 #[derive(Debug, Parser)]

@@ -6,6 +6,44 @@ use clap::Args;
 /// `braid retrieve`.
 #[derive(Debug, Args)]
 pub(crate) struct RetrieveArgs {
+    #[command(flatten)]
+    pub(crate) asked: RetrievalArgs,
+    /// How the legs' lists become one: rrf, minmax or dbsf
+    #[arg(long, value_name = "F", value_parser = ["rrf", "minmax", "dbsf"])]
+    pub(crate) fusion: Option<String>,
+    /// Whether the legs' weights are shifted for each query: auto or off
+    #[arg(long, value_name = "T", value_parser = ["auto", "off"])]
+    pub(crate) leg_trust: Option<String>,
+    /// Most milliseconds for re-ranking [default: no limit; the server's with --server]
+    #[arg(long, value_name = "MS", conflicts_with = "no_rerank")]
+    pub(crate) rerank_deadline_ms: Option<u64>,
+    /// Most tokens of context; 0 assembles none
+    #[arg(long, value_name = "N")]
+    pub(crate) context_tokens: Option<usize>,
+    /// What counts as a token of the context: embedder, cl100k, o200k, characters or words
+    #[arg(long, value_name = "T", value_parser = ["embedder", "cl100k", "o200k", "characters", "words"])]
+    pub(crate) tokenizer: Option<String>,
+    /// Show each hit's rank and score at every stage, and what moved it
+    #[arg(long)]
+    pub(crate) explain: bool,
+}
+
+/// `braid explain`.
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    #[command(flatten)]
+    pub(crate) asked: RetrievalArgs,
+    /// The document that was not returned
+    #[arg(long, short, value_name = "ID")]
+    pub(crate) document: String,
+    /// How deep each leg is searched for it, 1 to 2000 [default: 1000]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) depth: Option<usize>,
+}
+
+/// What both ask.
+#[derive(Debug, Args)]
+pub(crate) struct RetrievalArgs {
     /// What to look for
     pub(crate) query: String,
     /// Where
@@ -20,70 +58,15 @@ pub(crate) struct RetrieveArgs {
     /// Which legs: lexical, dense or hybrid
     #[arg(long, value_name = "M", value_parser = ["lexical", "dense", "hybrid"])]
     pub(crate) mode: Option<String>,
-    /// How the legs' lists become one: rrf, minmax or dbsf
-    #[arg(long, value_name = "F", value_parser = ["rrf", "minmax", "dbsf"])]
-    pub(crate) fusion: Option<String>,
-    /// Whether the legs' weights are shifted for each query: auto or off
-    #[arg(long, value_name = "T", value_parser = ["auto", "off"])]
-    pub(crate) leg_trust: Option<String>,
     /// Metadata filter as JSON, as in the API
     #[arg(long, value_name = "JSON")]
     pub(crate) filter: Option<String>,
     /// Do not re-rank
     #[arg(long)]
     pub(crate) no_rerank: bool,
-    /// Most milliseconds for re-ranking [default: no limit; the server's with --server]
-    #[arg(long, value_name = "MS", conflicts_with = "no_rerank")]
-    pub(crate) rerank_deadline_ms: Option<u64>,
-    /// Most tokens of context; 0 assembles none
-    #[arg(long, value_name = "N")]
-    pub(crate) context_tokens: Option<usize>,
-    /// What counts as a token of the context: embedder, cl100k, o200k, characters or words
-    #[arg(long, value_name = "T", value_parser = ["embedder", "cl100k", "o200k", "characters", "words"])]
-    pub(crate) tokenizer: Option<String>,
     /// Least calibrated probability of being relevant, 0 to 1: what is below is not returned
     #[arg(long, value_name = "P", conflicts_with = "no_rerank")]
     pub(crate) min_relevance: Option<f64>,
-    /// Show each hit's rank and score at every stage, and what moved it
-    #[arg(long)]
-    pub(crate) explain: bool,
-    /// Print the answer as JSON, as the API gives it
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-/// `braid explain`.
-#[derive(Debug, Args)]
-pub(crate) struct ExplainArgs {
-    /// What was looked for
-    pub(crate) query: String,
-    /// The document that was not returned
-    #[arg(long, short, value_name = "ID")]
-    pub(crate) document: String,
-    /// Where
-    #[arg(long, short, default_value = "default")]
-    pub(crate) collection: CollectionName,
-    /// Ask a running server instead of opening a data directory
-    #[arg(long, value_name = "URL")]
-    pub(crate) server: Option<String>,
-    /// How deep each leg is searched for it, 1 to 2000 [default: 1000]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    pub(crate) depth: Option<usize>,
-    /// How many hits were asked for
-    #[arg(long, short = 'k', value_name = "N", allow_negative_numbers = true)]
-    pub(crate) top_k: Option<usize>,
-    /// Which legs: lexical, dense or hybrid
-    #[arg(long, value_name = "M", value_parser = ["lexical", "dense", "hybrid"])]
-    pub(crate) mode: Option<String>,
-    /// Metadata filter as JSON, as in the API
-    #[arg(long, value_name = "JSON")]
-    pub(crate) filter: Option<String>,
-    /// Least calibrated probability of being relevant, 0 to 1
-    #[arg(long, value_name = "P", conflicts_with = "no_rerank")]
-    pub(crate) min_relevance: Option<f64>,
-    /// Do not re-rank
-    #[arg(long)]
-    pub(crate) no_rerank: bool,
     /// Print the answer as JSON, as the API gives it
     #[arg(long)]
     pub(crate) json: bool,

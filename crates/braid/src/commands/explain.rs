@@ -1,60 +1,41 @@
 //! `braid explain`.
 
 use braid_config::Settings;
-use braid_core::{Error, Result};
+use braid_core::Result;
 use braid_engine::{LoadModels, retrieve_defaults};
 use braid_server::dto::explain::{ExplainAnswer, ExplainBody, LegBody, LegOutcome};
-use serde_json::{Value, json};
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::args::ExplainArgs;
 use crate::commands::ask;
+use crate::commands::retrieve::retrieval;
 use crate::open::{Directory, with_engine};
 use crate::output::{self, Exit};
 
 pub(crate) async fn run(settings: &Settings, args: ExplainArgs) -> Result<Exit> {
     let body = body(&args)?;
-    match &args.server {
+    match &args.asked.server {
         Some(url) => {
             let answer = ask(url, move |remote| remote.post("/v1/explain", &body, None)).await?;
-            print(&answer, args.json)
+            print(&answer, args.asked.json)
         }
         None => ask_directory(settings, body, &args).await,
     }
 }
 
-/// The request as the API takes it: both ways to ask go through the same checks.
 fn body(args: &ExplainArgs) -> Result<Value> {
-    let mut body = json!({
-        "query": args.query,
-        "document_id": args.document,
-        "collection": args.collection.as_str(),
-    });
-    for (name, count) in [("depth", args.depth), ("top_k", args.top_k)] {
-        if let Some(count) = count {
-            body[name] = count.into();
-        }
-    }
-    if let Some(mode) = &args.mode {
-        body["mode"] = mode.as_str().into();
-    }
-    if args.no_rerank {
-        body["rerank"] = json!({ "enabled": false });
-    }
-    if let Some(least) = args.min_relevance {
-        body["thresholds"] = json!({ "rerank": least });
-    }
-    if let Some(filter) = &args.filter {
-        body["filter"] = serde_json::from_str(filter)
-            .map_err(|error| Error::invalid(format!("--filter is not JSON: {error}")))?;
+    let mut body = retrieval(&args.asked)?;
+    body["document_id"] = args.document.as_str().into();
+    if let Some(depth) = args.depth {
+        body["depth"] = depth.into();
     }
     Ok(body)
 }
 
 async fn ask_directory(settings: &Settings, body: Value, args: &ExplainArgs) -> Result<Exit> {
     let defaults = retrieve_defaults(settings)?;
-    let body: ExplainBody = serde_json::from_value(body)
-        .map_err(|error| Error::invalid(format!("the request is not valid: {error}")))?;
+    let body = ExplainBody::parse(body.to_string().as_bytes())?;
     let filter = body.retrieve.filter.clone();
     let request = body.into_request(&defaults)?;
     let models = if request.retrieve.rerank.enabled {
@@ -67,7 +48,7 @@ async fn ask_directory(settings: &Settings, body: Value, args: &ExplainArgs) -> 
         let id = Uuid::now_v7().to_string();
         let document = args.document.clone();
         let answer = ExplainAnswer::new(id, document, filter.as_ref(), explanation);
-        print(&answer, args.json)
+        print(&answer, args.asked.json)
     })
     .await
 }

@@ -7,43 +7,30 @@ use braid_server::dto::retrieve::{HitBody, RetrieveAnswer, RetrieveBody, ScoreBo
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::args::RetrieveArgs;
+use crate::args::{RetrievalArgs, RetrieveArgs};
 use crate::commands::ask;
 use crate::open::{Directory, with_engine};
 use crate::output::{self, Exit};
 
 pub(crate) async fn run(settings: &Settings, args: RetrieveArgs) -> Result<Exit> {
     let body = body(&args)?;
-    match &args.server {
+    match &args.asked.server {
         Some(url) => {
             let answer = ask(url, move |remote| remote.post("/retrieve", &body, None)).await?;
-            print(&answer, args.json)
+            print(&answer, args.asked.json)
         }
         None => ask_directory(settings, body, &args).await,
     }
 }
 
-/// The request as the API takes it: both ways to ask go through the same checks.
 fn body(args: &RetrieveArgs) -> Result<Value> {
-    let mut body = json!({
-        "query": args.query,
-        "collection": args.collection.as_str(),
-        "explain": args.explain,
-    });
-    if let Some(top_k) = args.top_k {
-        body["top_k"] = top_k.into();
-    }
-    if let Some(mode) = &args.mode {
-        body["mode"] = mode.as_str().into();
-    }
+    let mut body = retrieval(&args.asked)?;
+    body["explain"] = args.explain.into();
     if let Some(method) = &args.fusion {
         body["fusion"]["method"] = method.as_str().into();
     }
     if let Some(leg_trust) = &args.leg_trust {
         body["fusion"]["leg_trust"] = leg_trust.as_str().into();
-    }
-    if args.no_rerank {
-        body["rerank"] = json!({ "enabled": false });
     }
     if let Some(deadline_ms) = args.rerank_deadline_ms {
         body["rerank"] = json!({ "deadline_ms": deadline_ms });
@@ -54,10 +41,28 @@ fn body(args: &RetrieveArgs) -> Result<Value> {
     if let Some(tokenizer) = &args.tokenizer {
         body["context"]["tokenizer"] = tokenizer.as_str().into();
     }
-    if let Some(least) = args.min_relevance {
+    Ok(body)
+}
+
+/// The request as the API takes it: both ways to ask go through the same checks.
+pub(super) fn retrieval(asked: &RetrievalArgs) -> Result<Value> {
+    let mut body = json!({
+        "query": asked.query,
+        "collection": asked.collection.as_str(),
+    });
+    if let Some(top_k) = asked.top_k {
+        body["top_k"] = top_k.into();
+    }
+    if let Some(mode) = &asked.mode {
+        body["mode"] = mode.as_str().into();
+    }
+    if asked.no_rerank {
+        body["rerank"] = json!({ "enabled": false });
+    }
+    if let Some(least) = asked.min_relevance {
         body["thresholds"] = json!({ "rerank": least });
     }
-    if let Some(filter) = &args.filter {
+    if let Some(filter) = &asked.filter {
         body["filter"] = serde_json::from_str(filter)
             .map_err(|error| Error::invalid(format!("--filter is not JSON: {error}")))?;
     }
@@ -78,7 +83,10 @@ async fn ask_directory(settings: &Settings, body: Value, args: &RetrieveArgs) ->
     with_engine(settings, Directory::Found(models), async |engine| {
         let response = engine.retrieve(request).await?;
         let id = Uuid::now_v7().to_string();
-        print(&RetrieveAnswer::new(id, response, args.explain), args.json)
+        print(
+            &RetrieveAnswer::new(id, response, args.explain),
+            args.asked.json,
+        )
     })
     .await
 }

@@ -12,6 +12,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::dto::retrieve::RetrieveBody;
+use crate::extract::parse;
 
 /// Candidates of each leg that are looked at where a request does not say.
 const DEFAULT_DEPTH: usize = 1000;
@@ -30,6 +31,14 @@ pub struct ExplainBody {
 }
 
 impl ExplainBody {
+    /// A request in JSON, as `POST /v1/explain` reads it.
+    ///
+    /// # Errors
+    /// As [`RetrieveBody::parse`].
+    pub fn parse(json: &[u8]) -> Result<Self> {
+        parse(json)
+    }
+
     /// The request, with what the body leaves open taken from `defaults`.
     ///
     /// # Errors
