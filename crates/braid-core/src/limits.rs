@@ -12,6 +12,12 @@ pub const MAX_QUERY_BYTES: usize = 8 * 1024;
 pub const MAX_TOP_K: usize = 1000;
 /// Largest number of candidates a request may ask of one leg.
 pub const MAX_CANDIDATES: usize = 2000;
+/// Most tokens that a request may ask a context of.
+pub const MAX_CONTEXT_TOKENS: usize = 1 << 24;
+/// Largest constant of Reciprocal Rank Fusion.
+pub const MAX_FUSION_K: f64 = 1e6;
+/// Largest weight of a leg in fusion.
+pub const MAX_LEG_WEIGHT: f64 = 1e6;
 /// Largest text of one document, in bytes (64 MiB).
 pub const MAX_DOCUMENT_BYTES: usize = 64 * 1024 * 1024;
 /// Most metadata fields on one document.

@@ -1,7 +1,7 @@
 //! Passages that say the same: the best stands for all, and names the others.
 
 use braid_core::{DocumentId, DuplicateAction, DuplicateSettings, Passage};
-use braid_text::likeness::similarity_percent;
+use braid_text::likeness::Shingles;
 use rustc_hash::FxHashMap;
 
 use crate::response::{RetrievedHit, SameText};
@@ -80,15 +80,6 @@ pub(crate) fn standings(hits: &[RetrievedHit], sameness: Sameness) -> Vec<Standi
     standings.collect()
 }
 
-/// How many of the hits say different things.
-pub(crate) fn count_distinct(hits: &[RetrievedHit], sameness: Sameness) -> usize {
-    let mut told = Told::new(sameness);
-    for hit in hits {
-        told.place(&hit.passage);
-    }
-    told.count
-}
-
 enum Place {
     /// Nothing said so far is the same.
     New,
@@ -97,16 +88,33 @@ enum Place {
 }
 
 /// What was said so far.
-struct Told {
+pub(crate) struct Told {
     sameness: Sameness,
     count: usize,
     texts: FxHashMap<String, usize>,
-    /// Texts by the document that their documents are duplicates of, or are.
-    linked: FxHashMap<DocumentId, Vec<(usize, String)>>,
+    /// By the document that their documents are duplicates of, or are.
+    linked: FxHashMap<DocumentId, Vec<Linked>>,
+}
+
+/// A passage of a document that others may be linked to.
+struct Linked {
+    place: usize,
+    document: DocumentId,
+    shingles: Shingles,
 }
 
 impl Told {
-    fn new(sameness: Sameness) -> Self {
+    /// How many of the hits so far say different things.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Takes one more hit.
+    pub(crate) fn tell(&mut self, hit: &RetrievedHit) {
+        self.place(&hit.passage);
+    }
+
+    pub(crate) fn new(sameness: Sameness) -> Self {
         Self {
             sameness,
             count: 0,
@@ -126,15 +134,24 @@ impl Told {
         }
         let place = self.count;
         if let Some(least) = self.sameness.linked_from {
-            let original = passage.duplicate_of.as_ref();
-            let original = original.unwrap_or(&passage.record.document).clone();
-            let linked = self.linked.entry(original).or_default();
-            let is_same = |(_, other): &&(usize, String)| similarity_percent(text, other) >= least;
-            if let Some((place, _)) = linked.iter().find(is_same) {
-                self.texts.insert(text.clone(), *place);
-                return Place::Of(*place);
+            let document = &passage.record.document;
+            let original = passage.duplicate_of.as_ref().unwrap_or(document);
+            let linked = self.linked.entry(original.clone()).or_default();
+            let shingles = Shingles::of(text);
+            // What a document says twice in other words is its own affair.
+            let is_same = |other: &&Linked| {
+                other.document != *document && shingles.similarity_percent(&other.shingles) >= least
+            };
+            if let Some(same) = linked.iter().find(is_same) {
+                let place = same.place;
+                self.texts.insert(text.clone(), place);
+                return Place::Of(place);
             }
-            linked.push((place, text.clone()));
+            linked.push(Linked {
+                place,
+                document: document.clone(),
+                shingles,
+            });
         }
         self.texts.insert(text.clone(), place);
         self.count += 1;
@@ -206,7 +223,9 @@ mod tests {
         };
         let sameness = Sameness::of(settings);
         let hits = hits();
-        assert!(count_distinct(&hits, sameness) >= count.min(3));
+        let mut told = Told::new(sameness);
+        hits.iter().for_each(|hit| told.tell(hit));
+        assert!(told.count() >= count.min(3));
         let best = best_distinct(hits, count, sameness).into_iter();
         best.map(|hit| {
             let same: Vec<_> = hit.same.iter().map(|it| it.document.as_str()).collect();
@@ -228,6 +247,23 @@ mod tests {
     fn linked_documents_tell_nearly_the_same_once() {
         let linked = ["1 copy = original far", "2 other = ", "3 last = "];
         assert_eq!(shown(DuplicateAction::Link, 80, 5), linked);
+        let own = vec![
+            hit("original", FIRST, None),
+            hit("original", NEARLY, None),
+            hit("copy", OTHERWISE, Some("original")),
+            hit("original", "{}", None),
+            hit("copy", "};", Some("original")),
+        ];
+        let settings = DuplicateSettings {
+            action: DuplicateAction::Link,
+            min_percent: 80,
+        };
+        let best = best_distinct(own, 9, Sameness::of(settings));
+        let texts: Vec<_> = best
+            .iter()
+            .map(|hit| hit.passage.record.chunk.text.as_str())
+            .collect();
+        assert_eq!(texts, [FIRST, NEARLY, "{}", "};"]);
         let strict = ["1 copy = far", "2 other = ", "3 original = ", "4 last = "];
         assert_eq!(shown(DuplicateAction::Link, 95, 5), strict);
     }

@@ -3,7 +3,7 @@
 use braid_core::{LedgerPin, Passage, Result, Slot};
 use rustc_hash::FxHashMap;
 
-use crate::distinct::{Sameness, count_distinct};
+use crate::distinct::{Sameness, Told};
 use crate::ranked::RankedChunks;
 use crate::response::RetrievedHit;
 
@@ -36,18 +36,22 @@ pub(crate) async fn hydrate(
     wanted: Wanted,
     sameness: Sameness,
 ) -> Result<Vec<RetrievedHit>> {
-    let mut hits = Vec::new();
+    let mut hits: Vec<RetrievedHit> = Vec::new();
+    let mut told = Told::new(sameness);
     let mut read = 0;
     let mut next = wanted.chunks.max(wanted.texts) + SLACK;
-    while read < ranked.chunks.len()
-        && (read == 0 || count_distinct(&hits, sameness) < wanted.texts)
-    {
+    while read < ranked.chunks.len() && (read == 0 || told.count() < wanted.texts) {
         let end = (read + next).min(ranked.chunks.len());
         let slots = ranked.chunks[read..end].iter().map(|chunk| chunk.slot);
         let slots: Vec<Slot> = slots.collect();
         let passages = pin.hydrate(&slots).await?;
         let mut by_slot = passages_by_slot(passages);
+        let before = hits.len();
         hits.extend(ranked.hits(read..end, |slot| by_slot.remove(&slot)));
+        // How many say different things only matters where more would be read.
+        if end < ranked.chunks.len() {
+            hits[before..].iter().for_each(|hit| told.tell(hit));
+        }
         read = end;
         next = wanted.texts + SLACK;
     }

@@ -245,7 +245,7 @@ pub(crate) async fn within(
         let limit = limit.as_millis();
         Err(Error::new(
             ErrorCode::Timeout,
-            format!("no answer within {limit} ms"),
+            format!("no answer within the {limit} ms of retrieve.leg_timeout_ms"),
         ))
     })
 }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use braid_core::limits::{MAX_CANDIDATES, MAX_QUERY_BYTES, MAX_TOP_K};
+use braid_core::limits::{
+    MAX_CANDIDATES, MAX_CONTEXT_TOKENS, MAX_FUSION_K, MAX_LEG_WEIGHT, MAX_QUERY_BYTES, MAX_TOP_K,
+};
 use braid_core::{CollectionName, Error, FieldError, Filter, Result};
 
 use crate::thresholds::Thresholds;
@@ -334,14 +336,15 @@ impl RetrieveRequest {
 
     fn check_fusion(&self, fields: &mut Vec<FieldError>) {
         let weights = self.fusion.weights;
+        // Sums of anything larger could overflow.
         let numbers = [
-            ("/fusion/k", self.fusion.k),
-            ("/fusion/weights/lexical", weights.lexical),
-            ("/fusion/weights/dense", weights.dense),
+            ("/fusion/k", self.fusion.k, MAX_FUSION_K),
+            ("/fusion/weights/lexical", weights.lexical, MAX_LEG_WEIGHT),
+            ("/fusion/weights/dense", weights.dense, MAX_LEG_WEIGHT),
         ];
-        for (pointer, number) in numbers {
-            if !(number.is_finite() && number >= 0.0) {
-                let detail = "must be a finite number, 0 or more";
+        for (pointer, number, most) in numbers {
+            if !(0.0..=most).contains(&number) {
+                let detail = format!("must be a number from 0 to {most}");
                 fields.push(FieldError::new(pointer, detail));
             }
         }
@@ -393,6 +396,10 @@ impl RetrieveRequest {
             if share.is_some_and(|share| !is_share(share)) {
                 fields.push(FieldError::new(pointer, "must be from 0 to 1"));
             }
+        }
+        if self.context.max_tokens > MAX_CONTEXT_TOKENS {
+            let detail = format!("must be at most {MAX_CONTEXT_TOKENS}");
+            fields.push(FieldError::new("/context/max_tokens", detail));
         }
         if self.context.per_document == Some(0) {
             fields.push(FieldError::new(

@@ -45,7 +45,10 @@ impl Shortfall {
     /// What happened, in words.
     pub(crate) fn describe(&self, scored: usize, of: usize) -> String {
         match self {
-            Self::NotLoaded => "no re-ranker is loaded".to_owned(),
+            Self::NotLoaded => {
+                "no re-ranker is loaded: set models.reranker, or ask with rerank.enabled false"
+                    .to_owned()
+            }
             Self::Deadline(limit) => format!(
                 "re-ranked {scored} of {of} before the deadline of {} ms",
                 limit.as_millis()

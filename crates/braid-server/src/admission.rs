@@ -21,17 +21,19 @@ use crate::error::ApiError;
 pub(crate) enum Line {
     /// Retrievals and everything else that only reads.
     Reads,
+    /// Explanations: each is some hundred retrievals, so few may run, and none may keep those out.
+    Explanations,
     /// Mutations.
     Writes,
 }
 
 impl Line {
     fn of(request: &Request) -> Self {
-        let is_retrieval = matches!(request.uri().path(), "/retrieve" | "/v1/retrieve");
-        if is_retrieval || request.method().is_safe() {
-            Self::Reads
-        } else {
-            Self::Writes
+        match request.uri().path() {
+            "/retrieve" | "/v1/retrieve" => Self::Reads,
+            "/v1/explain" => Self::Explanations,
+            _ if request.method().is_safe() => Self::Reads,
+            _ => Self::Writes,
         }
     }
 }
@@ -117,6 +119,7 @@ pub(crate) async fn layer(State(app): State<App>, request: Request, next: Next) 
             let error = Error::new(ErrorCode::Timeout, message);
             let error = match line {
                 Line::Reads => error,
+                Line::Explanations => error.with_help("ask with a smaller depth or top_k"),
                 Line::Writes => error.with_help(
                     "the write may have been done: repeat it under the same Idempotency-Key",
                 ),
@@ -138,6 +141,7 @@ mod tests {
         };
         assert_eq!(line("POST", "/retrieve"), Line::Reads);
         assert_eq!(line("POST", "/v1/retrieve"), Line::Reads);
+        assert_eq!(line("POST", "/v1/explain"), Line::Explanations);
         assert_eq!(line("GET", "/v1/collections/c/documents"), Line::Reads);
         assert_eq!(
             line("PUT", "/v1/collections/c/documents/retrieve"),

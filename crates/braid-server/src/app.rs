@@ -21,6 +21,9 @@ use crate::admission::{self, Admission, Line};
 use crate::error::ApiError;
 use crate::{playground, reference, request_id, routes};
 
+/// Explanations that run at once: each takes as much as some hundred retrievals.
+const MOST_EXPLANATIONS: usize = 2;
+
 /// Limits of the server.
 #[derive(Clone, Copy, Debug)]
 pub struct ServerOptions {
@@ -48,6 +51,7 @@ struct Inner {
     defaults: RetrieveRequest,
     metrics: Option<PrometheusHandle>,
     reads: Admission,
+    explanations: Admission,
     writes: Admission,
     draining: AtomicBool,
 }
@@ -69,13 +73,12 @@ impl App {
         defaults: RetrieveRequest,
         metrics: Option<PrometheusHandle>,
     ) -> Self {
-        let admission = || {
-            Admission::new(
-                options.max_concurrent_requests,
-                options.max_waiting_requests,
-            )
+        let admission = |most: usize| {
+            let running = options.max_concurrent_requests.min(most);
+            Admission::new(running, options.max_waiting_requests)
         };
-        let (reads, writes) = (admission(), admission());
+        let (reads, writes) = (admission(usize::MAX), admission(usize::MAX));
+        let explanations = admission(MOST_EXPLANATIONS);
         let draining = AtomicBool::new(false);
         let inner = Inner {
             engine,
@@ -83,6 +86,7 @@ impl App {
             defaults,
             metrics,
             reads,
+            explanations,
             writes,
             draining,
         };
@@ -111,6 +115,7 @@ impl App {
     pub(crate) fn admission(&self, line: Line) -> &Admission {
         match line {
             Line::Reads => &self.inner.reads,
+            Line::Explanations => &self.inner.explanations,
             Line::Writes => &self.inner.writes,
         }
     }

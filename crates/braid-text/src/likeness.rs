@@ -22,16 +22,24 @@ pub fn likeness(text: &str, near: bool) -> Likeness {
     }
 }
 
-/// The share of word triples that two texts have in common (Jaccard), in percent, rounded down; 100
-/// where neither has a word.
-pub fn similarity_percent(a: &str, b: &str) -> u8 {
-    let (a, b) = (shingles(a), shingles(b));
-    let common = a.intersection(&b).count();
-    let all = a.len() + b.len() - common;
-    if all == 0 {
-        return 100;
+/// The word triples of a text, to compare it with several others.
+#[derive(Clone, Debug)]
+pub struct Shingles(HashSet<u64>);
+
+impl Shingles {
+    /// Those of `text`, case apart. A text of fewer words is one element.
+    pub fn of(text: &str) -> Self {
+        Self(shingles(text))
     }
-    u8::try_from(common * 100 / all).unwrap_or(100)
+
+    /// The share that two texts have in common (Jaccard), in percent, rounded down; 0 where neither
+    /// has a word: nothing is known of them then.
+    pub fn similarity_percent(&self, other: &Self) -> u8 {
+        let common = self.0.intersection(&other.0).count();
+        let all = self.0.len() + other.0.len() - common;
+        let percent = (common * 100).checked_div(all).unwrap_or(0);
+        u8::try_from(percent).unwrap_or(100)
+    }
 }
 
 /// For each of [`SKETCH_VALUES`] hash functions the least value over the text's word triples; none
@@ -95,10 +103,11 @@ mod tests {
         assert!(one.percent(&likeness("One fish, two cats.", true)) < 100);
         assert_eq!(likeness("x", false).sketch, None);
         assert_eq!(likeness("!!!", true).percent(&likeness("???", true)), 0);
-        assert_eq!(similarity_percent("a b c d", "A b c d"), 100);
-        assert_eq!(similarity_percent("a b c d", "b c d e"), 33);
-        assert_eq!(similarity_percent("", " "), 100);
-        assert_eq!(similarity_percent("a", "b"), 0);
+        let percent = |a: &str, b: &str| Shingles::of(a).similarity_percent(&Shingles::of(b));
+        assert_eq!(percent("a b c d", "A b c d"), 100);
+        assert_eq!(percent("a b c d", "b c d e"), 33);
+        assert_eq!(percent("{}", "};"), 0);
+        assert_eq!(percent("a", "b"), 0);
     }
 
     #[test]
@@ -124,7 +133,7 @@ mod tests {
         ) {
             let a = common.join(" ");
             let b = [common, own].concat().join(" ");
-            let truth = f64::from(similarity_percent(&a, &b)) / 100.0;
+            let truth = f64::from(Shingles::of(&a).similarity_percent(&Shingles::of(&b))) / 100.0;
             let estimate = f64::from(likeness(&a, true).percent(&likeness(&b, true))) / 100.0;
             let error = (truth * (1.0 - truth) / SKETCH_VALUES as f64).sqrt();
             prop_assert!((estimate - truth).abs() <= 6.0 * error + 0.02, "{estimate} {truth}");

@@ -12,9 +12,13 @@ use crate::request::ContextOptions;
 const SHINGLE: usize = 3;
 
 /// The places of the hits to offer, first to last: in rank order, or by maximal marginal relevance;
-/// without those that are nearly the same as one before, and at most so many of a document.
-pub(super) fn choose(passages: &[&Passage], options: &ContextOptions) -> Vec<usize> {
-    let order = match options.mmr {
+/// without those that are nearly the same as one before, and at most so many of a document. Each is
+/// looked at when it is asked for: a context that is full has cost no more.
+pub(super) fn choose<'a>(
+    passages: &'a [&'a Passage],
+    options: &'a ContextOptions,
+) -> impl Iterator<Item = usize> + 'a {
+    let order: Vec<usize> = match options.mmr {
         None => (0..passages.len()).collect(),
         Some(lambda) => by_marginal_relevance(passages, lambda),
     };
@@ -23,10 +27,8 @@ pub(super) fn choose(passages: &[&Passage], options: &ContextOptions) -> Vec<usi
         of_document: FxHashMap::default(),
         shingles: Vec::new(),
     };
-    order
-        .into_iter()
-        .filter(|place| chosen.takes(passages[*place]))
-        .collect()
+    let places = order.into_iter();
+    places.filter(move |place| chosen.takes(passages[*place]))
 }
 
 struct Chosen<'a> {

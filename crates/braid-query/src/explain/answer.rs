@@ -31,15 +31,22 @@ impl ExplainRequest {
         }
     }
 
+    /// What is wrong with a depth.
+    ///
+    /// # Errors
+    /// The field, where it is not from 1 to [`MAX_EXPLAIN_DEPTH`].
+    pub fn check_depth(depth: usize) -> std::result::Result<(), FieldError> {
+        if (1..=MAX_EXPLAIN_DEPTH).contains(&depth) {
+            return Ok(());
+        }
+        let detail = format!("must be from 1 to {MAX_EXPLAIN_DEPTH}, not {depth}");
+        Err(FieldError::new("/depth", detail))
+    }
+
     pub(super) fn check(&self) -> Result<()> {
         self.retrieve.check()?;
-        let depth = self.depth;
-        if depth == 0 || depth > MAX_EXPLAIN_DEPTH {
-            let detail = format!("must be from 1 to {MAX_EXPLAIN_DEPTH}, not {depth}");
-            let field = FieldError::new("/depth", detail.clone());
-            return Err(Error::invalid(format!("/depth: {detail}")).with_fields(vec![field]));
-        }
-        Ok(())
+        Self::check_depth(self.depth)
+            .map_err(|field| Error::invalid_field(field.pointer, field.detail))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use braid_core::limits::{MAX_CANDIDATES, MAX_TOP_K};
+use braid_core::limits::{MAX_CANDIDATES, MAX_CONTEXT_TOKENS, MAX_TOP_K};
 use braid_core::{LedgerPin, Leg, Result};
 
 use super::answer::{Cut, ExplainRequest, Explanation, LegOutcome, LegTrace, Remedy};
@@ -17,7 +17,8 @@ use crate::response::StageScore;
 use crate::retriever::Retriever;
 use crate::search::{SearchPlan, search};
 
-/// Most runs of the pipeline for one explanation.
+/// Runs of the pipeline after which nothing more is tried: an explanation takes at most as many and
+/// those that end what was begun, a few for each knob.
 const MOST_RUNS: usize = 300;
 /// Most remedies that are told.
 const MOST_REMEDIES: usize = 5;
@@ -253,6 +254,11 @@ impl Tuner<'_> {
         trace(self.retriever, self.pin, self.target, request).await
     }
 
+    /// Whether the pipeline ran as often as it may.
+    fn is_spent(&self) -> bool {
+        self.runs >= MOST_RUNS
+    }
+
     fn is_met(&self, trace: &Trace) -> bool {
         match self.goal {
             Goal::Hit => trace.is_hit,
@@ -271,7 +277,7 @@ impl Tuner<'_> {
         if remedies.is_empty() {
             for (place, first) in knobs.iter().enumerate() {
                 for second in &knobs[place + 1..] {
-                    if remedies.len() < MOST_REMEDIES && self.runs < MOST_RUNS {
+                    if remedies.len() < MOST_REMEDIES && !self.is_spent() {
                         remedies.extend(self.attempt(&[*first, *second]).await?);
                     }
                 }
@@ -343,6 +349,9 @@ impl Tuner<'_> {
                 continue;
             };
             for knob in turned.clone() {
+                if self.is_spent() {
+                    break;
+                }
                 let without: Vec<Knob> =
                     turned.iter().copied().filter(|one| *one != knob).collect();
                 if let Some(smaller) = self.attempt(&without).await? {
@@ -417,6 +426,9 @@ impl Tuner<'_> {
         let in_a_leg = depths.map(|(_, depth)| depth).min();
         let before = request.top_k;
         for _ in 0..MOST_STEPS {
+            if self.is_spent() {
+                break;
+            }
             let trace = self.trace(request).await?;
             if trace.is_hit {
                 break;
@@ -431,22 +443,21 @@ impl Tuner<'_> {
 
     /// Gives the context the least room in which the document stands.
     async fn raise_max_tokens(&mut self, request: &mut RetrieveRequest) -> Result<bool> {
-        const MOST_TOKENS: usize = 1 << 24;
         let before = request.context.max_tokens;
         let (mut short, mut enough) = (before, before.max(1));
         loop {
-            enough *= 2;
+            if enough >= MAX_CONTEXT_TOKENS || self.is_spent() {
+                request.context.max_tokens = before;
+                return Ok(false);
+            }
+            enough = (enough * 2).min(MAX_CONTEXT_TOKENS);
             request.context.max_tokens = enough;
             if self.trace(request).await?.in_context == Some(true) {
                 break;
             }
             short = enough;
-            if enough > MOST_TOKENS {
-                request.context.max_tokens = before;
-                return Ok(false);
-            }
         }
-        while short + 1 < enough {
+        while short + 1 < enough && !self.is_spent() {
             let middle = short + (enough - short) / 2;
             request.context.max_tokens = middle;
             if self.trace(request).await?.in_context == Some(true) {

@@ -133,7 +133,7 @@ async fn a_leg_that_hangs_is_left_behind() {
         expect![[r#"
             1 d1#0 fused 1.0000: lexical@1=1.0000 fused@1=1.0000
             2 d2#0 fused -1.0000: lexical@2=0.5000 fused@2=-1.0000
-            ! dense: no answer within 5 ms
+            ! dense: no answer within the 5 ms of retrieve.leg_timeout_ms
         "#]]
         .assert_eq(&show(&response));
         let error = setup

@@ -102,7 +102,17 @@ fn bad_fields() -> Vec<(Value, &'static str, &'static str)> {
         (
             json!({ "query": "x", "fusion": { "k": -1 } }),
             "/fusion/k",
-            "must be a finite number, 0 or more",
+            "must be a number from 0 to 1000000",
+        ),
+        (
+            json!({ "query": "x", "fusion": { "weights": { "dense": 1e308 } } }),
+            "/fusion/weights/dense",
+            "must be a number from 0 to 1000000",
+        ),
+        (
+            json!({ "query": "x", "context": { "max_tokens": 9_223_372_036_854_775_808_u64 } }),
+            "/context/max_tokens",
+            "must be at most 16777216",
         ),
         (
             json!({ "query": "x", "fusion": { "weights": { "lexical": "high" } } }),

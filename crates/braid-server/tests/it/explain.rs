@@ -158,6 +158,12 @@ async fn bad_questions_name_the_field() {
             "{body} {problem:#}"
         );
     }
+    let all_bad = json!({ "query": "", "document_id": "", "depth": 0, "top_k": 0 });
+    let answer = server.post("/v1/explain", &all_bad).await;
+    let problem = answer.problem(400, ErrorCode::InvalidRequest);
+    let errors = problem["errors"].as_array().unwrap().iter();
+    let pointers: Vec<&str> = errors.map(|it| it["pointer"].as_str().unwrap()).collect();
+    assert_eq!(pointers, ["/document_id", "/depth", "/query", "/top_k"]);
     let twice = r#"{"query": "x", "document_id": "x", "document_id": "y"}"#;
     let call =
         crate::server::Call::new(axum::http::Method::POST, "/v1/explain").json(twice.to_owned());

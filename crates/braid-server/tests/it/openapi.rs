@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use axum::http::Method;
 use braid_core::limits::{
-    MAX_BULK_DOCUMENTS, MAX_CANDIDATES, MAX_COLLECTION_NAME_BYTES, MAX_DOCUMENT_ID_BYTES,
-    MAX_FILTER_CONDITIONS, MAX_IDEMPOTENCY_KEY_BYTES, MAX_METADATA_ARRAY, MAX_QUERY_BYTES,
-    MAX_TITLE_BYTES, MAX_TOP_K,
+    MAX_BULK_DOCUMENTS, MAX_CANDIDATES, MAX_COLLECTION_NAME_BYTES, MAX_CONTEXT_TOKENS,
+    MAX_DOCUMENT_ID_BYTES, MAX_FILTER_CONDITIONS, MAX_FUSION_K, MAX_IDEMPOTENCY_KEY_BYTES,
+    MAX_LEG_WEIGHT, MAX_METADATA_ARRAY, MAX_QUERY_BYTES, MAX_TITLE_BYTES, MAX_TOP_K,
 };
 use braid_core::{ErrorCode, LanguageSetting};
 use serde_json::{Value, json};
@@ -339,6 +339,15 @@ fn limits_are_the_enforced_ones() {
         "maximum",
         MAX_CANDIDATES,
     );
+    check(
+        "ContextBody/properties/max_tokens",
+        "maximum",
+        MAX_CONTEXT_TOKENS,
+    );
+    let most_weight = MAX_LEG_WEIGHT as usize;
+    check("WeightsBody/properties/lexical", "maximum", most_weight);
+    check("WeightsBody/properties/dense", "maximum", most_weight);
+    check("FusionBody/properties/k", "maximum", MAX_FUSION_K as usize);
     check("RerankBody/properties/blend", "maximum", 1);
     check(
         "BulkBody/properties/documents",

@@ -43,30 +43,48 @@ struct LoadResult {
     embedder_chunks_per_second: f64,
     load_seconds: f64,
     load_chunks_per_second: f64,
-    share_of_embedder: f64,
     /// The same without the vectors' graph.
     plain_seconds: f64,
     plain_chunks_per_second: f64,
-    plain_share_of_embedder: f64,
     staged_seconds: f64,
     disk_mib: f64,
+    slices: Vec<Slice>,
+}
+
+/// What was measured in turn: of one slice, all three are equally disturbed, or not.
+#[derive(Serialize)]
+struct Slice {
+    chunks: u64,
+    load_seconds: f64,
+    plain_seconds: f64,
+    embedder_chunks: usize,
+    embedder_seconds: f64,
 }
 
 pub(crate) async fn measure(cli: &Cli) -> Result<()> {
-    let corpus = corpus(&cli.train, cli.chunks, 0)?.cut(cli.words);
+    let corpus = corpus(&cli.train, cli.passages, 0)?.cut(cli.words);
     let graph = Loading::open(cli.data_dir(), None).await?;
     let embedder = Arc::clone(graph.engine.embedder());
     let plain_dir = cli.work.join("data-without-graph");
     let plain = Loading::open(plain_dir, Some(Arc::clone(&embedder))).await?;
     let (mut graph, mut plain, mut alone) = (graph, plain, Alone::default());
+    let mut slices = Vec::with_capacity(SLICES);
     for slice in corpus
         .documents
         .chunks(corpus.documents.len().div_ceil(SLICES).max(1))
     {
-        plain.load(slice).await?;
+        let plain_seconds = plain.load(slice).await?;
         let sample = plain.chunk_texts(slice).await?;
-        alone.embed(&*embedder, &sample).await?;
-        graph.load(slice).await?;
+        let embedder_seconds = alone.embed(&*embedder, &sample).await?;
+        let before = graph.chunks().await?;
+        let load_seconds = graph.load(slice).await?;
+        slices.push(Slice {
+            chunks: graph.chunks().await? - before,
+            load_seconds,
+            plain_seconds,
+            embedder_chunks: sample.len(),
+            embedder_seconds,
+        });
         say(format!(
             "{} passages loaded in {:.1} s, without graph in {:.1} s; {} chunks embedded alone in {:.1} s",
             graph.passages, graph.seconds, plain.seconds, alone.chunks, alone.seconds
@@ -89,16 +107,15 @@ pub(crate) async fn measure(cli: &Cli) -> Result<()> {
         embedder_chunks_per_second: embed_rate,
         load_seconds: graph.seconds,
         load_chunks_per_second: graph.rate(),
-        share_of_embedder: graph.rate() / embed_rate,
         plain_seconds: plain.seconds,
         plain_chunks_per_second: plain.rate(),
-        plain_share_of_embedder: plain.rate() / embed_rate,
         staged_seconds: graph.staged_seconds,
         disk_mib: graph.disk_mib,
+        slices,
     };
     say(format!(
-        "embedder alone {embed_rate:.1}/s, load {:.2} of it, without graph {:.2}",
-        result.share_of_embedder, result.plain_share_of_embedder
+        "chunks a second: embedder alone {embed_rate:.1}, load {:.1}, without graph {:.1}",
+        result.load_chunks_per_second, result.plain_chunks_per_second
     ));
     cli.save(part, &result)
 }
@@ -165,8 +182,8 @@ impl Loading {
         })
     }
 
-    /// From handing documents in to all of them being retrievable.
-    async fn load(&mut self, documents: &[NewDocument]) -> Result<()> {
+    /// From handing documents in to all of them being retrievable: the seconds it took.
+    async fn load(&mut self, documents: &[NewDocument]) -> Result<f64> {
         let start = Instant::now();
         let mut loader = Loader::new(self.engine.clone(), self.name.clone(), 256);
         for document in documents.iter().cloned() {
@@ -175,14 +192,20 @@ impl Loading {
         loader.flush().await?;
         self.staged_seconds += start.elapsed().as_secs_f64();
         let report = loader.finish().await?;
-        self.seconds += start.elapsed().as_secs_f64();
+        let seconds = start.elapsed().as_secs_f64();
+        self.seconds += seconds;
         self.passages += documents.len();
         anyhow::ensure!(
             report.failed.is_empty(),
             "{} passages failed",
             report.failed.len()
         );
-        Ok(())
+        Ok(seconds)
+    }
+
+    /// Chunks so far.
+    async fn chunks(&self) -> Result<u64> {
+        Ok(self.engine.collection_info(&self.name).await?.stats.chunks)
     }
 
     /// The texts that were embedded for a sample of loaded documents.
@@ -200,7 +223,7 @@ impl Loading {
     }
 
     async fn close(self) -> Result<Loaded> {
-        let chunks = self.engine.collection_info(&self.name).await?.stats.chunks;
+        let chunks = self.chunks().await?;
         self.engine.close().await;
         Ok(Loaded {
             chunks,
@@ -219,15 +242,16 @@ struct Alone {
 }
 
 impl Alone {
-    /// Embeds `texts` in calls of the size that the pipeline makes.
-    async fn embed(&mut self, embedder: &dyn Embedder, texts: &[String]) -> Result<()> {
+    /// Embeds `texts` in calls of the size that the pipeline makes: the seconds it took.
+    async fn embed(&mut self, embedder: &dyn Embedder, texts: &[String]) -> Result<f64> {
         let start = Instant::now();
         for batch in texts.chunks(256) {
             embedder.embed_passages(batch.to_vec()).await?;
         }
-        self.seconds += start.elapsed().as_secs_f64();
+        let seconds = start.elapsed().as_secs_f64();
+        self.seconds += seconds;
         self.chunks += texts.len();
-        Ok(())
+        Ok(seconds)
     }
 }
 

@@ -45,9 +45,10 @@ struct Cli {
     /// Where intermediate files are kept
     #[arg(long, default_value = "target/bench")]
     work: PathBuf,
-    /// Chunks in the load and latency measurements
-    #[arg(long, default_value_t = 50_000)]
-    chunks: usize,
+    /// Passages in the load and latency measurements: those longer than the model's window are cut, so
+    /// that 38,000 make some 50,000 chunks
+    #[arg(long, default_value_t = 38_000)]
+    passages: usize,
     #[command(flatten)]
     sizes: ingest::Sizes,
     /// Re-rank only sets of at most so many topics: each topic takes a fraction of a second, twice

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use braid_core::{DocumentId, Error, Result};
+use braid_core::{DocumentId, Error, FieldError, Result};
 use braid_engine::query::{ExplainRequest, RetrieveRequest};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IntoDeserializer, MapAccess, Visitor};
@@ -44,13 +44,28 @@ impl ExplainBody {
     /// # Errors
     /// `InvalidRequest` naming every bad field by JSON pointer.
     pub fn into_request(self, defaults: &RetrieveRequest) -> Result<ExplainRequest> {
+        let mut fields = Vec::new();
         let document = DocumentId::new(self.document_id)
-            .map_err(|error| Error::invalid_field("/document_id", error.message()))?;
-        Ok(ExplainRequest {
-            document,
-            depth: self.depth.unwrap_or(DEFAULT_DEPTH),
-            retrieve: self.retrieve.into_request(defaults)?,
-        })
+            .map_err(|error| fields.push(FieldError::new("/document_id", error.message())));
+        let depth = self.depth.unwrap_or(DEFAULT_DEPTH);
+        fields.extend(ExplainRequest::check_depth(depth).err());
+        let retrieve = self.retrieve.into_request(defaults);
+        match (document, retrieve) {
+            (Ok(document), Ok(retrieve)) if fields.is_empty() => Ok(ExplainRequest {
+                document,
+                depth,
+                retrieve,
+            }),
+            (_, Err(error)) if error.fields().is_empty() => Err(error),
+            (_, retrieve) => {
+                let rest = retrieve.err();
+                fields.extend(rest.iter().flat_map(|error| error.fields().iter().cloned()));
+                let first = fields.first().cloned();
+                let first = first.unwrap_or_else(|| FieldError::new("", "is not a request"));
+                let message = format!("{}: {}", first.pointer, first.detail);
+                Err(Error::invalid(message).with_fields(fields))
+            }
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use crate::dto::object::optional_object;
 #[serde(deny_unknown_fields)]
 pub struct ContextBody {
     /// Most tokens of context text; 0 assembles none.
+    #[schema(maximum = 16_777_216)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<usize>,
     /// What counts as a token; those of the embedder when absent.

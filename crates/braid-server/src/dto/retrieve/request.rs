@@ -132,7 +132,7 @@ pub struct FusionBody {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<FusionName>,
     /// With `rrf`, the constant added to each 1-based rank.
-    #[schema(minimum = 0)]
+    #[schema(minimum = 0, maximum = 1_000_000)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub k: Option<f64>,
     /// Weight of each leg.
@@ -175,11 +175,11 @@ pub enum TrustName {
 #[serde(deny_unknown_fields)]
 pub struct WeightsBody {
     /// Weight of the lexical leg.
-    #[schema(minimum = 0)]
+    #[schema(minimum = 0, maximum = 1_000_000)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lexical: Option<f64>,
     /// Weight of the dense leg.
-    #[schema(minimum = 0)]
+    #[schema(minimum = 0, maximum = 1_000_000)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dense: Option<f64>,
 }

@@ -6,8 +6,6 @@ use braid_engine::query::{LegWeights, Trust};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::dto::retrieve::WeightsBody;
-
 /// How far each leg was trusted for one query.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub struct TrustBody {
@@ -16,9 +14,18 @@ pub struct TrustBody {
     /// What it looked at, by name.
     pub features: BTreeMap<String, f64>,
     /// The weights that the request or the configuration asked for.
-    pub before: WeightsBody,
+    pub before: LegWeightsBody,
     /// The weights that the legs were fused with.
-    pub after: WeightsBody,
+    pub after: LegWeightsBody,
+}
+
+/// The weights of both legs.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
+pub struct LegWeightsBody {
+    /// That of the lexical leg.
+    pub lexical: f64,
+    /// That of the dense leg.
+    pub dense: f64,
 }
 
 impl From<Trust> for TrustBody {
@@ -35,9 +42,9 @@ impl From<Trust> for TrustBody {
     }
 }
 
-fn weights(weights: LegWeights) -> WeightsBody {
-    WeightsBody {
-        lexical: Some(weights.lexical),
-        dense: Some(weights.dense),
+fn weights(weights: LegWeights) -> LegWeightsBody {
+    LegWeightsBody {
+        lexical: weights.lexical,
+        dense: weights.dense,
     }
 }
