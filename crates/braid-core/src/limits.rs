@@ -8,6 +8,8 @@ pub const MAX_DOCUMENT_ID_BYTES: usize = 480;
 pub const MAX_COLLECTION_NAME_BYTES: usize = 64;
 /// Longest query, in bytes.
 pub const MAX_QUERY_BYTES: usize = 8 * 1024;
+/// Most phrasings of a query beside the query itself.
+pub const MAX_OTHER_PHRASINGS: usize = 8;
 /// Largest `top_k` a request may ask for.
 pub const MAX_TOP_K: usize = 1000;
 /// Largest number of candidates a request may ask of one leg.

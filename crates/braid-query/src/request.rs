@@ -5,6 +5,7 @@ use std::sync::Arc;
 use braid_core::limits::{MAX_CANDIDATES, MAX_QUERY_BYTES, MAX_TOP_K};
 use braid_core::{CollectionName, Error, FieldError, Filter, Result};
 
+use crate::phrasings::check_phrasings;
 use crate::thresholds::Thresholds;
 
 /// Which legs are searched.
@@ -236,6 +237,8 @@ impl Default for ContextOptions {
 pub struct RetrieveRequest {
     /// What to look for.
     pub query: String,
+    /// Other phrasings of it, searched too; re-ranking and context are for `query`.
+    pub also: Vec<String>,
     /// Where.
     pub collection: CollectionName,
     /// How many hits to return.
@@ -260,6 +263,8 @@ pub struct RetrieveRequest {
     pub explain: bool,
     /// Whether an answer given before may be given again; it never is where anything was written since.
     pub cache: bool,
+    /// Where an earlier answer to this very request goes on; see [`crate::PagingRetriever`].
+    pub cursor: Option<String>,
 }
 
 impl RetrieveRequest {
@@ -267,6 +272,7 @@ impl RetrieveRequest {
     pub fn new(query: impl Into<String>, collection: CollectionName) -> Self {
         Self {
             query: query.into(),
+            also: Vec::new(),
             collection,
             top_k: 8,
             mode: Mode::default(),
@@ -279,6 +285,7 @@ impl RetrieveRequest {
             distinct: true,
             explain: false,
             cache: true,
+            cursor: None,
         }
     }
 
@@ -290,6 +297,7 @@ impl RetrieveRequest {
     pub fn check(&self) -> Result<()> {
         let mut fields = Vec::new();
         self.check_query(&mut fields);
+        check_phrasings(&self.also, &mut fields);
         self.check_counts(&mut fields);
         self.check_fusion(&mut fields);
         self.check_rerank(&mut fields);

@@ -33,11 +33,25 @@ impl ExplainRequest {
 
     pub(super) fn check(&self) -> Result<()> {
         self.retrieve.check()?;
+        self.check_single()?;
         let depth = self.depth;
         if depth == 0 || depth > MAX_EXPLAIN_DEPTH {
             let detail = format!("must be from 1 to {MAX_EXPLAIN_DEPTH}, not {depth}");
             let field = FieldError::new("/depth", detail.clone());
             return Err(Error::invalid(format!("/depth: {detail}")).with_fields(vec![field]));
+        }
+        Ok(())
+    }
+
+    /// A document's way is that of one query through the whole list.
+    fn check_single(&self) -> Result<()> {
+        if !self.retrieve.also.is_empty() {
+            let detail = "one phrasing is explained at a time: ask for each as `query`";
+            return Err(Error::invalid_field("/also", detail));
+        }
+        if self.retrieve.cursor.is_some() {
+            let detail = "the whole list is explained: leave out the cursor";
+            return Err(Error::invalid_field("/cursor", detail));
         }
         Ok(())
     }
