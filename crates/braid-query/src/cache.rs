@@ -53,8 +53,8 @@ pub struct CachingRetriever {
 /// Everything that an answer is made of, beside the request and the models of the process.
 ///
 /// States of one collection never come back: numbers only rise, a deleted collection's id is not
-/// used again. An answer is of the state that was pinned for it; only the indexes are not pinned with
-/// it, so their writes are counted before and after.
+/// used again. An answer is of the state that was pinned for it. Only the indexes are read later: their
+/// writes are counted before it is pinned, so that one which an answer may have seen ends it too.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct State {
     collection: Collection,
@@ -119,7 +119,6 @@ impl CachingRetriever {
         normalize(&mut request);
         // The whole request, with whatever fields it will have.
         let key = format!("{request:?}");
-        // Before pinning: a batch that the pinned state has was written before it was published.
         let writes = self.writes.count();
         let pin = match pin {
             Some(pin) => pin,
@@ -132,6 +131,7 @@ impl CachingRetriever {
         }
         observe::cache("results", false);
         let answer = self.retriever.retrieve_in(request, Some(pin)).await?;
+        // One that can never be given again is not kept.
         if self.writes.count() == writes && is_complete(&answer) {
             let kept = Kept {
                 state: Arc::new(state),

@@ -374,8 +374,12 @@ async fn check(
                 next = list.iter().position(|one| one == last).unwrap() + 1;
             }
         }
-        for (_, document, _) in &page {
-            assert!(!model.gone.contains(document), "{document} is gone");
+        for one in &page {
+            assert!(!model.gone.contains(&one.1), "{one:?} is gone");
+            let before = list.iter().take_while(|other| *other != one);
+            let mut alive = before.filter(|other| !model.gone.contains(&other.1));
+            let is_said = alive.any(|other| other.2 == one.2);
+            assert!(!distinct || !is_said, "{one:?} was said before");
         }
         returned.extend(page);
         let Some(cursor) = answer.next_cursor.take() else {
