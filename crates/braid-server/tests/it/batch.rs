@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use braid_core::ErrorCode;
+use braid_server::ServerOptions;
 use braid_testkit::{Call as PortCall, Fault, Faulty, Gate, HashEmbedder};
 use futures::FutureExt;
 use serde_json::{Value, json};
@@ -126,6 +127,21 @@ async fn a_batch_has_a_size() {
         .post(PATH, &json!({ "requests": requests }))
         .await
         .ok(200);
+    let large = Setup::default();
+    let large = Setup {
+        options: ServerOptions {
+            max_batch_requests: 11,
+            ..large.options
+        },
+        ..large
+    };
+    let server = server.reopen(large).await;
+    let requests = vec![json!({ "query": "cargo", "top_k": 1000 }); 11];
+    let most = json!({ "requests": requests[1..] });
+    assert_eq!(server.post(PATH, &most).await.ok(200)["failed"], 0);
+    let answer = server.post(PATH, &json!({ "requests": requests })).await;
+    let detail = "ask for 11000 hits together, the limit is 10000";
+    answer.bad_field("/requests", detail);
     let answer = server.post(PATH, &json!({ "requests": 3 })).await;
     answer.bad_field("/requests", "found the number `3`, expected an array");
     let answer = server

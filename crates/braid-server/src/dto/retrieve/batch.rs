@@ -1,5 +1,6 @@
 //! Several retrievals in one request, and their answers.
 
+use braid_core::limits::MAX_BATCH_HITS;
 use braid_core::{Error, Result};
 use braid_engine::query::{RetrieveRequest, RetrieveResponse};
 use serde::{Deserialize, Serialize};
@@ -48,7 +49,8 @@ impl BatchBody {
     /// Each request with what it leaves open taken from `defaults`, or why it is refused.
     ///
     /// # Errors
-    /// `InvalidRequest` where there are none or more than `most`.
+    /// `InvalidRequest` where there are none or more than `most`, or where they ask for more than
+    /// [`MAX_BATCH_HITS`] together.
     pub fn into_requests(
         self,
         defaults: &RetrieveRequest,
@@ -61,9 +63,16 @@ impl BatchBody {
             return Err(Error::invalid_field("/requests", detail).with_help(help));
         }
         let requests = self.requests.iter().enumerate();
-        Ok(requests
+        let requests: Vec<Result<RetrieveRequest>> = requests
             .map(|(place, request)| read(place, request, defaults))
-            .collect())
+            .collect();
+        let hits: usize = requests.iter().flatten().map(|one| one.top_k).sum();
+        if hits > MAX_BATCH_HITS {
+            let detail = format!("ask for {hits} hits together, the limit is {MAX_BATCH_HITS}");
+            return Err(Error::invalid_field("/requests", detail)
+                .with_help("send several smaller batches, or lower top_k"));
+        }
+        Ok(requests)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use braid_config::Settings;
+use braid_core::limits::{MAX_BATCH_HITS, MAX_TOP_K};
 use braid_core::{Error, ErrorCode, Result};
 use braid_engine::query::RetrieveRequest;
 use braid_engine::{Engine, LoadModels, retrieve_defaults};
@@ -18,8 +19,8 @@ use crate::commands::ask;
 use crate::open::{Directory, with_engine};
 use crate::output::{self, Exit};
 
-/// Lines that are asked together, of one state.
-const LINES_AT_ONCE: usize = 32;
+/// Lines that are asked together, of one state: as many as a batch takes of the largest.
+const LINES_AT_ONCE: usize = MAX_BATCH_HITS / MAX_TOP_K;
 /// Longest line, in bytes: some times the longest query with its filter.
 const MAX_LINE_BYTES: u64 = 1 << 20;
 
