@@ -57,6 +57,8 @@ keys! {
     server.max_concurrent_requests: positive, "Requests that run at once: so many reads and so many writes.";
     server.max_waiting_requests: any, "Requests that may wait in line, of each kind; more are answered 429.";
     server.shutdown_grace_ms: any, "How long shutdown waits for requests in flight, in milliseconds.";
+    server.max_batch_requests: positive, "Most retrievals in one batch.";
+    server.batch_concurrency: positive, "Retrievals of one batch that run at once while there are places of server.max_concurrent_requests; a retrieval uses several cores by itself, and re-ranking has a deadline.";
     models.dir: any, "Folder of model folders, searched before the bundled ones.";
     models.embedder: any, "Name of the embedder. After a change, rebuild every collection.";
     models.reranker: any, "Name of the re-ranker; none runs without one.";
@@ -93,6 +95,8 @@ keys! {
     retrieve.leg_timeout_ms: positive_u64, "Time a leg has before it counts as failed, in milliseconds.";
     cache.answers_mib: answers, "Memory of answers that are given again as long as nothing was written, in MiB; 0 keeps none.";
     cache.query_embeddings: query_embeddings, "Embeddings of queries that are kept, some 2 KiB each; 0 keeps none.";
+    cache.pages_mib: answers, "Memory of lists whose next pages can be asked for, in MiB; 0 keeps none, and answers have no cursor.";
+    cache.pages_seconds: positive_u64, "How long such a list is kept after its last page was asked for, in seconds.";
     ingest.embed_batch_chunks: positive, "Texts in one call of the embedder.";
     ingest.apply_batch_chunks: positive, "Chunks in one index batch during a load.";
     ingest.apply_interval_ms: any, "How long a load waits for more before it applies, in milliseconds; grows with the cost of applying.";

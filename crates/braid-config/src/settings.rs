@@ -60,6 +60,10 @@ pub struct ServerSection {
     pub max_waiting_requests: usize,
     /// How long shutdown waits for requests in flight, in milliseconds.
     pub shutdown_grace_ms: u64,
+    /// Most retrievals in one batch.
+    pub max_batch_requests: usize,
+    /// Retrievals of one batch that run at once.
+    pub batch_concurrency: usize,
 }
 
 /// Models and their runtime.
@@ -201,6 +205,10 @@ pub struct CacheSection {
     pub answers_mib: u64,
     /// Embeddings of queries.
     pub query_embeddings: usize,
+    /// Memory of lists whose next pages can be asked for, in MiB.
+    pub pages_mib: u64,
+    /// How long a list is kept after its last page, in seconds.
+    pub pages_seconds: u64,
 }
 
 /// Background indexing.
@@ -252,6 +260,8 @@ impl Default for ServerSection {
             max_concurrent_requests: 32,
             max_waiting_requests: 128,
             shutdown_grace_ms: 10_000,
+            max_batch_requests: 100,
+            batch_concurrency: 1,
         }
     }
 }
@@ -343,6 +353,8 @@ impl Default for CacheSection {
         Self {
             answers_mib: 64,
             query_embeddings: 10_000,
+            pages_mib: 32,
+            pages_seconds: 600,
         }
     }
 }

@@ -29,6 +29,8 @@ pub enum ErrorCode {
     ChunkNotFound,
     /// No job of that id.
     JobNotFound,
+    /// The list that a cursor belongs to is no longer kept; ask again without the cursor.
+    CursorExpired,
     /// No such route.
     RouteNotFound,
     /// The route does not take this method.
@@ -63,7 +65,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code, for tables and exhaustive tests.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::InvalidRequest,
         Self::MalformedJson,
         Self::TooLarge,
@@ -73,6 +75,7 @@ impl ErrorCode {
         Self::DocumentNotFound,
         Self::ChunkNotFound,
         Self::JobNotFound,
+        Self::CursorExpired,
         Self::RouteNotFound,
         Self::MethodNotAllowed,
         Self::UnsupportedMediaType,
@@ -102,6 +105,7 @@ impl ErrorCode {
             Self::DocumentNotFound => "DOCUMENT_NOT_FOUND",
             Self::ChunkNotFound => "CHUNK_NOT_FOUND",
             Self::JobNotFound => "JOB_NOT_FOUND",
+            Self::CursorExpired => "CURSOR_EXPIRED",
             Self::RouteNotFound => "ROUTE_NOT_FOUND",
             Self::MethodNotAllowed => "METHOD_NOT_ALLOWED",
             Self::UnsupportedMediaType => "UNSUPPORTED_MEDIA_TYPE",
@@ -133,6 +137,7 @@ impl ErrorCode {
             | Self::DocumentNotFound
             | Self::ChunkNotFound
             | Self::JobNotFound
+            | Self::CursorExpired
             | Self::RouteNotFound
             | Self::MethodNotAllowed
             | Self::UnsupportedMediaType

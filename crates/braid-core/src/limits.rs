@@ -8,8 +8,12 @@ pub const MAX_DOCUMENT_ID_BYTES: usize = 480;
 pub const MAX_COLLECTION_NAME_BYTES: usize = 64;
 /// Longest query, in bytes.
 pub const MAX_QUERY_BYTES: usize = 8 * 1024;
+/// Most phrasings of a query beside the query itself.
+pub const MAX_OTHER_PHRASINGS: usize = 8;
 /// Largest `top_k` a request may ask for.
 pub const MAX_TOP_K: usize = 1000;
+/// Most hits that the retrievals of one batch may ask for together: its answers are in memory at once.
+pub const MAX_BATCH_HITS: usize = 10 * MAX_TOP_K;
 /// Largest number of candidates a request may ask of one leg.
 pub const MAX_CANDIDATES: usize = 2000;
 /// Most tokens that a request may ask a context of.

@@ -9,7 +9,7 @@ use braid_core::{
 };
 use braid_indexing::{IngestOutcome, IngestRequest, Progress};
 use braid_query::{
-    ExplainRequest, Explanation, RankRequest, Recording, RetrieveRequest, RetrieveResponse,
+    Batch, ExplainRequest, Explanation, RankRequest, Recording, RetrieveRequest, RetrieveResponse,
     StageRankings,
 };
 use tokio::sync::watch;
@@ -165,6 +165,25 @@ impl Engine {
     pub async fn retrieve(&self, request: RetrieveRequest) -> Result<RetrieveResponse> {
         let collection = request.collection.clone();
         let answered = self.inner.retriever.retrieve(request).await;
+        answered.map_err(|error| naming(&collection, error))
+    }
+
+    /// Begins a batch of retrievals that all see these collections as they are now.
+    pub async fn batch(&self, collections: impl IntoIterator<Item = CollectionName>) -> Batch<'_> {
+        self.inner.retriever.batch(collections).await
+    }
+
+    /// Answers one retrieval of a batch.
+    ///
+    /// # Errors
+    /// As [`Engine::retrieve`].
+    pub async fn retrieve_of(
+        &self,
+        batch: &Batch<'_>,
+        request: RetrieveRequest,
+    ) -> Result<RetrieveResponse> {
+        let collection = request.collection.clone();
+        let answered = batch.retrieve(request).await;
         answered.map_err(|error| naming(&collection, error))
     }
 

@@ -9,7 +9,9 @@ use braid_core::{
 };
 use braid_indexing::{Breakpoints, Health, Indexer, IndexerParts, IndexingOptions};
 use braid_ledger::LmdbLedger;
-use braid_query::{CachingEmbedder, CachingRetriever, IndexWrites, Retriever, RetrieverParts};
+use braid_query::{
+    CachingEmbedder, CachingRetriever, IndexWrites, PagingRetriever, Retriever, RetrieverParts,
+};
 use braid_readers::FormatReader;
 use braid_readers::file::isolated::Parser;
 use braid_runtime::{CpuPool, Shutdown};
@@ -75,7 +77,7 @@ pub(crate) struct Inner {
     pub(crate) embedder: Arc<dyn Embedder>,
     pub(crate) reranker: Option<Arc<dyn Reranker>>,
     pub(crate) indexer: Indexer,
-    pub(crate) retriever: CachingRetriever,
+    pub(crate) retriever: PagingRetriever,
     pub(crate) shutdown: Shutdown,
     pub(crate) pool: Arc<CpuPool>,
     pub(crate) parsing: Parsing,
@@ -138,6 +140,7 @@ impl Engine {
             writes,
             wiring::answer_bytes(settings),
         );
+        let retriever = PagingRetriever::new(retriever, wiring::page_limits(settings));
         let inner = Inner {
             default_settings: wiring::collection_settings(settings),
             ledger,

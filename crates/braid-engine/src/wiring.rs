@@ -14,7 +14,7 @@ use braid_lexical::LexicalOptions;
 use braid_models::{EmbedderOptions, LanguageModelTokens, RerankerOptions, StoreOptions};
 use braid_query::{
     CandidateDepths, ContextExpansion, ContextOptions, FusionMethod, FusionOptions, LegTrust,
-    LegWeights, Mode, RerankOptions, RetrieveRequest, Thresholds, Tokenizers,
+    LegWeights, Mode, PageLimits, RerankOptions, RetrieveRequest, Thresholds, Tokenizers,
 };
 use braid_runtime::CpuPool;
 use braid_vector::VectorOptions;
@@ -32,6 +32,7 @@ pub fn retrieve_defaults(settings: &Settings) -> Result<RetrieveRequest> {
     let section = &settings.retrieve;
     let request = RetrieveRequest {
         query: "defaults".to_owned(),
+        also: Vec::new(),
         collection: CollectionName::new("default")?,
         top_k: section.top_k,
         mode: match section.mode {
@@ -75,6 +76,7 @@ pub fn retrieve_defaults(settings: &Settings) -> Result<RetrieveRequest> {
         distinct: true,
         explain: false,
         cache: true,
+        cursor: None,
     };
     request
         .check()
@@ -108,6 +110,14 @@ pub fn collection_settings(settings: &Settings) -> CollectionSettings {
 /// Most bytes of kept answers.
 pub(crate) fn answer_bytes(settings: &Settings) -> u64 {
     settings.cache.answers_mib << 20
+}
+
+/// How much is kept for next pages.
+pub(crate) fn page_limits(settings: &Settings) -> PageLimits {
+    PageLimits {
+        bytes: settings.cache.pages_mib << 20,
+        lifetime: Duration::from_secs(settings.cache.pages_seconds),
+    }
 }
 
 pub(crate) fn ledger_options(settings: &Settings, pool: &CpuPool) -> LedgerOptions {

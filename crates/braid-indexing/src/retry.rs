@@ -82,6 +82,7 @@ pub(crate) fn remedy(error: &Error, backoff: &mut Backoff) -> Remedy {
         | ErrorCode::DocumentNotFound
         | ErrorCode::ChunkNotFound
         | ErrorCode::JobNotFound
+        | ErrorCode::CursorExpired
         | ErrorCode::RouteNotFound
         | ErrorCode::MethodNotAllowed
         | ErrorCode::UnsupportedMediaType

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use braid_core::{Collection, CollectionName, Ledger, Result, Sequence};
+use braid_core::{Collection, Ledger, LedgerPin, Result, Sequence};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
@@ -53,7 +53,8 @@ pub struct CachingRetriever {
 /// Everything that an answer is made of, beside the request and the models of the process.
 ///
 /// States of one collection never come back: numbers only rise, a deleted collection's id is not
-/// used again. So what is equal before and after a retrieval was equal during it.
+/// used again. An answer is of the state that was pinned for it. Only the indexes are read later: their
+/// writes are counted before it is pinned, so that one which an answer may have seen ends it too.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct State {
     collection: Collection,
@@ -99,44 +100,57 @@ impl CachingRetriever {
     ///
     /// # Errors
     /// As [`Retriever::retrieve`].
-    pub async fn retrieve(&self, mut request: RetrieveRequest) -> Result<RetrieveResponse> {
+    pub async fn retrieve(&self, request: RetrieveRequest) -> Result<RetrieveResponse> {
+        self.retrieve_in(request, None).await
+    }
+
+    /// The same of a state that is pinned already, or of the newest.
+    pub(crate) async fn retrieve_in(
+        &self,
+        mut request: RetrieveRequest,
+        pin: Option<Arc<dyn LedgerPin>>,
+    ) -> Result<RetrieveResponse> {
         let answers = self.answers.as_ref().filter(|_| request.cache);
         let Some(answers) = answers else {
-            return self.retriever.retrieve(request).await;
+            return self.retriever.retrieve_in(request, pin).await;
         };
         let started = Instant::now();
         request.check()?;
-        request.query = single_spaced(&request.query);
-        let collection = request.collection.clone();
+        normalize(&mut request);
         // The whole request, with whatever fields it will have.
         let key = format!("{request:?}");
-        let before = self.state(&collection).await?;
-        if let Some(kept) = answers.get(&key).filter(|kept| *kept.state == before) {
+        let writes = self.writes.count();
+        let pin = match pin {
+            Some(pin) => pin,
+            None => self.ledger.pin(&request.collection).await?,
+        };
+        let state = State::of(&*pin, writes);
+        if let Some(kept) = answers.get(&key).filter(|kept| *kept.state == state) {
             observe::cache("results", true);
             return Ok(again(&kept.answer, started));
         }
         observe::cache("results", false);
-        let answer = self.retriever.retrieve(request).await?;
-        let unchanged = self.state(&collection).await.is_ok_and(|now| now == before);
-        if unchanged && is_complete(&answer) {
+        let answer = self.retriever.retrieve_in(request, Some(pin)).await?;
+        // One that can never be given again is not kept.
+        if self.writes.count() == writes && is_complete(&answer) {
             let kept = Kept {
-                state: Arc::new(before),
+                state: Arc::new(state),
                 answer: Arc::new(answer.clone()),
             };
             answers.insert(key, kept);
         }
         Ok(answer)
     }
+}
 
-    async fn state(&self, collection: &CollectionName) -> Result<State> {
-        let writes = self.writes.count();
-        let pin = self.ledger.pin(collection).await?;
-        Ok(State {
+impl State {
+    fn of(pin: &dyn LedgerPin, writes: u64) -> Self {
+        Self {
             collection: pin.collection().clone(),
             newest: pin.stats().newest,
             published: pin.stats().published,
             writes,
-        })
+        }
     }
 }
 
@@ -145,6 +159,14 @@ impl std::fmt::Debug for CachingRetriever {
         f.debug_struct("CachingRetriever")
             .field("answers", &self.answers.as_ref().map(Cache::len))
             .finish_non_exhaustive()
+    }
+}
+
+/// Takes out of a request what tells no two questions apart.
+pub(crate) fn normalize(request: &mut RetrieveRequest) {
+    request.query = single_spaced(&request.query);
+    for phrasing in &mut request.also {
+        *phrasing = single_spaced(phrasing);
     }
 }
 
@@ -187,7 +209,8 @@ impl Weighter<String, Kept> for Bytes {
         let answer = &kept.answer;
         let hits: usize = answer.hits.iter().map(bytes).sum();
         let context = answer.context.text.len() + answer.context.citations.len() * FIXED_BYTES / 4;
-        (key.len() + hits + context + FIXED_BYTES) as u64
+        let listing = answer.more.as_ref().map_or(0, |more| more.listing.bytes());
+        (key.len() + hits + context + listing + FIXED_BYTES) as u64
     }
 }
 

@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 use crate::response::{RetrievedHit, SameText};
 
 /// Which passages count as saying the same. Those of one text always do.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sameness {
     /// Whether nothing does: every passage stands for itself.
     keeps_all: bool,
@@ -25,6 +25,11 @@ impl Sameness {
         }
     }
 
+    /// Whether passages can say the same at all.
+    pub(crate) fn is_any(self) -> bool {
+        !self.keeps_all
+    }
+
     /// The same where passages that say the same are to be told once (`distinct`); else that none do.
     pub(crate) fn asked(self, distinct: bool) -> Self {
         Self {
@@ -40,25 +45,43 @@ pub(crate) fn best_distinct(
     count: usize,
     sameness: Sameness,
 ) -> Vec<RetrievedHit> {
+    best_page(&[], hits, count, sameness).0
+}
+
+/// As [`best_distinct`], of what `before` does not say already; and the place, among `hits`, of the
+/// first that says something new and is not returned: where the next page begins.
+pub(crate) fn best_page(
+    before: &[RetrievedHit],
+    hits: Vec<RetrievedHit>,
+    count: usize,
+    sameness: Sameness,
+) -> (Vec<RetrievedHit>, usize) {
     let mut told = Told::new(sameness);
+    for hit in before {
+        told.place(&hit.passage);
+    }
+    let first = told.count;
+    let mut next = hits.len();
     let mut best: Vec<RetrievedHit> = Vec::new();
-    for hit in hits {
+    for (index, hit) in hits.into_iter().enumerate() {
         match told.place(&hit.passage) {
-            // A place beyond the count is of a hit that is not returned.
+            // A place beyond the count is of a hit that is not returned, one before the first of a
+            // hit of an earlier page.
             Place::Of(place) => {
-                if let Some(kept) = best.get_mut(place) {
+                let kept = place.checked_sub(first).and_then(|at| best.get_mut(at));
+                if let Some(kept) = kept {
                     kept.same.push(SameText::of(&hit.passage));
                 }
             }
             Place::New if best.len() < count => best.push(hit),
-            Place::New => {}
+            Place::New => next = next.min(index),
         }
     }
     for (hit, rank) in best.iter_mut().zip(1..) {
         hit.ordered = hit.rank;
         hit.rank = rank;
     }
-    best
+    (best, next)
 }
 
 /// Where a hit stands among those that say different things.
@@ -78,6 +101,23 @@ pub(crate) fn standings(hits: &[RetrievedHit], sameness: Sameness) -> Vec<Standi
         Place::Of(place) => Standing::SameAs(place + 1),
     });
     standings.collect()
+}
+
+/// How many of the hits say different things, none of which `before` says.
+pub(crate) fn count_new(
+    before: &[RetrievedHit],
+    hits: &[RetrievedHit],
+    sameness: Sameness,
+) -> usize {
+    let mut told = Told::new(sameness);
+    for hit in before {
+        told.place(&hit.passage);
+    }
+    let first = told.count;
+    for hit in hits {
+        told.place(&hit.passage);
+    }
+    told.count - first
 }
 
 enum Place {
@@ -196,6 +236,7 @@ mod tests {
                 duplicate_of: duplicate_of.map(id),
             },
             scores: StageScores::default(),
+            phrasings: Vec::new(),
             relevance: None,
             same: Vec::new(),
             ordered: 9,

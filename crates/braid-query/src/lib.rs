@@ -10,6 +10,7 @@
 //! [`Retriever::rank`] ranks documents per stage for evaluation, and [`Retriever::record`] keeps a query's
 //! legs so that many settings are measured over one search, both through the same functions.
 
+pub mod batch;
 mod blend;
 mod by_scores;
 pub mod cache;
@@ -21,6 +22,8 @@ mod hydrate;
 mod legs;
 mod neighborhood;
 mod observe;
+pub mod pages;
+pub mod phrasings;
 pub mod rank;
 mod ranked;
 pub mod replay;
@@ -34,11 +37,14 @@ mod thresholds;
 mod trust;
 mod word_counter;
 
+pub use batch::Batch;
 pub use cache::{CachingEmbedder, CachingRetriever, IndexWrites};
 pub use explain::{
     Cut, ExplainRequest, Explanation, LegOutcome, LegTrace, MAX_EXPLAIN_DEPTH, Move, MoveCause,
     MoveStage, OptionChange, OptionValue, Remedy, RerankTrace,
 };
+pub use pages::{Listing, More, PageLimits, PagingRetriever};
+pub use phrasings::PhrasingScores;
 pub use rank::{RankRequest, RankedDocument, Stage, StageRankings};
 pub use replay::{Place, Recording, Replay};
 pub use request::{

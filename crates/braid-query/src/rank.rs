@@ -198,6 +198,7 @@ impl Retriever {
             options: &request.rerank,
             weights: request.fusion.weights,
             lexical_floor: fused.lexical_floor,
+            phrasings: &[],
             language: ranking.language,
         };
         let reranked = rerank(Some(reranker), plan, hits).await;

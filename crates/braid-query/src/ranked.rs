@@ -8,6 +8,8 @@ use rustc_hash::FxHashMap;
 use crate::fusion::scores::{Scale, ScoredList, fuse_scores};
 use crate::fusion::{Fused, fuse};
 use crate::legs::{LegHit, Legs};
+use crate::pages::Listed;
+use crate::phrasings::FoundBy;
 use crate::request::{FusionMethod, FusionOptions, LegWeights, Mode};
 use crate::response::{RetrievedHit, ScoreStage, StageScore, StageScores};
 use crate::trust::{Trust, trust};
@@ -33,6 +35,8 @@ pub(crate) struct RankedChunks {
     pub(crate) trust: Option<Trust>,
     /// What a chunk scores in a lexical leg that did not find it, where that is known.
     pub(crate) lexical_floor: Option<f64>,
+    /// Which phrasings found each chunk, where there are several.
+    pub(crate) found_by: FoundBy,
 }
 
 impl RankedChunks {
@@ -50,12 +54,28 @@ impl RankedChunks {
                 score_stage: self.stage,
                 passage: passage_of(chunk.slot)?,
                 scores: chunk.scores,
+                phrasings: self.found_by.of(chunk.id),
                 relevance: None,
                 same: Vec::new(),
                 ordered: rank,
             })
         });
         hits.collect()
+    }
+
+    /// The candidates from this place on, as a list keeps them.
+    pub(crate) fn listed(&self, from: usize) -> Vec<Listed> {
+        let numbered = self.chunks.iter().zip(1..).skip(from);
+        let listed = numbered.map(|(chunk, rank)| Listed {
+            slot: chunk.slot,
+            rank,
+            score: chunk.score,
+            score_stage: self.stage,
+            scores: chunk.scores,
+            phrasings: self.found_by.of(chunk.id),
+            relevance: None,
+        });
+        listed.collect()
     }
 }
 
@@ -79,6 +99,7 @@ pub(crate) fn rank_legs(
         chunks,
         trust,
         lexical_floor: legs.lexical.floor(),
+        found_by: FoundBy::default(),
     }
 }
 

@@ -61,6 +61,12 @@ impl Retriever {
     /// As [`Retriever::retrieve`], and where either leg fails: half a recording is none.
     pub async fn record(&self, request: &RetrieveRequest) -> Result<Recording> {
         request.check()?;
+        if !request.also.is_empty() {
+            return Err(Error::invalid_field(
+                "/also",
+                "one phrasing is recorded at a time",
+            ));
+        }
         let plan = SearchPlan {
             query: &request.query,
             collection: &request.collection,
@@ -140,6 +146,7 @@ impl Recording {
                 weights: request.fusion.weights,
                 language: self.language,
                 lexical_floor: ranked.lexical_floor,
+                phrasings: &[],
             };
             let done = rerank(reranker, plan, hits).await;
             done.shortfall

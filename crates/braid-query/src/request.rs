@@ -7,6 +7,7 @@ use braid_core::limits::{
 };
 use braid_core::{CollectionName, Error, FieldError, Filter, Result};
 
+use crate::phrasings::check_phrasings;
 use crate::thresholds::Thresholds;
 
 /// Which legs are searched.
@@ -238,6 +239,8 @@ impl Default for ContextOptions {
 pub struct RetrieveRequest {
     /// What to look for.
     pub query: String,
+    /// Other phrasings of it, searched too; re-ranking and context are for `query`.
+    pub also: Vec<String>,
     /// Where.
     pub collection: CollectionName,
     /// How many hits to return.
@@ -262,6 +265,8 @@ pub struct RetrieveRequest {
     pub explain: bool,
     /// Whether an answer given before may be given again; it never is where anything was written since.
     pub cache: bool,
+    /// Where an earlier answer to this very request goes on; see [`crate::PagingRetriever`].
+    pub cursor: Option<String>,
 }
 
 impl RetrieveRequest {
@@ -269,6 +274,7 @@ impl RetrieveRequest {
     pub fn new(query: impl Into<String>, collection: CollectionName) -> Self {
         Self {
             query: query.into(),
+            also: Vec::new(),
             collection,
             top_k: 8,
             mode: Mode::default(),
@@ -281,6 +287,7 @@ impl RetrieveRequest {
             distinct: true,
             explain: false,
             cache: true,
+            cursor: None,
         }
     }
 
@@ -292,6 +299,7 @@ impl RetrieveRequest {
     pub fn check(&self) -> Result<()> {
         let mut fields = Vec::new();
         self.check_query(&mut fields);
+        check_phrasings(&self.also, &mut fields);
         self.check_counts(&mut fields);
         self.check_fusion(&mut fields);
         self.check_rerank(&mut fields);

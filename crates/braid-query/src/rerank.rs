@@ -7,6 +7,7 @@ use braid_core::{Language, LanguageSetting, Reranker};
 
 use crate::blend::{Placed, blend_window};
 use crate::by_scores::by_scores;
+use crate::phrasings::by_phrasings;
 use crate::request::{LegWeights, RerankOptions};
 use crate::response::{Degradation, RerankSummary, RetrievedHit, ScoreStage, StageScore};
 use crate::scoring::{Shortfall, WindowScores, passage_text, score_passages};
@@ -44,6 +45,8 @@ pub(crate) struct RerankPlan<'a> {
     pub(crate) weights: LegWeights,
     /// What a hit scores in a lexical leg that did not find it, where that is known.
     pub(crate) lexical_floor: Option<f64>,
+    /// The same for each of several phrasings; empty where there is one.
+    pub(crate) phrasings: &'a [(usize, Option<f64>)],
     /// The collection's: a model that does not know it gets no weight unless asked for.
     pub(crate) language: LanguageSetting,
 }
@@ -76,7 +79,11 @@ pub(crate) async fn rerank(
     let blend = options.blend;
     let blend = blend.unwrap_or_else(|| reranker.recommended_blend(language));
     let of_stages: Vec<_> = hits.iter().map(|hit| hit.scores).collect();
-    let fused = by_scores(&of_stages, plan.weights, plan.lexical_floor);
+    let fused = if plan.phrasings.is_empty() {
+        by_scores(&of_stages, plan.weights, plan.lexical_floor)
+    } else {
+        by_phrasings(&hits, plan.weights, plan.phrasings)
+    };
     let mut ordered = order(hits, &blend_window(&fused, &scores.raw, blend), &scores);
     if let Some(calibration) = reranker.calibration(language) {
         for hit in &mut ordered {

@@ -1,7 +1,11 @@
 //! What a retrieval gives.
 
+use std::borrow::Cow;
+
 use braid_core::{ChunkId, DocumentId, Leg, Passage, Span};
 
+use crate::pages::More;
+use crate::phrasings::PhrasingScores;
 use crate::thresholds::EmptyReason;
 use crate::trust::Trust;
 
@@ -14,14 +18,15 @@ pub struct StageScore {
     pub score: f64,
 }
 
-/// A hit at every stage that saw it.
+/// A hit at every stage that saw it. Of several phrasings of a query, a leg's is that of the phrasing
+/// whose leg ranks the hit best.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct StageScores {
     /// BM25.
     pub lexical: Option<StageScore>,
     /// Cosine similarity.
     pub dense: Option<StageScore>,
-    /// Both legs, fused; absent when one leg alone was asked for.
+    /// Both legs, and all phrasings, fused; absent when one leg alone was asked for, by one phrasing.
     pub fused: Option<StageScore>,
     /// Raw re-ranker score, with the rank by the blended final score.
     pub rerank: Option<StageScore>,
@@ -34,7 +39,7 @@ pub enum ScoreStage {
     Lexical,
     /// Cosine (dense mode, not re-ranked).
     Dense,
-    /// Both legs, fused.
+    /// Both legs, or several phrasings, fused.
     Fused,
     /// Blend of re-ranker and fused score.
     Rerank,
@@ -65,6 +70,8 @@ pub struct RetrievedHit {
     pub passage: Passage,
     /// Ranks and scores at every stage. Always filled; shown when `explain` is set.
     pub scores: StageScores,
+    /// Which phrasings of the query found it, and where; empty where there is one.
+    pub phrasings: Vec<PhrasingScores>,
     /// The calibrated probability that the passage is relevant, where it was re-ranked by a model
     /// that has one.
     pub relevance: Option<f64>,
@@ -173,15 +180,23 @@ impl Degradation {
 pub enum Note {
     /// The lexical leg was asked, and the analyzer made no term of the query.
     NoLexicalTerms,
+    /// So many passages of this page were deleted or replaced since the first page was answered, and
+    /// are left out.
+    Gone(usize),
 }
 
 impl Note {
     /// The note for a person.
-    pub fn detail(self) -> &'static str {
+    pub fn detail(self) -> Cow<'static, str> {
         match self {
             Self::NoLexicalTerms => {
                 "the query has no word, number or name: nothing could match in the lexical leg"
+                    .into()
             }
+            Self::Gone(count) => format!(
+                "passages that were deleted or replaced since the first page are left out: {count}"
+            )
+            .into(),
         }
     }
 }
@@ -212,4 +227,8 @@ pub struct RetrieveResponse {
     pub cached: bool,
     /// How far each leg was trusted; `None` where one leg alone was asked.
     pub trust: Option<Trust>,
+    /// What is left of the list, for the next page; `None` where this is the end.
+    pub more: Option<More>,
+    /// Names it for a request that asks for the next page; see [`crate::PagingRetriever`].
+    pub next_cursor: Option<String>,
 }

@@ -10,11 +10,13 @@ use braid_core::{
 use braid_runtime::CpuPool;
 
 use crate::context::{Assembling, Characters, WantedTerms, Words, assemble_context};
-use crate::distinct::{Sameness, best_distinct};
+use crate::distinct::{Sameness, best_page};
 use crate::hydrate::{Wanted, hydrate};
 use crate::legs::{LegRun, Legs, Reach};
 use crate::neighborhood::Neighborhood;
 use crate::observe;
+use crate::pages::{Listed, ListedState, Listing, More, Place, not_kept};
+use crate::phrasings::RankedQuery;
 use crate::ranked::rank_legs;
 use crate::request::{ContextExpansion, ContextTokenizer, RetrieveRequest};
 use crate::rerank::{RerankPlan, rerank};
@@ -67,8 +69,8 @@ pub struct Retriever {
 /// Which state is read, and how much of it.
 #[derive(Clone, Copy)]
 pub(crate) enum Reading<'a> {
-    /// The newest, as much as an answer needs.
-    Served,
+    /// This one or the newest, as much as an answer needs.
+    Served(Option<&'a Arc<dyn LedgerPin>>),
     /// This one, every passage that the legs found.
     Everything(&'a Arc<dyn LedgerPin>),
 }
@@ -76,7 +78,7 @@ pub(crate) enum Reading<'a> {
 impl<'a> Reading<'a> {
     fn pin(self) -> Option<&'a Arc<dyn LedgerPin>> {
         match self {
-            Self::Served => None,
+            Self::Served(pin) => pin,
             Self::Everything(pin) => Some(pin),
         }
     }
@@ -92,12 +94,33 @@ pub(crate) struct Found {
     pub(crate) lag: u64,
     pub(crate) language: LanguageSetting,
     pub(crate) sameness: Sameness,
+    /// What follows the hits in base order.
+    rest: Vec<Listed>,
+    state: ListedState,
     terms: Vec<String>,
     notes: Vec<Note>,
     pub(crate) degraded: Vec<Degradation>,
     pub(crate) trust: Option<Trust>,
     pub(crate) lexical_floor: Option<f64>,
+    /// The same for each of several phrasings.
+    floors: Vec<(usize, Option<f64>)>,
     timings: Timings,
+}
+
+impl Found {
+    /// What the next pages of this answer are read from.
+    fn listing(&self, listed: Vec<Listed>, rerank: Option<RerankSummary>) -> Listing {
+        Listing {
+            state: self.state,
+            listed,
+            sameness: self.sameness,
+            rerank,
+            terms: self.terms.clone(),
+            notes: self.notes.clone(),
+            degraded: self.degraded.clone(),
+            trust: self.trust.clone(),
+        }
+    }
 }
 
 impl Retriever {
@@ -107,7 +130,8 @@ impl Retriever {
         Self { parts, counter }
     }
 
-    /// Answers one request.
+    /// Answers one request. One with a cursor is for [`PagingRetriever`](crate::PagingRetriever):
+    /// nothing is kept here.
     ///
     /// A leg or a re-ranker that fails or runs out of time is named in `degraded`. The pinned state
     /// is released before re-ranking.
@@ -120,6 +144,11 @@ impl Retriever {
     /// `InvalidRequest` with every bad field; `CollectionNotFound`; `FingerprintMismatch` when the
     /// dense leg is asked and the collection was embedded with another model; a single leg's own
     /// error; where both legs failed, the more telling of their errors.
+    pub async fn retrieve(&self, request: RetrieveRequest) -> Result<RetrieveResponse> {
+        self.retrieve_in(request, None).await
+    }
+
+    /// As [`Retriever::retrieve`], of a state that is pinned already, or of the newest.
     #[tracing::instrument(
         name = "retrieve",
         skip_all,
@@ -132,15 +161,24 @@ impl Retriever {
             total_ms,
         )
     )]
-    pub async fn retrieve(&self, request: RetrieveRequest) -> Result<RetrieveResponse> {
+    pub(crate) async fn retrieve_in(
+        &self,
+        request: RetrieveRequest,
+        pin: Option<Arc<dyn LedgerPin>>,
+    ) -> Result<RetrieveResponse> {
         let started = Instant::now();
         request.check()?;
-        let reading = Reading::Served;
+        if request.cursor.is_some() {
+            return Err(not_kept());
+        }
+        let reading = Reading::Served(pin.as_ref());
         let mut found = self.find(&request, reading).await?;
+        drop(pin);
         let ordered = self.order_hits(&request, &mut found).await;
         let below = ordered.told(&request, &found);
         let rerank = ordered.summary;
-        let hits = best_distinct(ordered.hits, request.top_k, found.sameness);
+        let listed = ordered.listed(&request, std::mem::take(&mut found.rest));
+        let (hits, next) = best_page(&[], ordered.hits, request.top_k, found.sameness);
         let reason = hits.is_empty().then_some(match below.is_empty() {
             true => EmptyReason::NoMatch,
             false => EmptyReason::NothingRelevant(below),
@@ -152,6 +190,11 @@ impl Retriever {
             .assemble(hits, neighborhood, &request, language)
             .await?;
         found.timings.assemble = milliseconds(assembling.elapsed());
+        let returned = hits.len();
+        let more = (next < listed.len()).then(|| More {
+            listing: Arc::new(found.listing(listed, rerank)),
+            place: Place { next, returned },
+        });
         found.timings.total = milliseconds(started.elapsed());
         observe::record(&found.timings, &found.degraded);
         let span = tracing::Span::current();
@@ -170,6 +213,8 @@ impl Retriever {
             degraded: found.degraded,
             cached: false,
             trust: found.trust,
+            more,
+            next_cursor: None,
         })
     }
 
@@ -179,8 +224,56 @@ impl Retriever {
         request: &RetrieveRequest,
         reading: Reading<'_>,
     ) -> Result<Found> {
+        let RankedQuery {
+            pin,
+            ranked,
+            cut,
+            terms,
+            notes,
+            degraded,
+            mut timings,
+        } = match request.also.is_empty() {
+            true => self.rank_query(request, reading.pin()).await?,
+            false => self.rank_phrasings(request, reading.pin()).await?,
+        };
+        let hydrating = Instant::now();
+        let sameness = Sameness::of(pin.collection().settings.duplicates).asked(request.distinct);
+        let wanted = match reading {
+            Reading::Served(_) => wanted(request),
+            Reading::Everything(_) => Wanted::everything(),
+        };
+        let hits = hydrate(&*pin, &ranked, wanted, sameness).await?;
+        let records = hits.iter().map(|hit| &hit.passage.record);
+        let neighborhood = Neighborhood::fetch(&*pin, records, expansion(request)).await?;
+        timings.hydrate = milliseconds(hydrating.elapsed());
+        let read = hits.last().map_or(0, |hit| hit.rank);
+        Ok(Found {
+            rest: ranked.listed(read),
+            state: ListedState::of(&*pin),
+            hits,
+            cut,
+            neighborhood,
+            lag: pin.stats().lag(),
+            language: pin.collection().settings.language,
+            sameness,
+            terms,
+            notes,
+            degraded,
+            trust: ranked.trust,
+            lexical_floor: ranked.lexical_floor,
+            floors: ranked.found_by.floors,
+            timings,
+        })
+    }
+
+    /// Searches the legs for the request's query alone, and ranks what they found.
+    pub(crate) async fn rank_query(
+        &self,
+        request: &RetrieveRequest,
+        pin: Option<&Arc<dyn LedgerPin>>,
+    ) -> Result<RankedQuery> {
         let plan = SearchPlan {
-            pin: reading.pin(),
+            pin,
             ..search_plan(request)
         };
         let searched = search(&self.parts, plan).await?;
@@ -196,28 +289,13 @@ impl Retriever {
         let fusing = Instant::now();
         let ranked = rank_legs(&request.query, &legs, request.mode, &request.fusion);
         timings.fuse = milliseconds(fusing.elapsed());
-        let hydrating = Instant::now();
-        let sameness = Sameness::of(pin.collection().settings.duplicates).asked(request.distinct);
-        let wanted = match reading {
-            Reading::Served => wanted(request),
-            Reading::Everything(_) => Wanted::everything(),
-        };
-        let hits = hydrate(&*pin, &ranked, wanted, sameness).await?;
-        let records = hits.iter().map(|hit| &hit.passage.record);
-        let neighborhood = Neighborhood::fetch(&*pin, records, expansion(request)).await?;
-        timings.hydrate = milliseconds(hydrating.elapsed());
-        Ok(Found {
-            hits,
+        Ok(RankedQuery {
+            pin,
+            ranked,
             cut,
-            neighborhood,
-            lag: pin.stats().lag(),
-            language: pin.collection().settings.language,
-            sameness,
             terms: legs.lexical.terms,
             notes,
             degraded,
-            trust: ranked.trust,
-            lexical_floor: ranked.lexical_floor,
             timings,
         })
     }
@@ -234,6 +312,7 @@ impl Retriever {
                 options: &request.rerank,
                 weights: request.fusion.weights,
                 lexical_floor: found.lexical_floor,
+                phrasings: &found.floors,
                 language: found.language,
             };
             let reranked = rerank(reranker, plan, hits).await;
@@ -301,6 +380,16 @@ pub(crate) struct Ordered {
 }
 
 impl Ordered {
+    /// Every candidate in final order: the hits, then what was not read of the list. Where the
+    /// re-ranker's threshold was applied, what it did not look at is left out with what is below.
+    fn listed(&self, request: &RetrieveRequest, rest: Vec<Listed>) -> Vec<Listed> {
+        let mut ordered = self.hits.iter().chain(&self.below);
+        let is_cut =
+            request.thresholds.rerank.is_some() && ordered.any(|hit| hit.relevance.is_some());
+        let rest = if is_cut { Vec::new() } else { rest };
+        self.hits.iter().map(Listed::of).chain(rest).collect()
+    }
+
     /// The thresholds that left something out.
     fn told(&self, request: &RetrieveRequest, found: &Found) -> Vec<BelowThreshold> {
         let mut told = found.cut.told();
@@ -357,7 +446,7 @@ fn wanted(request: &RetrieveRequest) -> Wanted {
     }
 }
 
-fn expansion(request: &RetrieveRequest) -> ContextExpansion {
+pub(crate) fn expansion(request: &RetrieveRequest) -> ContextExpansion {
     if request.context.max_tokens == 0 {
         ContextExpansion::None
     } else {

@@ -40,6 +40,9 @@ pub enum EmptyReason {
     NoMatch,
     /// Something did, and these thresholds left all of it out: nothing relevant is known.
     NothingRelevant(Vec<BelowThreshold>),
+    /// Of a page after the first: what was left of the list is gone by now, or says the same as a
+    /// passage of an earlier page.
+    AtEnd,
 }
 
 impl EmptyReason {
@@ -48,6 +51,7 @@ impl EmptyReason {
         match self {
             Self::NoMatch => "no_match",
             Self::NothingRelevant(_) => "nothing_relevant",
+            Self::AtEnd => "at_end",
         }
     }
 
@@ -55,6 +59,7 @@ impl EmptyReason {
     pub fn detail(&self) -> String {
         match self {
             Self::NoMatch => "nothing that may be returned matches the query".to_owned(),
+            Self::AtEnd => "the list is at its end: what was left of it is gone by now, or says the same as a passage before".to_owned(),
             Self::NothingRelevant(below) => {
                 let told = below.iter().map(|below| {
                     let BelowThreshold {
@@ -112,6 +117,22 @@ impl CutLegs {
             (false, true) => Some(Leg::Dense),
             (false, false) => None,
         }
+    }
+
+    /// What the thresholds left out of several searches. A chunk counts once, with its best score.
+    pub(crate) fn join(cuts: impl Iterator<Item = Self>) -> Self {
+        let mut joined = Self::default();
+        for cut in cuts {
+            joined.thresholds = cut.thresholds;
+            joined.lexical.extend(cut.lexical);
+            joined.dense.extend(cut.dense);
+        }
+        for hits in [&mut joined.lexical, &mut joined.dense] {
+            hits.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.id.cmp(&b.id)));
+            let mut seen = FxHashSet::default();
+            hits.retain(|hit| seen.insert(hit.id));
+        }
+        joined
     }
 
     /// The thresholds that left something out.

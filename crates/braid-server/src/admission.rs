@@ -30,7 +30,7 @@ pub(crate) enum Line {
 impl Line {
     fn of(request: &Request) -> Self {
         match request.uri().path() {
-            "/retrieve" | "/v1/retrieve" => Self::Reads,
+            "/retrieve" | "/v1/retrieve" | "/v1/retrieve/batch" => Self::Reads,
             "/v1/explain" => Self::Explanations,
             _ if request.method().is_safe() => Self::Reads,
             _ => Self::Writes,
@@ -53,6 +53,11 @@ impl Admission {
             waiting: AtomicUsize::new(0),
             most_waiting,
         }
+    }
+
+    /// A permit to run, if there is one that nobody waits for.
+    pub(crate) fn spare(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.running).try_acquire_owned().ok()
     }
 
     /// A permit to run, after waiting in line if there is room in it.
@@ -142,6 +147,7 @@ mod tests {
         assert_eq!(line("POST", "/retrieve"), Line::Reads);
         assert_eq!(line("POST", "/v1/retrieve"), Line::Reads);
         assert_eq!(line("POST", "/v1/explain"), Line::Explanations);
+        assert_eq!(line("POST", "/v1/retrieve/batch"), Line::Reads);
         assert_eq!(line("GET", "/v1/collections/c/documents"), Line::Reads);
         assert_eq!(
             line("PUT", "/v1/collections/c/documents/retrieve"),
@@ -164,7 +170,12 @@ mod tests {
         let refused = admission.admit().await.unwrap_err();
         assert_eq!(refused.code(), ErrorCode::Overloaded);
         drop(running);
+        assert!(
+            admission.spare().is_none(),
+            "its turn is not taken from who waits"
+        );
         waiting.await.unwrap().unwrap();
+        drop(admission.spare().unwrap());
         assert_eq!(admission.waiting.load(Ordering::Acquire), 0);
         drop(admission.admit().await.unwrap());
     }

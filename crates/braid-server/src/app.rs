@@ -37,6 +37,10 @@ pub struct ServerOptions {
     pub max_waiting_requests: usize,
     /// How long shutdown waits for requests in flight.
     pub shutdown_grace: Duration,
+    /// Most retrievals in one batch.
+    pub max_batch_requests: usize,
+    /// Retrievals of one batch that run at once where there is room.
+    pub batch_concurrency: usize,
 }
 
 /// What every handler sees. Clones share it.
@@ -190,6 +194,7 @@ struct Document;
 fn api() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Document::openapi())
         .merge(routes::retrieve::router())
+        .merge(routes::batch::router())
         .merge(routes::explain::router())
         .merge(routes::collections::router())
         .merge(routes::documents::router())

@@ -27,6 +27,7 @@ pub(crate) fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::ChunkNotFound
         | ErrorCode::JobNotFound
         | ErrorCode::RouteNotFound => StatusCode::NOT_FOUND,
+        ErrorCode::CursorExpired => StatusCode::GONE,
         ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         ErrorCode::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         ErrorCode::CollectionExists
@@ -67,6 +68,20 @@ impl ApiError {
             &Problem::new(&self.0, status, request_id.to_owned()),
         )
     }
+
+    /// The problem document within the current request; logged and counted.
+    pub(crate) fn told(&self) -> Problem {
+        let Self(error) = self;
+        let (code, status) = (error.code(), status_of(error.code()));
+        let request_id = request_id::current();
+        if status.is_server_error() {
+            tracing::error!(%request_id, %code, error = error.chain(), "request failed");
+        } else {
+            tracing::debug!(%request_id, %code, error = error.chain(), "request refused");
+        }
+        metrics::counter!("braid_http_errors_total", "code" => code.as_str()).increment(1);
+        Problem::new(error, status, request_id)
+    }
 }
 
 impl From<Error> for ApiError {
@@ -78,14 +93,7 @@ impl From<Error> for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = status_of(self.0.code());
-        let request_id = request_id::current();
-        if status.is_server_error() {
-            tracing::error!(%request_id, code = %self.0.code(), error = self.0.chain(), "request failed");
-        } else {
-            tracing::debug!(%request_id, code = %self.0.code(), error = self.0.chain(), "request refused");
-        }
-        metrics::counter!("braid_http_errors_total", "code" => self.0.code().as_str()).increment(1);
-        let problem = Problem::new(&self.0, status, request_id);
+        let problem = self.told();
         let retry_after = problem.retry_after_seconds;
         let mut response = (status, Json(problem)).into_response();
         response

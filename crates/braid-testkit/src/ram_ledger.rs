@@ -10,6 +10,7 @@ mod write;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use braid_core::operation::{CollectionStats, IndexableChunk, PublishReceipt};
@@ -36,6 +37,7 @@ const JOB_RETENTION_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 #[derive(Clone, Default)]
 pub struct RamLedger {
     state: Arc<Mutex<State>>,
+    pins_taken: Arc<AtomicUsize>,
 }
 
 impl std::fmt::Debug for RamLedger {
@@ -53,6 +55,11 @@ impl RamLedger {
     /// Moves the clock.
     pub fn advance_ms(&self, ms: i64) {
         self.state.lock().now_ms += ms;
+    }
+
+    /// How often a state was pinned.
+    pub fn pins_taken(&self) -> usize {
+        self.pins_taken.load(Ordering::SeqCst)
     }
 
     /// Makes every write fail with `code` from now on, or succeed again.
@@ -211,6 +218,7 @@ impl Ledger for RamLedger {
     }
 
     async fn pin(&self, collection: &CollectionName) -> Result<Arc<dyn LedgerPin>> {
+        self.pins_taken.fetch_add(1, Ordering::SeqCst);
         let state = self.state.lock();
         let id = state
             .names

@@ -168,5 +168,7 @@ pub(crate) fn server_options(settings: &Settings) -> ServerOptions {
         max_concurrent_requests: server.max_concurrent_requests,
         max_waiting_requests: server.max_waiting_requests,
         shutdown_grace: Duration::from_millis(server.shutdown_grace_ms),
+        max_batch_requests: server.max_batch_requests,
+        batch_concurrency: server.batch_concurrency,
     }
 }

@@ -155,6 +155,8 @@ async fn a_server_is_asked_for_the_text() {
         max_concurrent_requests: 8,
         max_waiting_requests: 8,
         shutdown_grace: Duration::ZERO,
+        max_batch_requests: 1,
+        batch_concurrency: 1,
     };
     let defaults = retrieve_defaults(&Settings::default()).unwrap();
     let app = App::new(world.engine.clone(), options, defaults, None);

@@ -45,8 +45,22 @@ impl ExplainRequest {
 
     pub(super) fn check(&self) -> Result<()> {
         self.retrieve.check()?;
+        self.check_single()?;
         Self::check_depth(self.depth)
             .map_err(|field| Error::invalid_field(field.pointer, field.detail))
+    }
+
+    /// A document's way is that of one query through the whole list.
+    fn check_single(&self) -> Result<()> {
+        if !self.retrieve.also.is_empty() {
+            let detail = "one phrasing is explained at a time: ask for each as `query`";
+            return Err(Error::invalid_field("/also", detail));
+        }
+        if self.retrieve.cursor.is_some() {
+            let detail = "the whole list is explained: leave out the cursor";
+            return Err(Error::invalid_field("/cursor", detail));
+        }
+        Ok(())
     }
 }
 

@@ -1,5 +1,6 @@
 //! What moved a hit from stage to stage: for hits that were returned.
 
+use crate::phrasings::PhrasingScores;
 use crate::response::{RetrievedHit, StageScores};
 
 /// A stage that can move a hit.
@@ -27,6 +28,11 @@ impl MoveStage {
 /// Why a hit stands elsewhere, or where it stood, after a stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MoveCause {
+    /// So many of the phrasings that were searched find it: their votes add up.
+    Phrasings {
+        /// Those that find it.
+        found: usize,
+    },
     /// Both legs rank it: their votes add up.
     BothLegs,
     /// The lexical leg alone does.
@@ -50,6 +56,7 @@ impl MoveCause {
     /// The public name.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Phrasings { .. } => "phrasings",
             Self::BothLegs => "both_legs",
             Self::LexicalOnly => "lexical_only",
             Self::DenseOnly => "dense_only",
@@ -67,7 +74,7 @@ impl MoveCause {
 pub struct Move {
     /// The stage.
     pub stage: MoveStage,
-    /// 1-based rank before it: for fusion the better of the legs' ranks.
+    /// 1-based rank before it: for fusion the better of the legs' ranks, or the best of the phrasings'.
     pub from: usize,
     /// 1-based rank after it.
     pub to: usize,
@@ -80,6 +87,14 @@ impl Move {
     pub fn detail(&self) -> String {
         let Self { from, to, .. } = self;
         match self.cause {
+            MoveCause::Phrasings { found } => {
+                let verb = if found == 1 {
+                    "phrasing finds"
+                } else {
+                    "phrasings find"
+                };
+                format!("{found} {verb} it, the best one at {from}: fused at {to}")
+            }
             MoveCause::BothLegs => {
                 format!("both legs rank it, the better one at {from}: fused at {to}")
             }
@@ -101,7 +116,7 @@ impl RetrievedHit {
     /// the last ends at the hit's rank.
     pub fn moves(&self, reranked: bool) -> Vec<Move> {
         let mut moves = Vec::new();
-        let Some((from, cause)) = found(&self.scores) else {
+        let Some((from, cause)) = self.found() else {
             return moves;
         };
         let to = base_rank(&self.scores).unwrap_or(from);
@@ -128,6 +143,20 @@ impl RetrievedHit {
             });
         }
         moves
+    }
+
+    /// Where it stood before fusion, and who brought it in.
+    fn found(&self) -> Option<(usize, MoveCause)> {
+        if self.phrasings.is_empty() {
+            return found(&self.scores);
+        }
+        let best = self
+            .phrasings
+            .iter()
+            .filter_map(PhrasingScores::rank)
+            .min()?;
+        let found = self.phrasings.len();
+        Some((best, MoveCause::Phrasings { found }))
     }
 
     fn by_reranking(&self, from: usize) -> MoveCause {

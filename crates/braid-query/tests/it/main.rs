@@ -2,11 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "set-up that fails is a failed test")]
 
+mod batch;
 mod cache;
 mod degraded;
 mod explain;
 mod fusion;
 mod metrics;
+mod pages;
+mod phrasings;
 mod rank;
 mod replay;
 mod rerank;

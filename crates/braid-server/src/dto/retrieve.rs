@@ -1,12 +1,14 @@
 //! `POST /retrieve`: the wire forms of a request and its answer.
 
 mod answer;
+mod batch;
 mod context;
 mod reason;
 mod request;
 mod trust;
 
 pub use answer::*;
+pub use batch::*;
 pub use context::*;
 pub use reason::*;
 pub use request::*;

@@ -42,7 +42,7 @@ fn bad_fields() -> Vec<(Value, &'static str, &'static str)> {
         (
             json!({ "query": "x", "topk": 3 }),
             "/topk",
-            "unknown field `topk`, expected one of `query`, `collection`, `top_k`, `mode`, `candidates`, `fusion`, `rerank`, `filter`, `thresholds`, `context`, `distinct`, `explain`, `cache`",
+            "unknown field `topk`, expected one of `query`, `also`, `collection`, `top_k`, `mode`, `candidates`, `fusion`, `rerank`, `filter`, `thresholds`, `context`, `distinct`, `explain`, `cache`, `cursor`",
         ),
         (
             json!({ "query": "x", "top_k": 0 }),
@@ -138,6 +138,26 @@ fn bad_fields() -> Vec<(Value, &'static str, &'static str)> {
             json!({ "query": "x", "context": { "expand": "all" } }),
             "/context/expand",
             "unknown value `all`, expected one of `none`, `neighbors`, `section`",
+        ),
+        (
+            json!({ "query": "x", "also": "y" }),
+            "/also",
+            "found the string \"y\", expected an array",
+        ),
+        (
+            json!({ "query": "x", "also": ["y", " "] }),
+            "/also/1",
+            "must not be empty",
+        ),
+        (
+            json!({ "query": "x", "also": vec!["y"; 9] }),
+            "/also",
+            "has 9 phrasings, the limit is 8",
+        ),
+        (
+            json!({ "query": "x", "cursor": "next" }),
+            "/cursor",
+            "is no cursor that an answer gave: send `next_cursor` as it came",
         ),
         (
             json!({ "query": "x", "explain": "yes" }),

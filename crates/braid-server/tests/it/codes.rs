@@ -49,6 +49,11 @@ async fn see(code: ErrorCode) -> (u16, Seen) {
             (404, served(Call::get(path)).await)
         }
         ErrorCode::JobNotFound => (404, served(Call::get("/v1/jobs/none")).await),
+        ErrorCode::CursorExpired => {
+            let cursor = format!("{}-1-1", "0".repeat(32));
+            let body = json!({ "query": "x", "cursor": cursor });
+            (410, served(Call::post("/retrieve", &body)).await)
+        }
         ErrorCode::RouteNotFound => (404, served(Call::get("/none")).await),
         ErrorCode::MethodNotAllowed => (405, served(Call::new(Method::PATCH, "/retrieve")).await),
         ErrorCode::UnsupportedMediaType => {

@@ -146,6 +146,14 @@ async fn bad_questions_name_the_field() {
             "/top_k",
         ),
         (
+            json!({ "query": "x", "document_id": "x", "also": ["y"] }),
+            "/also",
+        ),
+        (
+            json!({ "query": "x", "document_id": "x", "cursor": "y" }),
+            "/cursor",
+        ),
+        (
             json!({ "query": "x", "document_id": "x", "candidates": { "dense": "x" } }),
             "/candidates/dense",
         ),
@@ -208,7 +216,7 @@ pub(crate) fn requests() -> Vec<(&'static str, &'static str, Value)> {
             "post",
             "/retrieve",
             json!({
-                "query": "x", "collection": "default", "top_k": 1, "mode": "lexical",
+                "query": "x", "also": ["y"], "collection": "default", "top_k": 1, "mode": "lexical",
                 "candidates": { "lexical": 1, "dense": 1 },
                 "fusion": { "method": "minmax", "leg_trust": "auto", "k": 60, "weights": { "lexical": 1, "dense": 1 } },
                 "rerank": { "enabled": false, "candidates": 1, "blend": 0.5, "deadline_ms": 10 },
@@ -230,5 +238,10 @@ pub(crate) fn requests() -> Vec<(&'static str, &'static str, Value)> {
             json!({ "query": "x", "document_id": "x", "depth": 10, "thresholds": { "rerank": null } }),
         ),
         ("post", "/v1/retrieve", json!({ "query": "x" })),
+        (
+            "post",
+            "/v1/retrieve/batch",
+            json!({ "requests": [{ "query": "x", "fusion": {} }, { "query": "y" }] }),
+        ),
     ]
 }

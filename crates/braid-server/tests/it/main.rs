@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 mod bad_input;
+mod batch;
 mod browser;
 mod bulk;
 mod chunks;
@@ -25,6 +26,7 @@ mod openapi;
 mod operations;
 mod overload;
 mod pages;
+mod paging;
 mod playground;
 mod poison;
 mod retrieve;

@@ -40,6 +40,8 @@ impl Default for Setup {
                 max_concurrent_requests: 8,
                 max_waiting_requests: 8,
                 shutdown_grace: Duration::from_secs(10),
+                max_batch_requests: 5,
+                batch_concurrency: 2,
             },
             map_size_gib: 0.25,
         }

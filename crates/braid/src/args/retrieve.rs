@@ -1,11 +1,26 @@
 //! What `braid retrieve` and `braid explain` take.
 
+use std::path::PathBuf;
+
 use braid_core::CollectionName;
 use clap::Args;
 
 /// `braid retrieve`.
 #[derive(Debug, Args)]
 pub(crate) struct RetrieveArgs {
+    /// What to look for
+    #[arg(required_unless_present = "batch")]
+    pub(crate) query: Option<String>,
+    /// Another phrasing of it, repeatable: what any phrasing finds is one list
+    #[arg(long, value_name = "QUERY")]
+    pub(crate) also: Vec<String>,
+    /// Answer every line of a file (- for standard input), each a retrieval as the API takes it; the
+    /// other options fill what a line leaves open. Exit status 3 if any is refused or fails
+    #[arg(long, value_name = "FILE.jsonl", conflicts_with_all = ["query", "also", "cursor"])]
+    pub(crate) batch: Option<PathBuf>,
+    /// Go on after the answer that gave this as next_cursor, to the same request
+    #[arg(long, value_name = "C", requires = "server")]
+    pub(crate) cursor: Option<String>,
     #[command(flatten)]
     pub(crate) asked: RetrievalArgs,
     /// How the legs' lists become one: rrf, minmax or dbsf
@@ -31,6 +46,8 @@ pub(crate) struct RetrieveArgs {
 /// `braid explain`.
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArgs {
+    /// What to look for
+    pub(crate) query: String,
     #[command(flatten)]
     pub(crate) asked: RetrievalArgs,
     /// The document that was not returned
@@ -44,8 +61,6 @@ pub(crate) struct ExplainArgs {
 /// What both ask.
 #[derive(Debug, Args)]
 pub(crate) struct RetrievalArgs {
-    /// What to look for
-    pub(crate) query: String,
     /// Where
     #[arg(long, short, default_value = "default")]
     pub(crate) collection: CollectionName,
@@ -67,6 +82,29 @@ pub(crate) struct RetrievalArgs {
     /// Least calibrated probability of being relevant, 0 to 1: what is below is not returned
     #[arg(long, value_name = "P", conflicts_with = "no_rerank")]
     pub(crate) min_relevance: Option<f64>,
+    /// Least BM25 score of a candidate of the lexical leg
+    #[arg(long, value_name = "S", allow_negative_numbers = true)]
+    pub(crate) min_lexical: Option<f64>,
+    /// Least cosine similarity of a candidate of the dense leg, -1 to 1
+    #[arg(long, value_name = "S", allow_negative_numbers = true)]
+    pub(crate) min_dense: Option<f64>,
+    /// Return passages that say the same as a better one too
+    #[arg(long)]
+    pub(crate) no_distinct: bool,
+    /// Most hits of one document in the context
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) per_document: Option<usize>,
+    /// Leave out of the context what shares more of its word triples than this with a better hit,
+    /// 0 to 1
+    #[arg(long, value_name = "S", allow_negative_numbers = true)]
+    pub(crate) max_similarity: Option<f64>,
+    /// Choose hits for the context by maximal marginal relevance: the weight of relevance against
+    /// novelty, 0 to 1
+    #[arg(long, value_name = "LAMBDA", allow_negative_numbers = true)]
+    pub(crate) mmr: Option<f64>,
+    /// How hits stand in the context: rank, or edges (the best at both ends)
+    #[arg(long, value_name = "O", value_parser = ["rank", "edges"])]
+    pub(crate) order: Option<String>,
     /// Print the answer as JSON, as the API gives it
     #[arg(long)]
     pub(crate) json: bool,

@@ -26,6 +26,7 @@ pub(crate) async fn run(settings: &Settings, args: ExplainArgs) -> Result<Exit> 
 
 fn body(args: &ExplainArgs) -> Result<Value> {
     let mut body = retrieval(&args.asked)?;
+    body["query"] = args.query.as_str().into();
     body["document_id"] = args.document.as_str().into();
     if let Some(depth) = args.depth {
         body["depth"] = depth.into();

@@ -1,5 +1,7 @@
 //! `braid retrieve`.
 
+mod batch;
+
 use braid_config::Settings;
 use braid_core::{Error, Result};
 use braid_engine::{LoadModels, retrieve_defaults};
@@ -13,6 +15,9 @@ use crate::open::{Directory, with_engine};
 use crate::output::{self, Exit};
 
 pub(crate) async fn run(settings: &Settings, args: RetrieveArgs) -> Result<Exit> {
+    if let Some(file) = &args.batch {
+        return batch::run(settings, &args, file).await;
+    }
     let body = body(&args)?;
     match &args.asked.server {
         Some(url) => {
@@ -25,6 +30,15 @@ pub(crate) async fn run(settings: &Settings, args: RetrieveArgs) -> Result<Exit>
 
 fn body(args: &RetrieveArgs) -> Result<Value> {
     let mut body = retrieval(&args.asked)?;
+    if let Some(query) = &args.query {
+        body["query"] = query.as_str().into();
+    }
+    if !args.also.is_empty() {
+        body["also"] = json!(args.also);
+    }
+    if let Some(cursor) = &args.cursor {
+        body["cursor"] = cursor.as_str().into();
+    }
     body["explain"] = args.explain.into();
     if let Some(method) = &args.fusion {
         body["fusion"]["method"] = method.as_str().into();
@@ -33,7 +47,7 @@ fn body(args: &RetrieveArgs) -> Result<Value> {
         body["fusion"]["leg_trust"] = leg_trust.as_str().into();
     }
     if let Some(deadline_ms) = args.rerank_deadline_ms {
-        body["rerank"] = json!({ "deadline_ms": deadline_ms });
+        body["rerank"]["deadline_ms"] = deadline_ms.into();
     }
     if let Some(most) = args.context_tokens {
         body["context"]["max_tokens"] = most.into();
@@ -44,10 +58,9 @@ fn body(args: &RetrieveArgs) -> Result<Value> {
     Ok(body)
 }
 
-/// The request as the API takes it: both ways to ask go through the same checks.
+/// The request, but for the query, as the API takes it: both ways to ask go through the same checks.
 pub(super) fn retrieval(asked: &RetrievalArgs) -> Result<Value> {
     let mut body = json!({
-        "query": asked.query,
         "collection": asked.collection.as_str(),
     });
     if let Some(top_k) = asked.top_k {
@@ -57,10 +70,32 @@ pub(super) fn retrieval(asked: &RetrievalArgs) -> Result<Value> {
         body["mode"] = mode.as_str().into();
     }
     if asked.no_rerank {
-        body["rerank"] = json!({ "enabled": false });
+        body["rerank"]["enabled"] = false.into();
     }
-    if let Some(least) = asked.min_relevance {
-        body["thresholds"] = json!({ "rerank": least });
+    let thresholds = [
+        ("rerank", asked.min_relevance),
+        ("lexical", asked.min_lexical),
+        ("dense", asked.min_dense),
+    ];
+    for (stage, least) in thresholds {
+        if let Some(least) = least {
+            body["thresholds"][stage] = least.into();
+        }
+    }
+    if asked.no_distinct {
+        body["distinct"] = false.into();
+    }
+    if let Some(most) = asked.per_document {
+        body["context"]["per_document"] = most.into();
+    }
+    if let Some(most) = asked.max_similarity {
+        body["context"]["max_similarity"] = most.into();
+    }
+    if let Some(lambda) = asked.mmr {
+        body["context"]["mmr"]["lambda"] = lambda.into();
+    }
+    if let Some(order) = &asked.order {
+        body["context"]["order"] = order.as_str().into();
     }
     if let Some(filter) = &asked.filter {
         body["filter"] = serde_json::from_str(filter)
@@ -81,7 +116,9 @@ async fn ask_directory(settings: &Settings, body: Value, args: &RetrieveArgs) ->
         LoadModels::Embedder
     };
     with_engine(settings, Directory::Found(models), async |engine| {
-        let response = engine.retrieve(request).await?;
+        let mut response = engine.retrieve(request).await?;
+        // The list ends with the process.
+        response.next_cursor = None;
         let id = Uuid::now_v7().to_string();
         print(
             &RetrieveAnswer::new(id, response, args.explain),
@@ -131,12 +168,14 @@ fn print_text(answer: &RetrieveAnswer) {
             .collect();
         output::line(format!(
             "weights: lexical {:.3}, dense {:.3} ({rule}{features})",
-            after.lexical.unwrap_or_default(),
-            after.dense.unwrap_or_default()
+            after.lexical, after.dense
         ));
     }
     for note in &answer.notes {
         output::line(format!("note: {}", note.detail));
+    }
+    if let Some(cursor) = &answer.next_cursor {
+        output::line(format!("more with --cursor {cursor}"));
     }
     for degraded in &answer.degraded {
         output::line(format!("degraded {}: {}", degraded.stage, degraded.reason));

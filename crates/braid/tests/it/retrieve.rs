@@ -175,3 +175,159 @@ fn a_missing_document_is_explained() {
     let text = place.ok(&["explain", "kitten", "--document", "dog"]);
     assert!(text.contains("no such document"), "{text}");
 }
+
+#[test]
+fn flags_say_what_the_request_can() {
+    let place = corpus();
+    place.write(
+        "copies.jsonl",
+        [
+            r#"{"id": "copy", "text": "A kitten purrs when it is stroked."}"#,
+            r#"{"id": "long", "text": "A kitten purrs. ", "title": "Kittens"}"#,
+        ]
+        .join("\n"),
+    );
+    place.ok(&["ingest", "copies.jsonl"]);
+    let found = |flags: &[&str]| {
+        let answer = place.json(
+            &[&["retrieve", "kitten purrs", "--no-rerank"], flags].concat(),
+            0,
+        );
+        ids(&answer)
+            .into_iter()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let all = found(&[]);
+    assert_eq!(
+        all.iter()
+            .filter(|id| *id == "cat" || *id == "copy")
+            .count(),
+        1,
+        "{all:?}"
+    );
+    assert_eq!(found(&["--no-distinct"]).len(), all.len() + 1);
+    let close = found(&["--mode", "dense", "--min-dense", "0.5"]);
+    assert!(!close.is_empty() && close.len() < all.len(), "{close:?}");
+    assert!(found(&["--mode", "lexical", "--min-lexical", "1000"]).is_empty());
+    let either = found(&["--mode", "lexical", "--also", "RFC 1918", "--also", "dough"]);
+    for id in ["net", "bread", "long"] {
+        assert!(either.contains(&id.to_owned()), "no {id} in {either:?}");
+    }
+    let context = |flags: &[&str]| {
+        let asked = [
+            "retrieve",
+            "kitten stroked",
+            "--no-rerank",
+            "--no-distinct",
+            "--mode",
+            "lexical",
+        ];
+        let answer = place.json(&[&asked, flags].concat(), 0);
+        let citations = answer["context"]["citations"].as_array().unwrap().iter();
+        citations
+            .map(|one| one["document_id"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let ranked = context(&["--max-similarity", "1"]);
+    assert_eq!(ranked.len(), 3);
+    assert_eq!(context(&[]).len(), 2, "one of two copies");
+    let edges = context(&["--max-similarity", "1", "--order", "edges"]);
+    assert_eq!(
+        edges,
+        [&ranked[0], &ranked[2], &ranked[1]].map(String::clone)
+    );
+    let novel = context(&["--max-similarity", "1", "--mmr", "0"]);
+    assert_eq!(novel[0], ranked[0]);
+    assert_ne!(novel, ranked, "the copy comes last");
+    assert_eq!(
+        context(&["--per-document", "1", "--max-similarity", "1"]),
+        ranked
+    );
+    for (flags, words) in [
+        (["--mmr", "2"], ["/context/mmr/lambda", "0 to 1"]),
+        (
+            ["--max-similarity", "-1"],
+            ["/context/max_similarity", "0 to 1"],
+        ),
+        (
+            ["--per-document", "0"],
+            ["/context/per_document", "1 or more"],
+        ),
+        (["--also", " "], ["/also/0", "empty"]),
+        (["--cursor", "x"], ["--server", "required"]),
+        (["--batch", "x"], ["--batch", "cannot be used with"]),
+    ] {
+        place.fails(&[&["retrieve", "x"][..], &flags].concat(), 2, &words);
+    }
+    let explained = ["explain", "kitten purrs", "-d", "copy", "--no-rerank"];
+    let answer = place.json(&explained, 0);
+    let kept = place.json(&[&explained[..], &["--no-distinct"]].concat(), 0);
+    let of = |answer: &Value| answer["cut"]["stage"] == "deduplicated";
+    let cat = place.json(&["explain", "kitten purrs", "-d", "cat", "--no-rerank"], 0);
+    assert!(
+        of(&answer) != of(&cat),
+        "one of the copies stands for the other"
+    );
+    assert!(!of(&kept));
+}
+
+#[test]
+fn a_batch_answers_every_line() {
+    let place = corpus();
+    place.write(
+        "asked.jsonl",
+        [
+            r#"{"query": "kitten", "top_k": 1}"#,
+            "",
+            r#"{"query": "CVE-2024-3094"}"#,
+            r#"{"query": " "}"#,
+            "not JSON",
+            r#"{"query": "dough", "collection": "nope"}"#,
+        ]
+        .join("\n"),
+    );
+    let asked = [
+        "retrieve",
+        "--batch",
+        "asked.jsonl",
+        "--no-rerank",
+        "-k",
+        "2",
+        "--mode",
+        "lexical",
+    ];
+    let ran = place.braid(&[&asked[..], &["--json"]].concat());
+    assert_eq!(ran.status, 3, "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("3 of 5 retrievals failed"),
+        "{}",
+        ran.stderr
+    );
+    let lines: Vec<Value> = ran
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines.len(), 5);
+    assert_eq!(ids(&lines[0]), ["cat"]);
+    assert_eq!(ids(&lines[1]), ["cve"]);
+    let codes: Vec<_> = lines[2..].iter().map(|line| &line["error_code"]).collect();
+    assert_eq!(
+        codes,
+        ["INVALID_REQUEST", "MALFORMED_JSON", "COLLECTION_NOT_FOUND"]
+    );
+    let text = place.braid(&asked).stdout;
+    for part in [
+        "== kitten",
+        "[1] cat",
+        "error: /query: must not be empty",
+        "line 5 is not",
+    ] {
+        assert!(text.contains(part), "no {part} in {text}");
+    }
+    place.write("good.jsonl", r#"{"query": "kitten"}"#);
+    let text = place.ok(&["retrieve", "--batch", "good.jsonl", "--no-rerank"]);
+    assert!(text.contains("[1] cat"), "{text}");
+    place.fails(&["retrieve", "--batch", "none.jsonl"], 2, &["none.jsonl"]);
+}

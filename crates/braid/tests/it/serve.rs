@@ -246,3 +246,64 @@ fn an_interrupted_ingest_goes_on_where_it_stopped() {
     let listed = place.json(&["collection", "list"], 0);
     assert_eq!(listed["collections"][0]["documents"], 600);
 }
+
+#[test]
+fn pages_and_batches_are_asked_of_a_server() {
+    let place = Place::new();
+    let line = |at: usize| {
+        json!({"id": format!("d{at}"), "text": format!("A kitten{}.", " purrs".repeat(at))})
+            .to_string()
+    };
+    place.write(
+        "docs.jsonl",
+        (0..3).map(line).collect::<Vec<_>>().join("\n"),
+    );
+    place.ok(&["ingest", "docs.jsonl"]);
+    let server = Server::start(&place, &[]);
+    let url = server.url();
+    let asked = [
+        "retrieve",
+        "kitten",
+        "--mode",
+        "lexical",
+        "--no-rerank",
+        "-k",
+        "2",
+        "--server",
+        &url,
+    ];
+    let first = place.json(&asked, 0);
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let second = place.json(&[&asked[..], &["--cursor", cursor]].concat(), 0);
+    assert_eq!(second["hits"][0]["rank"], 3);
+    assert_eq!(second.get("next_cursor"), None);
+    let text = place.ok(&asked);
+    assert!(text.contains("more with --cursor "), "{text}");
+    let other = ["retrieve", "cat", "--server", &url, "--cursor", cursor];
+    place.fails(&other, 2, &["another request"]);
+
+    place.write(
+        "asked.jsonl",
+        "{\"query\": \"kitten\"}\nno\n{\"query\": \"purrs\", \"top_k\": 0}",
+    );
+    let batch = [
+        "retrieve",
+        "--batch",
+        "asked.jsonl",
+        "--server",
+        &url,
+        "-k",
+        "1",
+        "--json",
+    ];
+    let ran = place.braid(&batch);
+    assert_eq!(ran.status, 3, "{}", ran.stderr);
+    let lines: Vec<Value> = ran
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines[0]["hits"].as_array().unwrap().len(), 1);
+    assert_eq!(lines[1]["error_code"], "MALFORMED_JSON");
+    assert_eq!(lines[2]["error_code"], "INVALID_REQUEST");
+}

@@ -1,8 +1,8 @@
 //! What a retrieval found.
 
 use braid_engine::query::{
-    AssembledContext, Degradation, Note, RerankSummary, RetrieveResponse, RetrievedHit, SameText,
-    StageScore, StageScores, Timings,
+    AssembledContext, Degradation, Note, PhrasingScores, RerankSummary, RetrieveResponse,
+    RetrievedHit, SameText, StageScore, StageScores, Timings,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -43,6 +43,10 @@ pub struct RetrieveAnswer {
     /// asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trust: Option<TrustBody>,
+    /// Where more candidates are left: the same request with this as its `cursor` is answered with
+    /// what follows. Absent at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
 }
 
 /// One hit.
@@ -111,7 +115,7 @@ pub struct SourceBody {
 }
 
 /// Rank and score at every stage that saw the hit.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub struct ScoresBody {
     /// BM25.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -119,12 +123,32 @@ pub struct ScoresBody {
     /// Cosine similarity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dense: Option<ScoreBody>,
-    /// Both legs, fused.
+    /// Both legs, or several phrasings, fused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fused: Option<ScoreBody>,
     /// The re-ranker's raw score; the rank is the final one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rerank: Option<ScoreBody>,
+    /// Which phrasings found the hit, and where; absent where there is one. The legs above are those
+    /// of the phrasing whose leg ranks the hit best.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub phrasings: Vec<PhrasingBody>,
+}
+
+/// Where one phrasing has a hit.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
+pub struct PhrasingBody {
+    /// 0 is `query`, 1 the first of `also`.
+    pub phrasing: usize,
+    /// BM25 for this phrasing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lexical: Option<ScoreBody>,
+    /// Cosine similarity to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dense: Option<ScoreBody>,
+    /// Both legs, fused, for this phrasing alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fused: Option<ScoreBody>,
 }
 
 /// A rank and a score.
@@ -207,6 +231,9 @@ pub struct NoteBody {
 pub enum NoteCode {
     /// The lexical leg was asked, and no term could be made of the query (`???`, emoji).
     NoLexicalTerms,
+    /// Passages of this page were deleted or replaced since the first page was answered, and are left
+    /// out.
+    Gone,
 }
 
 /// A stage that did not do its full work.
@@ -245,6 +272,7 @@ impl RetrieveAnswer {
                 .collect(),
             cached: response.cached,
             trust: response.trust.filter(|_| explain).map(TrustBody::from),
+            next_cursor: response.next_cursor,
         }
     }
 }
@@ -270,7 +298,7 @@ impl HitBody {
                 page: record.chunk.page,
             },
             metadata: metadata_body(hit.passage.metadata),
-            scores: explain.then(|| hit.scores.into()),
+            scores: explain.then(|| ScoresBody::new(hit.scores, &hit.phrasings)),
             moves,
             relevance: hit.relevance,
             same: hit.same.into_iter().map(SameTextBody::from).collect(),
@@ -294,14 +322,27 @@ impl From<StageScore> for ScoreBody {
     }
 }
 
-impl From<StageScores> for ScoresBody {
-    fn from(scores: StageScores) -> Self {
+impl ScoresBody {
+    fn new(scores: StageScores, phrasings: &[PhrasingScores]) -> Self {
         let body = |score: Option<StageScore>| score.map(ScoreBody::from);
         Self {
+            phrasings: phrasings.iter().map(PhrasingBody::from).collect(),
             lexical: body(scores.lexical),
             dense: body(scores.dense),
             fused: body(scores.fused),
             rerank: body(scores.rerank),
+        }
+    }
+}
+
+impl From<&PhrasingScores> for PhrasingBody {
+    fn from(found: &PhrasingScores) -> Self {
+        let body = |score: Option<StageScore>| score.map(ScoreBody::from);
+        Self {
+            phrasing: found.phrasing,
+            lexical: body(found.scores.lexical),
+            dense: body(found.scores.dense),
+            fused: body(found.scores.fused),
         }
     }
 }
@@ -352,10 +393,11 @@ impl From<Note> for NoteBody {
     fn from(note: Note) -> Self {
         let code = match note {
             Note::NoLexicalTerms => NoteCode::NoLexicalTerms,
+            Note::Gone(_) => NoteCode::Gone,
         };
         Self {
             code,
-            detail: note.detail().to_owned(),
+            detail: note.detail().into_owned(),
         }
     }
 }

@@ -25,6 +25,9 @@ pub enum ReasonCode {
     NoMatch,
     /// Something matches, and the thresholds left all of it out.
     NothingRelevant,
+    /// Of a page after the first: what was left of the list is gone by now, or says the same as a
+    /// passage of an earlier page.
+    AtEnd,
 }
 
 /// A threshold that left something out.
@@ -45,7 +48,7 @@ pub struct BelowBody {
 pub struct MoveBody {
     /// The stage.
     pub stage: MoveStage,
-    /// 1-based rank before it; for `fused` the better of the legs' ranks.
+    /// 1-based rank before it; for `fused` the better of the legs' ranks, or the best of the phrasings'.
     pub from: usize,
     /// 1-based rank after it.
     pub to: usize,
@@ -71,6 +74,8 @@ pub enum MoveStage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MoveCause {
+    /// Several phrasings were searched, and some find it.
+    Phrasings,
     /// Both legs rank it.
     BothLegs,
     /// The lexical leg alone does.
@@ -93,6 +98,7 @@ impl From<&EmptyReason> for ReasonBody {
     fn from(reason: &EmptyReason) -> Self {
         let (code, below) = match reason {
             EmptyReason::NoMatch => (ReasonCode::NoMatch, &[][..]),
+            EmptyReason::AtEnd => (ReasonCode::AtEnd, &[][..]),
             EmptyReason::NothingRelevant(below) => (ReasonCode::NothingRelevant, &below[..]),
         };
         Self {
@@ -122,6 +128,7 @@ impl From<&Move> for MoveBody {
             Stage::Distinct => MoveStage::Distinct,
         };
         let cause = match moved.cause {
+            Cause::Phrasings { .. } => MoveCause::Phrasings,
             Cause::BothLegs => MoveCause::BothLegs,
             Cause::LexicalOnly => MoveCause::LexicalOnly,
             Cause::DenseOnly => MoveCause::DenseOnly,

@@ -28,6 +28,11 @@ pub struct RetrieveBody {
         example = "which guarantees hold after a crash?"
     )]
     pub query: String,
+    /// Other phrasings of it, up to 8: each is searched too, and what any finds is one list.
+    /// Re-ranking and the context are for `query`.
+    #[schema(max_items = 8)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<String>,
     /// Where; `default` when absent.
     #[schema(pattern = "^[a-z0-9][a-z0-9_-]{0,63}$")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -92,6 +97,9 @@ pub struct RetrieveBody {
     #[serde(default = "yes")]
     #[schema(default = true)]
     pub cache: bool,
+    /// Goes on after the answer that gave this as its `next_cursor`, to the same request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
 }
 
 fn yes() -> bool {
@@ -246,6 +254,7 @@ impl RetrieveBody {
         };
         let request = RetrieveRequest {
             query: self.query,
+            also: self.also,
             collection,
             top_k: self.top_k.unwrap_or(defaults.top_k),
             mode: self.mode.map_or(defaults.mode, Mode::from),
@@ -263,6 +272,7 @@ impl RetrieveBody {
             distinct: self.distinct.unwrap_or(defaults.distinct),
             explain: self.explain,
             cache: self.cache,
+            cursor: self.cursor,
         };
         if let Err(error) = request.check() {
             fields.extend(error.fields().iter().cloned());
