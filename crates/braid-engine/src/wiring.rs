@@ -14,7 +14,7 @@ use braid_lexical::LexicalOptions;
 use braid_models::{EmbedderOptions, LanguageModelTokens, RerankerOptions, StoreOptions};
 use braid_query::{
     CandidateDepths, ContextExpansion, ContextOptions, FusionMethod, FusionOptions, LegTrust,
-    LegWeights, Mode, RerankOptions, RetrieveRequest, Thresholds, Tokenizers,
+    LegWeights, Mode, RerankOptions, RetrieveRequest, Syntax, Thresholds, Tokenizers, Typos,
 };
 use braid_runtime::CpuPool;
 use braid_vector::VectorOptions;
@@ -32,6 +32,8 @@ pub fn retrieve_defaults(settings: &Settings) -> Result<RetrieveRequest> {
     let section = &settings.retrieve;
     let request = RetrieveRequest {
         query: "defaults".to_owned(),
+        syntax: Syntax::default(),
+        typos: Typos::default(),
         collection: CollectionName::new("default")?,
         top_k: section.top_k,
         mode: match section.mode {

@@ -61,8 +61,11 @@ impl Retriever {
     /// As [`Retriever::retrieve`], and where either leg fails: half a recording is none.
     pub async fn record(&self, request: &RetrieveRequest) -> Result<Recording> {
         request.check()?;
+        let asked = request.parsed();
         let plan = SearchPlan {
-            query: &request.query,
+            query: &asked.text,
+            conditions: &asked.conditions,
+            typos: request.typos,
             collection: &request.collection,
             mode: Mode::Hybrid,
             filter: request.filter.as_ref(),
@@ -86,7 +89,7 @@ impl Retriever {
         let passages = searched.pin.hydrate(&slots).await?.into_iter();
         let settings = searched.pin.collection().settings;
         Ok(Recording {
-            query: request.query.clone(),
+            query: asked.text,
             language: settings.language,
             sameness: Sameness::of(settings.duplicates),
             passages: passages

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use braid_core::limits::{MAX_CANDIDATES, MAX_QUERY_BYTES, MAX_TOP_K};
 use braid_core::{CollectionName, Error, FieldError, Filter, Result};
 
+use crate::syntax::{Syntax, Typos};
 use crate::thresholds::Thresholds;
 
 /// Which legs are searched.
@@ -236,6 +237,10 @@ impl Default for ContextOptions {
 pub struct RetrieveRequest {
     /// What to look for.
     pub query: String,
+    /// Whether operators in it are read.
+    pub syntax: Syntax,
+    /// Whether words that the index does not have are corrected (lexical leg).
+    pub typos: Typos,
     /// Where.
     pub collection: CollectionName,
     /// How many hits to return.
@@ -267,6 +272,8 @@ impl RetrieveRequest {
     pub fn new(query: impl Into<String>, collection: CollectionName) -> Self {
         Self {
             query: query.into(),
+            syntax: Syntax::default(),
+            typos: Typos::default(),
             collection,
             top_k: 8,
             mode: Mode::default(),

@@ -1,7 +1,8 @@
 //! What a retrieval gives.
 
-use braid_core::{ChunkId, DocumentId, Leg, Passage, Span};
+use braid_core::{ChunkId, DocumentId, Expansion, Leg, Passage, Span};
 
+use crate::syntax::{ConditionReport, MAX_OPERATORS};
 use crate::thresholds::EmptyReason;
 use crate::trust::Trust;
 
@@ -173,15 +174,21 @@ impl Degradation {
 pub enum Note {
     /// The lexical leg was asked, and the analyzer made no term of the query.
     NoLexicalTerms,
+    /// The query has more operators than are read: it was taken as text.
+    TooManyOperators,
 }
 
 impl Note {
     /// The note for a person.
-    pub fn detail(self) -> &'static str {
+    pub fn detail(self) -> String {
         match self {
             Self::NoLexicalTerms => {
                 "the query has no word, number or name: nothing could match in the lexical leg"
+                    .to_owned()
             }
+            Self::TooManyOperators => format!(
+                "the query has more than {MAX_OPERATORS} operators and was taken as plain text"
+            ),
         }
     }
 }
@@ -204,6 +211,10 @@ pub struct RetrieveResponse {
     /// Distinct terms of the query in the lexical leg; empty where that leg was not asked or failed,
     /// and where [`Note::NoLexicalTerms`] says so.
     pub terms: Vec<String>,
+    /// What the lexical leg searched for that the query does not say; it is among the `terms`.
+    pub expansions: Vec<Expansion>,
+    /// What the query's operators ask of every hit.
+    pub conditions: Vec<ConditionReport>,
     /// What else is to be known.
     pub notes: Vec<Note>,
     /// Stages that did not do their full work.

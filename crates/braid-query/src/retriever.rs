@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use braid_core::{
-    Embedder, IndexProvider, Language, LanguageSetting, Ledger, LedgerPin, Passage, Reranker,
-    Result, TokenCounter,
+    Embedder, Expansion, IndexProvider, Language, LanguageSetting, Ledger, LedgerPin, Passage,
+    Reranker, Result, TokenCounter,
 };
 use braid_runtime::CpuPool;
 
@@ -22,6 +22,7 @@ use crate::response::{
     AssembledContext, Degradation, Note, RerankSummary, RetrieveResponse, RetrievedHit, Timings,
 };
 use crate::search::{SearchPlan, Searched, milliseconds, search};
+use crate::syntax::{ConditionReport, ParsedQuery};
 use crate::thresholds::{
     BelowThreshold, CutLegs, EmptyReason, cut_legs, cut_reranked, told_reranked,
 };
@@ -92,7 +93,12 @@ pub(crate) struct Found {
     pub(crate) lag: u64,
     pub(crate) language: LanguageSetting,
     pub(crate) sameness: Sameness,
+    /// What the query's operators ask of every hit.
+    pub(crate) conditions: Vec<ConditionReport>,
+    /// Whether nothing that the filter lets pass meets them.
+    is_unmet: bool,
     terms: Vec<String>,
+    expansions: Vec<Expansion>,
     notes: Vec<Note>,
     pub(crate) degraded: Vec<Degradation>,
     pub(crate) trust: Option<Trust>,
@@ -141,10 +147,7 @@ impl Retriever {
         let below = ordered.told(&request, &found);
         let rerank = ordered.summary;
         let hits = best_distinct(ordered.hits, request.top_k, found.sameness);
-        let reason = hits.is_empty().then_some(match below.is_empty() {
-            true => EmptyReason::NoMatch,
-            false => EmptyReason::NothingRelevant(below),
-        });
+        let reason = hits.is_empty().then(|| found.why_empty(below));
         let neighborhood = std::mem::take(&mut found.neighborhood);
         let language = found.language.of_document(None);
         let assembling = Instant::now();
@@ -166,6 +169,8 @@ impl Retriever {
             rerank,
             lag: found.lag,
             terms: found.terms,
+            expansions: found.expansions,
+            conditions: found.conditions,
             notes: found.notes,
             degraded: found.degraded,
             cached: false,
@@ -179,22 +184,25 @@ impl Retriever {
         request: &RetrieveRequest,
         reading: Reading<'_>,
     ) -> Result<Found> {
+        let asked = request.parsed();
         let plan = SearchPlan {
             pin: reading.pin(),
-            ..search_plan(request)
+            ..search_plan(request).asking(&asked)
         };
         let searched = search(&self.parts, plan).await?;
         let Searched {
             pin,
             lexical,
             dense,
+            conditions,
+            is_unmet,
             mut timings,
         } = searched;
-        let notes = notes(lexical.as_ref());
+        let notes = notes(&asked, lexical.as_ref());
         let (mut legs, degraded) = Legs::settle(lexical, dense)?;
         let cut = cut_legs(&mut legs, request.thresholds);
         let fusing = Instant::now();
-        let ranked = rank_legs(&request.query, &legs, request.mode, &request.fusion);
+        let ranked = rank_legs(&asked.text, &legs, request.mode, &request.fusion);
         timings.fuse = milliseconds(fusing.elapsed());
         let hydrating = Instant::now();
         let sameness = Sameness::of(pin.collection().settings.duplicates).asked(request.distinct);
@@ -213,7 +221,10 @@ impl Retriever {
             lag: pin.stats().lag(),
             language: pin.collection().settings.language,
             sameness,
+            conditions,
+            is_unmet,
             terms: legs.lexical.terms,
+            expansions: legs.lexical.expansions,
             notes,
             degraded,
             trust: ranked.trust,
@@ -229,8 +240,9 @@ impl Retriever {
         if request.rerank.enabled {
             let reranking = Instant::now();
             let reranker = self.parts.reranker.as_deref();
+            let asked = request.parsed();
             let plan = RerankPlan {
-                query: &request.query,
+                query: &asked.text,
                 options: &request.rerank,
                 weights: request.fusion.weights,
                 lexical_floor: found.lexical_floor,
@@ -277,7 +289,7 @@ impl Retriever {
             return Ok((hits, AssembledContext::default()));
         }
         let counter = self.counter(options.tokenizer);
-        let query = request.query.clone();
+        let query = request.parsed().text;
         let work = move || {
             let passages: Vec<&Passage> = hits.iter().map(|hit| &hit.passage).collect();
             let assembling = Assembling {
@@ -323,12 +335,33 @@ fn not_compared(hits: &[RetrievedHit], window: usize) -> Option<Degradation> {
     })
 }
 
-/// What is to be known of a lexical leg that served.
-fn notes(lexical: Option<&Result<LegRun>>) -> Vec<Note> {
-    match lexical {
-        Some(Ok(run)) if run.terms.is_empty() => vec![Note::NoLexicalTerms],
-        Some(_) | None => Vec::new(),
+impl Found {
+    /// Why there is no hit, where thresholds left out what is `below` them.
+    fn why_empty(&self, below: Vec<BelowThreshold>) -> EmptyReason {
+        if !below.is_empty() {
+            EmptyReason::NothingRelevant(below)
+        } else if self.is_unmet {
+            EmptyReason::ConditionsUnmet(self.conditions.clone())
+        } else {
+            EmptyReason::NoMatch
+        }
     }
+}
+
+/// What is to be known of a query and of a lexical leg that served.
+fn notes(asked: &ParsedQuery, lexical: Option<&Result<LegRun>>) -> Vec<Note> {
+    let has_terms = lexical.is_none_or(|run| match run {
+        Ok(run) => !run.terms.is_empty(),
+        Err(_) => true,
+    });
+    let mut notes = Vec::new();
+    if !has_terms {
+        notes.push(Note::NoLexicalTerms);
+    }
+    if asked.has_too_many {
+        notes.push(Note::TooManyOperators);
+    }
+    notes
 }
 
 /// A leg is never asked for fewer candidates than there are hits to return.
@@ -336,6 +369,8 @@ fn search_plan(request: &RetrieveRequest) -> SearchPlan<'_> {
     let reach = |depth: usize| Reach::Candidates(depth.max(request.top_k));
     SearchPlan {
         query: &request.query,
+        conditions: &[],
+        typos: request.typos,
         collection: &request.collection,
         mode: request.mode,
         filter: request.filter.as_ref(),

@@ -187,6 +187,7 @@ fn api() -> OpenApiRouter<App> {
         .merge(routes::retrieve::router())
         .merge(routes::explain::router())
         .merge(routes::collections::router())
+        .merge(routes::synonyms::router())
         .merge(routes::documents::router())
         .merge(routes::jobs::router())
 }

@@ -2,20 +2,24 @@
 
 use std::sync::Arc;
 
-use braid_core::limits::{MAX_CANDIDATES, MAX_TOP_K};
+use braid_core::limits::MAX_TOP_K;
 use braid_core::{LedgerPin, Leg, Result};
 
 use super::answer::{Cut, ExplainRequest, Explanation, LegOutcome, LegTrace, Remedy};
+use super::conditions::unmet;
 use super::filtering::{Excluding, excluding};
-use super::knobs::{Knob, ask_both, changes, cost, give_votes, replace_filter, threshold_for};
+use super::knobs::{
+    Knob, ask_both, changes, cost, deepen, give_votes, lift, replace_filter, threshold_for,
+};
 use super::memo::remembering;
 use super::target::{Target, find_target};
 use super::trace::{Trace, trace};
 use crate::legs::{LegHit, LegRun, Reach};
-use crate::request::{ContextOptions, Mode, RetrieveRequest};
+use crate::request::{Mode, RetrieveRequest};
 use crate::response::StageScore;
 use crate::retriever::Retriever;
 use crate::search::{SearchPlan, search};
+use crate::syntax::Syntax;
 
 /// Most runs of the pipeline for one explanation.
 const MOST_RUNS: usize = 300;
@@ -45,6 +49,7 @@ impl Retriever {
         let filter = retrieve.filter.as_deref();
         let excluding = filter.map(|filter| excluding(filter, &target.metadata));
         let excluding = excluding.unwrap_or_default();
+        let unmet = unmet(&self.parts, &pin, &target, &retrieve).await?;
         let retriever = Self {
             parts: remembering(&self.parts),
             counter: Arc::clone(&self.counter),
@@ -56,6 +61,7 @@ impl Retriever {
             base: &retrieve,
             goal: Goal::Hit,
             excluding,
+            unmet,
             deep: Deep::default(),
             runs: 0,
         };
@@ -114,6 +120,8 @@ struct Tuner<'a> {
     base: &'a RetrieveRequest,
     goal: Goal,
     excluding: Excluding,
+    /// Conditions of the query that exclude it, as in a query.
+    unmet: Vec<String>,
     deep: Deep,
     /// Runs of the pipeline so far.
     runs: usize,
@@ -148,6 +156,9 @@ impl Tuner<'_> {
     fn cut(&self, trace: &Trace) -> Option<Cut> {
         if !self.excluding.conditions.is_empty() {
             return Some(Cut::Filtered);
+        }
+        if !self.unmet.is_empty() {
+            return Some(Cut::ConditionsUnmet(self.unmet.clone()));
         }
         if trace.base.is_some() {
             return trace.cut(self.base);
@@ -210,8 +221,14 @@ impl Tuner<'_> {
         if !self.excluding.conditions.is_empty() {
             replace_filter(&mut rest, self.excluding.rest.as_ref());
         }
+        if !self.unmet.is_empty() {
+            rest.syntax = Syntax::Off;
+        }
+        let asked = rest.parsed();
         let plan = |mode| SearchPlan {
-            query: &rest.query,
+            query: &asked.text,
+            conditions: &asked.conditions,
+            typos: rest.typos,
             collection: &rest.collection,
             mode,
             filter: rest.filter.as_ref(),
@@ -295,6 +312,7 @@ impl Tuner<'_> {
         let request = self.base;
         let weights = request.fusion.weights;
         let is_useful = |knob: &Knob| match knob {
+            Knob::Syntax => !request.parsed().conditions.is_empty(),
             Knob::Filter => !self.excluding.conditions.is_empty(),
             Knob::Mode => request.mode != Mode::Hybrid,
             Knob::Weights => weights.lexical == 0.0 || weights.dense == 0.0,
@@ -315,7 +333,9 @@ impl Tuner<'_> {
     /// document is not returned then.
     async fn attempt(&mut self, knobs: &[Knob]) -> Result<Option<Remedy>> {
         let needs_filter = !self.excluding.conditions.is_empty();
-        if needs_filter && !knobs.contains(&Knob::Filter) {
+        let needs_syntax = !self.unmet.is_empty();
+        let lacks = |needed: bool, knob| needed && !knobs.contains(&knob);
+        if lacks(needs_filter, Knob::Filter) || lacks(needs_syntax, Knob::Syntax) {
             return Ok(None);
         }
         let mut request = self.base.clone();
@@ -372,6 +392,7 @@ impl Tuner<'_> {
         let Deep { lexical, dense } = self.deep;
         let top_k = request.top_k;
         let done = match knob {
+            Knob::Syntax => std::mem::replace(&mut request.syntax, Syntax::Off) == Syntax::Auto,
             Knob::Filter => {
                 replace_filter(request, self.excluding.rest.as_ref());
                 !self.excluding.conditions.is_empty()
@@ -473,20 +494,4 @@ fn lower(threshold: &mut Option<f64>, score: Option<f64>) -> bool {
         }
         _ => false,
     }
-}
-
-/// Takes away what keeps hits out of a context that has room; `false` where nothing does.
-fn lift(context: &mut ContextOptions) -> bool {
-    let limits = (context.per_document.take(), context.max_similarity);
-    context.max_similarity = limits.1.map(|_| 1.0);
-    limits.0.is_some() || limits.1.is_some_and(|most| most < 1.0)
-}
-
-/// Raises a number of candidates to a depth; `false` where it is deep enough or too deep.
-fn deepen(candidates: &mut usize, top_k: usize, depth: usize) -> bool {
-    let is_deeper = depth > (*candidates).max(top_k) && depth <= MAX_CANDIDATES;
-    if is_deeper {
-        *candidates = depth;
-    }
-    is_deeper
 }

@@ -2,12 +2,14 @@
 
 mod answer;
 mod context;
+mod query;
 mod reason;
 mod request;
 mod trust;
 
 pub use answer::*;
 pub use context::*;
+pub use query::*;
 pub use reason::*;
 pub use request::*;
 pub use trust::*;

@@ -371,6 +371,7 @@ async fn a_body_must_say_that_it_is_json() {
         (Method::POST, "/retrieve"),
         (Method::POST, "/v1/retrieve"),
         (Method::PUT, "/v1/collections/other"),
+        (Method::PUT, "/v1/collections/default/synonyms"),
         (Method::PUT, "/v1/collections/default/documents/a"),
         (Method::POST, "/v1/collections/default/documents"),
         (Method::POST, "/v1/collections/default/documents/delete"),

@@ -3,7 +3,9 @@
 use braid_config::Settings;
 use braid_core::{Error, Result};
 use braid_engine::{LoadModels, retrieve_defaults};
-use braid_server::dto::retrieve::{HitBody, RetrieveAnswer, RetrieveBody, ScoreBody, TrustBody};
+use braid_server::dto::retrieve::{
+    ExpansionBody, HitBody, RetrieveAnswer, RetrieveBody, ScoreBody, TrustBody,
+};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -55,6 +57,12 @@ pub(super) fn retrieval(asked: &RetrievalArgs) -> Result<Value> {
     }
     if let Some(mode) = &asked.mode {
         body["mode"] = mode.as_str().into();
+    }
+    if let Some(syntax) = &asked.syntax {
+        body["syntax"] = syntax.as_str().into();
+    }
+    if let Some(typos) = &asked.typos {
+        body["typos"] = typos.as_str().into();
     }
     if asked.no_rerank {
         body["rerank"] = json!({ "enabled": false });
@@ -133,6 +141,14 @@ fn print_text(answer: &RetrieveAnswer) {
             "weights: lexical {:.3}, dense {:.3} ({rule}{features})",
             after.lexical.unwrap_or_default(),
             after.dense.unwrap_or_default()
+        ));
+    }
+    for expansion in &answer.expansions {
+        let ExpansionBody {
+            term, to, weight, ..
+        } = expansion;
+        output::line(format!(
+            "also searched for {to} ({term}), which counts {weight}"
         ));
     }
     for note in &answer.notes {

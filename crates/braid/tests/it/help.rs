@@ -57,6 +57,8 @@ fn every_command_documents_its_flags() {
                 "--server",
                 "--top-k",
                 "--mode",
+                "--syntax",
+                "--typos",
                 "--filter",
                 "--no-rerank",
                 "--rerank-deadline-ms",
@@ -149,6 +151,10 @@ fn every_command_documents_its_flags() {
         ),
         ("collection list", &["--server", "--json"]),
         ("collection delete", &["<NAME>", "--server", "--json"]),
+        (
+            "collection synonyms",
+            &["<NAME>", "--set", "--clear", "--server", "--json"],
+        ),
         (
             "collection rebuild",
             &["<NAME>", "--with-configured-settings", "--json"],

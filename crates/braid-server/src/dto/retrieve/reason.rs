@@ -23,6 +23,8 @@ pub struct ReasonBody {
 pub enum ReasonCode {
     /// Nothing that the filter lets pass matches the query.
     NoMatch,
+    /// No passage that the filter lets pass meets the conditions of the query's operators.
+    ConditionsUnmet,
     /// Something matches, and the thresholds left all of it out.
     NothingRelevant,
 }
@@ -93,6 +95,7 @@ impl From<&EmptyReason> for ReasonBody {
     fn from(reason: &EmptyReason) -> Self {
         let (code, below) = match reason {
             EmptyReason::NoMatch => (ReasonCode::NoMatch, &[][..]),
+            EmptyReason::ConditionsUnmet(_) => (ReasonCode::ConditionsUnmet, &[][..]),
             EmptyReason::NothingRelevant(below) => (ReasonCode::NothingRelevant, &below[..]),
         };
         Self {
