@@ -31,15 +31,21 @@ pub(crate) struct Place {
 impl Phrase {
     /// The phrase that `text` is; `None` where it has no words.
     ///
-    /// A word is itself, stop words too, or the whole identifier that begins there. Pieces of a word
-    /// stand for it only where it is nothing else (the last character of a run of Han).
+    /// A word is itself, stop words too, or the whole identifier that begins there: what stands between
+    /// words does not count. It does at the ends of a name (`C++`, `.NET`), which stands for itself alone.
+    /// Pieces of a word stand for it only where it is nothing else (the last character of a run of Han).
     pub(crate) fn new(analyzer: &Analyzer, text: &str) -> Option<Self> {
         let places = words(analyzer, text)
             .into_iter()
             .filter_map(|(offset, said)| {
                 let is_word = |kind| matches!(kind, TermKind::Word | TermKind::StopWord);
                 let has_word = said.iter().any(|(_, kind)| is_word(*kind));
-                let stands = |(_, kind): &(String, TermKind)| !has_word || *kind != TermKind::Part;
+                let has_name = said.iter().any(is_name);
+                let stands = |term: &(String, TermKind)| match term.1 {
+                    TermKind::Part => !has_word,
+                    TermKind::Word | TermKind::StopWord => !has_name,
+                    TermKind::Whole => !has_name || is_name(term),
+                };
                 let mut terms: Vec<String> = Vec::new();
                 for (text, _) in said.into_iter().filter(stands) {
                     if !terms.contains(&text) {
@@ -69,6 +75,13 @@ impl Phrase {
     pub(crate) fn places(&self) -> &[Place] {
         &self.places
     }
+}
+
+/// Whether a term is a name that a mark begins or ends.
+fn is_name((text, kind): &(String, TermKind)) -> bool {
+    let is_mark = |c: Option<char>| c.is_some_and(|c| !c.is_alphanumeric());
+    let mut chars = text.chars();
+    *kind == TermKind::Whole && (is_mark(chars.next()) || is_mark(chars.next_back()))
 }
 
 /// The terms of a text by position, in rising order.

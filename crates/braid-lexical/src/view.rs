@@ -5,7 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use braid_core::ports::LexicalMatches;
 use braid_core::{
-    Error, LanguageSetting, LexicalQuery, LexicalView, Narrowed, Result, Selection, TextCondition,
+    Error, Expansion, LanguageSetting, LexicalQuery, LexicalView, Narrowed, Result, Selection,
+    TextCondition,
 };
 use braid_runtime::CpuPool;
 use braid_text::{Analyzer, Analyzers, TermKind};
@@ -69,7 +70,7 @@ impl LexicalView for TantivyView {
                 Ok(LexicalMatches {
                     candidates,
                     terms: distinct(terms, &expansions),
-                    expansions: expansions.into_iter().map(|it| it.told).collect(),
+                    expansions: told(expansions),
                     ceiling,
                 })
             })
@@ -211,6 +212,17 @@ impl Reading {
         }
         clauses
     }
+}
+
+/// What is told of expansions, each once: languages have different forms of the same.
+fn told(expansions: Vec<Expanded>) -> Vec<Expansion> {
+    let mut told: Vec<Expansion> = Vec::with_capacity(expansions.len());
+    for expansion in expansions.into_iter().map(|one| one.told) {
+        if !told.contains(&expansion) {
+            told.push(expansion);
+        }
+    }
+    told
 }
 
 /// The terms' texts, each once, in order, then those of the expansions.

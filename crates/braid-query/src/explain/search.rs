@@ -312,7 +312,8 @@ impl Tuner<'_> {
         let request = self.base;
         let weights = request.fusion.weights;
         let is_useful = |knob: &Knob| match knob {
-            Knob::Syntax => !request.parsed().conditions.is_empty(),
+            // Conditions that it meets keep others out.
+            Knob::Syntax => !self.unmet.is_empty(),
             Knob::Filter => !self.excluding.conditions.is_empty(),
             Knob::Mode => request.mode != Mode::Hybrid,
             Knob::Weights => weights.lexical == 0.0 || weights.dense == 0.0,

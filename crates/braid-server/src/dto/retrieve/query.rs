@@ -34,7 +34,7 @@ pub struct ExpansionBody {
     /// What was searched for: as the rule says it, or the index's own term.
     pub to: String,
     /// Why.
-    pub kind: ExpansionName,
+    pub kind: ExpansionKindName,
     /// Edits between the two; present with `typo`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub distance: Option<u8>,
@@ -45,7 +45,7 @@ pub struct ExpansionBody {
 /// Why something was searched for that the query does not say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum ExpansionName {
+pub enum ExpansionKindName {
     /// A rule of the collection's synonyms.
     Synonym,
     /// No document has the word, and some have one that is written nearly so.
@@ -87,8 +87,8 @@ impl From<TyposName> for Typos {
 impl From<Expansion> for ExpansionBody {
     fn from(expansion: Expansion) -> Self {
         let (kind, distance) = match expansion.kind {
-            ExpansionKind::Synonym => (ExpansionName::Synonym, None),
-            ExpansionKind::Typo { distance } => (ExpansionName::Typo, Some(distance)),
+            ExpansionKind::Synonym => (ExpansionKindName::Synonym, None),
+            ExpansionKind::Typo { distance } => (ExpansionKindName::Typo, Some(distance)),
         };
         Self {
             term: expansion.term,
