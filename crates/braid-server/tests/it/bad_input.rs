@@ -42,7 +42,7 @@ fn bad_fields() -> Vec<(Value, &'static str, &'static str)> {
         (
             json!({ "query": "x", "topk": 3 }),
             "/topk",
-            "unknown field `topk`, expected one of `query`, `collection`, `top_k`, `mode`, `candidates`, `fusion`, `rerank`, `filter`, `thresholds`, `context`, `distinct`, `explain`, `cache`",
+            "unknown field `topk`, expected one of `query`, `syntax`, `typos`, `collection`, `top_k`, `mode`, `candidates`, `fusion`, `rerank`, `filter`, `thresholds`, `context`, `distinct`, `explain`, `cache`",
         ),
         (
             json!({ "query": "x", "top_k": 0 }),

@@ -13,7 +13,7 @@ pub(crate) struct SynonymsArgs {
     /// Replace them by the rules of a file, one a line: `a, b` for equivalent terms, `a => b` for one
     /// direction
     #[arg(long, value_name = "FILE", conflicts_with = "clear")]
-    pub(crate) set: Option<PathBuf>,
+    pub(crate) rules: Option<PathBuf>,
     /// Take all of them away
     #[arg(long)]
     pub(crate) clear: bool,

@@ -19,7 +19,7 @@ use crate::output::{self, Exit};
 const MOST_BYTES: u64 = 4 << 20;
 
 pub(super) async fn run(settings: &Settings, args: SynonymsArgs) -> Result<Exit> {
-    let rules = match (&args.set, args.clear) {
+    let rules = match (&args.rules, args.clear) {
         (Some(file), _) => Some(read(file)?),
         (None, true) => Some(Vec::new()),
         (None, false) => None,

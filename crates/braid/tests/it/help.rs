@@ -153,7 +153,7 @@ fn every_command_documents_its_flags() {
         ("collection delete", &["<NAME>", "--server", "--json"]),
         (
             "collection synonyms",
-            &["<NAME>", "--set", "--clear", "--server", "--json"],
+            &["<NAME>", "--rules", "--clear", "--server", "--json"],
         ),
         (
             "collection rebuild",

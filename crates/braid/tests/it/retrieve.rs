@@ -207,14 +207,14 @@ fn operators_and_synonyms_are_for_those_who_want_them() {
         "rules.txt",
         "# animals\n\nfeline => kitten\nloaf, bread roll\n",
     );
-    let set = synonyms(&["--set", "rules.txt"], 0);
+    let set = synonyms(&["--rules", "rules.txt"], 0);
     let rules = serde_json::json!(["feline => kitten", "loaf, bread roll"]);
     assert_eq!(set["rules"], rules);
     assert_eq!(synonyms(&[], 0)["rules"], rules);
     assert_eq!(ids(&ask("feline", &[])), ["cat"]);
     assert_eq!(ids(&ask("a bread roll", &[])), ["bread"]);
     place.write("bad.txt", "alone\n");
-    let bad = ["collection", "synonyms", "default", "--set", "bad.txt"];
+    let bad = ["collection", "synonyms", "default", "--rules", "bad.txt"];
     place.fails(&bad, 2, &["rule 0", "`a, b`"]);
     let missing = ["collection", "synonyms", "nowhere"];
     place.fails(&missing, 1, &["nowhere"]);
