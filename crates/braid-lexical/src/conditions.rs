@@ -1,8 +1,9 @@
 //! What entries must say, and must not.
 
+use std::sync::Arc;
+
 use braid_core::{Narrowed, Result, Selection, SlotSet, TextCondition};
 use braid_text::Analyzer;
-use std::sync::Arc;
 use tantivy::Searcher;
 
 use crate::index::slots;

@@ -118,9 +118,17 @@ pub(crate) fn occurrences(
     } else {
         IndexRecordOption::WithFreqs
     };
-    let mut readers = Vec::with_capacity(phrase.places.len());
+    // A word that is said twice is read once.
+    let mut offsets: Vec<(&[String], Vec<u32>)> = Vec::new();
     for place in &phrase.places {
-        let reader = PlaceReader::open(segment, fields, place, recorded)?;
+        match offsets.iter_mut().find(|(terms, _)| *terms == place.terms) {
+            Some((_, known)) => known.push(place.offset),
+            None => offsets.push((&place.terms, vec![place.offset])),
+        }
+    }
+    let mut readers = Vec::with_capacity(offsets.len());
+    for (terms, offsets) in offsets {
+        let reader = WordReader::open(segment, fields, (terms, offsets), recorded)?;
         if reader.lists.is_empty() {
             return Ok(Vec::new());
         }
@@ -150,27 +158,28 @@ pub(crate) fn occurrences(
 }
 
 /// The posting lists of one word.
-struct PlaceReader {
-    offset: u32,
+struct WordReader {
+    /// Where in the phrase it is.
+    offsets: Vec<u32>,
     lists: Vec<SegmentPostings>,
     /// At most so many documents have it.
     documents: u64,
 }
 
-impl PlaceReader {
+impl WordReader {
     fn open(
         segment: &SegmentReader,
         fields: &Fields,
-        place: &Place,
+        (terms, offsets): (&[String], Vec<u32>),
         recorded: IndexRecordOption,
     ) -> Result<Self> {
         let mut reader = Self {
-            offset: place.offset,
+            offsets,
             lists: Vec::new(),
             documents: 0,
         };
         for field in [fields.content, fields.names] {
-            for text in &place.terms {
+            for text in terms {
                 if let Some(list) = open_list(segment, field, text, recorded)? {
                     reader.documents += u64::from(list.doc_freq());
                     reader.lists.push(list);
@@ -203,20 +212,18 @@ impl PlaceReader {
         at.map(Postings::term_freq).sum()
     }
 
-    /// Where the phrase would start for the word to be where it is, in rising order.
-    fn starts(&mut self, document: u32) -> Vec<u32> {
-        let before = self.offset.saturating_mul(STEP);
-        let (mut starts, mut positions) = (Vec::new(), Vec::new());
+    /// Where the word is, in rising order.
+    fn positions(&mut self, document: u32) -> Vec<u32> {
+        let (mut all, mut positions) = (Vec::new(), Vec::new());
         for list in &mut self.lists {
             if list.doc() == document {
                 list.positions(&mut positions);
-                let found = positions.iter();
-                starts.extend(found.filter_map(|position| position.checked_sub(before)));
+                all.append(&mut positions);
             }
         }
-        starts.sort_unstable();
-        starts.dedup();
-        starts
+        all.sort_unstable();
+        all.dedup();
+        all
     }
 }
 
@@ -242,21 +249,33 @@ fn open_list(
 }
 
 /// How often all words stand in a row in a document that every reader is at.
-fn count_starts(readers: &mut [PlaceReader], document: u32, field: Option<TextField>) -> u32 {
+fn count_starts(readers: &mut [WordReader], document: u32, field: Option<TextField>) -> u32 {
     let mut kept: Option<Vec<u32>> = None;
     for reader in readers {
-        let starts = reader.starts(document);
-        let both = match kept.take() {
-            None => starts,
-            Some(mut kept) => {
-                kept.retain(|start| starts.binary_search(start).is_ok());
-                kept
+        let positions = reader.positions(document);
+        for offset in &reader.offsets {
+            let before = offset.saturating_mul(STEP);
+            let both: Vec<u32> = match kept.take() {
+                None => {
+                    let starts = positions.iter();
+                    starts
+                        .filter_map(|position| position.checked_sub(before))
+                        .collect()
+                }
+                Some(mut kept) => {
+                    kept.retain(|start| {
+                        positions
+                            .binary_search(&start.saturating_add(before))
+                            .is_ok()
+                    });
+                    kept
+                }
+            };
+            if both.is_empty() {
+                return 0;
             }
-        };
-        if both.is_empty() {
-            return 0;
+            kept = Some(both);
         }
-        kept = Some(both);
     }
     let is_within = |start: &&u32| field.is_none_or(|field| *start % STEP == lane(field));
     kept.unwrap_or_default().iter().filter(is_within).count() as u32

@@ -62,6 +62,18 @@ async fn words_are_in_the_forms_of_the_analyzer_and_in_order() {
 }
 
 #[tokio::test]
+async fn words_may_be_said_twice() {
+    let bodies = ["to be or not to be", "not to be or to be", "to to to"];
+    let (_directory, index) = index_of(Language::English, &bodies).await;
+    assert_eq!(saying(&index, "to be or not to be").await, [0]);
+    assert_eq!(saying(&index, "to be or to be").await, [1]);
+    assert_eq!(saying(&index, "to to").await, [2]);
+    assert_eq!(saying(&index, "to to to to").await, [0_u32; 0]);
+    let long = "to ".repeat(2_700);
+    assert_eq!(saying(&index, &long).await, [0_u32; 0]);
+}
+
+#[tokio::test]
 async fn scripts_without_spaces_have_phrases() {
     let bodies = ["東京都の天気", "京都の東", "今日の東京"];
     let (_directory, index) = index_of(Language::Japanese, &bodies).await;
