@@ -86,6 +86,9 @@ fn plain_word(token: &str) -> Option<&str> {
     (has_small && (LEAST_CHARS..=MOST_CHARS).contains(&chars)).then_some(word)
 }
 
+/// A term with the languages that make it of a word; `None` for all.
+type Formed = (String, Option<Languages>);
+
 /// The term that each language makes of a word; `None` where a document has one of them, or the word is
 /// more than one term, or a stop word.
 fn unmatched(
@@ -93,7 +96,7 @@ fn unmatched(
     fields: &Fields,
     analyzers: &[&Analyzer],
     word: &str,
-) -> Result<Option<Vec<(String, Option<Languages>)>>> {
+) -> Result<Option<Vec<Formed>>> {
     let mut terms: Vec<(String, Languages)> = Vec::new();
     for analyzer in analyzers {
         let mut made = analyzer.terms(word);
