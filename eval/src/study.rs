@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use braid_core::{CollectionName, CollectionSettings, Reranker, Result};
 use braid_engine::Engine;
-use braid_engine::query::{Place, Recording, RetrieveRequest};
+use braid_engine::query::{Place, Recording, RetrieveRequest, Syntax};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
@@ -131,6 +131,8 @@ impl Study {
         let request = deepest(all[0], &all);
         let request = RetrieveRequest {
             query: topic.text.clone(),
+            // Topics are not written with operators.
+            syntax: Syntax::Off,
             collection: collection.clone(),
             ..request
         };

@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use crate::chunking::ChunkingSettings;
 use crate::duplicate::DuplicateSettings;
 use crate::error::{Error, Result};
 use crate::hash::Fingerprint;
 use crate::id::{CollectionId, CollectionName, Generation, IndexKey};
+use crate::synonyms::Synonyms;
 
 /// A language that the analyzer knows: its stemmer and stop words, where it has them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -234,6 +236,9 @@ pub struct Collection {
     pub name: CollectionName,
     /// The creator's choices.
     pub settings: CollectionSettings,
+    /// What queries are also searched for as. Not a setting of what is stored: it can be changed at
+    /// any time.
+    pub synonyms: Arc<Synonyms>,
     /// Fingerprint of the pipeline that wrote the current generation.
     pub fingerprint: PipelineFingerprint,
     /// Dimension of its embeddings.

@@ -17,11 +17,13 @@ pub mod error;
 pub mod filter;
 pub mod hash;
 pub mod id;
+pub mod lexical_query;
 pub mod limits;
 pub mod lineage;
 pub mod operation;
 pub mod ports;
 pub mod ranking;
+pub mod synonyms;
 
 pub use calibration::Calibration;
 pub use chunk::{Chunk, ChunkRecord, Passage, Span};
@@ -44,6 +46,9 @@ pub use id::{
     ChunkId, CollectionId, CollectionName, DocumentId, Generation, IndexKey, JobId, Sequence, Slot,
     SlotSet,
 };
+pub use lexical_query::{
+    Expansion, ExpansionKind, LexicalQuery, Narrowed, TextCondition, TextField,
+};
 pub use lineage::{ChunkLineage, ChunkStatus, StorageUse};
 pub use operation::{Operation, OperationKind};
 pub use ports::{
@@ -52,3 +57,4 @@ pub use ports::{
     VectorView,
 };
 pub use ranking::{Candidate, Hit, Leg, RankedList, Selection};
+pub use synonyms::{SynonymRule, Synonyms};

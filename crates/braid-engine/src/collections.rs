@@ -1,9 +1,12 @@
 //! Collections: making, listing, deleting.
 
+use std::sync::Arc;
+
 use braid_core::operation::CollectionStats;
 use braid_core::ports::{Recorded, WriteGuard};
 use braid_core::{
     Collection, CollectionName, CollectionSettings, Error, ErrorCode, NewCollection, Result,
+    Synonyms,
 };
 
 use crate::engine::Engine;
@@ -110,6 +113,22 @@ impl Engine {
             }
         }
         Ok(infos)
+    }
+
+    /// Replaces the synonyms of a collection. They act on queries that start from now on; nothing is
+    /// indexed anew.
+    ///
+    /// # Errors
+    /// [`CollectionNotFound`](ErrorCode::CollectionNotFound).
+    pub async fn set_synonyms(
+        &self,
+        name: &CollectionName,
+        synonyms: Arc<Synonyms>,
+        guard: Option<WriteGuard<Collection>>,
+    ) -> Result<Recorded<Collection>> {
+        // For its help, which the ledger does not know.
+        self.collection(name).await?;
+        self.inner.ledger.set_synonyms(name, synonyms, guard).await
     }
 
     /// Deletes a collection with everything in it; `Done(false)` when there was none.

@@ -299,6 +299,7 @@ mod tests {
             id: CollectionId(1),
             name: braid_core::CollectionName::new("gone").unwrap(),
             settings: braid_core::CollectionSettings::default(),
+            synonyms: Arc::default(),
             fingerprint: braid_core::PipelineFingerprint {
                 embedder: fingerprint("e"),
                 chunker: fingerprint("c"),

@@ -14,7 +14,8 @@ use braid_lexical::LexicalOptions;
 use braid_models::{EmbedderOptions, LanguageModelTokens, RerankerOptions, StoreOptions};
 use braid_query::{
     CandidateDepths, ContextExpansion, ContextOptions, FusionMethod, FusionOptions, LegTrust,
-    LegWeights, Mode, PageLimits, RerankOptions, RetrieveRequest, Thresholds, Tokenizers,
+    LegWeights, Mode, PageLimits, RerankOptions, RetrieveRequest, Syntax, Thresholds, Tokenizers,
+    Typos,
 };
 use braid_runtime::CpuPool;
 use braid_vector::VectorOptions;
@@ -33,6 +34,8 @@ pub fn retrieve_defaults(settings: &Settings) -> Result<RetrieveRequest> {
     let request = RetrieveRequest {
         query: "defaults".to_owned(),
         also: Vec::new(),
+        syntax: Syntax::default(),
+        typos: Typos::default(),
         collection: CollectionName::new("default")?,
         top_k: section.top_k,
         mode: match section.mode {

@@ -17,10 +17,9 @@ use crate::rows::{CountersRow, DocumentRow, OperationRow, VersionRow};
 
 /// As [`braid_core::Ledger::check`].
 pub(crate) fn check(reading: &Reading<'_>) -> Result<Vec<String>> {
-    let row = collections::row(reading.tables, reading.txn, reading.id)?;
     let mut check = Check {
         reading,
-        collection: row.into_collection(reading.id)?,
+        collection: collections::read(reading.tables, reading.txn, reading.id)?,
         counters: collections::counters(reading.tables, reading.txn, reading.id)?,
         live: SlotSet::new(),
         slots: HashMap::new(),

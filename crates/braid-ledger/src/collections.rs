@@ -1,5 +1,7 @@
 //! Collections: made, found by name or number, deleted with everything in them.
 
+use std::sync::Arc;
+
 use braid_core::{
     Collection, CollectionId, CollectionName, Error, ErrorCode, NewCollection, Result,
 };
@@ -10,6 +12,7 @@ use crate::keys;
 use crate::pending;
 use crate::rows::{CollectionRow, CountersRow};
 use crate::store::Store;
+use crate::synonyms;
 use crate::table::{COLLECTIONS_MADE, Tables};
 
 /// The row of collection `id`.
@@ -41,7 +44,26 @@ pub(crate) fn named(
     let Some(id) = number(tables, txn, name)? else {
         return Ok(None);
     };
-    row(tables, txn, id)?.into_collection(id).map(Some)
+    read(tables, txn, id).map(Some)
+}
+
+/// Collection `id`.
+pub(crate) fn read(tables: &Tables, txn: &RoTxn, id: CollectionId) -> Result<Collection> {
+    row(tables, txn, id)?.into_collection(id, synonyms::of(tables, txn, id)?)
+}
+
+/// The number of the collection of that name, which must exist.
+pub(crate) fn existing(
+    tables: &Tables,
+    txn: &RoTxn,
+    name: &CollectionName,
+) -> Result<CollectionId> {
+    number(tables, txn, name)?.ok_or_else(|| {
+        Error::new(
+            ErrorCode::CollectionNotFound,
+            format!("no collection named {:?}", name.as_str()),
+        )
+    })
 }
 
 /// Every collection, by name.
@@ -49,7 +71,8 @@ pub(crate) fn all(tables: &Tables, txn: &RoTxn) -> Result<Vec<Collection>> {
     let mut found = Vec::new();
     for entry in tables.collections.scan(txn, &[])? {
         let (key, row) = entry?;
-        found.push(row.into_collection(keys::read_collection(key)?)?);
+        let id = keys::read_collection(key)?;
+        found.push(row.into_collection(id, synonyms::of(tables, txn, id)?)?);
     }
     found.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     Ok(found)
@@ -74,7 +97,7 @@ pub(crate) fn create(store: &Store, txn: &mut RwTxn, new: &NewCollection) -> Res
         ..CountersRow::default()
     };
     tables.counters.put(txn, &key, &counters)?;
-    row.into_collection(id)
+    row.into_collection(id, Arc::default())
 }
 
 fn same_as(found: Collection, new: &NewCollection) -> Result<Collection> {
@@ -104,6 +127,7 @@ pub(crate) fn delete(store: &Store, txn: &mut RwTxn, name: &CollectionName) -> R
     tables.meta.delete(txn, &pending::key(id))?;
     tables.collections.delete_collection(txn, id)?;
     tables.counters.delete_collection(txn, id)?;
+    synonyms::delete(tables, txn, id)?;
     tables.documents.delete_collection(txn, id)?;
     tables.versions.delete_collection(txn, id)?;
     tables.texts.delete_collection(txn, id)?;

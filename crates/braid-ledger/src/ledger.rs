@@ -12,14 +12,16 @@ use braid_core::ports::{
 use braid_core::{
     ChunkId, ChunkLineage, Collection, CollectionId, CollectionName, ContentHash, Document,
     DocumentId, DocumentSummary, Embedding, Error, Filter, Fingerprint, JobId, Ledger, LedgerPin,
-    NewCollection, Operation, Result, Sequence, Slot, SlotSet, StorageUse,
+    NewCollection, Operation, Result, Sequence, Slot, SlotSet, StorageUse, Synonyms,
 };
 use heed::RwTxn;
 
 use crate::documents::Reading;
 use crate::pin::LmdbPin;
 use crate::store::{LedgerOptions, Store};
-use crate::{cancel, check, collections, embeddings, jobs, publish, rebuild, stage, sweep};
+use crate::{
+    cancel, check, collections, embeddings, jobs, publish, rebuild, stage, sweep, synonyms,
+};
 
 /// The ledger in an LMDB environment. Clones share it.
 #[derive(Clone)]
@@ -112,6 +114,21 @@ impl Ledger for LmdbLedger {
         let name = name.clone();
         self.blocking(move |store| {
             jobs::guarded(store, guard, |txn| collections::delete(store, txn, &name))
+        })
+        .await
+    }
+
+    async fn set_synonyms(
+        &self,
+        name: &CollectionName,
+        synonyms: Arc<Synonyms>,
+        guard: Option<WriteGuard<Collection>>,
+    ) -> Result<Recorded<Collection>> {
+        let name = name.clone();
+        self.blocking(move |store| {
+            jobs::guarded(store, guard, |txn| {
+                synonyms::set(store, txn, &name, &synonyms)
+            })
         })
         .await
     }

@@ -33,6 +33,7 @@ mod rows;
 mod stage;
 mod store;
 mod sweep;
+mod synonyms;
 mod table;
 
 pub use ledger::LmdbLedger;

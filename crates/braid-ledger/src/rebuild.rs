@@ -67,7 +67,7 @@ pub(crate) fn switch_generation(
     row.dimension = switch.dimension as u64;
     let key = keys::collection(id);
     store.tables.collections.put(txn, &key, &row)?;
-    row.into_collection(id)
+    collections::read(&store.tables, txn, id)
 }
 
 impl Draft<'_, '_> {

@@ -34,6 +34,13 @@ pub(crate) struct CollectionRow {
     pub(crate) formats: Vec<(String, OverrideRow)>,
 }
 
+/// The synonyms of a collection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SynonymsRow {
+    /// The rules as they were written.
+    pub(crate) rules: Vec<String>,
+}
+
 /// What is different in the chunking of one format.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct OverrideRow {
@@ -256,6 +263,7 @@ postcard_rows!(
     FailureRow,
     JobRow,
     ResponseRow,
+    SynonymsRow,
 );
 
 fn encode_postcard(row: &impl Serialize) -> Result<Vec<u8>> {

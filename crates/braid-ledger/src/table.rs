@@ -5,6 +5,7 @@
 //! | meta | name | number: format version, collections made, epoch, chunks pending by collection |
 //! | names | collection name | collection number |
 //! | collections | collection | [`CollectionRow`] |
+//! | synonyms | collection | [`SynonymsRow`], where there are any |
 //! | counters | collection | [`CountersRow`]: next slot, watermarks, counts |
 //! | documents | collection, document id | [`DocumentRow`]: its newest, current and live version |
 //! | versions | collection, sequence | [`VersionRow`]: everything of a document but its text |
@@ -32,8 +33,9 @@ use crate::error::storage;
 use crate::keys::{self, KeyRange};
 use crate::rows::{
     ChunkRow, CollectionRow, CountersRow, DocumentRow, FailureRow, JobRow, OperationRow, Raw,
-    ResponseRow, VersionRow,
+    ResponseRow, SynonymsRow, VersionRow,
 };
+use crate::synonyms::ParsedSynonyms;
 
 /// Version of the tables and rows. Raised by every change that an older build would misread.
 pub const FORMAT_VERSION: u64 = 2;
@@ -191,10 +193,13 @@ pub(crate) struct Tables {
     pub(crate) embeddings: Table<Raw>,
     pub(crate) jobs: Table<JobRow>,
     pub(crate) responses: Table<ResponseRow>,
+    pub(crate) synonyms: Table<SynonymsRow>,
+    /// The synonyms of collections as they were last read.
+    pub(crate) parsed_synonyms: ParsedSynonyms,
 }
 
 /// Names of the tables, in the order of [`Tables`].
-const NAMES: [&str; 17] = [
+const NAMES: [&str; 18] = [
     "meta",
     "names",
     "collections",
@@ -212,6 +217,7 @@ const NAMES: [&str; 17] = [
     "embeddings",
     "jobs",
     "responses",
+    "synonyms",
 ];
 
 /// How many tables an environment must make room for; a newer format may have more.
@@ -263,6 +269,7 @@ impl Tables {
             embeddings,
             jobs,
             responses,
+            synonyms,
         ] = databases;
         Self {
             meta: Table::new(meta),
@@ -282,6 +289,8 @@ impl Tables {
             embeddings: Table::new(embeddings),
             jobs: Table::new(jobs),
             responses: Table::new(responses),
+            synonyms: Table::new(synonyms),
+            parsed_synonyms: ParsedSynonyms::default(),
         }
     }
 

@@ -1,9 +1,12 @@
 //! Measures the lexical leg alone on BEIR folders (`corpus.jsonl`, `queries.jsonl`,
-//! `qrels/SPLIT.tsv`), one document one entry: nDCG@10, recall@100 and the time of a search.
+//! `qrels/SPLIT.tsv`), one document one entry: nDCG@10, recall@100, the time of a search and of checking
+//! the condition that a passage says the first two words of the query in a row, and the size of the index.
 //!
-//! `cargo run -p braid-lexical --example measure -- [--weights T,H,W,P]... FOLDER[:SPLIT]...`
+//! `cargo run -p braid-lexical --example measure -- [--weights T,H,W,P]... [--typos] [--misspelt] FOLDER[:SPLIT]...`
 //!
-//! Weights are those of title, headings, whole identifiers and pieces; without any, the defaults.
+//! Weights are those of title, headings, whole identifiers and pieces; without any, the defaults. With
+//! `--typos` words that the index does not have are corrected; with `--misspelt` the longest word of each
+//! query that is made of small letters has two neighbours in its middle exchanged.
 
 #![allow(clippy::print_stdout, reason = "a program that prints a table")]
 
@@ -15,7 +18,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use braid_core::{
-    ChunkId, IndexBatch, LexicalEntry, LexicalIndex, Metadata, Selection, Sequence, Slot, SlotSet,
+    ChunkId, IndexBatch, LexicalEntry, LexicalIndex, LexicalQuery, Metadata, Selection, Sequence,
+    Slot, SlotSet, TextCondition,
 };
 use braid_lexical::{LexicalOptions, TantivyIndex, Weights};
 use braid_runtime::CpuPool;
@@ -37,12 +41,17 @@ struct Collection {
 async fn main() -> Outcome<()> {
     let mut weights = Vec::new();
     let mut folders = Vec::new();
+    let mut asking = Asking::default();
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         if argument == "--weights" {
             weights.push(parse_weights(
                 &arguments.next().ok_or("--weights needs a value")?,
             )?);
+        } else if argument == "--typos" {
+            asking.typos = true;
+        } else if argument == "--misspelt" {
+            asking.misspelt = true;
         } else {
             folders.push(argument);
         }
@@ -51,13 +60,20 @@ async fn main() -> Outcome<()> {
         weights.push(Weights::default());
     }
     println!(
-        "{:<22} {:>23} {:>8} {:>8} {:>9} {:>9}",
-        "folder", "weights", "nDCG@10", "R@100", "p50 ms", "docs/s"
+        "{:<22} {:>23} {:>8} {:>8} {:>9} {:>13} {:>9} {:>7}",
+        "folder", "weights", "nDCG@10", "R@100", "p50 ms", "phrase p50 ms", "docs/s", "MiB"
     );
     for folder in folders {
-        measure(&folder, &weights).await?;
+        measure(&folder, &weights, asking).await?;
     }
     Ok(())
+}
+
+/// How the queries are asked.
+#[derive(Clone, Copy, Default)]
+struct Asking {
+    typos: bool,
+    misspelt: bool,
 }
 
 fn parse_weights(text: &str) -> Outcome<Weights> {
@@ -73,9 +89,14 @@ fn parse_weights(text: &str) -> Outcome<Weights> {
     })
 }
 
-async fn measure(folder: &str, weights: &[Weights]) -> Outcome<()> {
+async fn measure(folder: &str, weights: &[Weights], asking: Asking) -> Outcome<()> {
     let (path, split) = folder.rsplit_once(':').unwrap_or((folder, "test"));
-    let collection = read(Path::new(path), split)?;
+    let mut collection = read(Path::new(path), split)?;
+    if asking.misspelt {
+        for (query, _) in &mut collection.queries {
+            *query = misspelt(query);
+        }
+    }
     let directory = tempfile::tempdir()?;
     let pool = CpuPool::new(1)?;
     let options = LexicalOptions::default();
@@ -91,6 +112,11 @@ async fn measure(folder: &str, weights: &[Weights]) -> Outcome<()> {
     }
     let rate = collection.entries.len() as f64 / started.elapsed().as_secs_f64();
     index.close_writer().await?;
+    let mut bytes = 0;
+    for file in std::fs::read_dir(directory.path())? {
+        bytes += file?.metadata()?.len();
+    }
+    let size = bytes as f64 / f64::from(1 << 20);
     let name = Path::new(path)
         .file_name()
         .unwrap_or_default()
@@ -101,7 +127,8 @@ async fn measure(folder: &str, weights: &[Weights]) -> Outcome<()> {
             ..options
         };
         let index = TantivyIndex::open(directory.path(), options, Arc::clone(&pool))?;
-        let (ndcg, recall, median) = run(&index, &collection).await?;
+        let (ndcg, recall, median) = run(&index, &collection, asking).await?;
+        let phrase = milliseconds(check_phrases(&index, &collection).await?);
         let Weights {
             title,
             heading,
@@ -110,22 +137,74 @@ async fn measure(folder: &str, weights: &[Weights]) -> Outcome<()> {
         } = weights;
         let shown = format!("{title} {heading} {whole} {piece}");
         println!(
-            "{name:<22} {shown:>23} {ndcg:>8.4} {recall:>8.4} {:>9.3} {rate:>9.0}",
-            median.as_secs_f64() * 1e3
+            "{name:<22} {shown:>23} {ndcg:>8.4} {recall:>8.4} {:>9.3} {phrase:>13.3} {rate:>9.0} {size:>7.2}",
+            milliseconds(median)
         );
     }
     Ok(())
 }
 
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+/// The query with two neighbours in the middle of its longest word exchanged.
+fn misspelt(query: &str) -> String {
+    let mut words: Vec<String> = query.split(' ').map(str::to_owned).collect();
+    let is_plain = |word: &&mut String| word.bytes().all(|byte| byte.is_ascii_lowercase());
+    let longest = words
+        .iter_mut()
+        .filter(is_plain)
+        .max_by_key(|word| word.len());
+    if let Some(word) = longest.filter(|word| word.len() > 3) {
+        let middle = word.len() / 2;
+        let mut letters: Vec<char> = word.chars().collect();
+        letters.swap(middle - 1, middle);
+        *word = letters.into_iter().collect();
+    }
+    words.join(" ")
+}
+
+/// Median time of checking that passages say the first two words of a query in a row.
+async fn check_phrases(index: &TantivyIndex, collection: &Collection) -> Outcome<Duration> {
+    let view = index.pin().await?;
+    let selection = Selection {
+        filter: None,
+        slots: Some(Arc::new(index.slots().await?)),
+    };
+    let mut times = Vec::new();
+    for (query, _) in &collection.queries {
+        let words: Vec<&str> = query.split_whitespace().take(2).collect();
+        let condition = TextCondition {
+            text: words.join(" "),
+            field: None,
+            is_excluded: false,
+        };
+        let started = Instant::now();
+        view.narrow(&[condition], &selection).await?;
+        times.push(started.elapsed());
+    }
+    times.sort_unstable();
+    Ok(times[times.len() / 2])
+}
+
 /// Mean nDCG@10, mean recall@100 and median time of all queries.
-async fn run(index: &TantivyIndex, collection: &Collection) -> Outcome<(f64, f64, Duration)> {
+async fn run(
+    index: &TantivyIndex,
+    collection: &Collection,
+    asking: Asking,
+) -> Outcome<(f64, f64, Duration)> {
     let view = index.pin().await?;
     let selection = Selection::default();
     let (mut ndcg, mut recall) = (0.0, 0.0);
     let mut times = Vec::new();
     for (query, grades) in &collection.queries {
+        let query = LexicalQuery {
+            typos: asking.typos,
+            ..LexicalQuery::plain(query)
+        };
         let started = Instant::now();
-        let found = view.search(query, &selection, DEPTH).await?;
+        let found = view.find(&query, &selection, DEPTH).await?;
         times.push(started.elapsed());
         let gain = |slot: &u32| grades.get(slot).copied().unwrap_or(0.0);
         let ranked: Vec<f64> = found.candidates.iter().map(|c| gain(&c.slot.0)).collect();

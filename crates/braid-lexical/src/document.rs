@@ -1,11 +1,11 @@
 //! Entries to Tantivy documents.
 
-use braid_core::{LanguageSetting, LexicalEntry};
+use braid_core::{LanguageSetting, LexicalEntry, TextField};
 use braid_text::{Analyzer, Analyzers, TermKind};
 use tantivy::TantivyDocument;
 use tantivy::schema::Field;
 
-use crate::schema::{Fields, language_code};
+use crate::schema::{Fields, language_code, position};
 use crate::terms::TermList;
 
 /// The terms of `entry`, each under the fields it is found by.
@@ -16,11 +16,11 @@ pub(crate) fn document(
 ) -> TantivyDocument {
     let analyzer = analyzers.of_document(entry.language);
     let mut terms = Terms::default();
-    terms.add(analyzer, &entry.title, Place::Title);
+    terms.add(analyzer, &entry.title, TextField::Title);
     for heading in &entry.headings {
-        terms.add(analyzer, heading, Place::Headings);
+        terms.add(analyzer, heading, TextField::Heading);
     }
-    terms.add(analyzer, &entry.body, Place::Body);
+    terms.add(analyzer, &entry.body, TextField::Body);
     let mut document = TantivyDocument::new();
     document.add_u64(fields.slot, u64::from(entry.slot.0));
     if analyzers.setting() == LanguageSetting::Auto {
@@ -40,13 +40,6 @@ fn add(document: &mut TantivyDocument, field: Field, terms: TermList) {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    Title,
-    Headings,
-    Body,
-}
-
 /// Terms by field.
 #[derive(Default)]
 struct Terms {
@@ -54,21 +47,29 @@ struct Terms {
     title: TermList,
     headings: TermList,
     names: TermList,
+    /// Words so far.
+    words: u32,
 }
 
 impl Terms {
-    fn add(&mut self, analyzer: &Analyzer, text: &str, place: Place) {
+    fn add(&mut self, analyzer: &Analyzer, text: &str, field: TextField) {
+        let before = self.words;
         analyzer.visit(text, &mut |term| {
+            let word = before.saturating_add(term.position);
+            self.words = self.words.max(word.saturating_add(1));
+            let position = position(word, field);
             if term.kind != TermKind::Word {
-                self.names.push(term.text);
+                self.names.push(term.text, position);
                 return;
             }
-            match place {
-                Place::Title => self.title.push(term.text),
-                Place::Headings => self.headings.push(term.text),
-                Place::Body => {}
+            match field {
+                TextField::Title => self.title.push(term.text, position),
+                TextField::Heading => self.headings.push(term.text, position),
+                TextField::Body => {}
             }
-            self.content.push(term.text);
+            self.content.push(term.text, position);
         });
+        // Two headings are no phrase.
+        self.words = self.words.saturating_add(1);
     }
 }

@@ -21,6 +21,7 @@ use crate::error::{io_error, lexical_error, with_rebuild_help};
 use crate::query::Weights;
 use crate::schema::{CommitPayload, Fields, schema};
 use crate::scoring::{slot_column, slot_of};
+use crate::synonyms::SynonymForms;
 use crate::terms;
 use crate::view::{Reading, TantivyView};
 use crate::writer::{BatchWriter, WriterSettings};
@@ -122,6 +123,7 @@ impl TantivyIndex {
                 analyzers,
                 fields,
                 weights: options.weights,
+                synonyms: SynonymForms::default(),
                 pool,
             }),
             watermark: Mutex::new(watermark),
@@ -288,7 +290,7 @@ fn open_error(error: tantivy::TantivyError) -> Error {
     lexical_error("cannot open the lexical index", error)
 }
 
-fn slots(searcher: &Searcher) -> Result<SlotSet> {
+pub(crate) fn slots(searcher: &Searcher) -> Result<SlotSet> {
     let mut slots = SlotSet::new();
     for segment in searcher.segment_readers() {
         let column = slot_column(segment)?;

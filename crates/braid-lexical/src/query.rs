@@ -1,4 +1,4 @@
-//! Queries: text to weighted clauses. There is no syntax, so no text is malformed.
+//! Queries: text to terms. No text is malformed: operators were read before.
 
 use std::collections::HashSet;
 

@@ -1,6 +1,6 @@
 //! What is indexed, under which field, and what a commit says of itself.
 
-use braid_core::{Error, ErrorCode, Fingerprint, Language, Result, Sequence};
+use braid_core::{Error, ErrorCode, Fingerprint, Language, Result, Sequence, TextField};
 use serde::{Deserialize, Serialize};
 use tantivy::schema::{
     FAST, Field, INDEXED, IndexRecordOption, Schema, SchemaBuilder, TextFieldIndexing, TextOptions,
@@ -10,7 +10,7 @@ use crate::error::with_rebuild_help;
 use crate::terms::TOKENIZER;
 
 /// Rises whenever an index of an older version cannot be searched as one of this version.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// Name of the slot field's column.
 pub(crate) const SLOT: &str = "slot";
@@ -23,14 +23,16 @@ pub(crate) const LANGUAGE: &str = "language";
 pub(crate) struct Fields {
     /// The slot: the key by which entries are deleted, and a column.
     pub(crate) slot: Field,
-    /// Words of title, headings and body together; the only field with a length norm.
+    /// Words of title, headings and body together, with their [`position`]s; the only field with a
+    /// length norm.
     pub(crate) content: Field,
     /// Words of the title once more, for their extra weight.
     pub(crate) title: Field,
     /// Words of the headings once more.
     pub(crate) headings: Field,
     /// Whole identifiers and pieces of words, which would distort the length of `content`, and stop
-    /// words, which are only searched when a query has nothing else.
+    /// words, which are only searched when a query has nothing else. With positions, as in `content`:
+    /// a phrase has its words from both.
     pub(crate) names: Field,
     /// The [`language_code`] a document was analyzed in, where documents of one index differ.
     pub(crate) language: Field,
@@ -38,16 +40,35 @@ pub(crate) struct Fields {
 
 /// The schema and its fields.
 pub(crate) fn schema() -> (Schema, Fields) {
+    use IndexRecordOption::{WithFreqs, WithFreqsAndPositions};
     let mut builder = SchemaBuilder::new();
     let fields = Fields {
         slot: builder.add_u64_field(SLOT, INDEXED | FAST),
-        content: builder.add_text_field("content", terms(true)),
-        title: builder.add_text_field("title", terms(false)),
-        headings: builder.add_text_field("headings", terms(false)),
-        names: builder.add_text_field("names", terms(false)),
+        content: builder.add_text_field("content", terms(true, WithFreqsAndPositions)),
+        title: builder.add_text_field("title", terms(false, WithFreqs)),
+        headings: builder.add_text_field("headings", terms(false, WithFreqs)),
+        names: builder.add_text_field("names", terms(false, WithFreqsAndPositions)),
         language: builder.add_u64_field(LANGUAGE, INDEXED | FAST),
     };
     (builder.build(), fields)
+}
+
+/// How far apart two neighbours of one text stand: each place has room for every [`TextField`], so that
+/// positions say in which of them a word is, and words of two fields are never neighbours.
+pub(crate) const STEP: u32 = 4;
+
+/// The position of the `word`th word of an entry, which is in `field`.
+pub(crate) fn position(word: u32, field: TextField) -> u32 {
+    word.saturating_mul(STEP).saturating_add(lane(field))
+}
+
+/// What positions of words in `field` leave when divided by [`STEP`].
+pub(crate) fn lane(field: TextField) -> u32 {
+    match field {
+        TextField::Title => 0,
+        TextField::Heading => 1,
+        TextField::Body => 2,
+    }
 }
 
 /// What stands for a language in an index, below 64: a code keeps its meaning for ever.
@@ -80,12 +101,12 @@ pub(crate) fn language_code(language: Language) -> u8 {
     }
 }
 
-/// Terms with frequencies; Braid's analyzer makes them.
-fn terms(has_norms: bool) -> TextOptions {
+/// Terms as Braid's analyzer makes them.
+fn terms(has_norms: bool, recorded: IndexRecordOption) -> TextOptions {
     let indexing = TextFieldIndexing::default()
         .set_tokenizer(TOKENIZER)
         .set_fieldnorms(has_norms)
-        .set_index_option(IndexRecordOption::WithFreqs);
+        .set_index_option(recorded);
     TextOptions::default().set_indexing_options(indexing)
 }
 

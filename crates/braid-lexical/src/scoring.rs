@@ -13,12 +13,13 @@ use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{Searcher, TantivyError, Term};
 
 use crate::error::{io_error, lexical_error};
+use crate::expansions::{self, Expanded};
 use crate::languages::{LanguageColumn, Languages};
-use crate::schema::SLOT;
+use crate::schema::{Fields, SLOT};
 use crate::top::TopCandidates;
 
 /// Saturation of the term frequency.
-const K1: f32 = 1.2;
+pub(crate) const K1: f32 = 1.2;
 /// How much a document's length counts.
 const B: f32 = 0.75;
 
@@ -33,10 +34,18 @@ pub(crate) struct Clause {
     pub(crate) languages: Option<Languages>,
 }
 
-/// The `depth` best entries by the sum of the clauses' scores, among `slots` where given.
+/// What is scored: the clauses of a query, and what it is searched for as besides.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) clauses: &'a [Clause],
+    pub(crate) expansions: &'a [Expanded],
+    pub(crate) fields: &'a Fields,
+}
+
+/// The `depth` best entries by the sum of the scores, among `slots` where given.
 pub(crate) fn search(
     searcher: &Searcher,
-    clauses: &[Clause],
+    wanted: Wanted<'_>,
     slots: Option<&SlotSet>,
     depth: usize,
 ) -> Result<Vec<Candidate>> {
@@ -44,9 +53,11 @@ pub(crate) fn search(
     if depth == 0 || slots.is_some_and(SlotSet::is_empty) {
         return Ok(top.into_ranked());
     }
-    let clauses = weigh(searcher, clauses)?;
-    for segment in searcher.segment_readers() {
+    let clauses = weigh(searcher, wanted.clauses)?;
+    let weighed = expansions::weigh(searcher, wanted.fields, wanted.expansions)?;
+    for (ordinal, segment) in searcher.segment_readers().iter().enumerate() {
         let scores = score_segment(segment, &clauses)?;
+        let scores = expansions::add_scores((ordinal, segment), wanted.fields, &weighed, scores)?;
         if let Some(scores) = scores {
             collect(segment, &scores, slots, &mut top)?;
         }
@@ -66,19 +77,11 @@ struct WeighedClause {
 
 /// Looks up document frequencies; clauses that match nothing are left out.
 fn weigh(searcher: &Searcher, clauses: &[Clause]) -> Result<Vec<WeighedClause>> {
-    let doing = "cannot read the statistics of the lexical index";
-    // Deleted entries count until their segment is merged, here as in the document frequencies.
-    let documents: u64 = searcher
-        .segment_readers()
-        .iter()
-        .map(|segment| u64::from(segment.max_doc()))
-        .sum();
+    let documents = documents(searcher);
     let mut weighed = Vec::with_capacity(clauses.len());
     for clause in clauses {
         let term = Term::from_field_text(clause.field, &clause.text);
-        let matching = searcher
-            .doc_freq(&term)
-            .map_err(|error| lexical_error(doing, error))?;
+        let matching = document_frequency(searcher, &term)?;
         if matching == 0 {
             continue;
         }
@@ -95,26 +98,42 @@ fn weigh(searcher: &Searcher, clauses: &[Clause]) -> Result<Vec<WeighedClause>> 
 /// The most that the clauses of `field` can add up to. Terms that the index does not have count as
 /// what they are: the rarest.
 pub(crate) fn ceiling(searcher: &Searcher, clauses: &[Clause], field: Field) -> Result<f32> {
-    let doing = "cannot read the statistics of the lexical index";
-    let segments = searcher.segment_readers().iter();
-    let documents: u64 = segments.map(|segment| u64::from(segment.max_doc())).sum();
+    let documents = documents(searcher);
     let mut sum = 0.0;
     for clause in clauses.iter().filter(|clause| clause.field == field) {
         let term = Term::from_field_text(clause.field, &clause.text);
-        let matching = searcher.doc_freq(&term);
-        let matching = matching.map_err(|error| lexical_error(doing, error))?;
+        let matching = document_frequency(searcher, &term)?;
         sum += clause.weight * inverse_frequency(matching, documents) * (K1 + 1.0);
     }
     Ok(sum)
 }
 
+/// How many documents there are. Deleted ones count until their segment is merged, here as in the
+/// document frequencies.
+pub(crate) fn documents(searcher: &Searcher) -> u64 {
+    let segments = searcher.segment_readers().iter();
+    segments.map(|segment| u64::from(segment.max_doc())).sum()
+}
+
+/// How many documents have a term.
+pub(crate) fn document_frequency(searcher: &Searcher, term: &Term) -> Result<u64> {
+    let doing = "cannot read the statistics of the lexical index";
+    searcher
+        .doc_freq(term)
+        .map_err(|error| lexical_error(doing, error))
+}
+
 /// `ln(1 + (N - n + 0.5) / (n + 0.5))`.
-fn inverse_frequency(matching: u64, documents: u64) -> f32 {
+pub(crate) fn inverse_frequency(matching: u64, documents: u64) -> f32 {
     let rest = documents.saturating_sub(matching) as f32;
     (1.0 + (rest + 0.5) / (matching as f32 + 0.5)).ln()
 }
 
-fn mean_length(searcher: &Searcher, field: Field, documents: u64) -> Result<Option<f32>> {
+pub(crate) fn mean_length(
+    searcher: &Searcher,
+    field: Field,
+    documents: u64,
+) -> Result<Option<f32>> {
     if !searcher.schema().get_field_entry(field).has_fieldnorms() {
         return Ok(None);
     }
@@ -167,7 +186,7 @@ fn score_segment(segment: &SegmentReader, clauses: &[WeighedClause]) -> Result<O
 }
 
 /// `K1 * (1 - B + B * length / mean length)` by document.
-enum Norms {
+pub(crate) enum Norms {
     Constant,
     ByLength {
         lengths: FieldNormReader,
@@ -176,7 +195,11 @@ enum Norms {
 }
 
 impl Norms {
-    fn open(segment: &SegmentReader, field: Field, mean_length: Option<f32>) -> Result<Self> {
+    pub(crate) fn open(
+        segment: &SegmentReader,
+        field: Field,
+        mean_length: Option<f32>,
+    ) -> Result<Self> {
         let Some(mean_length) = mean_length else {
             return Ok(Self::Constant);
         };
@@ -192,7 +215,7 @@ impl Norms {
     }
 
     #[inline]
-    fn of(&self, document: u32) -> f32 {
+    pub(crate) fn of(&self, document: u32) -> f32 {
         match self {
             Self::Constant => K1,
             Self::ByLength { lengths, table } => table[usize::from(lengths.fieldnorm_id(document))],

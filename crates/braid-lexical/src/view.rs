@@ -4,15 +4,22 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use braid_core::ports::LexicalMatches;
-use braid_core::{Error, LanguageSetting, LexicalView, Result, Selection};
+use braid_core::{
+    Error, Expansion, LanguageSetting, LexicalQuery, LexicalView, Narrowed, Result, Selection,
+    TextCondition,
+};
 use braid_runtime::CpuPool;
-use braid_text::{Analyzers, TermKind};
-use tantivy::Searcher;
+use braid_text::{Analyzer, Analyzers, TermKind};
+use tantivy::{Searcher, Term};
 
+use crate::conditions::narrow;
+use crate::expansions::{Expanded, MAX_EXPANSIONS};
 use crate::languages::present;
 use crate::query::{QueryTerm, Weights, query_terms};
 use crate::schema::Fields;
-use crate::scoring::{Clause, ceiling, search};
+use crate::scoring::{Clause, Wanted, ceiling, document_frequency, search};
+use crate::synonyms::SynonymForms;
+use crate::typos::corrections;
 
 /// One commit of an index. Its files stay readable until it is dropped, whatever is committed,
 /// merged or removed meanwhile.
@@ -27,6 +34,7 @@ pub(crate) struct Reading {
     pub(crate) analyzers: Arc<Analyzers>,
     pub(crate) fields: Fields,
     pub(crate) weights: Weights,
+    pub(crate) synonyms: SynonymForms,
     pub(crate) pool: Arc<CpuPool>,
 }
 
@@ -34,41 +42,82 @@ pub(crate) struct Reading {
 impl LexicalView for TantivyView {
     /// # Cancel safety
     /// A search that is dropped before a thread took it up costs nothing.
-    async fn search(
+    async fn find(
         &self,
-        query: &str,
+        query: &LexicalQuery,
         selection: &Selection,
         depth: usize,
     ) -> Result<LexicalMatches> {
-        if selection.filter.is_some() && selection.slots.is_none() {
-            return Err(Error::internal(
-                "the embedded lexical index was given a filter without the slots that match it",
-            ));
-        }
+        check_slots(selection)?;
         let searcher = self.searcher.clone();
         let reading = Arc::clone(&self.reading);
-        let query = query.to_owned();
+        let query = query.clone();
         let slots = selection.slots.clone();
         self.reading
             .pool
             .run(move || {
-                let terms = reading.terms(&searcher, &query)?;
+                let analyzers = reading.analyzers(&searcher)?;
+                let terms = query_terms(&analyzers, &query.text);
                 let clauses = reading.clauses(&terms);
-                let candidates = search(&searcher, &clauses, slots.as_deref(), depth)?;
+                let expansions = reading.expansions(&searcher, &analyzers, &query, &terms)?;
+                let wanted = Wanted {
+                    clauses: &clauses,
+                    expansions: &expansions,
+                    fields: &reading.fields,
+                };
+                let candidates = search(&searcher, wanted, slots.as_deref(), depth)?;
                 let ceiling = ceiling(&searcher, &clauses, reading.fields.content)?;
                 Ok(LexicalMatches {
                     candidates,
-                    terms: distinct(terms),
+                    terms: distinct(terms, &expansions),
+                    expansions: told(expansions),
                     ceiling,
                 })
             })
             .await?
     }
+
+    /// # Cancel safety
+    /// As [`LexicalView::find`].
+    async fn narrow(
+        &self,
+        conditions: &[TextCondition],
+        selection: &Selection,
+    ) -> Result<Narrowed> {
+        check_slots(selection)?;
+        let searcher = self.searcher.clone();
+        let reading = Arc::clone(&self.reading);
+        let conditions = conditions.to_vec();
+        let selection = selection.clone();
+        self.reading
+            .pool
+            .run(move || {
+                let analyzers = reading.analyzers(&searcher)?;
+                narrow(
+                    &searcher,
+                    &reading.fields,
+                    &analyzers,
+                    &conditions,
+                    &selection,
+                )
+            })
+            .await?
+    }
+}
+
+/// This index knows no metadata.
+fn check_slots(selection: &Selection) -> Result<()> {
+    if selection.filter.is_some() && selection.slots.is_none() {
+        return Err(Error::internal(
+            "the embedded lexical index was given a filter without the slots that match it",
+        ));
+    }
+    Ok(())
 }
 
 impl Reading {
-    /// The terms of a query in every language that documents are in.
-    fn terms(&self, searcher: &Searcher, query: &str) -> Result<Vec<QueryTerm>> {
+    /// The analyzers of every language that documents are in.
+    fn analyzers(&self, searcher: &Searcher) -> Result<Vec<&Analyzer>> {
         let languages = match self.analyzers.setting() {
             LanguageSetting::Fixed(language) => vec![language],
             LanguageSetting::Auto => present(searcher, self.fields.language)?,
@@ -76,7 +125,52 @@ impl Reading {
         let analyzers = languages
             .iter()
             .map(|language| self.analyzers.of(*language));
-        Ok(query_terms(&analyzers.collect::<Vec<_>>(), query))
+        Ok(analyzers.collect())
+    }
+
+    /// What a query is searched for as besides. Nothing, at the cost of looking up its words once more,
+    /// where there are no synonyms and the index has every word.
+    fn expansions(
+        &self,
+        searcher: &Searcher,
+        analyzers: &[&Analyzer],
+        query: &LexicalQuery,
+        terms: &[QueryTerm],
+    ) -> Result<Vec<Expanded>> {
+        let LexicalQuery {
+            text,
+            typos,
+            synonyms,
+        } = query;
+        let mut expansions = Vec::new();
+        if !synonyms.is_empty() {
+            let forms = &self.synonyms;
+            expansions = forms.expand(searcher, &self.fields, analyzers, synonyms, text)?;
+        }
+        if *typos && self.lacks_a_word(searcher, terms)? {
+            let said: Vec<String> = expansions
+                .iter()
+                .flat_map(|one| one.told.term.split_whitespace())
+                .map(str::to_lowercase)
+                .collect();
+            let is_known = |word: &str| said.contains(&word.to_lowercase());
+            let found = corrections(searcher, &self.fields, analyzers, text, &is_known)?;
+            expansions.extend(found);
+            expansions.truncate(MAX_EXPANSIONS);
+        }
+        Ok(expansions)
+    }
+
+    /// Whether no document has some word of a query.
+    fn lacks_a_word(&self, searcher: &Searcher, terms: &[QueryTerm]) -> Result<bool> {
+        let content = self.fields.content;
+        for term in terms.iter().filter(|term| term.kind == TermKind::Word) {
+            let term = Term::from_field_text(content, &term.text);
+            if document_frequency(searcher, &term)? == 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Where each term is looked for, and what it counts there.
@@ -120,12 +214,25 @@ impl Reading {
     }
 }
 
-/// The terms' texts, each once, in order.
-fn distinct(terms: Vec<QueryTerm>) -> Vec<String> {
+/// What is told of expansions, each once: languages have different forms of the same.
+fn told(expansions: Vec<Expanded>) -> Vec<Expansion> {
+    let mut told: Vec<Expansion> = Vec::with_capacity(expansions.len());
+    for expansion in expansions.into_iter().map(|one| one.told) {
+        if !told.contains(&expansion) {
+            told.push(expansion);
+        }
+    }
+    told
+}
+
+/// The terms' texts, each once, in order, then those of the expansions.
+fn distinct(terms: Vec<QueryTerm>, expansions: &[Expanded]) -> Vec<String> {
+    let added = expansions.iter().flat_map(|one| one.phrase.places());
+    let added = added.filter_map(|place| place.terms.first().cloned());
     let mut texts: Vec<String> = Vec::with_capacity(terms.len());
-    for term in terms {
-        if !texts.contains(&term.text) {
-            texts.push(term.text);
+    for text in terms.into_iter().map(|term| term.text).chain(added) {
+        if !texts.contains(&text) {
+            texts.push(text);
         }
     }
     texts

@@ -6,6 +6,7 @@
 //! fusion or the re-ranker does. Models are asked once for each text ([`memo`]).
 
 mod answer;
+mod conditions;
 mod filtering;
 mod knobs;
 mod memo;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use braid_core::{
-    Candidate, ChunkId, Embedding, Error, ErrorCode, LedgerPin, Leg, LexicalView, Passage, Result,
-    Selection, Slot, VectorView,
+    Candidate, ChunkId, Embedding, Error, ErrorCode, Expansion, LedgerPin, Leg, LexicalQuery,
+    LexicalView, Passage, Result, Selection, Slot, VectorView,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -49,6 +49,8 @@ pub(crate) struct LegRun {
     pub(crate) hits: Vec<LegHit>,
     /// The analyzed query (lexical leg).
     pub(crate) terms: Vec<String>,
+    /// What it was searched for as besides (lexical leg).
+    pub(crate) expansions: Vec<Expansion>,
     /// What an entry could score at most (lexical leg); 0 where the index does not know it.
     pub(crate) ceiling: f32,
     /// Whether nothing else matched: the list was not cut.
@@ -120,7 +122,7 @@ pub(crate) struct Scope<'a> {
 pub(crate) enum Searcher<'a> {
     Lexical {
         view: Arc<dyn LexicalView>,
-        query: &'a str,
+        query: &'a LexicalQuery,
     },
     Dense {
         view: Arc<dyn VectorView>,
@@ -147,8 +149,9 @@ impl Searcher<'_> {
         let started = Instant::now();
         let candidates = match self {
             Self::Lexical { view, query } => {
-                let matches = view.search(query, scope.selection, depth).await?;
+                let matches = view.find(query, scope.selection, depth).await?;
                 run.terms = matches.terms;
+                run.expansions = matches.expansions;
                 run.ceiling = matches.ceiling;
                 matches.candidates
             }
@@ -234,10 +237,10 @@ fn prefix_with_documents(run: &LegRun, documents: usize) -> Option<usize> {
 }
 
 /// Gives a leg `limit` to answer.
-pub(crate) async fn within(
+pub(crate) async fn within<T>(
     limit: Option<Duration>,
-    work: impl Future<Output = Result<LegRun>>,
-) -> Result<LegRun> {
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
     let Some(limit) = limit else {
         return work.await;
     };

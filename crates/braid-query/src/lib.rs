@@ -33,6 +33,7 @@ pub mod response;
 pub mod retriever;
 mod scoring;
 mod search;
+mod syntax;
 mod thresholds;
 mod trust;
 mod word_counter;
@@ -56,5 +57,6 @@ pub use response::{
     SameText, ScoreStage, StageScore, StageScores, Timings,
 };
 pub use retriever::{Retriever, RetrieverParts, Tokenizers};
+pub use syntax::{ConditionReport, MAX_OPERATORS, ParsedQuery, Syntax, Typos, parse_query};
 pub use thresholds::{BelowThreshold, EmptyReason, Thresholds};
 pub use trust::{MODEL as TRUST_MODEL, Trust};

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use braid_core::{
-    Collection, CollectionId, Error, ErrorCode, Generation, LedgerPin, Passage, Result, Sequence,
-    Slot,
+    Collection, CollectionId, Error, ErrorCode, Expansion, Generation, LedgerPin, Passage, Result,
+    Sequence, Slot,
 };
 use rustc_hash::FxHashMap;
 
@@ -30,6 +30,7 @@ use crate::response::{
 };
 use crate::retriever::{Retriever, expansion};
 use crate::search::milliseconds;
+use crate::syntax::ConditionReport;
 use crate::thresholds::EmptyReason;
 use crate::trust::Trust;
 
@@ -105,6 +106,8 @@ pub struct Listing {
     pub(crate) sameness: Sameness,
     pub(crate) rerank: Option<RerankSummary>,
     pub(crate) terms: Vec<String>,
+    pub(crate) expansions: Vec<Expansion>,
+    pub(crate) conditions: Vec<ConditionReport>,
     pub(crate) notes: Vec<Note>,
     pub(crate) degraded: Vec<Degradation>,
     pub(crate) trust: Option<Trust>,
@@ -145,6 +148,8 @@ impl Listing {
         self.listed.len() * size_of::<Listed>()
             + phrasings.sum::<usize>() * size_of::<PhrasingScores>()
             + self.terms.iter().map(String::len).sum::<usize>()
+            + self.expansions.len() * size_of::<Expansion>()
+            + self.conditions.len() * size_of::<ConditionReport>()
     }
 
     /// A rebuild makes every chunk anew: nothing of the list would be left.
@@ -275,6 +280,8 @@ impl Retriever {
             rerank: listing.rerank,
             lag,
             terms: listing.terms.clone(),
+            expansions: listing.expansions.clone(),
+            conditions: listing.conditions.clone(),
             notes,
             degraded: listing.degraded.clone(),
             cached: false,

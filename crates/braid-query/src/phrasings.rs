@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use braid_core::limits::{MAX_OTHER_PHRASINGS, MAX_QUERY_BYTES};
-use braid_core::{ChunkId, Error, FieldError, LedgerPin, Result};
+use braid_core::{ChunkId, Error, Expansion, FieldError, LedgerPin, Result};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use rustc_hash::FxHashMap;
 
@@ -21,6 +21,7 @@ use crate::response::{
     Degradation, Note, RetrievedHit, ScoreStage, StageScore, StageScores, Timings,
 };
 use crate::retriever::Retriever;
+use crate::syntax::ConditionReport;
 use crate::thresholds::CutLegs;
 
 /// Phrasings that are searched at once: one is embedded while the one before is searched for.
@@ -49,7 +50,12 @@ pub(crate) struct RankedQuery {
     pub(crate) pin: Arc<dyn LedgerPin>,
     pub(crate) ranked: RankedChunks,
     pub(crate) cut: CutLegs,
+    /// What the query's operators ask of every hit.
+    pub(crate) conditions: Vec<ConditionReport>,
+    /// Whether nothing that the filter lets pass meets them.
+    pub(crate) is_unmet: bool,
     pub(crate) terms: Vec<String>,
+    pub(crate) expansions: Vec<Expansion>,
     pub(crate) notes: Vec<Note>,
     pub(crate) degraded: Vec<Degradation>,
     /// `embed`, `lexical`, `dense` and `fuse` are filled.
@@ -71,7 +77,8 @@ impl FoundBy {
 }
 
 impl Retriever {
-    /// Ranks the chunks that any phrasing of the request finds, all in one pinned state.
+    /// Ranks the chunks that any phrasing of the request finds, all in one pinned state. Operators of
+    /// the query hold for every hit, those of another phrasing for what that finds.
     pub(crate) async fn rank_phrasings(
         &self,
         request: &RetrieveRequest,
@@ -82,12 +89,13 @@ impl Retriever {
             None => self.parts.ledger.pin(&request.collection).await?,
         };
         let queries = queries(request);
+        let bound = request.parsed().conditions;
         let runs: Vec<_> = queries
             .iter()
             .map(|(phrasing, query)| {
-                let pin = &pin;
+                let (pin, bound) = (&pin, &bound);
                 async move {
-                    let run = self.rank_query(query, Some(pin)).await;
+                    let run = self.rank_query(query, bound, Some(pin)).await;
                     let run = run.map_err(|error| match phrasing {
                         0 => error,
                         _ => error.context(format_args!("phrasing {phrasing}")),
@@ -127,6 +135,7 @@ fn queries(request: &RetrieveRequest) -> Vec<(usize, RetrieveRequest)> {
 fn join(pin: Arc<dyn LedgerPin>, runs: Vec<(usize, RankedQuery)>, k: f64) -> RankedQuery {
     let (chunks, found_by) = fuse_phrasings(&runs, k);
     let is_blind = runs.iter().all(|(_, run)| run.terms.is_empty());
+    let is_unmet = runs.iter().all(|(_, run)| run.is_unmet);
     let mut joined = RankedQuery {
         pin,
         ranked: RankedChunks {
@@ -137,7 +146,10 @@ fn join(pin: Arc<dyn LedgerPin>, runs: Vec<(usize, RankedQuery)>, k: f64) -> Ran
             found_by,
         },
         cut: CutLegs::default(),
+        conditions: Vec::new(),
+        is_unmet,
         terms: Vec::new(),
+        expansions: Vec::new(),
         notes: Vec::new(),
         degraded: Vec::new(),
         timings: Timings::default(),
@@ -147,8 +159,16 @@ fn join(pin: Arc<dyn LedgerPin>, runs: Vec<(usize, RankedQuery)>, k: f64) -> Ran
         if phrasing == 0 {
             joined.ranked.trust = run.ranked.trust;
             joined.notes = run.notes;
+            joined.conditions = run.conditions;
         }
         joined.terms.extend(run.terms);
+        let known = &mut joined.expansions;
+        known.extend(
+            run.expansions
+                .into_iter()
+                .filter(|one| !known.contains(one))
+                .collect::<Vec<_>>(),
+        );
         let named = run.degraded.into_iter().map(|degraded| match phrasing {
             0 => degraded,
             _ => Degradation {

@@ -17,6 +17,7 @@ use crate::response::{RerankSummary, Timings};
 use crate::retriever::Retriever;
 use crate::scoring::Shortfall;
 use crate::search::{SearchPlan, Searched, milliseconds, search};
+use crate::syntax::Typos;
 
 /// A stage whose ranking is evaluated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -49,8 +50,10 @@ impl Stage {
 /// One query to be ranked at several stages.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RankRequest {
-    /// What to look for.
+    /// What to look for, as plain text: topics of test collections are not written with operators.
     pub query: String,
+    /// Whether words that the index does not have are corrected (lexical leg).
+    pub typos: Typos,
     /// Where.
     pub collection: CollectionName,
     /// The stages to rank.
@@ -70,6 +73,7 @@ impl RankRequest {
     pub fn new(query: impl Into<String>, collection: CollectionName) -> Self {
         Self {
             query: query.into(),
+            typos: Typos::default(),
             collection,
             stages: Stage::ALL.to_vec(),
             depth: 100,
@@ -222,6 +226,8 @@ fn search_plan(request: &RankRequest) -> SearchPlan<'_> {
     let reach = Reach::Documents(request.depth);
     SearchPlan {
         query: &request.query,
+        conditions: &[],
+        typos: request.typos,
         collection: &request.collection,
         mode: request.mode(),
         filter: request.filter.as_ref(),

@@ -67,8 +67,11 @@ impl Retriever {
                 "one phrasing is recorded at a time",
             ));
         }
+        let asked = request.parsed();
         let plan = SearchPlan {
-            query: &request.query,
+            query: &asked.text,
+            conditions: &asked.conditions,
+            typos: request.typos,
             collection: &request.collection,
             mode: Mode::Hybrid,
             filter: request.filter.as_ref(),
@@ -92,7 +95,7 @@ impl Retriever {
         let passages = searched.pin.hydrate(&slots).await?.into_iter();
         let settings = searched.pin.collection().settings;
         Ok(Recording {
-            query: request.query.clone(),
+            query: asked.text,
             language: settings.language,
             sameness: Sameness::of(settings.duplicates),
             passages: passages

@@ -8,6 +8,7 @@ use braid_core::limits::{
 use braid_core::{CollectionName, Error, FieldError, Filter, Result};
 
 use crate::phrasings::check_phrasings;
+use crate::syntax::{Syntax, Typos};
 use crate::thresholds::Thresholds;
 
 /// Which legs are searched.
@@ -241,6 +242,10 @@ pub struct RetrieveRequest {
     pub query: String,
     /// Other phrasings of it, searched too; re-ranking and context are for `query`.
     pub also: Vec<String>,
+    /// Whether operators in it are read.
+    pub syntax: Syntax,
+    /// Whether words that the index does not have are corrected (lexical leg).
+    pub typos: Typos,
     /// Where.
     pub collection: CollectionName,
     /// How many hits to return.
@@ -275,6 +280,8 @@ impl RetrieveRequest {
         Self {
             query: query.into(),
             also: Vec::new(),
+            syntax: Syntax::default(),
+            typos: Typos::default(),
             collection,
             top_k: 8,
             mode: Mode::default(),

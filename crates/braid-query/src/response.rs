@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
-use braid_core::{ChunkId, DocumentId, Leg, Passage, Span};
+use braid_core::{ChunkId, DocumentId, Expansion, Leg, Passage, Span};
 
 use crate::pages::More;
 use crate::phrasings::PhrasingScores;
+use crate::syntax::{ConditionReport, MAX_OPERATORS};
 use crate::thresholds::EmptyReason;
 use crate::trust::Trust;
 
@@ -183,6 +184,8 @@ pub enum Note {
     /// So many passages of this page were deleted or replaced since the first page was answered, and
     /// are left out.
     Gone(usize),
+    /// The query has more operators than are read: it was taken as text.
+    TooManyOperators,
 }
 
 impl Note {
@@ -195,6 +198,10 @@ impl Note {
             }
             Self::Gone(count) => format!(
                 "passages that were deleted or replaced since the first page are left out: {count}"
+            )
+            .into(),
+            Self::TooManyOperators => format!(
+                "the query has more than {MAX_OPERATORS} operators and was taken as plain text"
             )
             .into(),
         }
@@ -219,6 +226,10 @@ pub struct RetrieveResponse {
     /// Distinct terms of the query in the lexical leg; empty where that leg was not asked or failed,
     /// and where [`Note::NoLexicalTerms`] says so.
     pub terms: Vec<String>,
+    /// What the lexical leg searched for that the query does not say; it is among the `terms`.
+    pub expansions: Vec<Expansion>,
+    /// What the query's operators ask of every hit.
+    pub conditions: Vec<ConditionReport>,
     /// What else is to be known.
     pub notes: Vec<Note>,
     /// Stages that did not do their full work.

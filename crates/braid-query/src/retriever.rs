@@ -1,34 +1,39 @@
 //! [`Retriever`]: the pipeline from a request to a response.
 
+mod plan;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use braid_core::{
-    Embedder, IndexProvider, Language, LanguageSetting, Ledger, LedgerPin, Passage, Reranker,
-    Result, TokenCounter,
+    Embedder, Expansion, IndexProvider, Language, LanguageSetting, Ledger, LedgerPin, Passage,
+    Reranker, Result, TextCondition, TokenCounter,
 };
 use braid_runtime::CpuPool;
 
 use crate::context::{Assembling, Characters, WantedTerms, Words, assemble_context};
 use crate::distinct::{Sameness, best_page};
 use crate::hydrate::{Wanted, hydrate};
-use crate::legs::{LegRun, Legs, Reach};
+use crate::legs::Legs;
 use crate::neighborhood::Neighborhood;
 use crate::observe;
 use crate::pages::{Listed, ListedState, Listing, More, Place, not_kept};
 use crate::phrasings::RankedQuery;
 use crate::ranked::rank_legs;
-use crate::request::{ContextExpansion, ContextTokenizer, RetrieveRequest};
+use crate::request::{ContextTokenizer, RetrieveRequest};
 use crate::rerank::{RerankPlan, rerank};
 use crate::response::{
     AssembledContext, Degradation, Note, RerankSummary, RetrieveResponse, RetrievedHit, Timings,
 };
 use crate::search::{SearchPlan, Searched, milliseconds, search};
+use crate::syntax::ConditionReport;
 use crate::thresholds::{
     BelowThreshold, CutLegs, EmptyReason, cut_legs, cut_reranked, told_reranked,
 };
 use crate::trust::Trust;
 use crate::word_counter::WordCounter;
+pub(crate) use plan::expansion;
+use plan::{notes, search_plan, wanted};
 
 /// What a [`Retriever`] works with.
 #[derive(Clone, Debug)]
@@ -97,7 +102,12 @@ pub(crate) struct Found {
     /// What follows the hits in base order.
     rest: Vec<Listed>,
     state: ListedState,
+    /// What the query's operators ask of every hit.
+    pub(crate) conditions: Vec<ConditionReport>,
+    /// Whether nothing that the filter lets pass meets them.
+    is_unmet: bool,
     terms: Vec<String>,
+    expansions: Vec<Expansion>,
     notes: Vec<Note>,
     pub(crate) degraded: Vec<Degradation>,
     pub(crate) trust: Option<Trust>,
@@ -116,6 +126,8 @@ impl Found {
             sameness: self.sameness,
             rerank,
             terms: self.terms.clone(),
+            expansions: self.expansions.clone(),
+            conditions: self.conditions.clone(),
             notes: self.notes.clone(),
             degraded: self.degraded.clone(),
             trust: self.trust.clone(),
@@ -179,10 +191,7 @@ impl Retriever {
         let rerank = ordered.summary;
         let listed = ordered.listed(&request, std::mem::take(&mut found.rest));
         let (hits, next) = best_page(&[], ordered.hits, request.top_k, found.sameness);
-        let reason = hits.is_empty().then_some(match below.is_empty() {
-            true => EmptyReason::NoMatch,
-            false => EmptyReason::NothingRelevant(below),
-        });
+        let reason = hits.is_empty().then(|| found.why_empty(below));
         let neighborhood = std::mem::take(&mut found.neighborhood);
         let language = found.language.of_document(None);
         let assembling = Instant::now();
@@ -209,6 +218,8 @@ impl Retriever {
             rerank,
             lag: found.lag,
             terms: found.terms,
+            expansions: found.expansions,
+            conditions: found.conditions,
             notes: found.notes,
             degraded: found.degraded,
             cached: false,
@@ -228,12 +239,15 @@ impl Retriever {
             pin,
             ranked,
             cut,
+            conditions,
+            is_unmet,
             terms,
+            expansions,
             notes,
             degraded,
             mut timings,
         } = match request.also.is_empty() {
-            true => self.rank_query(request, reading.pin()).await?,
+            true => self.rank_query(request, &[], reading.pin()).await?,
             false => self.rank_phrasings(request, reading.pin()).await?,
         };
         let hydrating = Instant::now();
@@ -256,7 +270,10 @@ impl Retriever {
             lag: pin.stats().lag(),
             language: pin.collection().settings.language,
             sameness,
+            conditions,
+            is_unmet,
             terms,
+            expansions,
             notes,
             degraded,
             trust: ranked.trust,
@@ -266,34 +283,47 @@ impl Retriever {
         })
     }
 
-    /// Searches the legs for the request's query alone, and ranks what they found.
+    /// Searches the legs for the request's query alone, and ranks what they found. What it finds meets
+    /// the query's own conditions and the `bound` ones.
     pub(crate) async fn rank_query(
         &self,
         request: &RetrieveRequest,
+        bound: &[TextCondition],
         pin: Option<&Arc<dyn LedgerPin>>,
     ) -> Result<RankedQuery> {
+        let mut asked = request.parsed();
+        for condition in bound {
+            if !asked.conditions.contains(condition) {
+                asked.conditions.push(condition.clone());
+            }
+        }
         let plan = SearchPlan {
             pin,
-            ..search_plan(request)
+            ..search_plan(request).asking(&asked)
         };
         let searched = search(&self.parts, plan).await?;
         let Searched {
             pin,
             lexical,
             dense,
+            conditions,
+            is_unmet,
             mut timings,
         } = searched;
-        let notes = notes(lexical.as_ref());
+        let notes = notes(&asked, lexical.as_ref());
         let (mut legs, degraded) = Legs::settle(lexical, dense)?;
         let cut = cut_legs(&mut legs, request.thresholds);
         let fusing = Instant::now();
-        let ranked = rank_legs(&request.query, &legs, request.mode, &request.fusion);
+        let ranked = rank_legs(&asked.text, &legs, request.mode, &request.fusion);
         timings.fuse = milliseconds(fusing.elapsed());
         Ok(RankedQuery {
             pin,
             ranked,
             cut,
+            conditions,
+            is_unmet,
             terms: legs.lexical.terms,
+            expansions: legs.lexical.expansions,
             notes,
             degraded,
             timings,
@@ -307,8 +337,9 @@ impl Retriever {
         if request.rerank.enabled {
             let reranking = Instant::now();
             let reranker = self.parts.reranker.as_deref();
+            let asked = request.parsed();
             let plan = RerankPlan {
-                query: &request.query,
+                query: &asked.text,
                 options: &request.rerank,
                 weights: request.fusion.weights,
                 lexical_floor: found.lexical_floor,
@@ -356,7 +387,7 @@ impl Retriever {
             return Ok((hits, AssembledContext::default()));
         }
         let counter = self.counter(options.tokenizer);
-        let query = request.query.clone();
+        let query = request.parsed().text;
         let work = move || {
             let passages: Vec<&Passage> = hits.iter().map(|hit| &hit.passage).collect();
             let assembling = Assembling {
@@ -412,44 +443,15 @@ fn not_compared(hits: &[RetrievedHit], window: usize) -> Option<Degradation> {
     })
 }
 
-/// What is to be known of a lexical leg that served.
-fn notes(lexical: Option<&Result<LegRun>>) -> Vec<Note> {
-    match lexical {
-        Some(Ok(run)) if run.terms.is_empty() => vec![Note::NoLexicalTerms],
-        Some(_) | None => Vec::new(),
-    }
-}
-
-/// A leg is never asked for fewer candidates than there are hits to return.
-fn search_plan(request: &RetrieveRequest) -> SearchPlan<'_> {
-    let reach = |depth: usize| Reach::Candidates(depth.max(request.top_k));
-    SearchPlan {
-        query: &request.query,
-        collection: &request.collection,
-        mode: request.mode,
-        filter: request.filter.as_ref(),
-        lexical: reach(request.candidates.lexical),
-        dense: reach(request.candidates.dense),
-        pin: None,
-    }
-}
-
-fn wanted(request: &RetrieveRequest) -> Wanted {
-    let options = &request.rerank;
-    Wanted {
-        chunks: if options.enabled {
-            options.candidates
+impl Found {
+    /// Why there is no hit, where thresholds left out what is `below` them.
+    fn why_empty(&self, below: Vec<BelowThreshold>) -> EmptyReason {
+        if !below.is_empty() {
+            EmptyReason::NothingRelevant(below)
+        } else if self.is_unmet {
+            EmptyReason::ConditionsUnmet(self.conditions.clone())
         } else {
-            0
-        },
-        texts: request.top_k,
-    }
-}
-
-pub(crate) fn expansion(request: &RetrieveRequest) -> ContextExpansion {
-    if request.context.max_tokens == 0 {
-        ContextExpansion::None
-    } else {
-        request.context.expand
+            EmptyReason::NoMatch
+        }
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use braid_core::{
-    Collection, CollectionName, Embedding, Error, ErrorCode, Filter, LedgerPin, LexicalView,
-    Result, Selection, VectorView,
+    Collection, CollectionName, Embedding, Error, ErrorCode, Filter, LedgerPin, LexicalQuery,
+    LexicalView, Result, Selection, TextCondition, VectorView,
 };
 use futures::channel::oneshot;
 use futures::future::{MaybeDone, maybe_done};
@@ -16,11 +16,16 @@ use crate::legs::{LegRun, Reach, Scope, Searcher, within};
 use crate::request::Mode;
 use crate::response::Timings;
 use crate::retriever::RetrieverParts;
+use crate::syntax::{ConditionReport, ParsedQuery, Typos};
 
 /// What to search, and where.
 #[derive(Clone, Copy)]
 pub(crate) struct SearchPlan<'a> {
+    /// The query without operators.
     pub(crate) query: &'a str,
+    /// What every candidate must meet.
+    pub(crate) conditions: &'a [TextCondition],
+    pub(crate) typos: Typos,
     pub(crate) collection: &'a CollectionName,
     pub(crate) mode: Mode,
     pub(crate) filter: Option<&'a Arc<Filter>>,
@@ -30,12 +35,27 @@ pub(crate) struct SearchPlan<'a> {
     pub(crate) pin: Option<&'a Arc<dyn LedgerPin>>,
 }
 
+impl<'a> SearchPlan<'a> {
+    /// The plan for a query as it was read, with everything else as it is.
+    pub(crate) fn asking(self, asked: &'a ParsedQuery) -> Self {
+        Self {
+            query: &asked.text,
+            conditions: &asked.conditions,
+            ..self
+        }
+    }
+}
+
 /// What the legs gave, with the ledger still pinned (the views are not).
 pub(crate) struct Searched {
     pub(crate) pin: Arc<dyn LedgerPin>,
     /// `None` where the mode does not ask the leg.
     pub(crate) lexical: Option<Result<LegRun>>,
     pub(crate) dense: Option<Result<LegRun>>,
+    /// The plan's conditions.
+    pub(crate) conditions: Vec<ConditionReport>,
+    /// Whether nothing that the filter lets pass meets them.
+    pub(crate) is_unmet: bool,
     /// `embed`, `lexical` and `dense` are filled.
     pub(crate) timings: Timings,
 }
@@ -47,6 +67,9 @@ struct Pinned {
     selection: Selection,
     lexical: Option<Result<Arc<dyn LexicalView>>>,
     vector: Option<Result<Arc<dyn VectorView>>>,
+    conditions: Vec<ConditionReport>,
+    is_unmet: bool,
+    narrowing: Duration,
 }
 
 impl Mode {
@@ -74,18 +97,23 @@ pub(crate) async fn search(parts: &RetrieverParts, plan: SearchPlan<'_>) -> Resu
         selection: &pinned.selection,
     };
     let (embedded, is_embedded) = oneshot::channel();
+    let query = LexicalQuery {
+        text: plan.query.to_owned(),
+        typos: plan.typos == Typos::Auto,
+        synonyms: Arc::clone(&pinned.pin.collection().synonyms),
+    };
     let lexical = async {
         // Always the error that says that `embedded` is gone: the query is embedded, or the dense leg
         // gave up before it was, or was not asked.
         let _ = is_embedded.await;
-        let search = search_lexical(plan, scope, pinned.lexical);
+        let search = search_lexical(plan, &query, scope, pinned.lexical);
         timed(within(parts.leg_timeout, search)).await
     };
     let dense = search_dense(plan, scope, pinned.vector, embedding, embedded);
     let (lexical, dense) = futures::join!(lexical, timed(within(parts.leg_timeout, dense)));
     let timings = Timings {
         embed: milliseconds(dense.0.as_ref().map_or(Duration::ZERO, |run| run.embedding)),
-        lexical: searching_time(&lexical),
+        lexical: searching_time(&lexical) + milliseconds(pinned.narrowing),
         dense: searching_time(&dense),
         ..Timings::default()
     };
@@ -93,6 +121,8 @@ pub(crate) async fn search(parts: &RetrieverParts, plan: SearchPlan<'_>) -> Resu
         pin: pinned.pin,
         lexical: plan.mode.asks_lexical().then_some(lexical.0),
         dense: plan.mode.asks_dense().then_some(dense.0),
+        conditions: pinned.conditions,
+        is_unmet: pinned.is_unmet,
         timings,
     })
 }
@@ -124,15 +154,55 @@ async fn pin(parts: &RetrieverParts, plan: SearchPlan<'_>) -> Result<Pinned> {
     };
     let selection = pin.select(plan.filter.cloned());
     let (selection, lexical, vector) = futures::join!(selection, lexical, vector);
-    Ok(Pinned {
+    let mut pinned = Pinned {
         selection: selection?,
         lexical,
         vector,
         pin,
-    })
+        conditions: Vec::new(),
+        is_unmet: false,
+        narrowing: Duration::ZERO,
+    };
+    if !plan.conditions.is_empty() {
+        pinned.narrow(parts, plan).await?;
+    }
+    Ok(pinned)
 }
 
-async fn open_lexical(
+impl Pinned {
+    /// Leaves in the selection what meets the plan's conditions, so that both legs search among that
+    /// alone, as with a filter. Where they cannot be checked the retrieval fails: nothing that may break
+    /// a condition is returned.
+    async fn narrow(&mut self, parts: &RetrieverParts, plan: SearchPlan<'_>) -> Result<()> {
+        let view = match self.lexical.take() {
+            Some(view) => view,
+            None => open_lexical(parts, self.pin.collection()).await,
+        };
+        let doing = "checking the conditions of the query";
+        let view = view.map_err(|error| error.context(doing))?;
+        let narrowing = view.narrow(plan.conditions, &self.selection);
+        let (narrowed, elapsed) = timed(within(parts.leg_timeout, narrowing)).await;
+        let narrowed = narrowed.map_err(|error| error.context(doing))?;
+        let reports = plan.conditions.iter().zip(narrowed.saying);
+        self.conditions = reports
+            .map(|(condition, saying)| ConditionReport {
+                condition: condition.clone(),
+                saying,
+            })
+            .collect();
+        self.is_unmet = narrowed
+            .selection
+            .slots
+            .as_ref()
+            .is_some_and(|slots| slots.is_empty());
+        self.selection = narrowed.selection;
+        self.narrowing = elapsed;
+        self.lexical = plan.mode.asks_lexical().then_some(Ok(view));
+        Ok(())
+    }
+}
+
+pub(crate) async fn open_lexical(
     parts: &RetrieverParts,
     collection: &Collection,
 ) -> Result<Arc<dyn LexicalView>> {
@@ -180,16 +250,14 @@ async fn embed(parts: &RetrieverParts, plan: SearchPlan<'_>) -> Option<Embedded>
 
 async fn search_lexical(
     plan: SearchPlan<'_>,
+    query: &LexicalQuery,
     scope: Scope<'_>,
     view: Option<Result<Arc<dyn LexicalView>>>,
 ) -> Result<LegRun> {
     let Some(view) = view else {
         return Ok(LegRun::default());
     };
-    let searcher = Searcher::Lexical {
-        view: view?,
-        query: plan.query,
-    };
+    let searcher = Searcher::Lexical { view: view?, query };
     searcher.run(scope, plan.lexical).await
 }
 

@@ -6,6 +6,7 @@ use rustc_hash::FxHashSet;
 
 use crate::legs::{LegHit, Legs};
 use crate::response::RetrievedHit;
+use crate::syntax::ConditionReport;
 
 /// Least scores, each at its stage; `None` leaves nothing out.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -38,6 +39,8 @@ pub struct BelowThreshold {
 pub enum EmptyReason {
     /// Nothing in the collection that the filter lets pass matches the query.
     NoMatch,
+    /// No passage that the filter lets pass meets these conditions of the query.
+    ConditionsUnmet(Vec<ConditionReport>),
     /// Something did, and these thresholds left all of it out: nothing relevant is known.
     NothingRelevant(Vec<BelowThreshold>),
     /// Of a page after the first: what was left of the list is gone by now, or says the same as a
@@ -50,6 +53,7 @@ impl EmptyReason {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::NoMatch => "no_match",
+            Self::ConditionsUnmet(_) => "conditions_unmet",
             Self::NothingRelevant(_) => "nothing_relevant",
             Self::AtEnd => "at_end",
         }
@@ -60,6 +64,20 @@ impl EmptyReason {
         match self {
             Self::NoMatch => "nothing that may be returned matches the query".to_owned(),
             Self::AtEnd => "the list is at its end: what was left of it is gone by now, or says the same as a passage before".to_owned(),
+            Self::ConditionsUnmet(conditions) => {
+                let told = conditions.iter().map(|report| {
+                    let ConditionReport { condition, saying } = report;
+                    let meaning = match condition.is_excluded {
+                        true => "must not be said",
+                        false => "must be said",
+                    };
+                    format!("{condition} {meaning}, and {saying} passages say it")
+                });
+                format!(
+                    "no passage meets the conditions of the query: {}",
+                    told.collect::<Vec<_>>().join("; ")
+                )
+            }
             Self::NothingRelevant(below) => {
                 let told = below.iter().map(|below| {
                     let BelowThreshold {

@@ -197,6 +197,7 @@ fn api() -> OpenApiRouter<App> {
         .merge(routes::batch::router())
         .merge(routes::explain::router())
         .merge(routes::collections::router())
+        .merge(routes::synonyms::router())
         .merge(routes::documents::router())
         .merge(routes::jobs::router())
 }

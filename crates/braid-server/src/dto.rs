@@ -14,3 +14,4 @@ mod number;
 pub(crate) mod object;
 pub mod problem;
 pub mod retrieve;
+pub mod synonyms;

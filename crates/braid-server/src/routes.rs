@@ -7,6 +7,7 @@ pub(crate) mod explain;
 pub(crate) mod jobs;
 pub(crate) mod operations;
 pub(crate) mod retrieve;
+pub(crate) mod synonyms;
 
 use std::time::Instant;
 

@@ -17,8 +17,9 @@ use async_trait::async_trait;
 use braid_core::ports::LexicalMatches;
 use braid_core::{
     Calibration, Embedder, Embedding, Error, ErrorCode, Fingerprint, IndexBatch, Language,
-    LexicalEntry, LexicalIndex, LexicalView, RankedList, Reranker, Result, Selection, Sequence,
-    SlotSet, TokenCounter, VectorEntry, VectorStore, VectorView,
+    LexicalEntry, LexicalIndex, LexicalQuery, LexicalView, Narrowed, RankedList, Reranker, Result,
+    Selection, Sequence, SlotSet, TextCondition, TokenCounter, VectorEntry, VectorStore,
+    VectorView,
 };
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
@@ -36,6 +37,8 @@ pub enum Call {
     Pin,
     /// `search` of a pinned view, counted over all views of the index.
     Search,
+    /// `narrow` of a pinned view of a lexical index.
+    Narrow,
     /// `embed_passages`.
     EmbedPassages,
     /// `embed_query`.
@@ -278,14 +281,23 @@ struct FaultyView<V: ?Sized> {
 
 #[async_trait]
 impl LexicalView for FaultyView<dyn LexicalView> {
-    async fn search(
+    async fn find(
         &self,
-        query: &str,
+        query: &LexicalQuery,
         selection: &Selection,
         depth: usize,
     ) -> Result<LexicalMatches> {
-        let work = self.inner.search(query, selection, depth);
+        let work = self.inner.find(query, selection, depth);
         self.script.play(Call::Search, work).await
+    }
+
+    async fn narrow(
+        &self,
+        conditions: &[TextCondition],
+        selection: &Selection,
+    ) -> Result<Narrowed> {
+        let work = self.inner.narrow(conditions, selection);
+        self.script.play(Call::Narrow, work).await
     }
 }
 

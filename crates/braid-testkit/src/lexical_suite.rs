@@ -7,6 +7,7 @@
 // A suite is test code: a failed unwrap is a failed check.
 #![allow(clippy::unwrap_used)]
 
+mod conditions;
 mod corpus;
 mod selections;
 
@@ -35,6 +36,7 @@ pub async fn lexical_suite(fresh: FreshLexicalIndex<'_>) {
     many_batches_are_one_index(&*fresh()).await;
     can_be_emptied_and_filled_again(&*fresh()).await;
     selections::suite(fresh).await;
+    conditions::suite(fresh).await;
 }
 
 /// Checks that an index opened again in the same place, by `open`, has what was applied.

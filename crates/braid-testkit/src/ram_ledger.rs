@@ -22,7 +22,7 @@ use braid_core::{
     ChunkId, ChunkLineage, Collection, CollectionId, CollectionName, ContentHash, Document,
     DocumentId, DocumentStatus, DocumentSummary, Embedding, Error, ErrorCode, Filter, Fingerprint,
     JobId, Ledger, LedgerPin, NewCollection, Operation, Result, Sequence, Slot, SlotSet,
-    StorageUse,
+    StorageUse, Synonyms,
 };
 use parking_lot::Mutex;
 
@@ -116,6 +116,24 @@ impl Ledger for RamLedger {
             state.data.remove(&id);
             state.jobs.retain(|_, job| job.collection != id);
             Ok(true)
+        })
+    }
+
+    async fn set_synonyms(
+        &self,
+        name: &CollectionName,
+        synonyms: Arc<Synonyms>,
+        guard: Option<WriteGuard<Collection>>,
+    ) -> Result<Recorded<Collection>> {
+        let mut state = self.state.lock();
+        state.guarded(guard, |state| {
+            let id = state.names.get(name).copied();
+            let data = id.and_then(|id| state.data.get_mut(&id)).ok_or_else(|| {
+                let message = format!("no collection named {:?}", name.as_str());
+                Error::new(ErrorCode::CollectionNotFound, message)
+            })?;
+            Arc::make_mut(data).collection.synonyms = synonyms;
+            Ok(data.collection.clone())
         })
     }
 
@@ -436,6 +454,7 @@ impl State {
             id,
             name: new.name.clone(),
             settings: new.settings,
+            synonyms: Arc::default(),
             fingerprint: new.fingerprint,
             dimension: new.dimension,
             generation: braid_core::Generation(1),

@@ -1,14 +1,16 @@
 //! An in-memory [`LexicalIndex`]: lower-cased alphanumeric runs as terms, and a score that any
 //! reader can compute by hand.
 
+mod phrases;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use braid_core::ports::LexicalMatches;
 use braid_core::{
-    Candidate, Error, ErrorCode, IndexBatch, LexicalEntry, LexicalIndex, LexicalView, Result,
-    Selection, Sequence, Slot, SlotSet,
+    Candidate, Error, ErrorCode, Expansion, IndexBatch, LexicalEntry, LexicalIndex, LexicalQuery,
+    LexicalView, Narrowed, Result, Selection, Sequence, Slot, SlotSet, TextCondition,
 };
 use parking_lot::Mutex;
 
@@ -20,8 +22,9 @@ struct State {
 }
 
 /// A [`LexicalIndex`] in memory. An entry scores, per distinct query term, `tf / (tf + 1)` where
-/// `tf` counts the term in body and headings once and in the title twice; entries without any
-/// query term are not returned.
+/// `tf` counts the term in body and headings once and in the title twice, and for what the query is
+/// expanded to `weight * n / (n + 1)` where it says that `n` times; entries without any of it are not
+/// returned.
 ///
 /// Every applied batch is a new immutable state, so a pinned view never changes.
 #[derive(Debug, Default)]
@@ -83,13 +86,14 @@ struct RamLexicalView(Arc<State>);
 
 #[async_trait]
 impl LexicalView for RamLexicalView {
-    async fn search(
+    async fn find(
         &self,
-        query: &str,
+        query: &LexicalQuery,
         selection: &Selection,
         depth: usize,
     ) -> Result<LexicalMatches> {
-        let terms: BTreeSet<String> = terms(query).collect();
+        let terms: BTreeSet<String> = terms(&query.text).collect();
+        let expansions = phrases::expansions(&self.0, query);
         let mut candidates: Vec<Candidate> = self
             .0
             .entries
@@ -97,7 +101,7 @@ impl LexicalView for RamLexicalView {
             .filter(|entry| selects(selection, entry))
             .map(|entry| Candidate {
                 slot: entry.slot,
-                score: score(entry, &terms),
+                score: score(entry, &terms) + score_expansions(entry, &expansions),
             })
             .filter(|candidate| candidate.score > 0.0)
             .collect();
@@ -107,9 +111,39 @@ impl LexicalView for RamLexicalView {
             candidates,
             // Every term counts at most 1, see `score`.
             ceiling: terms.len() as f32,
-            terms: terms.into_iter().collect(),
+            terms: with_expansions(terms, &expansions),
+            expansions: expansions.into_iter().map(|(_, told)| told).collect(),
         })
     }
+
+    async fn narrow(
+        &self,
+        conditions: &[TextCondition],
+        selection: &Selection,
+    ) -> Result<Narrowed> {
+        Ok(phrases::narrow(&self.0, conditions, selection))
+    }
+}
+
+fn score_expansions(entry: &LexicalEntry, expansions: &[(Vec<String>, Expansion)]) -> f32 {
+    let scores = expansions.iter().map(|(words, told)| {
+        let count = phrases::count(entry, words, None) as f32;
+        told.weight * count / (count + 1.0)
+    });
+    scores.sum()
+}
+
+fn with_expansions(
+    terms: BTreeSet<String>,
+    expansions: &[(Vec<String>, Expansion)],
+) -> Vec<String> {
+    let mut all: Vec<String> = terms.into_iter().collect();
+    for word in expansions.iter().flat_map(|(words, _)| words) {
+        if !all.contains(word) {
+            all.push(word.clone());
+        }
+    }
+    all
 }
 
 /// Whether `selection` lets this entry through: by slots where they are given, else by filter.

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod retrieve;
+mod synonyms;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -10,6 +11,7 @@ use braid_core::{ChunkingOverride, CollectionName, FormatFamily};
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use retrieve::{ExplainArgs, RetrievalArgs, RetrieveArgs};
+pub(crate) use synonyms::SynonymsArgs;
 
 /// Hybrid-search retrieval for RAG: BM25 and embeddings, fused, re-ranked, cited, measured.
 #[derive(Debug, Parser)]
@@ -175,6 +177,10 @@ pub(crate) enum CollectionCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Print or replace a collection's synonyms: what queries are also searched for as
+    ///
+    /// Nothing is indexed anew.
+    Synonyms(SynonymsArgs),
     /// Build a collection's indexes anew from the ledger and switch to them
     ///
     /// With the configured embedder; what it embedded before is not embedded again.

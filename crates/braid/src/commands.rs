@@ -11,6 +11,7 @@ pub(crate) mod models;
 pub(crate) mod parse_file;
 pub(crate) mod retrieve;
 pub(crate) mod serve;
+mod synonyms;
 pub(crate) mod verify;
 
 use braid_core::{Error, Result};

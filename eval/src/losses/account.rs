@@ -7,7 +7,7 @@ use braid_core::limits::MAX_CANDIDATES;
 use braid_core::lineage::ChunkStatus;
 use braid_core::{DocumentId, ErrorCode, Filter, Leg, Reranker, Result};
 use braid_engine::Engine;
-use braid_engine::query::{CandidateDepths, Place, RetrieveRequest};
+use braid_engine::query::{CandidateDepths, Place, RetrieveRequest, Syntax};
 
 use super::{Fate, Losses, Sighting};
 use crate::dataset::{Dataset, Topic};
@@ -109,6 +109,8 @@ async fn follow(
 ) -> Result<Followed> {
     let request = RetrieveRequest {
         query: topic.text.clone(),
+        // Topics are not written with operators.
+        syntax: Syntax::Off,
         ..plan.request.clone()
     };
     let served = engine.retrieve(request.clone()).await?;

@@ -9,6 +9,7 @@ use crate::collection::{Collection, Language};
 use crate::document::Metadata;
 use crate::error::Result;
 use crate::id::{ChunkId, IndexKey, Sequence, Slot, SlotSet};
+use crate::lexical_query::{Expansion, LexicalQuery, Narrowed, TextCondition};
 use crate::ports::Embedding;
 use crate::ranking::{RankedList, Selection};
 
@@ -65,6 +66,8 @@ pub struct LexicalMatches {
     pub candidates: RankedList,
     /// Distinct terms the analyzer made of the query; empty means nothing could match.
     pub terms: Vec<String>,
+    /// What else was searched for. It is among the `terms`, after those of the query, and counts less.
+    pub expansions: Vec<Expansion>,
     /// What an entry would score whose text says every term of the query over and over: a best score
     /// far below it misses much of what the query weighs. 0 where the index does not know it.
     pub ceiling: f32,
@@ -89,13 +92,28 @@ pub trait LexicalIndex: Send + Sync + fmt::Debug {
 /// A pinned view of a [`LexicalIndex`].
 #[async_trait]
 pub trait LexicalView: Send + Sync {
-    /// The `depth` best entries within `selection`. Any text is a valid query.
+    /// The `depth` best entries within `selection`. Any text is a valid query. A query whose words
+    /// the index has, without synonyms, is searched for as it stands.
+    async fn find(
+        &self,
+        query: &LexicalQuery,
+        selection: &Selection,
+        depth: usize,
+    ) -> Result<LexicalMatches>;
+    /// The entries of `selection` that every condition holds for, whatever their number. The cost is
+    /// that of reading the postings of the conditions' words.
+    async fn narrow(&self, conditions: &[TextCondition], selection: &Selection)
+    -> Result<Narrowed>;
+    /// As [`LexicalView::find`], for the words of `query` as they stand.
     async fn search(
         &self,
         query: &str,
         selection: &Selection,
         depth: usize,
-    ) -> Result<LexicalMatches>;
+    ) -> Result<LexicalMatches> {
+        self.find(&LexicalQuery::plain(query), selection, depth)
+            .await
+    }
 }
 
 /// Embeddings of one collection generation, searched by cosine similarity.

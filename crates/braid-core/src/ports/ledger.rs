@@ -27,6 +27,7 @@ use crate::operation::{
 };
 use crate::ports::{CancelReceipt, Embedding, FailedDocument, Job, JobSummary, NewJob};
 use crate::ranking::Selection;
+use crate::synonyms::Synonyms;
 
 /// Identifies one idempotent request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -161,6 +162,17 @@ pub trait Ledger: Send + Sync + std::fmt::Debug {
         name: &CollectionName,
         guard: Option<WriteGuard<bool>>,
     ) -> Result<Recorded<bool>>;
+    /// Replaces the synonyms of a collection, and gives it as it is then. Pins that were taken before
+    /// keep the old ones.
+    ///
+    /// # Errors
+    /// [`CollectionNotFound`](crate::ErrorCode::CollectionNotFound).
+    async fn set_synonyms(
+        &self,
+        name: &CollectionName,
+        synonyms: Arc<Synonyms>,
+        guard: Option<WriteGuard<Collection>>,
+    ) -> Result<Recorded<Collection>>;
     /// Counters and watermarks.
     async fn stats(&self, collection: CollectionId) -> Result<CollectionStats>;
 

@@ -7,7 +7,7 @@ use braid_core::DocumentStatus;
 use braid_core::Slot;
 use braid_core::ports::JobItemStatus;
 use braid_engine::Breakpoints;
-use braid_engine::query::{Mode, RetrieveRequest};
+use braid_engine::query::{Mode, RetrieveRequest, Typos};
 
 use crate::cancels::{check_cancels, taken};
 use crate::process::Ended;
@@ -156,6 +156,8 @@ fn check_hits(hits: &[(String, String)], allowed: &[&Version]) {
 pub(crate) async fn retrieve(life: &Life, mode: Mode, query: &str) -> Vec<(String, String)> {
     let mut request = RetrieveRequest::new(query, name());
     request.mode = mode;
+    // Markers are written nearly alike: each is to be found by itself alone.
+    request.typos = Typos::Off;
     request.top_k = 100;
     request.candidates.lexical = 100;
     request.candidates.dense = 100;

@@ -1,5 +1,7 @@
 //! Rows to and from the vocabulary.
 
+use std::sync::Arc;
+
 use braid_core::operation::{CollectionStats, OperationKind};
 use braid_core::ports::StoredResponse;
 use braid_core::{
@@ -7,7 +9,7 @@ use braid_core::{
     CollectionSettings, ContentHash, DocumentId, DocumentStatus, DocumentSummary,
     DuplicateSettings, Error, Fingerprint, Format, FormatFamily, FormatOverrides, Generation,
     Language, Metadata, MetadataValue, NewCollection, Operation, Origin, PipelineFingerprint,
-    Result, Sequence,
+    Result, Sequence, Synonyms,
 };
 
 use super::{
@@ -83,7 +85,11 @@ impl CollectionRow {
     }
 
     /// The collection numbered `id`.
-    pub(crate) fn into_collection(self, id: CollectionId) -> Result<Collection> {
+    pub(crate) fn into_collection(
+        self,
+        id: CollectionId,
+        synonyms: Arc<Synonyms>,
+    ) -> Result<Collection> {
         let duplicates = self.duplicates()?;
         Ok(Collection {
             id,
@@ -98,6 +104,7 @@ impl CollectionRow {
                 },
                 duplicates,
             },
+            synonyms,
             fingerprint: PipelineFingerprint {
                 embedder: Fingerprint::new(self.embedder),
                 chunker: Fingerprint::new(self.chunker),

@@ -6,6 +6,7 @@
 mod identifiers;
 mod languages;
 mod opening;
+mod phrases;
 mod queries;
 mod scripts;
 mod several_languages;

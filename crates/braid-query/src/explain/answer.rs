@@ -73,6 +73,9 @@ pub enum Cut {
     NotIndexed(String),
     /// The filter excludes it.
     Filtered,
+    /// None of its passages meets these conditions of the query, written as in a query: each that fails
+    /// in all of them, or where no single one does, all of them.
+    ConditionsUnmet(Vec<String>),
     /// The lexical leg does not rank it, to the depth explained, and no other leg brings it in.
     LexicalMiss,
     /// The dense leg alone was asked and does not rank it, to the depth explained.
@@ -102,6 +105,7 @@ impl Cut {
             Self::NotFound => "not_found",
             Self::NotIndexed(_) => "not_indexed",
             Self::Filtered => "filtered",
+            Self::ConditionsUnmet(_) => "conditions_unmet",
             Self::LexicalMiss => "lexical_miss",
             Self::DenseMiss => "dense_miss",
             Self::BelowDepth => "below_depth",
@@ -121,6 +125,10 @@ impl Cut {
                 return format!("the document is not retrievable: {reason}");
             }
             Self::Filtered => "the filter excludes the document",
+            Self::ConditionsUnmet(failed) => {
+                let failed = failed.join(", ");
+                return format!("no passage of the document meets the query's {failed}");
+            }
             Self::LexicalMiss => {
                 "no leg that was asked ranks it: the lexical leg finds none of the query's terms in it"
             }
@@ -236,6 +244,8 @@ pub enum OptionValue {
     Switch(bool),
     /// Which legs.
     Mode(Mode),
+    /// Any other named choice.
+    Named(&'static str),
 }
 
 /// One option changed.

@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
+use braid_core::limits::MAX_CANDIDATES;
+
 use super::answer::{OptionChange, OptionValue};
-use crate::request::{Mode, RetrieveRequest};
+use crate::request::{ContextOptions, Mode, RetrieveRequest};
 
 /// An option of a request that can keep a document out, or a stage that can be switched off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Knob {
+    /// Takes the query as plain text.
+    Syntax,
     /// Drops the conditions of the filter that exclude the document.
     Filter,
     /// Searches both legs.
@@ -41,7 +45,8 @@ pub(super) enum Knob {
 impl Knob {
     /// Every knob, in the order of the stages they change: what a later one must be set to depends
     /// on the earlier ones.
-    pub(super) const ALL: [Self; 14] = [
+    pub(super) const ALL: [Self; 15] = [
+        Self::Syntax,
         Self::Filter,
         Self::Mode,
         Self::Weights,
@@ -92,12 +97,13 @@ pub(super) fn changes(
     changes
 }
 
-fn values(request: &RetrieveRequest) -> [(&'static str, OptionValue); 15] {
-    use OptionValue::{Count, Mode, Number, Switch};
+fn values(request: &RetrieveRequest) -> [(&'static str, OptionValue); 16] {
+    use OptionValue::{Count, Mode, Named, Number, Switch};
     let number = |value: Option<f64>| value.map_or(OptionValue::Absent, Number);
     let count = |value: Option<usize>| value.map_or(OptionValue::Absent, Count);
     let (weights, thresholds) = (request.fusion.weights, request.thresholds);
     [
+        ("syntax", Named(request.syntax.as_str())),
         ("mode", Mode(request.mode)),
         ("fusion.weights.lexical", Number(weights.lexical)),
         ("fusion.weights.dense", Number(weights.dense)),
@@ -167,6 +173,22 @@ pub(super) fn replace_filter(request: &mut RetrieveRequest, rest: Option<&braid_
 pub(super) fn threshold_for(score: f64) -> f64 {
     const STEPS: f64 = 1e4;
     (score * STEPS).floor() / STEPS
+}
+
+/// Takes away what keeps hits out of a context that has room; `false` where nothing does.
+pub(super) fn lift(context: &mut ContextOptions) -> bool {
+    let limits = (context.per_document.take(), context.max_similarity);
+    context.max_similarity = limits.1.map(|_| 1.0);
+    limits.0.is_some() || limits.1.is_some_and(|most| most < 1.0)
+}
+
+/// Raises a number of candidates to a depth; `false` where it is deep enough or too deep.
+pub(super) fn deepen(candidates: &mut usize, top_k: usize, depth: usize) -> bool {
+    let is_deeper = depth > (*candidates).max(top_k) && depth <= MAX_CANDIDATES;
+    if is_deeper {
+        *candidates = depth;
+    }
+    is_deeper
 }
 
 #[cfg(test)]

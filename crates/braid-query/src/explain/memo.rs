@@ -68,8 +68,8 @@ impl Embedder for MemoEmbedder {
 #[derive(Debug)]
 struct MemoReranker {
     model: Arc<dyn Reranker>,
-    /// By passage: every call has the same query.
-    scores: Mutex<FxHashMap<String, f32>>,
+    /// By query and passage: a query can be read with and without its operators.
+    scores: Mutex<FxHashMap<String, FxHashMap<String, f32>>>,
 }
 
 #[async_trait]
@@ -92,29 +92,32 @@ impl Reranker for MemoReranker {
 
     async fn score(&self, query: &str, passages: &[String]) -> Result<Vec<f32>> {
         let unknown: Vec<String> = {
-            let known = self.scores.lock();
+            let mut known = self.scores.lock();
+            let known = known.entry(query.to_owned()).or_default();
             let unknown = passages.iter().filter(|text| !known.contains_key(*text));
             unknown.cloned().collect()
         };
         // A model that gives another number of scores is for the caller to notice.
         if unknown.len() == passages.len() {
             let scores = self.model.score(query, passages).await?;
-            self.remember(passages, &scores);
+            self.remember(query, passages, &scores);
             return Ok(scores);
         }
         if !unknown.is_empty() {
             let scores = self.model.score(query, &unknown).await?;
-            self.remember(&unknown, &scores);
+            self.remember(query, &unknown, &scores);
         }
-        let known = self.scores.lock();
+        let mut known = self.scores.lock();
+        let known = known.entry(query.to_owned()).or_default();
         let scores = passages.iter().filter_map(|text| known.get(text).copied());
         Ok(scores.collect())
     }
 }
 
 impl MemoReranker {
-    fn remember(&self, passages: &[String], scores: &[f32]) {
+    fn remember(&self, query: &str, passages: &[String], scores: &[f32]) {
         let pairs = passages.iter().cloned().zip(scores.iter().copied());
-        self.scores.lock().extend(pairs);
+        let mut known = self.scores.lock();
+        known.entry(query.to_owned()).or_default().extend(pairs);
     }
 }

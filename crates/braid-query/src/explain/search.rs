@@ -1,21 +1,26 @@
 //! [`Retriever::explain`]: the trace of a request, and the search for changes that return a document.
 
+mod raise;
+
 use std::sync::Arc;
 
-use braid_core::limits::{MAX_CANDIDATES, MAX_CONTEXT_TOKENS, MAX_TOP_K};
 use braid_core::{LedgerPin, Leg, Result};
 
 use super::answer::{Cut, ExplainRequest, Explanation, LegOutcome, LegTrace, Remedy};
+use super::conditions::unmet;
 use super::filtering::{Excluding, excluding};
-use super::knobs::{Knob, ask_both, changes, cost, give_votes, replace_filter, threshold_for};
+use super::knobs::{
+    Knob, ask_both, changes, cost, deepen, give_votes, lift, replace_filter, threshold_for,
+};
 use super::memo::remembering;
 use super::target::{Target, find_target};
 use super::trace::{Trace, trace};
 use crate::legs::{LegHit, LegRun, Reach};
-use crate::request::{ContextOptions, Mode, RetrieveRequest};
+use crate::request::{Mode, RetrieveRequest};
 use crate::response::StageScore;
 use crate::retriever::Retriever;
 use crate::search::{SearchPlan, search};
+use crate::syntax::Syntax;
 
 /// Runs of the pipeline after which nothing more is tried: an explanation takes at most as many and
 /// those that end what was begun, a few for each knob.
@@ -46,6 +51,7 @@ impl Retriever {
         let filter = retrieve.filter.as_deref();
         let excluding = filter.map(|filter| excluding(filter, &target.metadata));
         let excluding = excluding.unwrap_or_default();
+        let unmet = unmet(&self.parts, &pin, &target, &retrieve).await?;
         let retriever = Self {
             parts: remembering(&self.parts),
             counter: Arc::clone(&self.counter),
@@ -57,6 +63,7 @@ impl Retriever {
             base: &retrieve,
             goal: Goal::Hit,
             excluding,
+            unmet,
             deep: Deep::default(),
             runs: 0,
         };
@@ -115,6 +122,8 @@ struct Tuner<'a> {
     base: &'a RetrieveRequest,
     goal: Goal,
     excluding: Excluding,
+    /// Conditions of the query that exclude it, as in a query.
+    unmet: Vec<String>,
     deep: Deep,
     /// Runs of the pipeline so far.
     runs: usize,
@@ -149,6 +158,9 @@ impl Tuner<'_> {
     fn cut(&self, trace: &Trace) -> Option<Cut> {
         if !self.excluding.conditions.is_empty() {
             return Some(Cut::Filtered);
+        }
+        if !self.unmet.is_empty() {
+            return Some(Cut::ConditionsUnmet(self.unmet.clone()));
         }
         if trace.base.is_some() {
             return trace.cut(self.base);
@@ -211,8 +223,14 @@ impl Tuner<'_> {
         if !self.excluding.conditions.is_empty() {
             replace_filter(&mut rest, self.excluding.rest.as_ref());
         }
+        if !self.unmet.is_empty() {
+            rest.syntax = Syntax::Off;
+        }
+        let asked = rest.parsed();
         let plan = |mode| SearchPlan {
-            query: &rest.query,
+            query: &asked.text,
+            conditions: &asked.conditions,
+            typos: rest.typos,
             collection: &rest.collection,
             mode,
             filter: rest.filter.as_ref(),
@@ -301,6 +319,8 @@ impl Tuner<'_> {
         let request = self.base;
         let weights = request.fusion.weights;
         let is_useful = |knob: &Knob| match knob {
+            // Conditions that it meets keep others out.
+            Knob::Syntax => !self.unmet.is_empty(),
             Knob::Filter => !self.excluding.conditions.is_empty(),
             Knob::Mode => request.mode != Mode::Hybrid,
             Knob::Weights => weights.lexical == 0.0 || weights.dense == 0.0,
@@ -321,7 +341,9 @@ impl Tuner<'_> {
     /// document is not returned then.
     async fn attempt(&mut self, knobs: &[Knob]) -> Result<Option<Remedy>> {
         let needs_filter = !self.excluding.conditions.is_empty();
-        if needs_filter && !knobs.contains(&Knob::Filter) {
+        let needs_syntax = !self.unmet.is_empty();
+        let lacks = |needed: bool, knob| needed && !knobs.contains(&knob);
+        if lacks(needs_filter, Knob::Filter) || lacks(needs_syntax, Knob::Syntax) {
             return Ok(None);
         }
         let mut request = self.base.clone();
@@ -381,6 +403,7 @@ impl Tuner<'_> {
         let Deep { lexical, dense } = self.deep;
         let top_k = request.top_k;
         let done = match knob {
+            Knob::Syntax => std::mem::replace(&mut request.syntax, Syntax::Off) == Syntax::Auto,
             Knob::Filter => {
                 replace_filter(request, self.excluding.rest.as_ref());
                 !self.excluding.conditions.is_empty()
@@ -412,63 +435,6 @@ impl Tuner<'_> {
         };
         Ok(done)
     }
-
-    /// Returns as many as it takes. More hits can make the legs deeper, which can move the document.
-    async fn raise_top_k(&mut self, request: &mut RetrieveRequest) -> Result<bool> {
-        const MOST_STEPS: usize = 12;
-        let depths = [
-            (request.mode.asks_lexical(), self.deep.lexical.depth),
-            (request.mode.asks_dense(), self.deep.dense.depth),
-        ];
-        let depths = depths
-            .into_iter()
-            .filter(|(asked, depth)| *asked && *depth > request.top_k);
-        let in_a_leg = depths.map(|(_, depth)| depth).min();
-        let before = request.top_k;
-        for _ in 0..MOST_STEPS {
-            if self.is_spent() {
-                break;
-            }
-            let trace = self.trace(request).await?;
-            if trace.is_hit {
-                break;
-            }
-            match trace.rank.or(in_a_leg) {
-                Some(rank) if rank > request.top_k && rank <= MAX_TOP_K => request.top_k = rank,
-                Some(_) | None => break,
-            }
-        }
-        Ok(request.top_k > before)
-    }
-
-    /// Gives the context the least room in which the document stands.
-    async fn raise_max_tokens(&mut self, request: &mut RetrieveRequest) -> Result<bool> {
-        let before = request.context.max_tokens;
-        let (mut short, mut enough) = (before, before.max(1));
-        loop {
-            if enough >= MAX_CONTEXT_TOKENS || self.is_spent() {
-                request.context.max_tokens = before;
-                return Ok(false);
-            }
-            enough = (enough * 2).min(MAX_CONTEXT_TOKENS);
-            request.context.max_tokens = enough;
-            if self.trace(request).await?.in_context == Some(true) {
-                break;
-            }
-            short = enough;
-        }
-        while short + 1 < enough && !self.is_spent() {
-            let middle = short + (enough - short) / 2;
-            request.context.max_tokens = middle;
-            if self.trace(request).await?.in_context == Some(true) {
-                enough = middle;
-            } else {
-                short = middle;
-            }
-        }
-        request.context.max_tokens = enough;
-        Ok(true)
-    }
 }
 
 fn score(at: Option<StageScore>) -> Option<f64> {
@@ -484,20 +450,4 @@ fn lower(threshold: &mut Option<f64>, score: Option<f64>) -> bool {
         }
         _ => false,
     }
-}
-
-/// Takes away what keeps hits out of a context that has room; `false` where nothing does.
-fn lift(context: &mut ContextOptions) -> bool {
-    let limits = (context.per_document.take(), context.max_similarity);
-    context.max_similarity = limits.1.map(|_| 1.0);
-    limits.0.is_some() || limits.1.is_some_and(|most| most < 1.0)
-}
-
-/// Raises a number of candidates to a depth; `false` where it is deep enough or too deep.
-fn deepen(candidates: &mut usize, top_k: usize, depth: usize) -> bool {
-    let is_deeper = depth > (*candidates).max(top_k) && depth <= MAX_CANDIDATES;
-    if is_deeper {
-        *candidates = depth;
-    }
-    is_deeper
 }

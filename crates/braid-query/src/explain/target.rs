@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use braid_core::{ChunkId, DocumentId, DocumentStatus, Ledger, LedgerPin, Metadata, Result, Slot};
+use braid_core::{
+    ChunkId, DocumentId, DocumentStatus, Ledger, LedgerPin, Metadata, Result, Slot, SlotSet,
+};
 use rustc_hash::FxHashSet;
 
 use super::answer::Cut;
@@ -12,6 +14,8 @@ use super::answer::Cut;
 pub(super) struct Target {
     /// Its chunks.
     pub(super) chunks: FxHashSet<ChunkId>,
+    /// Their slots.
+    pub(super) slots: SlotSet,
     /// Its metadata, which filters see.
     pub(super) metadata: Metadata,
 }
@@ -29,6 +33,7 @@ pub(super) async fn find_target(
     };
     Ok(Ok(Target {
         chunks: records.iter().map(|record| record.id).collect(),
+        slots: records.iter().map(|record| record.slot.0).collect(),
         metadata: passage.metadata,
     }))
 }

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use braid_core::{Embedder, Ledger};
+use braid_core::{Embedder, Ledger, Synonyms};
 use braid_query::{
-    CachingEmbedder, CachingRetriever, IndexWrites, RetrieveRequest, RetrieveResponse, Timings,
+    CachingEmbedder, CachingRetriever, IndexWrites, RetrieveRequest, RetrieveResponse, Syntax,
+    Timings, Typos,
 };
 use braid_testkit::{Call, Fault, HashEmbedder, OverlapReranker};
 use proptest::prelude::*;
@@ -58,8 +59,32 @@ fn the_same_question_is_answered_from_the_cache() {
                 .cached
         );
         assert!(!ask("Red fox", |_| ()).await.cached);
+        assert!(!ask("\"red fox\"", |_| ()).await.cached);
+        let off = |request: &mut RetrieveRequest| request.syntax = Syntax::Off;
+        assert!(!ask("red fox", off).await.cached);
+        let off = |request: &mut RetrieveRequest| request.typos = Typos::Off;
+        assert!(!ask("red fox", off).await.cached);
         assert!(!ask("red fox", |request| request.cache = false).await.cached);
         assert!(ask("red fox", |_| ()).await.cached);
+    });
+}
+
+#[test]
+fn changed_synonyms_end_an_answer() {
+    block_on(async {
+        let setup = Setup::new(LINES).await;
+        let (retriever, _) = caching(&setup, 1 << 20);
+        let ask = async || retriever.retrieve(setup.request("hound")).await.unwrap();
+        assert!(!ask().await.cached);
+        assert!(ask().await.cached);
+        let synonyms = Arc::new(Synonyms::parse(&["hound => wolf"]).unwrap());
+        let name = setup.corpus.name();
+        let set = setup.corpus.ledger.set_synonyms(&name, synonyms, None);
+        set.await.unwrap();
+        let after = ask().await;
+        assert!(!after.cached);
+        assert_eq!(after.terms, ["hound", "wolf"]);
+        assert!(ask().await.cached);
     });
 }
 

@@ -39,6 +39,7 @@ fn show_value(value: &OptionValue) -> String {
         OptionValue::Number(number) => number.to_string(),
         OptionValue::Switch(on) => on.to_string(),
         OptionValue::Mode(mode) => mode.as_str().to_owned(),
+        OptionValue::Named(name) => (*name).to_owned(),
     }
 }
 
@@ -229,10 +230,45 @@ async fn the_depth_is_within_limits() {
     }
 }
 
+#[test]
+fn conditions_of_the_query_that_keep_it_out_are_told() {
+    let cut = |id: &'static str, query: &'static str| {
+        block_on(async {
+            let setup = Setup::new(ANIMALS).await;
+            explain(&setup, id, setup.request(query)).await
+        })
+    };
+    let explanation = cut("d2", "fox \"red fox\" -wine");
+    let told = explanation.cut.clone().unwrap();
+    assert_eq!(told, Cut::ConditionsUnmet(vec!["\"red fox\"".to_owned()]));
+    assert_eq!(
+        told.detail(),
+        "no passage of the document meets the query's \"red fox\""
+    );
+    assert!(show(&explanation).contains("  syntax auto -> off: rank"));
+    let explanation = cut("d4", "red -wine");
+    assert_eq!(
+        explanation.cut,
+        Some(Cut::ConditionsUnmet(vec!["-\"wine\"".to_owned()]))
+    );
+    assert_eq!(cut("d4", "\"red red\"").cut, None);
+}
+
 const WORDS: [&str; 8] = ["red", "fox", "blue", "owl", "wine", "green", "sea", "sun"];
 
 fn any_text() -> impl Strategy<Value = String> {
     vec(prop::sample::select(WORDS.to_vec()), 1..6).prop_map(|words| words.join(" "))
+}
+
+/// Words, some with operators.
+fn any_query() -> impl Strategy<Value = String> {
+    let operator = prop_oneof![
+        any_text().prop_map(|text| format!(" \"{text}\"")),
+        prop::sample::select(WORDS.to_vec()).prop_map(|word| format!(" -{word}")),
+        prop::sample::select(WORDS.to_vec()).prop_map(|word| format!(" body:{word}")),
+    ];
+    let operators = prop_oneof![3 => Just(Vec::new()), 1 => vec(operator, 1..3)];
+    (any_text(), operators).prop_map(|(text, operators)| text + &operators.concat())
 }
 
 /// Up to some dozen documents of up to three chunks over few words: many ties and many duplicates.
@@ -383,7 +419,7 @@ proptest! {
     #[test]
     fn a_change_that_is_named_does_return_the_document(
         lines in any_corpus(),
-        query in any_text(),
+        query in any_query(),
         filter in any_filter(),
         options in any_options(),
         at in any::<prop::sample::Index>(),

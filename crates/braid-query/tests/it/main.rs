@@ -15,4 +15,5 @@ mod replay;
 mod rerank;
 mod retrieve;
 mod setup;
+mod syntax;
 mod thresholds;

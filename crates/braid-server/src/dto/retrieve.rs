@@ -3,6 +3,7 @@
 mod answer;
 mod batch;
 mod context;
+mod query;
 mod reason;
 mod request;
 mod trust;
@@ -10,6 +11,7 @@ mod trust;
 pub use answer::*;
 pub use batch::*;
 pub use context::*;
+pub use query::*;
 pub use reason::*;
 pub use request::*;
 pub use trust::*;

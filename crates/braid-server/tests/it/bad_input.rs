@@ -42,7 +42,7 @@ fn bad_fields() -> Vec<(Value, &'static str, &'static str)> {
         (
             json!({ "query": "x", "topk": 3 }),
             "/topk",
-            "unknown field `topk`, expected one of `query`, `also`, `collection`, `top_k`, `mode`, `candidates`, `fusion`, `rerank`, `filter`, `thresholds`, `context`, `distinct`, `explain`, `cache`, `cursor`",
+            "unknown field `topk`, expected one of `query`, `also`, `syntax`, `typos`, `collection`, `top_k`, `mode`, `candidates`, `fusion`, `rerank`, `filter`, `thresholds`, `context`, `distinct`, `explain`, `cache`, `cursor`",
         ),
         (
             json!({ "query": "x", "top_k": 0 }),
@@ -401,6 +401,7 @@ async fn a_body_must_say_that_it_is_json() {
         (Method::POST, "/retrieve"),
         (Method::POST, "/v1/retrieve"),
         (Method::PUT, "/v1/collections/other"),
+        (Method::PUT, "/v1/collections/default/synonyms"),
         (Method::PUT, "/v1/collections/default/documents/a"),
         (Method::POST, "/v1/collections/default/documents"),
         (Method::POST, "/v1/collections/default/documents/delete"),

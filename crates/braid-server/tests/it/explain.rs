@@ -51,6 +51,8 @@ async fn patches_return_the_document() {
     let server = served().await;
     let retrievals = [
         json!({ "query": "install with cargo", "top_k": 1 }),
+        json!({ "query": "cargo \"braid binary\" -strand" }),
+        json!({ "query": "cargo -nothing", "mode": "dense" }),
         json!({ "query": "install with cargo", "top_k": 1, "mode": "lexical" }),
         json!({ "query": "cargo", "top_k": 1, "candidates": { "lexical": 1, "dense": 1 } }),
         json!({ "query": "cargo", "filter": {
@@ -216,7 +218,8 @@ pub(crate) fn requests() -> Vec<(&'static str, &'static str, Value)> {
             "post",
             "/retrieve",
             json!({
-                "query": "x", "also": ["y"], "collection": "default", "top_k": 1, "mode": "lexical",
+                "query": "x", "also": ["y"], "syntax": "auto", "typos": "off", "collection": "default",
+                "top_k": 1, "mode": "lexical",
                 "candidates": { "lexical": 1, "dense": 1 },
                 "fusion": { "method": "minmax", "leg_trust": "auto", "k": 60, "weights": { "lexical": 1, "dense": 1 } },
                 "rerank": { "enabled": false, "candidates": 1, "blend": 0.5, "deadline_ms": 10 },

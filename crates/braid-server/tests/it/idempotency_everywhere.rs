@@ -43,6 +43,14 @@ fn mutations() -> Vec<(&'static str, u16, Call)> {
             404,
             Call::delete("/v1/collections/none"),
         ),
+        (
+            "put_synonyms",
+            200,
+            Call::put(
+                "/v1/collections/default/synonyms",
+                &json!({ "rules": ["a, b"] }),
+            ),
+        ),
         ("put_document", 202, Call::put(one, &text)),
         (
             "put_document",

@@ -32,6 +32,7 @@ mod poison;
 mod retrieve;
 mod server;
 mod shutdown;
+mod syntax;
 mod tree;
 #[cfg(unix)]
 mod upload;

@@ -36,6 +36,8 @@ put /v1/collections/{collection}/documents/{id} put_document
 get /v1/collections/{collection}/documents/{id}/chunks list_chunks
 get /v1/collections/{collection}/failures list_failures
 post /v1/collections/{collection}/failures/retry retry_failures
+get /v1/collections/{collection}/synonyms get_synonyms
+put /v1/collections/{collection}/synonyms put_synonyms
 post /v1/explain explain
 get /v1/jobs list_jobs
 get /v1/jobs/{id} get_job
@@ -155,6 +157,11 @@ fn requests() -> Vec<(&'static str, &'static str, Value)> {
                 "duplicates": { "action": "report", "min_similarity": 1.0 },
                 "language": "auto",
             }),
+        ),
+        (
+            "put",
+            "/v1/collections/{collection}/synonyms",
+            json!({ "rules": ["k8s, kubernetes", "ml => machine learning"] }),
         ),
         (
             "put",

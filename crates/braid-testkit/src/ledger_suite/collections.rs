@@ -1,9 +1,11 @@
 //! Collections are made once, found by name, and deleted whole.
 
+use std::sync::Arc;
+
 use braid_core::ports::{IdempotencyKey, Recorded, StoredResponse, WriteGuard};
 use braid_core::{
     CollectionName, ErrorCode, Fingerprint, Language, LanguageSetting, Ledger, NewCollection,
-    Sequence,
+    Sequence, Synonyms,
 };
 
 use super::FreshLedger;
@@ -16,6 +18,7 @@ pub(super) async fn check(fresh: FreshLedger<'_>) {
     a_deleted_collection_is_gone(Scene::new(fresh()).await).await;
     collections_are_apart(Scene::new(fresh()).await).await;
     guarded_mutations_happen_once(&*fresh().ledger).await;
+    synonyms_can_be_replaced(&*fresh().ledger).await;
 }
 
 async fn create(ledger: &dyn Ledger, new: NewCollection) -> braid_core::Collection {
@@ -132,4 +135,47 @@ async fn guarded_mutations_happen_once(ledger: &dyn Ledger) {
     let code = conflict.unwrap_err().code();
     assert_eq!(code, ErrorCode::IdempotencyConflict);
     assert!(ledger.collection(&name).await.unwrap().is_some());
+}
+
+async fn synonyms_can_be_replaced(ledger: &dyn Ledger) {
+    let made = create(ledger, new_collection("a")).await;
+    let other = create(ledger, new_collection("b")).await;
+    assert!(made.synonyms.is_empty(), "none at first");
+    let before = ledger.pin(&made.name).await.unwrap();
+    for rules in [
+        &["k8s, kubernetes", "ml => machine learning"][..],
+        &["a, b"],
+        &[],
+    ] {
+        let synonyms = Arc::new(Synonyms::parse(rules).unwrap());
+        let set = ledger.set_synonyms(&made.name, Arc::clone(&synonyms), None);
+        let Recorded::Done(set) = set.await.unwrap() else {
+            panic!("set without an idempotency key");
+        };
+        assert_eq!(set.synonyms, synonyms);
+        assert_eq!(set.id, made.id);
+        let found = ledger.collection(&made.name).await.unwrap();
+        assert_eq!(found.as_ref(), Some(&set));
+        let pin = ledger.pin(&made.name).await.unwrap();
+        assert_eq!(pin.collection(), &set);
+        let again = create(ledger, new_collection("a")).await;
+        assert_eq!(again, set, "synonyms are no setting that could differ");
+        let listed = ledger.collections().await.unwrap();
+        assert_eq!(listed, [set, other.clone()]);
+    }
+    assert!(
+        before.collection().synonyms.is_empty(),
+        "a pin does not change"
+    );
+    let absent = CollectionName::new("absent").unwrap();
+    let error = ledger.set_synonyms(&absent, Arc::default(), None).await;
+    assert_eq!(error.unwrap_err().code(), ErrorCode::CollectionNotFound);
+    let rules = || Arc::new(Synonyms::parse(&["x, y"]).unwrap());
+    let first = ledger.set_synonyms(&made.name, rules(), guard("synonyms"));
+    assert!(matches!(first.await.unwrap(), Recorded::Done(_)));
+    let again = ledger.set_synonyms(&made.name, rules(), guard("synonyms"));
+    assert!(matches!(again.await.unwrap(), Recorded::Replayed(_)));
+    ledger.delete_collection(&made.name, None).await.unwrap();
+    let anew = create(ledger, new_collection("a")).await;
+    assert!(anew.synonyms.is_empty(), "they go with their collection");
 }

@@ -73,6 +73,12 @@ pub(crate) struct RetrievalArgs {
     /// Which legs: lexical, dense or hybrid
     #[arg(long, value_name = "M", value_parser = ["lexical", "dense", "hybrid"])]
     pub(crate) mode: Option<String>,
+    /// Whether operators in the query are read ("exact phrase", -word, title:word): auto or off
+    #[arg(long, value_name = "S", value_parser = ["auto", "off"])]
+    pub(crate) syntax: Option<String>,
+    /// Whether words that no document has are corrected: auto or off
+    #[arg(long, value_name = "T", value_parser = ["auto", "off"])]
+    pub(crate) typos: Option<String>,
     /// Metadata filter as JSON, as in the API
     #[arg(long, value_name = "JSON")]
     pub(crate) filter: Option<String>,

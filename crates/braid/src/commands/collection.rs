@@ -15,7 +15,7 @@ use braid_server::dto::duplicates::{DuplicatesAnswer, DuplicatesBody};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::args::{CollectionCommand, CreateArgs};
-use crate::commands::ask;
+use crate::commands::{ask, synonyms};
 use crate::open::{Directory, with_engine};
 use crate::output::{self, Exit};
 
@@ -32,6 +32,7 @@ pub(crate) async fn run(settings: &Settings, command: CollectionCommand) -> Resu
             }
             Ok(exit)
         }
+        CollectionCommand::Synonyms(args) => synonyms::run(settings, args).await,
         CollectionCommand::Rebuild {
             name,
             with_configured_settings,

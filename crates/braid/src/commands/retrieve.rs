@@ -5,7 +5,9 @@ mod batch;
 use braid_config::Settings;
 use braid_core::{Error, Result};
 use braid_engine::{LoadModels, retrieve_defaults};
-use braid_server::dto::retrieve::{HitBody, RetrieveAnswer, RetrieveBody, ScoreBody, TrustBody};
+use braid_server::dto::retrieve::{
+    ExpansionBody, HitBody, RetrieveAnswer, RetrieveBody, ScoreBody, TrustBody,
+};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -68,6 +70,12 @@ pub(super) fn retrieval(asked: &RetrievalArgs) -> Result<Value> {
     }
     if let Some(mode) = &asked.mode {
         body["mode"] = mode.as_str().into();
+    }
+    if let Some(syntax) = &asked.syntax {
+        body["syntax"] = syntax.as_str().into();
+    }
+    if let Some(typos) = &asked.typos {
+        body["typos"] = typos.as_str().into();
     }
     if asked.no_rerank {
         body["rerank"]["enabled"] = false.into();
@@ -169,6 +177,14 @@ fn print_text(answer: &RetrieveAnswer) {
         output::line(format!(
             "weights: lexical {:.3}, dense {:.3} ({rule}{features})",
             after.lexical, after.dense
+        ));
+    }
+    for expansion in &answer.expansions {
+        let ExpansionBody {
+            term, to, weight, ..
+        } = expansion;
+        output::line(format!(
+            "also searched for {to} ({term}), which counts {weight}"
         ));
     }
     for note in &answer.notes {

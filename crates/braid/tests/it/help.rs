@@ -6,7 +6,7 @@ const GLOBAL: [&str; 4] = ["--config", "--data-dir", "--set", "--log-level"];
 
 #[test]
 fn every_command_documents_its_flags() {
-    let commands: [(&str, &[&str]); 34] = [
+    let commands: [(&str, &[&str]); 35] = [
         (
             "job list",
             &["--collection", "--limit", "--server", "--json"],
@@ -74,6 +74,8 @@ fn every_command_documents_its_flags() {
                 "--server",
                 "--top-k",
                 "--mode",
+                "--syntax",
+                "--typos",
                 "--filter",
                 "--no-rerank",
                 "--rerank-deadline-ms",
@@ -166,6 +168,10 @@ fn every_command_documents_its_flags() {
         ),
         ("collection list", &["--server", "--json"]),
         ("collection delete", &["<NAME>", "--server", "--json"]),
+        (
+            "collection synonyms",
+            &["<NAME>", "--rules", "--clear", "--server", "--json"],
+        ),
         (
             "collection rebuild",
             &["<NAME>", "--with-configured-settings", "--json"],

@@ -331,3 +331,50 @@ fn a_batch_answers_every_line() {
     assert!(text.contains("[1] cat"), "{text}");
     place.fails(&["retrieve", "--batch", "none.jsonl"], 2, &["none.jsonl"]);
 }
+
+#[test]
+fn operators_and_synonyms_are_for_those_who_want_them() {
+    let place = corpus();
+    let ask = |query: &str, more: &[&str]| {
+        let arguments = ["retrieve", query, "--no-rerank", "--mode", "lexical"];
+        place.json(&[&arguments[..], more].concat(), 0)
+    };
+    let answer = ask("\"bake the loaf\"", &[]);
+    assert_eq!(ids(&answer), ["bread"]);
+    let answer = ask("\"the loaf bake\"", &[]);
+    assert_eq!(answer["reason"]["code"], "conditions_unmet");
+    let said = place.ok(&["retrieve", "\"the loaf bake\"", "--no-rerank"]);
+    assert!(said.contains("nothing found: no passage meets"), "{said}");
+    let answer = ask("\"the loaf bake\"", &["--syntax", "off"]);
+    assert_eq!(ids(&answer), ["bread"]);
+    let answer = ask("kiten", &[]);
+    assert_eq!(ids(&answer), ["cat"]);
+    let said = place.ok(&["retrieve", "kiten", "--no-rerank"]);
+    assert!(said.contains("also searched for kitten (kiten)"), "{said}");
+    let answer = ask("kiten", &["--typos", "off"]);
+    assert_eq!(ids(&answer), [""; 0]);
+
+    let synonyms = |more: &[&str], status| {
+        let arguments = ["collection", "synonyms", "default"];
+        place.json(&[&arguments[..], more].concat(), status)
+    };
+    assert_eq!(synonyms(&[], 0)["rules"], serde_json::json!([]));
+    place.write(
+        "rules.txt",
+        "# animals\n\nfeline => kitten\nloaf, bread roll\n",
+    );
+    let set = synonyms(&["--rules", "rules.txt"], 0);
+    let rules = serde_json::json!(["feline => kitten", "loaf, bread roll"]);
+    assert_eq!(set["rules"], rules);
+    assert_eq!(synonyms(&[], 0)["rules"], rules);
+    assert_eq!(ids(&ask("feline", &[])), ["cat"]);
+    assert_eq!(ids(&ask("a bread roll", &[])), ["bread"]);
+    place.write("bad.txt", "alone\n");
+    let bad = ["collection", "synonyms", "default", "--rules", "bad.txt"];
+    place.fails(&bad, 2, &["rule 0", "`a, b`"]);
+    let missing = ["collection", "synonyms", "nowhere"];
+    place.fails(&missing, 1, &["nowhere"]);
+    let said = place.ok(&["collection", "synonyms", "default", "--clear"]);
+    assert!(said.contains("no synonyms"), "{said}");
+    assert_eq!(ids(&ask("feline", &[])), [""; 0]);
+}

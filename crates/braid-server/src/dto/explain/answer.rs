@@ -61,6 +61,8 @@ pub enum CutStage {
     NotIndexed,
     /// The filter excludes it.
     Filtered,
+    /// No passage of it meets the conditions of the query's operators.
+    ConditionsUnmet,
     /// No leg that was asked ranks it: none of the query's terms is in it.
     LexicalMiss,
     /// The dense leg alone was asked and does not rank it to the depth explained.
@@ -238,6 +240,7 @@ fn value(value: &OptionValue) -> Value {
         OptionValue::Number(number) => json!(number),
         OptionValue::Switch(on) => json!(on),
         OptionValue::Mode(mode) => json!(mode.as_str()),
+        OptionValue::Named(name) => json!(name),
     }
 }
 
@@ -291,6 +294,7 @@ impl From<&Cut> for CutBody {
             Cut::NotFound => CutStage::NotFound,
             Cut::NotIndexed(_) => CutStage::NotIndexed,
             Cut::Filtered => CutStage::Filtered,
+            Cut::ConditionsUnmet(_) => CutStage::ConditionsUnmet,
             Cut::LexicalMiss => CutStage::LexicalMiss,
             Cut::DenseMiss => CutStage::DenseMiss,
             Cut::BelowDepth => CutStage::BelowDepth,

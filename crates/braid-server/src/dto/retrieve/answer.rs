@@ -7,6 +7,7 @@ use braid_engine::query::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::query::{ConditionBody, ExpansionBody};
 use super::reason::{MoveBody, ReasonBody};
 use crate::dto::metadata::{MetadataBody, metadata_body};
 use crate::dto::retrieve::trust::TrustBody;
@@ -32,6 +33,13 @@ pub struct RetrieveAnswer {
     /// Distinct terms the lexical leg searched for; empty where it was not asked or failed, and where
     /// the note `no_lexical_terms` says that the query has none.
     pub terms: Vec<String>,
+    /// What the lexical leg searched for that the query does not say: synonyms, and words written nearly
+    /// as one that no document has. It counts less, and is among the `terms`. Absent where there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expansions: Vec<ExpansionBody>,
+    /// What the operators of the query ask of every hit; absent where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<ConditionBody>,
     /// What else is to be known of this answer; nothing fell short.
     pub notes: Vec<NoteBody>,
     /// Stages that did not do their full work.
@@ -234,6 +242,8 @@ pub enum NoteCode {
     /// Passages of this page were deleted or replaced since the first page was answered, and are left
     /// out.
     Gone,
+    /// The query has more operators than are read, and was taken as text.
+    TooManyOperators,
 }
 
 /// A stage that did not do its full work.
@@ -264,6 +274,16 @@ impl RetrieveAnswer {
                 .map(|RerankSummary { scored, of }| RerankSummaryBody { scored, of }),
             lag: response.lag,
             terms: response.terms,
+            expansions: response
+                .expansions
+                .into_iter()
+                .map(ExpansionBody::from)
+                .collect(),
+            conditions: response
+                .conditions
+                .into_iter()
+                .map(ConditionBody::from)
+                .collect(),
             notes: response.notes.into_iter().map(NoteBody::from).collect(),
             degraded: response
                 .degraded
@@ -394,6 +414,7 @@ impl From<Note> for NoteBody {
         let code = match note {
             Note::NoLexicalTerms => NoteCode::NoLexicalTerms,
             Note::Gone(_) => NoteCode::Gone,
+            Note::TooManyOperators => NoteCode::TooManyOperators,
         };
         Self {
             code,

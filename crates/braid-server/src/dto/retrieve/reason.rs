@@ -23,6 +23,8 @@ pub struct ReasonBody {
 pub enum ReasonCode {
     /// Nothing that the filter lets pass matches the query.
     NoMatch,
+    /// No passage that the filter lets pass meets the conditions of the query's operators.
+    ConditionsUnmet,
     /// Something matches, and the thresholds left all of it out.
     NothingRelevant,
     /// Of a page after the first: what was left of the list is gone by now, or says the same as a
@@ -99,6 +101,7 @@ impl From<&EmptyReason> for ReasonBody {
         let (code, below) = match reason {
             EmptyReason::NoMatch => (ReasonCode::NoMatch, &[][..]),
             EmptyReason::AtEnd => (ReasonCode::AtEnd, &[][..]),
+            EmptyReason::ConditionsUnmet(_) => (ReasonCode::ConditionsUnmet, &[][..]),
             EmptyReason::NothingRelevant(below) => (ReasonCode::NothingRelevant, &below[..]),
         };
         Self {

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use braid_core::{CollectionName, Error, FieldError, Result};
 use braid_engine::query::{
     CandidateDepths, FusionMethod, FusionOptions, LegTrust, LegWeights, Mode, RerankOptions,
-    RetrieveRequest, Thresholds,
+    RetrieveRequest, Syntax, Thresholds, Typos,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::context::ContextBody;
+use super::query::{SyntaxName, TyposName};
 use crate::dto::filter::FilterBody;
 use crate::dto::object::optional_object;
 use crate::extract::parse;
@@ -33,6 +34,14 @@ pub struct RetrieveBody {
     #[schema(max_items = 8)]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<String>,
+    /// Whether operators of the query are read: `"exact phrase"`, `-word`, `title:word`; `auto` when
+    /// absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub syntax: Option<SyntaxName>,
+    /// Whether words that no document has are searched for as words that are written nearly so; `auto`
+    /// when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub typos: Option<TyposName>,
     /// Where; `default` when absent.
     #[schema(pattern = "^[a-z0-9][a-z0-9_-]{0,63}$")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -255,6 +264,8 @@ impl RetrieveBody {
         let request = RetrieveRequest {
             query: self.query,
             also: self.also,
+            syntax: self.syntax.map_or(defaults.syntax, Syntax::from),
+            typos: self.typos.map_or(defaults.typos, Typos::from),
             collection,
             top_k: self.top_k.unwrap_or(defaults.top_k),
             mode: self.mode.map_or(defaults.mode, Mode::from),

@@ -1,0 +1,343 @@
+//! Phrases: words that follow one another, and the documents that say them.
+
+use braid_core::{Result, SlotSet, TextField};
+use braid_text::{Analyzer, TermKind};
+use tantivy::index::SegmentReader;
+use tantivy::postings::{Postings, SegmentPostings};
+use tantivy::schema::{Field, IndexRecordOption};
+use tantivy::{DocSet, Searcher, TERMINATED, Term};
+
+use crate::error::{io_error, lexical_error};
+use crate::languages::{LanguageColumn, Languages};
+use crate::schema::{Fields, STEP, lane};
+use crate::scoring::{slot_column, slot_of};
+
+/// Words in a row, in the forms of one analyzer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Phrase {
+    /// In rising order of their offsets, the first at 0.
+    places: Vec<Place>,
+}
+
+/// One word of a phrase.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Place {
+    /// How many words after the first.
+    pub(crate) offset: u32,
+    /// Any of these terms is the word.
+    pub(crate) terms: Vec<String>,
+}
+
+impl Phrase {
+    /// The phrase that `text` is; `None` where it has no words.
+    ///
+    /// A word is itself, stop words too, or the whole identifier that begins there: what stands between
+    /// words does not count. It does at the ends of a name (`C++`, `.NET`), which stands for itself alone.
+    /// Pieces of a word stand for it only where it is nothing else (the last character of a run of Han).
+    pub(crate) fn new(analyzer: &Analyzer, text: &str) -> Option<Self> {
+        let places = words(analyzer, text)
+            .into_iter()
+            .filter_map(|(offset, said)| {
+                let is_word = |kind| matches!(kind, TermKind::Word | TermKind::StopWord);
+                let has_word = said.iter().any(|(_, kind)| is_word(*kind));
+                let has_name = said.iter().any(is_name);
+                let stands = |term: &(String, TermKind)| match term.1 {
+                    TermKind::Part => !has_word,
+                    TermKind::Word | TermKind::StopWord => !has_name,
+                    TermKind::Whole => !has_name || is_name(term),
+                };
+                let mut terms: Vec<String> = Vec::new();
+                for (text, _) in said.into_iter().filter(stands) {
+                    if !terms.contains(&text) {
+                        terms.push(text);
+                    }
+                }
+                (!terms.is_empty()).then_some(Place { offset, terms })
+            });
+        let mut places: Vec<Place> = places.collect();
+        let first = places.first()?.offset;
+        places.iter_mut().for_each(|place| place.offset -= first);
+        Some(Self { places })
+    }
+
+    /// The phrase of one term of an index.
+    pub(crate) fn of_term(term: &str) -> Self {
+        let place = Place {
+            offset: 0,
+            terms: vec![term.to_owned()],
+        };
+        Self {
+            places: vec![place],
+        }
+    }
+
+    /// Its words; there is at least one.
+    pub(crate) fn places(&self) -> &[Place] {
+        &self.places
+    }
+}
+
+/// Whether a term is a name that a mark begins or ends.
+fn is_name((text, kind): &(String, TermKind)) -> bool {
+    let is_mark = |c: Option<char>| c.is_some_and(|c| !c.is_alphanumeric());
+    let mut chars = text.chars();
+    *kind == TermKind::Whole && (is_mark(chars.next()) || is_mark(chars.next_back()))
+}
+
+/// The terms of a text by position, in rising order.
+pub(crate) fn words(analyzer: &Analyzer, text: &str) -> Vec<(u32, Vec<(String, TermKind)>)> {
+    let mut words: Vec<(u32, Vec<(String, TermKind)>)> = Vec::new();
+    analyzer.visit(text, &mut |term| {
+        let said = (term.text.to_owned(), term.kind);
+        match words.last_mut() {
+            Some((position, terms)) if *position == term.position => terms.push(said),
+            _ => words.push((term.position, vec![said])),
+        }
+    });
+    words
+}
+
+/// A document that says a phrase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Occurrence {
+    pub(crate) document: u32,
+    /// How often.
+    pub(crate) count: u32,
+}
+
+/// The documents of a segment that say `phrase`, within `field` where it is given, by rising number.
+pub(crate) fn occurrences(
+    segment: &SegmentReader,
+    fields: &Fields,
+    phrase: &Phrase,
+    field: Option<TextField>,
+) -> Result<Vec<Occurrence>> {
+    let is_positional = phrase.places.len() > 1 || field.is_some();
+    let recorded = if is_positional {
+        IndexRecordOption::WithFreqsAndPositions
+    } else {
+        IndexRecordOption::WithFreqs
+    };
+    // A word that is said twice is read once.
+    let mut offsets: Vec<(&[String], Vec<u32>)> = Vec::new();
+    for place in &phrase.places {
+        match offsets.iter_mut().find(|(terms, _)| *terms == place.terms) {
+            Some((_, known)) => known.push(place.offset),
+            None => offsets.push((&place.terms, vec![place.offset])),
+        }
+    }
+    let mut readers = Vec::with_capacity(offsets.len());
+    for (terms, offsets) in offsets {
+        let reader = WordReader::open(segment, fields, (terms, offsets), recorded)?;
+        if reader.lists.is_empty() {
+            return Ok(Vec::new());
+        }
+        readers.push(reader);
+    }
+    // The rarest word leads.
+    let lead = (0..readers.len()).min_by_key(|place| readers[*place].documents);
+    let Some(lead) = lead else {
+        return Ok(Vec::new());
+    };
+    let mut found = Vec::new();
+    let mut document = readers[lead].next_from(0);
+    while document != TERMINATED {
+        if readers.iter_mut().all(|reader| reader.is_at(document)) {
+            let count = if is_positional {
+                count_starts(&mut readers, document, field)
+            } else {
+                readers[lead].frequency(document)
+            };
+            if count > 0 {
+                found.push(Occurrence { document, count });
+            }
+        }
+        document = readers[lead].next_from(document + 1);
+    }
+    Ok(found)
+}
+
+/// The posting lists of one word.
+struct WordReader {
+    /// Where in the phrase it is.
+    offsets: Vec<u32>,
+    lists: Vec<SegmentPostings>,
+    /// At most so many documents have it.
+    documents: u64,
+}
+
+impl WordReader {
+    fn open(
+        segment: &SegmentReader,
+        fields: &Fields,
+        (terms, offsets): (&[String], Vec<u32>),
+        recorded: IndexRecordOption,
+    ) -> Result<Self> {
+        let mut reader = Self {
+            offsets,
+            lists: Vec::new(),
+            documents: 0,
+        };
+        for field in [fields.content, fields.names] {
+            for text in terms {
+                if let Some(list) = open_list(segment, field, text, recorded)? {
+                    reader.documents += u64::from(list.doc_freq());
+                    reader.lists.push(list);
+                }
+            }
+        }
+        Ok(reader)
+    }
+
+    /// The first document from `document` on that has the word.
+    fn next_from(&mut self, document: u32) -> u32 {
+        if document >= TERMINATED {
+            return TERMINATED;
+        }
+        let next = self.lists.iter_mut().map(|list| seek(list, document));
+        next.min().unwrap_or(TERMINATED)
+    }
+
+    fn is_at(&mut self, document: u32) -> bool {
+        let mut is_at = false;
+        for list in &mut self.lists {
+            is_at |= seek(list, document) == document;
+        }
+        is_at
+    }
+
+    fn frequency(&self, document: u32) -> u32 {
+        let lists = self.lists.iter();
+        let at = lists.filter(|list| list.doc() == document);
+        at.map(Postings::term_freq).sum()
+    }
+
+    /// Where the word is, in rising order.
+    fn positions(&mut self, document: u32) -> Vec<u32> {
+        let (mut all, mut positions) = (Vec::new(), Vec::new());
+        for list in &mut self.lists {
+            if list.doc() == document {
+                list.positions(&mut positions);
+                all.append(&mut positions);
+            }
+        }
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+}
+
+fn seek(list: &mut SegmentPostings, document: u32) -> u32 {
+    if list.doc() < document {
+        list.seek(document)
+    } else {
+        list.doc()
+    }
+}
+
+fn open_list(
+    segment: &SegmentReader,
+    field: Field,
+    text: &str,
+    recorded: IndexRecordOption,
+) -> Result<Option<SegmentPostings>> {
+    segment
+        .inverted_index(field)
+        .map_err(|error| lexical_error("cannot read the postings of the lexical index", error))?
+        .read_postings(&Term::from_field_text(field, text), recorded)
+        .map_err(|error| io_error("cannot read a posting list", error))
+}
+
+/// How often all words stand in a row in a document that every reader is at.
+fn count_starts(readers: &mut [WordReader], document: u32, field: Option<TextField>) -> u32 {
+    let mut kept: Option<Vec<u32>> = None;
+    for reader in readers {
+        let positions = reader.positions(document);
+        for offset in &reader.offsets {
+            let before = offset.saturating_mul(STEP);
+            let both: Vec<u32> = match kept.take() {
+                None => {
+                    let starts = positions.iter();
+                    starts
+                        .filter_map(|position| position.checked_sub(before))
+                        .collect()
+                }
+                Some(mut kept) => {
+                    kept.retain(|start| {
+                        positions
+                            .binary_search(&start.saturating_add(before))
+                            .is_ok()
+                    });
+                    kept
+                }
+            };
+            if both.is_empty() {
+                return 0;
+            }
+            kept = Some(both);
+        }
+    }
+    let is_within = |start: &&u32| field.is_none_or(|field| *start % STEP == lane(field));
+    kept.unwrap_or_default().iter().filter(is_within).count() as u32
+}
+
+/// A phrase in the forms of the languages that it is searched for in.
+#[derive(Clone, Debug)]
+pub(crate) struct Forms(Vec<(Phrase, Languages)>, Languages);
+
+impl Forms {
+    /// The forms of `text`, one a language; equal ones are one. Empty where no language has words in
+    /// it.
+    pub(crate) fn new(analyzers: &[&Analyzer], text: &str) -> Self {
+        let mut forms: Vec<(Phrase, Languages)> = Vec::new();
+        for analyzer in analyzers {
+            let Some(phrase) = Phrase::new(analyzer, text) else {
+                continue;
+            };
+            match forms.iter_mut().find(|known| known.0 == phrase) {
+                Some((_, languages)) => languages.add(analyzer.language()),
+                None => forms.push((phrase, Languages::of(analyzer.language()))),
+            }
+        }
+        let all = analyzers.iter().map(|analyzer| analyzer.language());
+        Self(forms, all.collect())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Each with the languages of the documents that it is searched for in; `None` for all.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Phrase, Option<Languages>)> {
+        let limit = |languages| (languages != self.1).then_some(languages);
+        let forms = self.0.iter();
+        forms.map(move |(phrase, languages)| (phrase, limit(*languages)))
+    }
+}
+
+/// The slots of the documents that say a phrase, each in the form of its own language.
+pub(crate) fn slots_saying(
+    searcher: &Searcher,
+    fields: &Fields,
+    forms: &Forms,
+    field: Option<TextField>,
+) -> Result<SlotSet> {
+    let mut slots = SlotSet::new();
+    for segment in searcher.segment_readers() {
+        let column = slot_column(segment)?;
+        for (phrase, languages) in forms.iter() {
+            let within = languages
+                .map(|languages| Ok((LanguageColumn::open(segment)?, languages)))
+                .transpose()?;
+            for Occurrence { document, count: _ } in occurrences(segment, fields, phrase, field)? {
+                let is_within = within
+                    .as_ref()
+                    .is_none_or(|(column, languages)| column.is_within(document, *languages));
+                if is_within && !segment.is_deleted(document) {
+                    slots.insert(slot_of(&*column, document).0);
+                }
+            }
+        }
+    }
+    Ok(slots)
+}
