@@ -201,6 +201,16 @@ pub struct CacheSection {
     pub answers_mib: u64,
     /// Embeddings of queries.
     pub query_embeddings: usize,
+    /// Whether applications may store answers for questions that ask the same.
+    pub semantic: bool,
+    /// Least cosine similarity of two such questions.
+    pub semantic_threshold: f64,
+    /// Most stored answers.
+    pub semantic_entries: usize,
+    /// Memory of stored answers, in MiB.
+    pub semantic_mib: u64,
+    /// Longest time that an answer is kept, in seconds.
+    pub semantic_ttl_seconds: u64,
 }
 
 /// Background indexing.
@@ -343,6 +353,11 @@ impl Default for CacheSection {
         Self {
             answers_mib: 64,
             query_embeddings: 10_000,
+            semantic: false,
+            semantic_threshold: 0.95,
+            semantic_entries: 10_000,
+            semantic_mib: 64,
+            semantic_ttl_seconds: 24 * 60 * 60,
         }
     }
 }

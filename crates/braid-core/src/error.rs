@@ -35,6 +35,8 @@ pub enum ErrorCode {
     MethodNotAllowed,
     /// The body's media type is not `application/json`.
     UnsupportedMediaType,
+    /// The server's configuration leaves out what was asked for.
+    NotEnabled,
     /// The idempotency key was used with a different request.
     IdempotencyConflict,
     /// The collection was built with another model, chunker or analyzer.
@@ -63,7 +65,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code, for tables and exhaustive tests.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::InvalidRequest,
         Self::MalformedJson,
         Self::TooLarge,
@@ -76,6 +78,7 @@ impl ErrorCode {
         Self::RouteNotFound,
         Self::MethodNotAllowed,
         Self::UnsupportedMediaType,
+        Self::NotEnabled,
         Self::IdempotencyConflict,
         Self::FingerprintMismatch,
         Self::DataDirLocked,
@@ -105,6 +108,7 @@ impl ErrorCode {
             Self::RouteNotFound => "ROUTE_NOT_FOUND",
             Self::MethodNotAllowed => "METHOD_NOT_ALLOWED",
             Self::UnsupportedMediaType => "UNSUPPORTED_MEDIA_TYPE",
+            Self::NotEnabled => "NOT_ENABLED",
             Self::IdempotencyConflict => "IDEMPOTENCY_CONFLICT",
             Self::FingerprintMismatch => "FINGERPRINT_MISMATCH",
             Self::DataDirLocked => "DATA_DIR_LOCKED",
@@ -136,6 +140,7 @@ impl ErrorCode {
             | Self::RouteNotFound
             | Self::MethodNotAllowed
             | Self::UnsupportedMediaType
+            | Self::NotEnabled
             | Self::IdempotencyConflict
             | Self::FingerprintMismatch
             | Self::DataDirLocked

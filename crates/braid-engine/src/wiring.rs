@@ -12,6 +12,7 @@ use braid_indexing::{Breakpoints, IndexingOptions};
 use braid_ledger::LedgerOptions;
 use braid_lexical::LexicalOptions;
 use braid_models::{EmbedderOptions, LanguageModelTokens, RerankerOptions, StoreOptions};
+use braid_query::cache::semantic::SemanticOptions;
 use braid_query::{
     CandidateDepths, ContextExpansion, ContextOptions, FusionMethod, FusionOptions, LegTrust,
     LegWeights, Mode, RerankOptions, RetrieveRequest, Thresholds, Tokenizers,
@@ -108,6 +109,17 @@ pub fn collection_settings(settings: &Settings) -> CollectionSettings {
 /// Most bytes of kept answers.
 pub(crate) fn answer_bytes(settings: &Settings) -> u64 {
     settings.cache.answers_mib << 20
+}
+
+/// The cache of stored answers, where one is configured.
+pub(crate) fn semantic_options(settings: &Settings) -> Option<SemanticOptions> {
+    let cache = &settings.cache;
+    cache.semantic.then_some(SemanticOptions {
+        entries: cache.semantic_entries,
+        bytes: cache.semantic_mib as usize * MIB,
+        ttl: Duration::from_secs(cache.semantic_ttl_seconds),
+        threshold: cache.semantic_threshold,
+    })
 }
 
 pub(crate) fn ledger_options(settings: &Settings, pool: &CpuPool) -> LedgerOptions {

@@ -27,7 +27,10 @@ pub(crate) enum Line {
 
 impl Line {
     fn of(request: &Request) -> Self {
-        let is_retrieval = matches!(request.uri().path(), "/retrieve" | "/v1/retrieve");
+        let is_retrieval = matches!(
+            request.uri().path(),
+            "/retrieve" | "/v1/retrieve" | "/v1/cache/lookup"
+        );
         if is_retrieval || request.method().is_safe() {
             Self::Reads
         } else {
@@ -138,6 +141,8 @@ mod tests {
         };
         assert_eq!(line("POST", "/retrieve"), Line::Reads);
         assert_eq!(line("POST", "/v1/retrieve"), Line::Reads);
+        assert_eq!(line("POST", "/v1/cache/lookup"), Line::Reads);
+        assert_eq!(line("POST", "/v1/cache/store"), Line::Writes);
         assert_eq!(line("GET", "/v1/collections/c/documents"), Line::Reads);
         assert_eq!(
             line("PUT", "/v1/collections/c/documents/retrieve"),

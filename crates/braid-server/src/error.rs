@@ -29,6 +29,7 @@ pub(crate) fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::RouteNotFound => StatusCode::NOT_FOUND,
         ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         ErrorCode::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        ErrorCode::NotEnabled => StatusCode::FORBIDDEN,
         ErrorCode::CollectionExists
         | ErrorCode::IdempotencyConflict
         | ErrorCode::FingerprintMismatch => StatusCode::CONFLICT,

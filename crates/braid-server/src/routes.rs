@@ -1,5 +1,6 @@
 //! Handlers, one module per resource.
 
+pub(crate) mod cache;
 pub(crate) mod collections;
 pub(crate) mod documents;
 pub(crate) mod explain;

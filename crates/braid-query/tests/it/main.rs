@@ -11,5 +11,6 @@ mod rank;
 mod replay;
 mod rerank;
 mod retrieve;
+mod semantic;
 mod setup;
 mod thresholds;

@@ -8,6 +8,7 @@
 mod bad_input;
 mod browser;
 mod bulk;
+mod cache;
 mod chunks;
 mod citations;
 mod codes;

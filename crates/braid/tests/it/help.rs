@@ -6,7 +6,7 @@ const GLOBAL: [&str; 4] = ["--config", "--data-dir", "--set", "--log-level"];
 
 #[test]
 fn every_command_documents_its_flags() {
-    let commands: [(&str, &[&str]); 34] = [
+    let commands: [(&str, &[&str]); 35] = [
         (
             "job list",
             &["--collection", "--limit", "--server", "--json"],
@@ -89,6 +89,17 @@ fn every_command_documents_its_flags() {
         (
             "eval score",
             &["<RUNS>...", "--qrels", "--metrics", "--per-topic", "--json"],
+        ),
+        (
+            "eval cache",
+            &[
+                "--pairs",
+                "--thresholds",
+                "--at",
+                "--entries",
+                "--per-pair",
+                "--json",
+            ],
         ),
         ("eval convert", &["<FILE>", "--to", "--out"]),
         (
