@@ -22,9 +22,9 @@ pub enum Difference {
     Opposite,
     /// One asks who, where, when or why, and the other another of these.
     Question,
-    /// The same words in another order, or swapped around `to`, `than`, `before`, ...
+    /// The same words in another order, or `to`, `than`, `before`, ... before another of them.
     Order,
-    /// They differ in one word that is neither a form of the other nor known to say the same.
+    /// Where one has a word, the other has another that is not known to say the same.
     Word,
 }
 

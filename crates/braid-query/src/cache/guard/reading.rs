@@ -7,7 +7,7 @@ use braid_core::Language;
 use braid_text::{Analyzer, TermKind};
 
 use super::words::{
-    DIRECTIONS, FILLERS, NEGATIONS, NUMBERS, NamedPairs, OPPOSITES, PREFIXES, QUESTIONS, SYNONYMS,
+    DIRECTIONS, FILLERS, LIGHT, NEGATIONS, NUMBERS, NamedPairs, OPPOSITES, PREFIXES, QUESTIONS, SYNONYMS,
 };
 use crate::trust::is_name;
 
@@ -133,11 +133,6 @@ impl Reading {
         self.words.iter().filter(|word| !other.has(&word.text))
     }
 
-    fn content(&self) -> Vec<&str> {
-        let words = self.words.iter().filter(|word| word.is_content());
-        words.map(|word| word.text.as_str()).collect()
-    }
-
     pub(super) fn has_name_beyond(&self, other: &Self) -> bool {
         let mut names = self.beyond(other).filter(|word| word.kind == Kind::Name);
         // What one writes with a capital and stemmed as a name may be a word of the other.
@@ -168,51 +163,65 @@ impl Reading {
         words.filter_map(class).collect()
     }
 
+    /// The same words in another order, but for a part that moved from one end to the other; or a word of
+    /// direction that points elsewhere.
     pub(super) fn is_reordered(&self, other: &Self) -> bool {
-        let (one, two) = (self.content(), other.content());
-        if one == two {
-            return false;
-        }
-        let sorted = |words: &[&str]| {
-            let mut words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        let texts = |reading: &Self| -> Vec<String> {
+            reading.words.iter().map(|word| word.text.clone()).collect()
+        };
+        let sorted = |mut words: Vec<String>| {
             words.sort();
             words
         };
-        sorted(&one) == sorted(&two) || self.has_swapped(other) || other.has_swapped(self)
+        let (one, two) = (texts(self), texts(other));
+        let permuted = !is_rotation(&one, &two) && sorted(one) == sorted(two);
+        permuted || DIRECTIONS.iter().any(|direction| self.points_elsewhere(direction, other))
     }
 
-    /// Whether two words that stand around a word of direction here stand around one the other way
-    /// round there.
-    fn has_swapped(&self, other: &Self) -> bool {
-        let there = other.directed();
-        let mut here = self.directed();
-        here.any(|(left, right)| left != right && there.clone().any(|pair| pair == (right, left)))
+    /// Whether both use this word of direction, each before words that the other has elsewhere.
+    fn points_elsewhere(&self, direction: &str, other: &Self) -> bool {
+        let (here, there) = (self.after(direction), other.after(direction));
+        !here.is_empty()
+            && !there.is_empty()
+            && here.is_disjoint(&there)
+            && here.iter().all(|word| other.has(word))
+            && there.iter().all(|word| self.has(word))
     }
 
-    /// The content words next to each word of direction, before and after it.
-    fn directed(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
-        let directions = self.words.iter().enumerate();
-        let directions = directions.filter(|(_, word)| DIRECTIONS.contains(&word.lower.as_str()));
-        directions.filter_map(|(at, _)| {
-            let before = self.words[..at].iter().rfind(|word| word.is_content())?;
-            let after = self.words[at + 1..].iter().find(|word| word.is_content())?;
-            Some((before.text.as_str(), after.text.as_str()))
-        })
+    /// The content words that follow a word of direction.
+    fn after(&self, direction: &str) -> BTreeSet<&str> {
+        let places = self.words.iter().enumerate();
+        let places = places.filter(|(_, word)| word.lower == direction);
+        let next = |at: usize| self.words[at + 1..].iter().find(|word| word.is_content());
+        places
+            .filter_map(|(at, _)| next(at).map(|word| word.text.as_str()))
+            .collect()
+    }
+
+    /// The one content word that `other` has not, where it is one.
+    fn only_beyond<'w>(&'w self, other: &'w Self) -> Option<&'w Word> {
+        let mut beyond = self.beyond(other).filter(|word| word.is_content());
+        let first = beyond.next();
+        first.filter(|_| beyond.next().is_none())
     }
 
     pub(super) fn differs_in_one_word(&self, other: &Self) -> bool {
-        let alone = |words: &Self, others: &Self| {
-            let mut beyond = words.beyond(others).filter(|word| word.is_content());
-            let first = beyond.next().map(|word| word.text.clone());
-            first.filter(|_| beyond.next().is_none())
-        };
         // A question that is all one word, as in scripts that do not part words, is another altogether.
         let shares = self.words.iter().any(|word| word.is_content() && other.has(&word.text));
-        match (alone(self, other), alone(other, self)) {
-            (Some(one), Some(two)) => shares && !SYNONYM.has(&one, &two),
+        match (self.only_beyond(other), other.only_beyond(self)) {
+            (Some(one), Some(two)) => {
+                let is_light = [one, two].iter().any(|word| LIGHT.contains(&&*word.lower));
+                shares && !is_light && !SYNONYM.has(&one.text, &two.text)
+            }
             (Some(_) | None, _) => false,
         }
     }
+}
+
+/// Whether one is the other with its beginning moved to its end: "on Debian, how do I install it".
+fn is_rotation(one: &[String], other: &[String]) -> bool {
+    let at = |shift: usize| one.iter().cycle().skip(shift).take(one.len());
+    one.len() == other.len() && (0..one.len().max(1)).any(|shift| at(shift).eq(other))
 }
 
 fn are_opposite(one: &str, other: &str) -> bool {

@@ -49,7 +49,28 @@ fn questions_that_ask_for_different_things_are_told_apart() {
             ("does the client call the proxy", "does the proxy call the client"),
             ("how do I delete a collection", "how do I delete a document"),
         ],
-        expect![[""]],
+        expect![[r#"
+            opposite word| How do I enable telemetry? / How do I disable telemetry?
+            opposite word| how to lock an account / how can I unlock an account?
+            opposite word| install the agent / uninstall the agent
+            opposite word| Is the port open? / Is the port closed?
+            opposite word| what is the maximum size / what is the minimum size
+            negation | does it work with a proxy / does it work without a proxy
+            negation | why can I log in / why can't I log in
+            negation | why can I log in / Why can’t I log in
+            name word| What is new in 1.2? / What is new in 1.3?
+            name     | what changed in 2.0 / what changed
+            name word| run it for two days / run it for three days
+            name     | what does --force do / what does --dry-run do
+            name word| what does fetch_all return / what does fetch_one return
+            name word| Install it on Debian / Install it on Ubuntu
+            question | who wrote it / when was it written
+            order    | how do I convert PDF to HTML / how do I convert HTML to PDF
+            order    | move rows from a table into a file / move rows from a file into a table
+            order    | is a heap faster than a list / is a list faster than a heap
+            order    | does the client call the proxy / does the proxy call the client
+            word     | how do I delete a collection / how do I delete a document
+        "#]],
     );
 }
 
@@ -71,7 +92,21 @@ fn questions_that_ask_for_the_same_pass() {
             ("", ""),
             ("???", "!"),
         ],
-        expect![[""]],
+        expect![[r#"
+                     | How do I enable telemetry? / how can I turn telemetry on
+                     | How do I delete a collection? / how to remove a collection
+                     | How do I delete a collection? / please tell me how to delete a collection!
+                     | What's the default port? / what is the default port
+                     | Can I run it with 2 workers? / can I run it with two workers
+                     | Install it on Debian 12 / install it on debian 12?
+                     | How To Install The Agent / how to install the agent
+                     | HOW TO INSTALL THE AGENT / how to install the agent
+                     | On Debian, how do I install it? / How do I install it on Debian?
+                     | why doesn't it start / why does it not start
+                     | installing the agent / how to install an agent
+                     |  / 
+                     | ??? / !
+        "#]],
     );
 }
 

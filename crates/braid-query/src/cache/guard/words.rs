@@ -53,6 +53,12 @@ pub(super) const FILLERS: &[&str] = &[
     "exactly", "tell", "explain", "know", "any", "some", "may", "might", "must", "shall",
 ];
 
+/// Words that say little by themselves: where one stands for another word, that is no difference.
+pub(super) const LIGHT: &[&str] = &[
+    "allow", "allowed", "check", "get", "give", "given", "go", "help", "keep", "kept", "let", "make",
+    "need", "needed", "put", "see", "take", "try", "use", "used", "want", "way",
+];
+
 /// Prefixes that make the opposite of a word.
 pub(super) const PREFIXES: &[&str] = &[
     "un", "in", "im", "ir", "il", "dis", "de", "non", "mis", "anti", "counter",
@@ -60,7 +66,8 @@ pub(super) const PREFIXES: &[&str] = &[
 
 /// Words and their opposites.
 pub(super) const OPPOSITES: &[(&str, &[&str])] = &[
-    ("enable", &["disable"]),
+    ("enable", &["disable", "off", "deactivate"]),
+    ("activate", &["off", "disable"]),
     ("on", &["off"]),
     ("before", &["after"]),
     ("previous", &["next", "following"]),
@@ -187,6 +194,13 @@ pub(super) const OPPOSITES: &[(&str, &[&str])] = &[
 /// Words that say the same often enough to stand for each other in a question.
 pub(super) const SYNONYMS: &[(&str, &[&str])] = &[
     ("delete", &["remove", "erase", "drop"]),
+    ("enable", &["turn", "switch", "activate"]),
+    ("increase", &["raise", "extend"]),
+    ("decrease", &["reduce", "lower"]),
+    ("limit", &["maximum", "max"]),
+    ("cancel", &["terminate", "close"]),
+    ("include", &["contain", "part"]),
+    ("lost", &["missing"]),
     ("remove", &["erase", "drop", "uninstall"]),
     ("create", &["make", "add", "new", "build", "set"]),
     ("make", &["build", "get"]),
@@ -194,7 +208,7 @@ pub(super) const SYNONYMS: &[(&str, &[&str])] = &[
     ("start", &["begin", "launch", "run", "boot"]),
     ("run", &["execute", "launch", "use"]),
     ("stop", &["halt", "end", "kill", "quit", "terminate"]),
-    ("change", &["modify", "edit", "alter", "update", "switch", "adjust", "set"]),
+    ("change", &["different", "modify", "edit", "alter", "update", "switch", "adjust", "set"]),
     ("update", &["edit", "modify", "upgrade"]),
     ("show", &["display", "list", "see", "view", "print"]),
     ("see", &["view", "check", "look", "find"]),
