@@ -58,7 +58,9 @@ pub async fn compare(
         measured.push(Measured {
             pair: pair.clone(),
             similarity,
-            differences: found.filter(|found| found.is_between(&one, &other)).collect(),
+            differences: found
+                .filter(|found| found.is_between(&one, &other))
+                .collect(),
         });
         progress(measured.len());
     }

@@ -145,10 +145,7 @@ fn cosine(value: &f64) -> Result<(), String> {
 }
 
 fn semantic_entries(value: &usize) -> Result<(), String> {
-    require(
-        (1..=100_000).contains(value),
-        "must be from 1 to 100000",
-    )
+    require((1..=100_000).contains(value), "must be from 1 to 100000")
 }
 
 fn semantic_mib(value: &u64) -> Result<(), String> {

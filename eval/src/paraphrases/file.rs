@@ -39,7 +39,11 @@ pub fn read_pairs(path: &Path) -> Result<Vec<Pair>> {
     let lines = lines.filter(|(_, line)| !line.trim().is_empty());
     let pairs: Result<Vec<Pair>> = lines
         .map(|(number, line)| {
-            let read = if is_jsonl { from_json(line) } else { from_tabs(line) };
+            let read = if is_jsonl {
+                from_json(line)
+            } else {
+                from_tabs(line)
+            };
             let pair = read.and_then(checked);
             pair.map_err(|problem| Error::invalid(format!("{name}:{}: {problem}", number + 1)))
         })
@@ -117,10 +121,15 @@ mod tests {
         assert!(message("p.tsv", "a\tb\t1\n").ends_with("p.tsv:1: no header"));
         let header = "one\tother\tsame\n";
         let bad = message("p.tsv", &format!("{header}a\tb\tyes\n"));
-        assert!(bad.ends_with("p.tsv:2: same is \"yes\", expected 0 or 1"), "{bad}");
+        assert!(
+            bad.ends_with("p.tsv:2: same is \"yes\", expected 0 or 1"),
+            "{bad}"
+        );
         assert!(message("p.tsv", &format!("{header}a\tb\n")).contains(":2: 2 columns"));
         assert!(message("p.tsv", &format!("{header} \tb\t1\n")).contains("empty"));
         assert!(message("p.tsv", header).ends_with("has no pairs"));
-        assert!(message("p.jsonl", "{\"one\":\"a\",\"other\":\"b\"}").contains(":1: missing field"));
+        assert!(
+            message("p.jsonl", "{\"one\":\"a\",\"other\":\"b\"}").contains(":1: missing field")
+        );
     }
 }

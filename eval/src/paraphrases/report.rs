@@ -278,7 +278,13 @@ impl PairsReport {
         if !self.kinds.is_empty() {
             let rows: Vec<Vec<String>> = self.kinds.iter().map(kind_cells).collect();
             let at = self.at;
-            let header = ["kind", "answer", "mean similarity", "hits", "hits, no guard"];
+            let header = [
+                "kind",
+                "answer",
+                "mean similarity",
+                "hits",
+                "hits, no guard",
+            ];
             text.push_str(&format!("\n\nat {at}\n{}", table(&header, &rows)));
         }
         if let Some(lookup) = &self.lookup {
@@ -371,7 +377,11 @@ mod tests {
         let word = report.guard.iter().find(|row| row.difference == "word");
         let word = word.unwrap();
         assert_eq!((word.different.count, word.same.count), (1, 1));
-        let kinds: Vec<_> = report.kinds.iter().map(|row| (row.kind.as_str(), row.guarded.count)).collect();
+        let kinds: Vec<_> = report
+            .kinds
+            .iter()
+            .map(|row| (row.kind.as_str(), row.guarded.count))
+            .collect();
         assert_eq!(kinds, [("reversed", 1), ("rewritten", 1)]);
         assert!(report.text().contains("0.95"));
         assert_eq!(report.with_each(&measured).each.unwrap().len(), 6);

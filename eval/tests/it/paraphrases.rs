@@ -55,7 +55,10 @@ async fn pairs_are_measured_by_the_embedder_in_use() {
     let pairs = args.prepare().unwrap();
     let answer = args.answer(&world.engine, &world.settings, &pairs).await;
     let report = answer.unwrap().json;
-    assert_eq!((&report["pairs"], &report["same"]), (&192.into(), &64.into()));
+    assert_eq!(
+        (&report["pairs"], &report["same"]),
+        (&192.into(), &64.into())
+    );
     assert_eq!(report["each"].as_array().unwrap().len(), 192);
     assert_eq!(report["lookup"]["entries"], 50);
     let count = |row: usize, hits: &str| {
@@ -63,7 +66,10 @@ async fn pairs_are_measured_by_the_embedder_in_use() {
         let of = |guard: &str| row[guard][hits]["count"].as_u64().unwrap();
         (of("guarded"), of("unguarded"))
     };
-    assert_eq!(report["thresholds"][0]["threshold"], 0.5, "by rising threshold");
+    assert_eq!(
+        report["thresholds"][0]["threshold"], 0.5,
+        "by rising threshold"
+    );
     let (guarded, unguarded) = count(0, "false_hits");
     assert!(guarded * 2 < unguarded, "{report:#}");
     let (guarded, unguarded) = count(0, "true_hits");

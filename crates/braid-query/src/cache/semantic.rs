@@ -12,7 +12,9 @@ mod request;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use braid_core::{CollectionId, CollectionName, DocumentId, Embedder, Embedding, Error, Ledger, Result};
+use braid_core::{
+    CollectionId, CollectionName, DocumentId, Embedder, Embedding, Error, Ledger, Result,
+};
 use braid_runtime::CpuPool;
 use parking_lot::RwLock;
 
@@ -305,11 +307,7 @@ struct Wanted {
 }
 
 /// The first candidate that nothing refuses, most similar first; else what refused the first.
-fn find(
-    entries: &RwLock<Entries>,
-    wanted: &Wanted,
-    now: Instant,
-) -> Result<AnswerHit, AnswerMiss> {
+fn find(entries: &RwLock<Entries>, wanted: &Wanted, now: Instant) -> Result<AnswerHit, AnswerMiss> {
     let read = entries.read();
     let candidates = read.nearest(&wanted.space, &wanted.embedding, wanted.threshold, now);
     let reading = Reading::of(&wanted.query);

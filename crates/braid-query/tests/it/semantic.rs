@@ -70,7 +70,10 @@ fn the_most_similar_question_that_nothing_refuses_answers() {
             ("where do owls sleep", "3"),
         ];
         for (query, text) in stored {
-            cache.store(answer(&corpus, query, None, text)).await.unwrap();
+            cache
+                .store(answer(&corpus, query, None, text))
+                .await
+                .unwrap();
         }
         let mut asked = lookup(&corpus, "how do I enable the red fox alarm now", None);
         asked.threshold = Some(0.5);
@@ -98,7 +101,12 @@ fn a_write_makes_answers_stale_with_its_acknowledgement() {
     block_on(async {
         let corpus = MiniCorpus::new("a: red fox").await;
         let cache = cache(&corpus, OPTIONS);
-        let ask = async || cache.lookup(lookup(&corpus, "red fox", None)).await.unwrap();
+        let ask = async || {
+            cache
+                .lookup(lookup(&corpus, "red fox", None))
+                .await
+                .unwrap()
+        };
         let before = ask().await.state;
         let mut new = answer(&corpus, "red fox", None, "1");
         new.state = Some(before.clone());
@@ -106,12 +114,18 @@ fn a_write_makes_answers_stale_with_its_acknowledgement() {
         assert!(ask().await.found.is_ok());
         corpus.delete(&["a"]).await;
         assert_eq!(reason(&ask().await), Some(MissReason::Stale));
-        assert!(!cache.store(new).await.unwrap().stored, "made before the delete");
+        assert!(
+            !cache.store(new).await.unwrap().stored,
+            "made before the delete"
+        );
         let mut accepting = lookup(&corpus, "red fox", None);
         accepting.accept_stale = true;
         let given = cache.lookup(accepting).await.unwrap().found.unwrap();
         assert!(given.stale && &*given.answer == "1");
-        let again = cache.store(answer(&corpus, "red fox", None, "2")).await.unwrap();
+        let again = cache
+            .store(answer(&corpus, "red fox", None, "2"))
+            .await
+            .unwrap();
         assert!(again.replaced);
         assert_eq!(&*ask().await.found.unwrap().answer, "2");
         corpus.apply().await;

@@ -36,7 +36,10 @@ async fn an_answer_is_given_to_a_question_that_asks_the_same() {
     let hit = &lookup(&server, &json!({ "query": same, "threshold": 1.0 })).await["hit"];
     assert_eq!(hit["answer"], answer);
     assert_eq!(hit["document_ids"], json!(["a/b", "c"]));
-    assert_eq!((&hit["similarity"], &hit["stale"]), (&json!(1.0), &json!(false)));
+    assert_eq!(
+        (&hit["similarity"], &hit["stale"]),
+        (&json!(1.0), &json!(false))
+    );
     assert!(hit["expires_in_seconds"].as_u64().unwrap() <= 60);
     let alike = json!({ "query": format!("please {QUERY}"), "threshold": 0.9 });
     let hit = &lookup(&server, &alike).await["hit"];
@@ -54,7 +57,10 @@ async fn the_guard_refuses_what_only_looks_alike() {
     let reversed = QUERY.replace("install", "uninstall");
     let mut body = json!({ "query": reversed, "threshold": 0.5 });
     let miss = &lookup(&server, &body).await["miss"];
-    assert_eq!((&miss["reason"], &miss["difference"]), (&json!("different"), &json!("opposite")));
+    assert_eq!(
+        (&miss["reason"], &miss["difference"]),
+        (&json!("different"), &json!("opposite"))
+    );
     body["guard"] = json!(false);
     assert_eq!(lookup(&server, &body).await["hit"]["answer"], 1);
 }
@@ -62,7 +68,10 @@ async fn the_guard_refuses_what_only_looks_alike() {
 #[tokio::test]
 async fn an_answer_stays_in_its_scope_and_collection() {
     let server = Server::new().await;
-    server.put("/v1/collections/other", &json!({})).await.ok(200);
+    server
+        .put("/v1/collections/other", &json!({}))
+        .await
+        .ok(200);
     let places = [
         json!({}),
         json!({ "scope": "a" }),
@@ -86,11 +95,17 @@ async fn an_answer_stays_in_its_scope_and_collection() {
         let found = lookup(&server, &at(place, json!({}))).await;
         assert_eq!(found["hit"]["answer"], number, "{place}");
     }
-    let gone = server.delete("/v1/cache?collection=default&scope=a").await.ok(200);
+    let gone = server
+        .delete("/v1/cache?collection=default&scope=a")
+        .await
+        .ok(200);
     assert_eq!(gone, json!({ "deleted": 1 }));
     let gone = server.delete("/v1/cache?collection=other").await.ok(200);
     assert_eq!(gone, json!({ "deleted": 2 }));
-    assert_eq!(server.delete("/v1/cache").await.ok(200), json!({ "deleted": 2 }));
+    assert_eq!(
+        server.delete("/v1/cache").await.ok(200),
+        json!({ "deleted": 2 })
+    );
 }
 
 #[tokio::test]
@@ -102,16 +117,36 @@ async fn a_write_makes_an_answer_stale() {
     let missed = lookup(&server, &json!({ "query": QUERY })).await;
     assert_eq!(missed["miss"]["reason"], "stale");
     let accepted = lookup(&server, &json!({ "query": QUERY, "accept_stale": true })).await;
-    assert_eq!((&accepted["hit"]["stale"], &accepted["hit"]["answer"]), (&json!(true), &json!("old")));
+    assert_eq!(
+        (&accepted["hit"]["stale"], &accepted["hit"]["answer"]),
+        (&json!(true), &json!("old"))
+    );
     let late = json!({ "query": QUERY, "answer": "late", "collection_state": before });
-    assert_eq!(store(&server, &late).await["stored"], false, "made of what it was before");
+    assert_eq!(
+        store(&server, &late).await["stored"],
+        false,
+        "made of what it was before"
+    );
     let stored = store(&server, &json!({ "query": QUERY, "answer": "new" })).await;
-    assert_eq!((&stored["stored"], &stored["replaced"]), (&json!(true), &json!(true)));
-    assert_eq!(lookup(&server, &json!({ "query": QUERY })).await["hit"]["answer"], "new");
+    assert_eq!(
+        (&stored["stored"], &stored["replaced"]),
+        (&json!(true), &json!(true))
+    );
+    assert_eq!(
+        lookup(&server, &json!({ "query": QUERY })).await["hit"]["answer"],
+        "new"
+    );
     server.delete("/v1/collections/default").await.ok(200);
-    server.put("/v1/collections/default", &json!({})).await.ok(200);
+    server
+        .put("/v1/collections/default", &json!({}))
+        .await
+        .ok(200);
     let again = json!({ "query": QUERY, "accept_stale": true });
-    assert_eq!(lookup(&server, &again).await["miss"]["reason"], "empty", "another collection");
+    assert_eq!(
+        lookup(&server, &again).await["miss"]["reason"],
+        "empty",
+        "another collection"
+    );
 }
 
 #[tokio::test]
@@ -124,14 +159,35 @@ async fn what_is_beyond_the_limits_is_refused() {
         (json!({ "query": "x", "answer": long }), "/answer"),
         (json!({ "query": " ", "answer": 1 }), "/query"),
         (json!({ "query": "x", "answer": 1, "scope": "" }), "/scope"),
-        (json!({ "query": "x", "answer": 1, "scope": scope }), "/scope"),
-        (json!({ "query": "x", "answer": 1, "ttl_seconds": 0 }), "/ttl_seconds"),
-        (json!({ "query": "x", "answer": 1, "ttl_seconds": 86401 }), "/ttl_seconds"),
-        (json!({ "query": "x", "answer": 1, "document_ids": many }), "/document_ids"),
-        (json!({ "query": "x", "answer": 1, "document_ids": ["a", ""] }), "/document_ids/1"),
-        (json!({ "query": "x", "answer": 1, "collection": "No" }), "/collection"),
+        (
+            json!({ "query": "x", "answer": 1, "scope": scope }),
+            "/scope",
+        ),
+        (
+            json!({ "query": "x", "answer": 1, "ttl_seconds": 0 }),
+            "/ttl_seconds",
+        ),
+        (
+            json!({ "query": "x", "answer": 1, "ttl_seconds": 86401 }),
+            "/ttl_seconds",
+        ),
+        (
+            json!({ "query": "x", "answer": 1, "document_ids": many }),
+            "/document_ids",
+        ),
+        (
+            json!({ "query": "x", "answer": 1, "document_ids": ["a", ""] }),
+            "/document_ids/1",
+        ),
+        (
+            json!({ "query": "x", "answer": 1, "collection": "No" }),
+            "/collection",
+        ),
         (json!({ "query": "x" }), ""),
-        (json!({ "query": "x", "answer": 1, "answers": 1 }), "/answers"),
+        (
+            json!({ "query": "x", "answer": 1, "answers": 1 }),
+            "/answers",
+        ),
     ];
     for (body, pointer) in cases {
         let answer = server.post("/v1/cache/store", &body).await;
@@ -169,7 +225,12 @@ async fn a_server_without_the_cache_says_how_to_have_it() {
     ];
     for call in calls {
         let problem = server.send(call).await.problem(403, ErrorCode::NotEnabled);
-        assert!(problem["detail"].as_str().unwrap().contains("cache.semantic"));
+        assert!(
+            problem["detail"]
+                .as_str()
+                .unwrap()
+                .contains("cache.semantic")
+        );
     }
 }
 
@@ -184,7 +245,10 @@ fn the_schema_has_the_enforced_limits() {
     let documents = property("CacheStoreBody", "document_ids");
     assert_eq!(documents["maxItems"], MAX_ANSWER_DOCUMENTS);
     let answer = property("CacheStoreBody", "answer")["description"].to_string();
-    assert!(answer.contains(&MAX_CACHED_ANSWER_BYTES.to_string()), "{answer}");
+    assert!(
+        answer.contains(&MAX_CACHED_ANSWER_BYTES.to_string()),
+        "{answer}"
+    );
 }
 
 /// Requests that are accepted, with every field.

@@ -7,7 +7,8 @@ use braid_core::Language;
 use braid_text::{Analyzer, TermKind};
 
 use super::words::{
-    DIRECTIONS, FILLERS, LIGHT, NEGATIONS, NUMBERS, NamedPairs, OPPOSITES, PREFIXES, QUESTIONS, SYNONYMS,
+    DIRECTIONS, FILLERS, LIGHT, NEGATIONS, NUMBERS, NamedPairs, OPPOSITES, PREFIXES, QUESTIONS,
+    SYNONYMS,
 };
 use crate::trust::is_name;
 
@@ -109,7 +110,9 @@ impl Reading {
         let proper = capitals && bare.starts_with(char::is_uppercase) && plain != "i";
         for part in plain.split(['-', '\'']).filter(|part| !part.is_empty()) {
             let (text, is_stop_word) = term(part).unwrap_or_else(|| (part.to_owned(), false));
-            let holds = [DIRECTIONS, FILLERS].iter().any(|words| words.contains(&part));
+            let holds = [DIRECTIONS, FILLERS]
+                .iter()
+                .any(|words| words.contains(&part));
             let kind = match (is_stop_word || is_contraction || holds, proper) {
                 (true, _) => Kind::Function,
                 (false, true) => Kind::Name,
@@ -175,7 +178,10 @@ impl Reading {
         };
         let (one, two) = (texts(self), texts(other));
         let permuted = !is_rotation(&one, &two) && sorted(one) == sorted(two);
-        permuted || DIRECTIONS.iter().any(|direction| self.points_elsewhere(direction, other))
+        permuted
+            || DIRECTIONS
+                .iter()
+                .any(|direction| self.points_elsewhere(direction, other))
     }
 
     /// Whether both use this word of direction, each before words that the other has elsewhere.
@@ -207,7 +213,10 @@ impl Reading {
 
     pub(super) fn differs_in_one_word(&self, other: &Self) -> bool {
         // A question that is all one word, as in scripts that do not part words, is another altogether.
-        let shares = self.words.iter().any(|word| word.is_content() && other.has(&word.text));
+        let shares = self
+            .words
+            .iter()
+            .any(|word| word.is_content() && other.has(&word.text));
         match (self.only_beyond(other), other.only_beyond(self)) {
             (Some(one), Some(two)) => {
                 let is_light = [one, two].iter().any(|word| LIGHT.contains(&&*word.lower));
@@ -226,7 +235,9 @@ fn is_rotation(one: &[String], other: &[String]) -> bool {
 
 fn are_opposite(one: &str, other: &str) -> bool {
     let prefixed = |long: &str, short: &str| {
-        let bare = PREFIXES.iter().filter_map(|prefix| long.strip_prefix(prefix));
+        let bare = PREFIXES
+            .iter()
+            .filter_map(|prefix| long.strip_prefix(prefix));
         short.len() >= LEAST_AFTER_PREFIX && bare.into_iter().any(|bare| bare == short)
     };
     OPPOSITE.has(one, other) || prefixed(one, other) || prefixed(other, one)
@@ -237,7 +248,9 @@ fn capitals_tell(words: &[&str]) -> bool {
     let has_small = words.iter().any(|word| word.contains(char::is_lowercase));
     // The first word has one anyway.
     let rest = words.iter().skip(1).filter(|word| **word != "I");
-    let capitals = rest.clone().filter(|word| word.starts_with(char::is_uppercase));
+    let capitals = rest
+        .clone()
+        .filter(|word| word.starts_with(char::is_uppercase));
     let (capitals, rest) = (capitals.count(), rest.count());
     has_small && (rest < SHORTEST_TITLE || 2 * capitals <= rest)
 }

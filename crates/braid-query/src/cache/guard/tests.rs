@@ -43,10 +43,22 @@ fn questions_that_ask_for_different_things_are_told_apart() {
             ("what does fetch_all return", "what does fetch_one return"),
             ("Install it on Debian", "Install it on Ubuntu"),
             ("who wrote it", "when was it written"),
-            ("how do I convert PDF to HTML", "how do I convert HTML to PDF"),
-            ("move rows from a table into a file", "move rows from a file into a table"),
-            ("is a heap faster than a list", "is a list faster than a heap"),
-            ("does the client call the proxy", "does the proxy call the client"),
+            (
+                "how do I convert PDF to HTML",
+                "how do I convert HTML to PDF",
+            ),
+            (
+                "move rows from a table into a file",
+                "move rows from a file into a table",
+            ),
+            (
+                "is a heap faster than a list",
+                "is a list faster than a heap",
+            ),
+            (
+                "does the client call the proxy",
+                "does the proxy call the client",
+            ),
             ("how do I delete a collection", "how do I delete a document"),
         ],
         expect![[r#"
@@ -79,14 +91,26 @@ fn questions_that_ask_for_the_same_pass() {
     check(
         &[
             ("How do I enable telemetry?", "how can I turn telemetry on"),
-            ("How do I delete a collection?", "how to remove a collection"),
-            ("How do I delete a collection?", "please tell me how to delete a collection!"),
+            (
+                "How do I delete a collection?",
+                "how to remove a collection",
+            ),
+            (
+                "How do I delete a collection?",
+                "please tell me how to delete a collection!",
+            ),
             ("What's the default port?", "what is the default port"),
-            ("Can I run it with 2 workers?", "can I run it with two workers"),
+            (
+                "Can I run it with 2 workers?",
+                "can I run it with two workers",
+            ),
             ("Install it on Debian 12", "install it on debian 12?"),
             ("How To Install The Agent", "how to install the agent"),
             ("HOW TO INSTALL THE AGENT", "how to install the agent"),
-            ("On Debian, how do I install it?", "How do I install it on Debian?"),
+            (
+                "On Debian, how do I install it?",
+                "How do I install it on Debian?",
+            ),
             ("why doesn't it start", "why does it not start"),
             ("installing the agent", "how to install an agent"),
             ("", ""),

@@ -21,7 +21,11 @@ impl NamedPairs {
 }
 
 fn ordered(one: String, other: String) -> (String, String) {
-    if one <= other { (one, other) } else { (other, one) }
+    if one <= other {
+        (one, other)
+    } else {
+        (other, one)
+    }
 }
 
 /// Written-out numbers by value. `one` is left out: it mostly is no number.
@@ -32,9 +36,30 @@ pub(super) const NUMBERS: &[&str] = &[
 
 /// Words that turn a question around. Words that end in `n't` are negations too.
 pub(super) const NEGATIONS: &[&str] = &[
-    "not", "no", "never", "none", "nobody", "nothing", "nowhere", "neither", "without", "cannot",
-    "unable", "impossible", "except", "excluding", "lacking", "cant", "dont", "doesnt", "didnt",
-    "isnt", "wont", "arent", "wasnt", "shouldnt",
+    "not",
+    "no",
+    "never",
+    "none",
+    "nobody",
+    "nothing",
+    "nowhere",
+    "neither",
+    "without",
+    "cannot",
+    "unable",
+    "impossible",
+    "except",
+    "excluding",
+    "lacking",
+    "cant",
+    "dont",
+    "doesnt",
+    "didnt",
+    "isnt",
+    "wont",
+    "arent",
+    "wasnt",
+    "shouldnt",
 ];
 
 /// Question words, by what they ask for. `what`, `which` and `how` can ask for anything.
@@ -55,8 +80,8 @@ pub(super) const FILLERS: &[&str] = &[
 
 /// Words that say little by themselves: where one stands for another word, that is no difference.
 pub(super) const LIGHT: &[&str] = &[
-    "allow", "allowed", "check", "get", "give", "given", "go", "help", "keep", "kept", "let", "make",
-    "need", "needed", "put", "see", "take", "try", "use", "used", "want", "way",
+    "allow", "allowed", "check", "get", "give", "given", "go", "help", "keep", "kept", "let",
+    "make", "need", "needed", "put", "see", "take", "try", "use", "used", "want", "way",
 ];
 
 /// Prefixes that make the opposite of a word.
@@ -80,13 +105,19 @@ pub(super) const OPPOSITES: &[(&str, &[&str])] = &[
     ("make", &["delete", "destroy", "remove"]),
     ("append", &["prepend"]),
     ("include", &["exclude", "omit"]),
-    ("increase", &["decrease", "reduce", "lower", "shrink", "cut"]),
+    (
+        "increase",
+        &["decrease", "reduce", "lower", "shrink", "cut"],
+    ),
     ("raise", &["lower", "reduce"]),
     ("grow", &["shrink"]),
     ("rise", &["fall", "drop"]),
     ("expand", &["collapse", "shrink"]),
     ("extend", &["shorten"]),
-    ("allow", &["deny", "block", "forbid", "prevent", "refuse", "reject"]),
+    (
+        "allow",
+        &["deny", "block", "forbid", "prevent", "refuse", "reject"],
+    ),
     ("permit", &["prohibit", "forbid", "deny"]),
     ("grant", &["revoke", "deny"]),
     ("accept", &["reject", "refuse", "decline"]),
@@ -208,7 +239,19 @@ pub(super) const SYNONYMS: &[(&str, &[&str])] = &[
     ("start", &["begin", "launch", "run", "boot"]),
     ("run", &["execute", "launch", "use"]),
     ("stop", &["halt", "end", "kill", "quit", "terminate"]),
-    ("change", &["different", "modify", "edit", "alter", "update", "switch", "adjust", "set"]),
+    (
+        "change",
+        &[
+            "different",
+            "modify",
+            "edit",
+            "alter",
+            "update",
+            "switch",
+            "adjust",
+            "set",
+        ],
+    ),
     ("update", &["edit", "modify", "upgrade"]),
     ("show", &["display", "list", "see", "view", "print"]),
     ("see", &["view", "check", "look", "find"]),

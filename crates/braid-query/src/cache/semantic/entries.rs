@@ -182,13 +182,19 @@ impl Entries {
     }
 
     /// Drops the entries of a collection and a scope, each any where `None`; says how many.
-    pub(super) fn remove(&mut self, collection: Option<CollectionId>, scope: Option<&str>) -> usize {
+    pub(super) fn remove(
+        &mut self,
+        collection: Option<CollectionId>,
+        scope: Option<&str>,
+    ) -> usize {
         let meant = |space: &Space| {
             collection.is_none_or(|id| space.collection == id)
                 && scope.is_none_or(|scope| space.scope.as_deref() == Some(scope))
         };
         let spaces = self.spaces.iter().filter(|(space, _)| meant(space));
-        let ids: Vec<u64> = spaces.flat_map(|(_, rows)| rows.iter().map(|row| row.id)).collect();
+        let ids: Vec<u64> = spaces
+            .flat_map(|(_, rows)| rows.iter().map(|row| row.id))
+            .collect();
         ids.into_iter().filter(|id| self.drop_entry(*id)).count()
     }
 

@@ -60,15 +60,26 @@ fn the_same_question_is_kept_once_and_time_runs_out() {
     let now = Instant::now();
     let mut entries = Entries::new(LIMITS.0, LIMITS.1);
     let mine = space(1, None);
-    assert!(!entries.insert(mine.clone(), entry("q", 0.0, now, 60), now).replaced);
-    assert!(entries.insert(mine.clone(), entry("q", 5.0, now, 10), now).replaced);
+    assert!(
+        !entries
+            .insert(mine.clone(), entry("q", 0.0, now, 60), now)
+            .replaced
+    );
+    assert!(
+        entries
+            .insert(mine.clone(), entry("q", 5.0, now, 10), now)
+            .replaced
+    );
     assert_eq!(entries.len(), 1);
     let later = now + Duration::from_secs(9);
     assert_eq!(found(&entries, &mine, 5.0, 0.9, later), "q=1.00");
     let after = now + Duration::from_secs(10);
     assert_eq!(found(&entries, &mine, 5.0, 0.9, after), "");
     let inserted = entries.insert(space(2, None), entry("r", 0.0, after, 60), after);
-    assert_eq!((inserted.evicted.expired, inserted.evicted.by_limit), (1, 0));
+    assert_eq!(
+        (inserted.evicted.expired, inserted.evicted.by_limit),
+        (1, 0)
+    );
     assert_eq!(entries.len(), 1);
 }
 
