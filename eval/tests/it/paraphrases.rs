@@ -37,8 +37,24 @@ fn check(half: &str, expected: Expect) {
 
 #[test]
 fn the_guard_refuses_reversed_questions() {
-    check("choose", expect![[""]]);
-    check("report", expect![[""]]);
+    check("choose", expect![[r#"
+        direction 9/10
+        name 9/10
+        negation 10/10
+        number 10/10
+        opposite 19/20
+        paraphrase 2/32
+        question 3/4
+    "#]]);
+    check("report", expect![[r#"
+        direction 9/10
+        name 9/10
+        negation 10/10
+        number 10/10
+        opposite 18/20
+        paraphrase 2/32
+        question 2/4
+    "#]]);
 }
 
 #[tokio::test]
