@@ -183,7 +183,8 @@ pub fn measure(
 }
 
 fn is_hit(one: &Measured, threshold: f64, guarded: bool) -> bool {
-    one.similarity >= threshold && !(guarded && !one.differences.is_empty())
+    let passes = !guarded || one.differences.is_empty();
+    passes && one.similarity >= threshold
 }
 
 fn hits(measured: &[Measured], threshold: f64, guarded: bool) -> Hits {

@@ -37,7 +37,9 @@ fn check(half: &str, expected: Expect) {
 
 #[test]
 fn the_guard_refuses_reversed_questions() {
-    check("choose", expect![[r#"
+    check(
+        "choose",
+        expect![[r#"
         direction 9/10
         name 9/10
         negation 10/10
@@ -45,8 +47,11 @@ fn the_guard_refuses_reversed_questions() {
         opposite 19/20
         paraphrase 2/32
         question 3/4
-    "#]]);
-    check("report", expect![[r#"
+    "#]],
+    );
+    check(
+        "report",
+        expect![[r#"
         direction 9/10
         name 9/10
         negation 10/10
@@ -54,7 +59,8 @@ fn the_guard_refuses_reversed_questions() {
         opposite 18/20
         paraphrase 2/32
         question 2/4
-    "#]]);
+    "#]],
+    );
 }
 
 #[tokio::test]
