@@ -97,6 +97,11 @@ keys! {
     cache.query_embeddings: query_embeddings, "Embeddings of queries that are kept, some 2 KiB each; 0 keeps none.";
     cache.pages_mib: answers, "Memory of lists whose next pages can be asked for, in MiB; 0 keeps none, and answers have no cursor.";
     cache.pages_seconds: positive_u64, "How long such a list is kept after its last page was asked for, in seconds.";
+    cache.semantic: any, "Whether applications may store answers and look them up by questions that ask the same (/v1/cache).";
+    cache.semantic_threshold: cosine, "Least cosine similarity of two questions for the answer to one to be given to the other, where a lookup does not say.";
+    cache.semantic_entries: semantic_entries, "Most stored answers; those used longest ago go first.";
+    cache.semantic_mib: semantic_mib, "Memory of stored answers, their questions and embeddings, in MiB.";
+    cache.semantic_ttl_seconds: semantic_ttl, "How long a stored answer is kept where its request does not say, and the longest it may ask for.";
     ingest.embed_batch_chunks: positive, "Texts in one call of the embedder.";
     ingest.apply_batch_chunks: positive, "Chunks in one index batch during a load.";
     ingest.apply_interval_ms: any, "How long a load waits for more before it applies, in milliseconds; grows with the cost of applying.";
@@ -137,6 +142,25 @@ fn answers(value: &u64) -> Result<(), String> {
 
 fn query_embeddings(value: &usize) -> Result<(), String> {
     require(*value <= 10_000_000, "must be at most 10000000")
+}
+
+fn cosine(value: &f64) -> Result<(), String> {
+    require((0.0..=1.0).contains(value), "must be from 0 to 1")
+}
+
+fn semantic_entries(value: &usize) -> Result<(), String> {
+    require((1..=100_000).contains(value), "must be from 1 to 100000")
+}
+
+fn semantic_mib(value: &u64) -> Result<(), String> {
+    require((1..=65_536).contains(value), "must be from 1 to 65536")
+}
+
+fn semantic_ttl(value: &u64) -> Result<(), String> {
+    require(
+        (1..=31_536_000).contains(value),
+        "must be from 1 to 31536000",
+    )
 }
 
 fn similarity(value: &f64) -> Result<(), String> {

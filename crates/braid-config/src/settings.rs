@@ -209,6 +209,16 @@ pub struct CacheSection {
     pub pages_mib: u64,
     /// How long a list is kept after its last page, in seconds.
     pub pages_seconds: u64,
+    /// Whether applications may store answers for questions that ask the same.
+    pub semantic: bool,
+    /// Least cosine similarity of two such questions.
+    pub semantic_threshold: f64,
+    /// Most stored answers.
+    pub semantic_entries: usize,
+    /// Memory of stored answers, in MiB.
+    pub semantic_mib: u64,
+    /// Longest time that an answer is kept, in seconds.
+    pub semantic_ttl_seconds: u64,
 }
 
 /// Background indexing.
@@ -355,6 +365,11 @@ impl Default for CacheSection {
             query_embeddings: 10_000,
             pages_mib: 32,
             pages_seconds: 600,
+            semantic: false,
+            semantic_threshold: 0.95,
+            semantic_entries: 10_000,
+            semantic_mib: 64,
+            semantic_ttl_seconds: 24 * 60 * 60,
         }
     }
 }

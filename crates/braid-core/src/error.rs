@@ -37,6 +37,8 @@ pub enum ErrorCode {
     MethodNotAllowed,
     /// The body's media type is not `application/json`.
     UnsupportedMediaType,
+    /// The server's configuration leaves out what was asked for.
+    NotEnabled,
     /// The idempotency key was used with a different request.
     IdempotencyConflict,
     /// The collection was built with another model, chunker or analyzer.
@@ -79,6 +81,7 @@ impl ErrorCode {
         Self::RouteNotFound,
         Self::MethodNotAllowed,
         Self::UnsupportedMediaType,
+        Self::NotEnabled,
         Self::IdempotencyConflict,
         Self::FingerprintMismatch,
         Self::DataDirLocked,
@@ -109,6 +112,7 @@ impl ErrorCode {
             Self::RouteNotFound => "ROUTE_NOT_FOUND",
             Self::MethodNotAllowed => "METHOD_NOT_ALLOWED",
             Self::UnsupportedMediaType => "UNSUPPORTED_MEDIA_TYPE",
+            Self::NotEnabled => "NOT_ENABLED",
             Self::IdempotencyConflict => "IDEMPOTENCY_CONFLICT",
             Self::FingerprintMismatch => "FINGERPRINT_MISMATCH",
             Self::DataDirLocked => "DATA_DIR_LOCKED",
@@ -141,6 +145,7 @@ impl ErrorCode {
             | Self::RouteNotFound
             | Self::MethodNotAllowed
             | Self::UnsupportedMediaType
+            | Self::NotEnabled
             | Self::IdempotencyConflict
             | Self::FingerprintMismatch
             | Self::DataDirLocked

@@ -42,3 +42,9 @@ pub const MAX_FILTER_CONDITIONS: usize = 64;
 pub const MAX_BULK_DOCUMENTS: usize = 10_000;
 /// Longest idempotency key, in bytes.
 pub const MAX_IDEMPOTENCY_KEY_BYTES: usize = 255;
+/// Largest answer that is kept for questions that ask the same, in bytes of JSON (64 KiB).
+pub const MAX_CACHED_ANSWER_BYTES: usize = 64 * 1024;
+/// Longest scope of such an answer, in bytes.
+pub const MAX_SCOPE_BYTES: usize = 256;
+/// Most documents that such an answer names.
+pub const MAX_ANSWER_DOCUMENTS: usize = 256;

@@ -216,7 +216,7 @@ impl Engine {
 }
 
 /// The error of a query; where there is no such collection, with what to do.
-fn naming(collection: &CollectionName, error: Error) -> Error {
+pub(crate) fn naming(collection: &CollectionName, error: Error) -> Error {
     match error.code() == ErrorCode::CollectionNotFound {
         true => not_found(collection),
         false => error,

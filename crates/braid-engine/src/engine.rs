@@ -9,6 +9,7 @@ use braid_core::{
 };
 use braid_indexing::{Breakpoints, Health, Indexer, IndexerParts, IndexingOptions};
 use braid_ledger::LmdbLedger;
+use braid_query::cache::semantic::SemanticParts;
 use braid_query::{
     CachingEmbedder, CachingRetriever, IndexWrites, PagingRetriever, Retriever, RetrieverParts,
 };
@@ -16,6 +17,7 @@ use braid_readers::FormatReader;
 use braid_readers::file::isolated::Parser;
 use braid_runtime::{CpuPool, Shutdown};
 
+use crate::answers::Answers;
 use crate::durable::{sync_directories, sync_directory};
 use crate::lock::DirectoryLock;
 use crate::models;
@@ -78,6 +80,7 @@ pub(crate) struct Inner {
     pub(crate) reranker: Option<Arc<dyn Reranker>>,
     pub(crate) indexer: Indexer,
     pub(crate) retriever: PagingRetriever,
+    pub(crate) answers: Answers,
     pub(crate) shutdown: Shutdown,
     pub(crate) pool: Arc<CpuPool>,
     pub(crate) parsing: Parsing,
@@ -122,13 +125,22 @@ impl Engine {
                 ..wiring::indexing_options(settings, options.breakpoints)
             },
         });
+        let queries = CachingEmbedder::over(
+            Arc::clone(&models.embedder),
+            settings.cache.query_embeddings,
+        );
+        let answers = Answers::open(
+            wiring::semantic_options(settings),
+            SemanticParts {
+                embedder: Arc::clone(&queries),
+                ledger: Arc::clone(&ledger),
+                pool: Arc::clone(&pool),
+            },
+        );
         let retriever = Retriever::new(RetrieverParts {
             ledger: Arc::clone(&ledger),
             indexes: Arc::clone(&indexes) as Arc<dyn IndexProvider>,
-            embedder: CachingEmbedder::over(
-                Arc::clone(&models.embedder),
-                settings.cache.query_embeddings,
-            ),
+            embedder: queries,
             reranker: models.reranker.clone(),
             tokenizers: wiring::tokenizers(),
             pool: Arc::clone(&pool),
@@ -149,6 +161,7 @@ impl Engine {
             reranker: models.reranker,
             indexer,
             retriever,
+            answers,
             shutdown,
             pool,
             parsing: Parsing::new(options.parser),

@@ -5,6 +5,7 @@
 //! server, the CLI and the eval harness all talk to the one [`Engine`]; none of them sees an
 //! adapter. This crate has no ranking, chunking or storage logic of its own.
 
+mod answers;
 mod collections;
 mod counted;
 mod diagnosis;

@@ -12,6 +12,7 @@ use braid_indexing::{Breakpoints, IndexingOptions};
 use braid_ledger::LedgerOptions;
 use braid_lexical::LexicalOptions;
 use braid_models::{EmbedderOptions, LanguageModelTokens, RerankerOptions, StoreOptions};
+use braid_query::cache::semantic::SemanticOptions;
 use braid_query::{
     CandidateDepths, ContextExpansion, ContextOptions, FusionMethod, FusionOptions, LegTrust,
     LegWeights, Mode, PageLimits, RerankOptions, RetrieveRequest, Syntax, Thresholds, Tokenizers,
@@ -121,6 +122,17 @@ pub(crate) fn page_limits(settings: &Settings) -> PageLimits {
         bytes: settings.cache.pages_mib << 20,
         lifetime: Duration::from_secs(settings.cache.pages_seconds),
     }
+}
+
+/// The cache of stored answers, where one is configured.
+pub(crate) fn semantic_options(settings: &Settings) -> Option<SemanticOptions> {
+    let cache = &settings.cache;
+    cache.semantic.then_some(SemanticOptions {
+        entries: cache.semantic_entries,
+        bytes: cache.semantic_mib as usize * MIB,
+        ttl: Duration::from_secs(cache.semantic_ttl_seconds),
+        threshold: cache.semantic_threshold,
+    })
 }
 
 pub(crate) fn ledger_options(settings: &Settings, pool: &CpuPool) -> LedgerOptions {

@@ -86,6 +86,7 @@ pub(crate) fn remedy(error: &Error, backoff: &mut Backoff) -> Remedy {
         | ErrorCode::RouteNotFound
         | ErrorCode::MethodNotAllowed
         | ErrorCode::UnsupportedMediaType
+        | ErrorCode::NotEnabled
         | ErrorCode::IdempotencyConflict => Remedy::Stall,
     }
 }

@@ -359,6 +359,24 @@ impl Ledger for LmdbLedger {
             .await
     }
 
+    async fn record_response(
+        &self,
+        key: IdempotencyKey,
+        response: StoredResponse,
+    ) -> Result<Option<StoredResponse>> {
+        let guard = WriteGuard {
+            key,
+            respond: Box::new(move |_: &()| response),
+        };
+        let recorded = self
+            .blocking(move |store| jobs::guarded(store, Some(guard), |_| Ok(())))
+            .await?;
+        Ok(match recorded {
+            Recorded::Done(()) => None,
+            Recorded::Replayed(earlier) => Some(earlier),
+        })
+    }
+
     async fn expected_slots(&self, collection: CollectionId) -> Result<SlotSet> {
         self.read(collection, |reading| reading.expected()).await
     }

@@ -6,6 +6,8 @@
 //! repair of an index with its end. Nothing is ever swept by time.
 
 mod embedder;
+pub mod guard;
+pub mod semantic;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,6 +18,7 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 pub use embedder::CachingEmbedder;
+pub use semantic::SemanticCache;
 
 use crate::observe;
 use crate::request::RetrieveRequest;

@@ -39,7 +39,7 @@ mod trust;
 mod word_counter;
 
 pub use batch::Batch;
-pub use cache::{CachingEmbedder, CachingRetriever, IndexWrites};
+pub use cache::{CachingEmbedder, CachingRetriever, IndexWrites, SemanticCache};
 pub use explain::{
     Cut, ExplainRequest, Explanation, LegOutcome, LegTrace, MAX_EXPLAIN_DEPTH, Move, MoveCause,
     MoveStage, OptionChange, OptionValue, Remedy, RerankTrace,

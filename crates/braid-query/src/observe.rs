@@ -41,3 +41,25 @@ pub(crate) fn cache(name: &'static str, hit: bool) {
     let found = if hit { "hit" } else { "miss" };
     metrics::counter!("braid_cache_lookups_total", "cache" => name, "found" => found).increment(1);
 }
+
+/// Records a lookup of a stored answer, and what refused it.
+pub(crate) fn semantic_lookup(miss: Option<&'static str>) {
+    cache("semantic", miss.is_none());
+    if let Some(reason) = miss {
+        metrics::counter!("braid_semantic_cache_misses_total", "reason" => reason).increment(1);
+    }
+}
+
+/// Records how many stored answers went, and why.
+pub(crate) fn semantic_evictions(cause: &'static str, gone: usize) {
+    if gone > 0 {
+        metrics::counter!("braid_semantic_cache_evictions_total", "cause" => cause)
+            .increment(gone as u64);
+    }
+}
+
+/// Records how full the cache of stored answers is.
+pub(crate) fn semantic_size(entries: usize, bytes: usize) {
+    metrics::gauge!("braid_semantic_cache_entries").set(entries as f64);
+    metrics::gauge!("braid_semantic_cache_bytes").set(bytes as f64);
+}

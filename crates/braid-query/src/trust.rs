@@ -149,7 +149,7 @@ fn names(query: &str) -> f64 {
 
 /// Whether a word is written as names are: with a digit, an underscore, a capital inside, or a mark
 /// between letters that is neither a hyphen nor an apostrophe.
-fn is_name(word: &str) -> bool {
+pub(crate) fn is_name(word: &str) -> bool {
     let word = word.trim_matches(|c: char| !c.is_alphanumeric());
     let letters: Vec<char> = word.chars().collect();
     let is_mark = |c: &char| !c.is_alphanumeric() && !matches!(c, '-' | '\'' | '’');

@@ -30,7 +30,7 @@ pub(crate) enum Line {
 impl Line {
     fn of(request: &Request) -> Self {
         match request.uri().path() {
-            "/retrieve" | "/v1/retrieve" | "/v1/retrieve/batch" => Self::Reads,
+            "/retrieve" | "/v1/retrieve" | "/v1/retrieve/batch" | "/v1/cache/lookup" => Self::Reads,
             "/v1/explain" => Self::Explanations,
             _ if request.method().is_safe() => Self::Reads,
             _ => Self::Writes,
@@ -148,6 +148,8 @@ mod tests {
         assert_eq!(line("POST", "/v1/retrieve"), Line::Reads);
         assert_eq!(line("POST", "/v1/explain"), Line::Explanations);
         assert_eq!(line("POST", "/v1/retrieve/batch"), Line::Reads);
+        assert_eq!(line("POST", "/v1/cache/lookup"), Line::Reads);
+        assert_eq!(line("POST", "/v1/cache/store"), Line::Writes);
         assert_eq!(line("GET", "/v1/collections/c/documents"), Line::Reads);
         assert_eq!(
             line("PUT", "/v1/collections/c/documents/retrieve"),

@@ -185,6 +185,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         (name = "collections", description = "Named sets of documents."),
         (name = "documents", description = "What is searched."),
         (name = "jobs", description = "Bulk writes."),
+        (name = "cache", description = "Answers kept for questions that ask the same."),
         (name = "operations", description = "Health and metrics.")
     )
 )]
@@ -200,6 +201,7 @@ fn api() -> OpenApiRouter<App> {
         .merge(routes::synonyms::router())
         .merge(routes::documents::router())
         .merge(routes::jobs::router())
+        .merge(routes::cache::router())
 }
 
 /// Routes that answer even when the server is full.

@@ -1,6 +1,7 @@
 //! Wire forms: everything that crosses HTTP, with its OpenAPI schema. Requests refuse unknown
 //! fields; conversions to core types check every limit.
 
+pub mod cache;
 pub mod chunking;
 pub mod chunks;
 pub mod collections;

@@ -30,6 +30,7 @@ pub(crate) fn status_of(code: ErrorCode) -> StatusCode {
         ErrorCode::CursorExpired => StatusCode::GONE,
         ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         ErrorCode::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        ErrorCode::NotEnabled => StatusCode::FORBIDDEN,
         ErrorCode::CollectionExists
         | ErrorCode::IdempotencyConflict
         | ErrorCode::FingerprintMismatch => StatusCode::CONFLICT,

@@ -1,6 +1,7 @@
 //! Handlers, one module per resource.
 
 pub(crate) mod batch;
+pub(crate) mod cache;
 pub(crate) mod collections;
 pub(crate) mod documents;
 pub(crate) mod explain;

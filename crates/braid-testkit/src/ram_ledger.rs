@@ -387,6 +387,22 @@ impl Ledger for RamLedger {
         self.state.lock().recorded(key)
     }
 
+    async fn record_response(
+        &self,
+        key: IdempotencyKey,
+        response: StoredResponse,
+    ) -> Result<Option<StoredResponse>> {
+        let guard = WriteGuard {
+            key,
+            respond: Box::new(move |_: &()| response),
+        };
+        let mut state = self.state.lock();
+        Ok(match state.guarded(Some(guard), |_| Ok(()))? {
+            Recorded::Done(()) => None,
+            Recorded::Replayed(earlier) => Some(earlier),
+        })
+    }
+
     async fn expected_slots(&self, collection: CollectionId) -> Result<SlotSet> {
         self.read(collection, |data| Ok(data.expected_slots()))
     }

@@ -11,6 +11,13 @@ pub(crate) fn bar_of_topics(topics: u64) -> ProgressBar {
     )
 }
 
+pub(crate) fn bar_of_pairs(pairs: u64) -> ProgressBar {
+    bar(
+        "comparing {wide_bar} {pos}/{len} pairs {per_sec} ETA {eta}",
+        Some(pairs),
+    )
+}
+
 pub(crate) fn spinner(template: &str) -> ProgressBar {
     bar(template, None)
 }

@@ -1,6 +1,7 @@
 //! The command line of `braid eval`.
 
 mod bars;
+mod cache;
 mod files;
 mod losses;
 mod run;
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use braid_core::{Error, ErrorCode, Result};
 
+pub use cache::CacheArgs;
 pub use files::{CompareArgs, ConvertArgs, GateArgs, ScoreArgs};
 pub use losses::{FieldIs, LossesArgs};
 pub use run::{Prepared, RunArgs};
@@ -36,6 +38,8 @@ pub enum EvalCommand {
     Sweep(SweepArgs),
     /// Look for better settings and say whether the gain holds on other queries
     Tune(TuneArgs),
+    /// Measure how often a cache of answers would give a wrong one, on labelled pairs of questions
+    Cache(CacheArgs),
     /// Measure run files
     Score(ScoreArgs),
     /// Compare run files pairwise over topics

@@ -7,6 +7,7 @@ mod bad_input;
 mod harness;
 mod identifiers;
 mod losses;
+mod paraphrases;
 mod parity;
 mod real;
 mod reranker;

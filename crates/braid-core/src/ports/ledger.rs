@@ -326,6 +326,16 @@ pub trait Ledger: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// [`IdempotencyConflict`](crate::ErrorCode::IdempotencyConflict) when the recorded request differs.
     async fn recorded_response(&self, key: &IdempotencyKey) -> Result<Option<StoredResponse>>;
+    /// Records the answer to a mutation of what the ledger does not hold. Where an answer was
+    /// recorded before, it is returned and kept.
+    ///
+    /// # Errors
+    /// [`IdempotencyConflict`](crate::ErrorCode::IdempotencyConflict), [`StorageFull`](crate::ErrorCode::StorageFull).
+    async fn record_response(
+        &self,
+        key: IdempotencyKey,
+        response: StoredResponse,
+    ) -> Result<Option<StoredResponse>>;
 
     // --- verify and rebuild ---
 

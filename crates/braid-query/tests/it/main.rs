@@ -14,6 +14,7 @@ mod rank;
 mod replay;
 mod rerank;
 mod retrieve;
+mod semantic;
 mod setup;
 mod syntax;
 mod thresholds;

@@ -60,6 +60,7 @@ async fn see(code: ErrorCode) -> (u16, Seen) {
             let call = Call::put(one, &text).header("content-type", "image/png");
             (415, served(call).await)
         }
+        ErrorCode::NotEnabled => (403, not_enabled().await),
         ErrorCode::IdempotencyConflict => (409, conflict(one).await),
         ErrorCode::FingerprintMismatch => (409, other_model().await),
         ErrorCode::StorageFull => (507, full_map().await),
@@ -177,4 +178,13 @@ async fn draining() -> Answer {
     let server = Server::new().await;
     server.app.drain();
     server.get("/v1/collections").await
+}
+
+async fn not_enabled() -> Answer {
+    let setup = Setup {
+        semantic: false,
+        ..Setup::default()
+    };
+    let call = Call::post("/v1/cache/lookup", &json!({ "query": "x" }));
+    setup.open().await.send(call).await
 }

@@ -12,7 +12,7 @@ use crate::server::{Answer, Call, Setup};
 use crate::tree::Tree;
 
 /// Fields that differ from run to run; only their types are compared.
-const VOLATILE: [&str; 10] = [
+const VOLATILE: [&str; 12] = [
     "request_id",
     "next_cursor",
     // Purges of deleted documents have a place in the log too.
@@ -24,6 +24,8 @@ const VOLATILE: [&str; 10] = [
     "acknowledged_at_ms",
     "fingerprint",
     "timings_ms",
+    "collection_state",
+    "age_seconds",
 ];
 const OPEN: &str = "```http\n";
 const CLOSE: &str = "\n```\n";

@@ -85,6 +85,12 @@ fn mutations() -> Vec<(&'static str, u16, Call)> {
             202,
             Call::post(&format!("{all}/delete?wait=indexed"), &filter),
         ),
+        (
+            "store_answer",
+            200,
+            Call::post("/v1/cache/store", &json!({ "query": "q", "answer": "a" })),
+        ),
+        ("delete_answers", 200, Call::delete("/v1/cache?scope=s")),
         ("cancel_job", 200, Call::new(Method::POST, CANCEL)),
         ("retry_job", 202, Call::new(Method::POST, RETRY)),
         (
@@ -125,7 +131,7 @@ fn the_list_has_every_mutation() {
             let takes_key = parameters
                 .filter(|parameter| parameter["in"] == "header")
                 .any(|parameter| parameter["name"] == "Idempotency-Key");
-            let reads = id.starts_with("retrieve") || id == "explain";
+            let reads = id.starts_with("retrieve") || ["explain", "lookup_answer"].contains(&id);
             let mutates = method != "get" && !reads;
             assert_eq!(takes_key, mutates, "{method} {id}");
             if mutates {

@@ -9,6 +9,7 @@ mod bad_input;
 mod batch;
 mod browser;
 mod bulk;
+mod cache;
 mod chunks;
 mod citations;
 mod codes;

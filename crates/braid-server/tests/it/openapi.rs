@@ -7,8 +7,8 @@ use axum::http::Method;
 use braid_core::limits::{
     MAX_BULK_DOCUMENTS, MAX_CANDIDATES, MAX_COLLECTION_NAME_BYTES, MAX_CONTEXT_TOKENS,
     MAX_DOCUMENT_ID_BYTES, MAX_FILTER_CONDITIONS, MAX_FUSION_K, MAX_IDEMPOTENCY_KEY_BYTES,
-    MAX_LEG_WEIGHT, MAX_METADATA_ARRAY, MAX_OTHER_PHRASINGS, MAX_QUERY_BYTES, MAX_TITLE_BYTES,
-    MAX_TOP_K,
+    MAX_LEG_WEIGHT, MAX_METADATA_ARRAY, MAX_OTHER_PHRASINGS, MAX_QUERY_BYTES, MAX_SCOPE_BYTES,
+    MAX_TITLE_BYTES, MAX_TOP_K,
 };
 use braid_core::{ErrorCode, LanguageSetting};
 use serde_json::{Value, json};
@@ -22,6 +22,9 @@ get /healthz healthz
 get /metrics metrics
 get /readyz readyz
 post /retrieve retrieve
+delete /v1/cache delete_answers
+post /v1/cache/lookup lookup_answer
+post /v1/cache/store store_answer
 get /v1/collections list_collections
 delete /v1/collections/{collection} delete_collection
 get /v1/collections/{collection} get_collection
@@ -148,6 +151,7 @@ fn every_schema_and_field_is_described() {
 fn requests() -> Vec<(&'static str, &'static str, Value)> {
     let condition = |predicate: &str, value: Value| json!({ "key": "k", predicate: value });
     let mut requests = crate::explain::requests();
+    requests.extend(crate::cache::requests());
     requests.extend([
         (
             "put",
@@ -454,6 +458,7 @@ fn parameters_have_the_enforced_limits() {
                 "{at}"
             ),
             "title" | "uri" => assert_eq!(schema["maxLength"], MAX_TITLE_BYTES, "{at}"),
+            "scope" => assert_eq!(schema["maxLength"], MAX_SCOPE_BYTES, "{at}"),
             "cursor" | "metadata" => {}
             "chunk_id" => assert_eq!(object["required"], true, "{at}"),
             other => panic!("{other} at {at} is not checked"),

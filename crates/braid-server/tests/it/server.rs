@@ -26,6 +26,7 @@ pub(crate) struct Setup {
     pub(crate) options: ServerOptions,
     pub(crate) parser: Option<Parser>,
     pub(crate) map_size_gib: f64,
+    pub(crate) semantic: bool,
 }
 
 impl Default for Setup {
@@ -44,6 +45,7 @@ impl Default for Setup {
                 batch_concurrency: 2,
             },
             map_size_gib: 0.25,
+            semantic: true,
         }
     }
 }
@@ -58,6 +60,7 @@ impl Setup {
         let mut settings = Settings::default();
         settings.storage.data_dir = directory.path().to_owned();
         settings.storage.map_size_gib = self.map_size_gib;
+        settings.cache.semantic = self.semantic;
         settings.retrieve.leg_timeout_ms = 60_000;
         settings.retrieve.rerank_deadline_ms = 60_000;
         if self.reranker.is_none() {

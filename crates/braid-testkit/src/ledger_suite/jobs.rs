@@ -27,6 +27,7 @@ pub(super) async fn check(fresh: FreshLedger<'_>) {
     a_cancellation_is_done_once(Scene::new(fresh()).await).await;
     dead_letters_are_the_newest_failures(Scene::new(fresh()).await).await;
     a_request_is_done_once(Scene::new(fresh()).await).await;
+    an_answer_is_recorded_once(Scene::new(fresh()).await).await;
     a_refused_request_is_not_recorded(Scene::new(fresh()).await).await;
     an_expired_answer_is_forgotten(Scene::new(fresh()).await).await;
 }
@@ -189,6 +190,30 @@ async fn a_request_is_done_once(scene: Scene) {
         Sequence(1),
         "nothing was staged"
     );
+}
+
+async fn an_answer_is_recorded_once(scene: Scene) {
+    let ledger = &scene.ledger;
+    let response = |body: &[u8]| StoredResponse {
+        status: 200,
+        body: body.to_vec(),
+    };
+    let record = async |request: &str, body: &[u8]| {
+        ledger.record_response(key(request), response(body)).await
+    };
+    assert_eq!(record("r", b"first").await.unwrap(), None);
+    let kept = Some(response(b"first"));
+    assert_eq!(record("r", b"second").await.unwrap(), kept);
+    assert_eq!(ledger.recorded_response(&key("r")).await.unwrap(), kept);
+    let conflict = record("other", b"third").await.unwrap_err();
+    assert_eq!(conflict.code(), ErrorCode::IdempotencyConflict);
+    scene.advance_ms(DAY_MS);
+    let later = IdempotencyKey {
+        expires_at_ms: 2 * DAY_MS,
+        ..key("other")
+    };
+    let recorded = ledger.record_response(later, response(b"fourth")).await;
+    assert_eq!(recorded.unwrap(), None, "the first has expired");
 }
 
 async fn a_refused_request_is_not_recorded(scene: Scene) {

@@ -49,6 +49,13 @@ pub(crate) async fn run(
             })
             .await
         }
+        EvalCommand::Cache(args) => {
+            let pairs = args.prepare()?;
+            opened(settings, global, false, async |engine| {
+                say(&args.answer(engine, settings, &pairs).await?, args.json)
+            })
+            .await
+        }
         EvalCommand::Score(args) => say(&args.answer()?, args.json),
         EvalCommand::Compare(args) => say(&args.answer()?, args.json),
         EvalCommand::Gate(args) => say(&args.answer()?, args.json),

@@ -157,3 +157,13 @@ fn what_cannot_be_tried_is_refused_before_anything_is_ingested() {
     let tune = ["eval", "tune", "--dataset", "."];
     place.fails(&tune, 2, &["corpus.jsonl is missing"]);
 }
+
+#[test]
+fn pairs_that_cannot_be_read_are_named_before_anything_is_opened() {
+    let place = place();
+    place.write("bad.tsv", "one\tother\tsame\na\tb\t2\n");
+    let measured = ["eval", "cache", "--pairs", "bad.tsv"];
+    place.fails(&measured, 2, &["bad.tsv:2", "expected 0 or 1"]);
+    let missing = ["eval", "cache", "--pairs", "none.tsv"];
+    place.fails(&missing, 2, &["none.tsv cannot be read"]);
+}

@@ -109,6 +109,17 @@ fn every_command_documents_its_flags() {
             "eval score",
             &["<RUNS>...", "--qrels", "--metrics", "--per-topic", "--json"],
         ),
+        (
+            "eval cache",
+            &[
+                "--pairs",
+                "--thresholds",
+                "--at",
+                "--entries",
+                "--per-pair",
+                "--json",
+            ],
+        ),
         ("eval convert", &["<FILE>", "--to", "--out"]),
         (
             "eval gate",
