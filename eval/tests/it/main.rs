@@ -4,10 +4,12 @@
 #![allow(clippy::unwrap_used)]
 
 mod bad_input;
+mod collections;
 mod harness;
 mod identifiers;
 mod losses;
 mod parity;
+mod partly;
 mod real;
 mod reranker;
 mod tries;
