@@ -211,3 +211,57 @@ fn place(passage: &Passage, same: Vec<DocumentId>) -> Place {
         same,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use braid_core::CollectionName;
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// A recording of a lexical leg that found `hits` chunks, and of an empty dense one.
+    fn recording(hits: u32, is_whole: bool) -> Recording {
+        let hit = |number: u32| LegHit {
+            slot: Slot(number.into()),
+            id: ChunkId(Uuid::from_u128(number.into())),
+            score: 1.0,
+        };
+        Recording {
+            query: "q".to_owned(),
+            language: LanguageSetting::default(),
+            sameness: Sameness::default(),
+            legs: Legs {
+                lexical: LegRun {
+                    hits: (0..hits).map(hit).collect(),
+                    is_whole,
+                    ..LegRun::default()
+                },
+                dense: LegRun::default(),
+            },
+            passages: FxHashMap::default(),
+            timings: Timings::default(),
+        }
+    }
+
+    #[test]
+    fn a_leg_is_whole_only_where_it_would_be_when_served() {
+        let mut request = RetrieveRequest::new("q", CollectionName::new("c").unwrap());
+        request.top_k = 2;
+        for (depth, recorded, expected) in [
+            (1, true, (2, false)),
+            (4, true, (4, false)),
+            // As many as were asked: there may be more.
+            (5, true, (5, false)),
+            (6, true, (5, true)),
+            (6, false, (5, false)),
+        ] {
+            request.candidates.lexical = depth;
+            let cut = recording(5, recorded).cut(&request).lexical;
+            assert_eq!(
+                (cut.hits.len(), cut.is_whole),
+                expected,
+                "{depth} {recorded}"
+            );
+        }
+    }
+}

@@ -148,7 +148,7 @@ proptest! {
 }
 
 #[tokio::test]
-async fn a_leg_that_is_as_long_as_it_was_asked_may_have_been_cut() {
+async fn a_deeper_recording_that_is_cut_is_the_leg_searched_so_deep() {
     let setup = Setup::new(CORPUS).await;
     let setup = setup.with_reranker(OverlapReranker::new());
     let reranker = setup.parts.reranker.as_deref();
