@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::bootstrap::{Estimate, bootstrap_p, estimate, holm, mean, randomisation_p};
 use crate::metrics::Metric;
-use crate::table::{signed, table, with_interval};
+use crate::table::{p_value, signed, table, with_interval};
 use crate::trec::{Qrels, Run};
 
 /// One metric of one run.
@@ -196,9 +196,9 @@ pub fn comparison_table(rows: &[Comparison]) -> String {
             format!("{:.4}", row.a),
             format!("{:.4}", row.b),
             signed(row.difference, row.low, row.high),
-            format!("{:.4}", row.p),
-            format!("{:.4}", row.p_bootstrap),
-            format!("{:.4}", row.p_holm),
+            p_value(row.p),
+            p_value(row.p_bootstrap),
+            p_value(row.p_holm),
             row.wins.to_string(),
             row.losses.to_string(),
         ]

@@ -49,7 +49,7 @@ pub fn read(path: &Path) -> Result<Labels> {
 /// `InvalidRequest` for ids that the layout cannot hold; `Unavailable` when it cannot be written.
 pub fn write(labels: &Labels, layout: Layout, out: &mut impl Write) -> Result<()> {
     if layout == Layout::Trec {
-        check_ids(labels)?;
+        check_ids(ids(labels).into_iter())?;
     }
     let written = match (labels, layout) {
         (Labels::Qrels(qrels), layout) => write_qrels(qrels, layout, out),
@@ -64,20 +64,29 @@ pub fn write(labels: &Labels, layout: Layout, out: &mut impl Write) -> Result<()
     })
 }
 
-/// Fields of TREC lines are told apart by white space.
-fn check_ids(labels: &Labels) -> Result<()> {
-    let has_space = |id: &&String| id.contains(char::is_whitespace);
-    let found = match labels {
+/// Every id, of topics and of documents.
+fn ids(labels: &Labels) -> Vec<&str> {
+    match labels {
         Labels::Qrels(qrels) => {
             let documents = qrels.values().flat_map(|judged| judged.keys());
-            qrels.keys().chain(documents).find(has_space)
+            qrels.keys().chain(documents).map(String::as_str).collect()
         }
         Labels::Run(run) => {
             let documents = run.values().flatten().map(|(id, _)| id);
-            run.keys().chain(documents).find(has_space)
+            run.keys().chain(documents).map(String::as_str).collect()
         }
-    };
-    match found {
+    }
+}
+
+/// Refuses ids that a TREC file cannot hold: white space tells its fields apart.
+///
+/// # Errors
+/// `InvalidRequest` naming the id.
+pub(crate) fn check_ids<'a>(mut ids: impl Iterator<Item = &'a str>) -> Result<()> {
+    match ids.find(|id| id.is_empty() || id.contains(char::is_whitespace)) {
+        Some("") => Err(Error::invalid(
+            "an id is empty, which a TREC file cannot hold",
+        )),
         Some(id) => Err(Error::invalid(format!(
             "the id {id:?} has white space, which a TREC file cannot hold"
         ))),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bootstrap::mean;
 use crate::compare::{Comparison, compare_values, correct};
-use crate::table::{Answer, Verdict, signed, table};
+use crate::table::{Answer, Verdict, p_value, signed, table};
 
 /// What a mean may be off by rounding.
 const ROUNDING: f64 = 1e-12;
@@ -86,11 +86,15 @@ impl std::str::FromStr for Floor {
             Some(Self {
                 stage: stage.to_owned(),
                 metric: metric.name(),
-                least: least.parse().ok()?,
+                // NaN is in no range: nothing would ever be below it.
+                least: least
+                    .parse()
+                    .ok()
+                    .filter(|least| (0.0..=1.0).contains(least))?,
             })
         };
         read().ok_or_else(|| {
-            Error::invalid(format!("{text:?} is not STAGE:METRIC=VALUE"))
+            Error::invalid(format!("{text:?} is not STAGE:METRIC=VALUE, from 0 to 1"))
                 .with_help("write it as in hybrid:nDCG@10=0.7")
         })
     }
@@ -143,10 +147,17 @@ impl Gate {
     /// # Errors
     /// `InvalidRequest` where the two were not measured on the same topics, or lack what is to be checked.
     pub fn check(&self, report: &Saved, baseline: &Saved) -> Result<Answer> {
-        if report.topic_ids != baseline.topic_ids {
-            let (a, b) = (&baseline.dataset, &report.dataset);
+        let differs = if (&report.dataset, &report.split) != (&baseline.dataset, &baseline.split) {
+            Some("data")
+        } else if report.topic_ids != baseline.topic_ids {
+            Some("topics")
+        } else {
+            None
+        };
+        if let Some(what) = differs {
             let message = format!(
-                "the baseline ({a}) and the report ({b}) were measured on different topics"
+                "the baseline ({}, {}) and the report ({}, {}) were measured on different {what}",
+                baseline.dataset, baseline.split, report.dataset, report.split
             );
             return Err(
                 Error::invalid(message).with_help("measure both on the same dataset and split")
@@ -193,15 +204,17 @@ impl Gate {
         } else {
             self.stages.clone()
         };
+        // Named twice, a check would count twice in the correction.
+        let (stages, metrics) = (once(&stages), once(&self.metrics));
         let mut rows = Vec::new();
-        for stage in &stages {
-            for metric in &self.metrics {
+        for stage in stages {
+            for metric in &metrics {
                 let before = wanted(baseline, "the baseline", stage, metric)?;
                 let after = wanted(report, "the report", stage, metric)?;
                 rows.push(Comparison {
-                    run: stage.clone(),
-                    baseline: stage.clone(),
-                    ..compare_values(metric.clone(), before, after)
+                    run: stage.to_owned(),
+                    baseline: stage.to_owned(),
+                    ..compare_values((*metric).to_owned(), before, after)
                 });
             }
         }
@@ -222,6 +235,17 @@ impl Gate {
         };
         Ok(rows.into_iter().map(check).collect())
     }
+}
+
+/// Each name where it stands first.
+fn once(names: &[String]) -> Vec<&str> {
+    let mut kept: Vec<&str> = Vec::new();
+    for name in names {
+        if !kept.contains(&name.as_str()) {
+            kept.push(name);
+        }
+    }
+    kept
 }
 
 fn wanted<'a>(saved: &'a Saved, name: &str, stage: &str, metric: &str) -> Result<&'a [f64]> {
@@ -245,7 +269,7 @@ impl Outcome {
                     || "-".to_owned(),
                     |row| signed(row.difference, row.low, row.high),
                 ),
-                row.map_or_else(|| "-".to_owned(), |row| format!("{:.4}", row.p_holm)),
+                row.map_or_else(|| "-".to_owned(), |row| p_value(row.p_holm)),
                 check.verdict.to_owned(),
             ]
         });
@@ -340,9 +364,34 @@ mod tests {
         );
         let floor = gate(0.01, 0.05, &["hybrid:AP=0.4"]);
         assert_eq!(verdict(&floor, &low, &low).0, Verdict::Done);
-        for bad in ["hybrid", "hybrid:AP", "hybrid:AP=x", "hybrid:x=1"] {
+        for bad in [
+            "hybrid",
+            "hybrid:AP",
+            "hybrid:AP=x",
+            "hybrid:x=1",
+            "hybrid:AP=NaN",
+            "hybrid:AP=inf",
+            "hybrid:AP=1.5",
+            "hybrid:AP=-0.1",
+        ] {
             assert!(bad.parse::<Floor>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn what_is_named_twice_is_checked_once() {
+        let before = [0.5; 12];
+        let after: Vec<f64> = (0..12).map(|i| if i < 9 { 0.499 } else { 0.5 }).collect();
+        let mut once = gate(0.01, 0.05, &[]);
+        let checks = |gate: &Gate| {
+            let answer = gate.check(&saved(&after), &saved(&before)).unwrap();
+            answer.json["checks"].clone()
+        };
+        let alone = checks(&once);
+        once.stages = vec!["hybrid".to_owned(); 3];
+        once.metrics = vec!["nDCG@10".to_owned(); 3];
+        assert_eq!(checks(&once), alone);
+        assert_eq!(alone[0]["verdict"], "fell significantly");
     }
 
     #[test]
@@ -353,6 +402,17 @@ mod tests {
             .check(&saved(&[0.5; 3]), &other)
             .unwrap_err();
         assert!(error.to_string().contains("different topics"), "{error}");
+        // The same ids of other queries.
+        for change in [
+            |other: &mut Saved| other.dataset = "e".to_owned(),
+            |other: &mut Saved| other.split = "train".to_owned(),
+        ] {
+            let mut other = saved(&[0.5; 3]);
+            change(&mut other);
+            let refused = gate(0.0, 0.05, &[]).check(&saved(&[0.5; 3]), &other);
+            let error = refused.unwrap_err().to_string();
+            assert!(error.contains("different data"), "{error}");
+        }
         let mut asks = gate(0.0, 0.05, &[]);
         asks.stages = vec!["rerank".to_owned()];
         let error = asks.check(&saved(&[0.5]), &saved(&[0.5])).unwrap_err();

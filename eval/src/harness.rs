@@ -1,22 +1,26 @@
 //! `braid eval run`: ingest a BEIR corpus, rank every topic per stage, measure.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use braid_core::limits::MAX_COLLECTION_NAME_BYTES;
 use braid_core::{
     ChunkingStrategy, CollectionName, CollectionSettings, DocumentId, Error, FormatFamily, Result,
 };
 use braid_engine::query::{RankRequest, RankedDocument, Stage, StageRankings, Timings};
 use braid_engine::source::{self, SourceFormat, SourceOptions};
-use braid_engine::{Engine, LoadReport, Loader, SourceStep, read_ahead};
+use braid_engine::{Engine, Loader, SourceStep, read_ahead};
 
+use crate::convert::check_ids;
 use crate::dataset::{Dataset, Topic};
 
 /// Documents staged, listed or deleted at once.
 const BATCH_DOCUMENTS: usize = 256;
 /// Most bytes of a dataset's name in its collection's.
 const NAME_BYTES: usize = 24;
+/// Hexadecimal digits in a collection's name for what the rest of it does not say.
+const HASH_DIGITS: usize = 8;
 
 /// What is evaluated.
 #[derive(Clone, Debug)]
@@ -58,22 +62,39 @@ impl TopicResult {
     }
 }
 
-/// The collection that `dataset` is evaluated in. Its name says dataset, chunking and language, so
-/// that one data directory can hold many evaluations and none is measured on another's chunks.
+/// A corpus in its collection.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The collection.
+    pub collection: CollectionName,
+    /// Documents that could not be read or indexed, with the reason: no query finds them.
+    pub not_searched: BTreeMap<String, String>,
+}
+
+/// The collection that `dataset` is evaluated in with the settings in force.
 ///
 /// # Errors
 /// None that is known: the name is valid by construction.
 pub fn collection_of(engine: &Engine, dataset: &Dataset) -> Result<CollectionName> {
-    collection_named(dataset, &engine.default_collection_settings())
+    let embedder = engine.embedder().fingerprint().as_str();
+    collection_named(
+        &dataset.name,
+        &engine.default_collection_settings(),
+        embedder,
+    )
 }
 
-/// The collection that `dataset` is evaluated in with these settings.
+/// The collection that a dataset of this name is evaluated in with these settings and this embedder.
+/// Every one of them has a collection of its own, so that one data directory can hold many
+/// evaluations and none is measured on another's chunks. The name says the settings that matter most
+/// to people, and a hash of all says the rest.
 ///
 /// # Errors
 /// None that is known: the name is valid by construction.
 pub fn collection_named(
-    dataset: &Dataset,
+    dataset: &str,
     settings: &CollectionSettings,
+    embedder: &str,
 ) -> Result<CollectionName> {
     // A corpus is plain text.
     let chunking = settings.chunking.rule(FormatFamily::Text);
@@ -91,24 +112,34 @@ pub fn collection_named(
         c if c.is_ascii_alphanumeric() => c,
         _ => '-',
     };
-    let name: String = dataset.name.chars().map(plain).take(NAME_BYTES).collect();
+    let name: String = dataset.chars().map(plain).take(NAME_BYTES).collect();
     let (strategy, language) = (chunking.strategy.as_str(), settings.language);
-    CollectionName::new(format!("eval-{name}-{strategy}{sizes}-{language}"))
+    let mut readable = format!("eval-{name}-{strategy}{sizes}-{language}");
+    readable.truncate(MAX_COLLECTION_NAME_BYTES - HASH_DIGITS - 1);
+    // The debug form has every setting, also one that is added later. Where another version writes
+    // it otherwise, a corpus is ingested once more, and nothing is measured on what it is not.
+    let all = blake3::hash(format!("{dataset:?} {settings:?} {embedder:?}").as_bytes()).to_hex();
+    CollectionName::new(format!("{readable}-{}", &all[..HASH_DIGITS]))
 }
 
-/// Loads the corpus of `dataset` into `collection` (made if needed), deletes what the corpus does
-/// not have, and waits until it is retrievable. `progress` is told how many documents were read so
-/// far.
+/// Loads the corpus of `dataset` into its collection with these settings (made if needed), deletes
+/// what the corpus does not have, and waits until it is retrievable. `progress` is told how many
+/// documents were read so far.
 ///
 /// # Errors
-/// What the source or the engine reports.
+/// What the source or the engine reports; `CollectionExists` where the collection is made of
+/// something else, by an earlier version for example.
 pub async fn load_corpus(
     engine: &Engine,
-    collection: &CollectionName,
+    settings: CollectionSettings,
     dataset: &Dataset,
     progress: impl Fn(usize),
-) -> Result<LoadReport> {
-    engine.ensure_collection(collection).await?;
+) -> Result<Loaded> {
+    let embedder = engine.embedder().fingerprint().as_str();
+    let collection = collection_named(&dataset.name, &settings, embedder)?;
+    engine
+        .create_collection(collection.clone(), settings, None)
+        .await?;
     let options = SourceOptions {
         format: SourceFormat::Beir,
         ..SourceOptions::default()
@@ -128,8 +159,15 @@ pub async fn load_corpus(
         read += 1;
         progress(read);
     }
-    delete_others(engine, collection, &present, &mut loader).await?;
-    loader.finish().await
+    delete_others(engine, &collection, &present, &mut loader).await?;
+    let report = loader.finish().await?;
+    for (document, reason) in &report.failed {
+        tracing::warn!(document, reason, "a document of the corpus is not searched");
+    }
+    Ok(Loaded {
+        collection,
+        not_searched: report.failed.into_iter().collect(),
+    })
 }
 
 /// Deletes what is in the collection and not in `present`: left from an earlier version of the
@@ -187,12 +225,14 @@ pub async fn rank_topics(
 /// Writes `run.STAGE.trec` for each stage into `directory`.
 ///
 /// # Errors
-/// `Unavailable` naming the file that cannot be written.
+/// `InvalidRequest` for a topic's id that a run file cannot hold; `Unavailable` naming the file that
+/// cannot be written.
 pub fn write_runs(
     directory: &Path,
     stages: &[Stage],
     results: &[TopicResult],
 ) -> Result<Vec<PathBuf>> {
+    check_ids(results.iter().map(|result| result.topic.id.as_str()))?;
     let mut paths = Vec::new();
     for stage in stages {
         let path = directory.join(format!("run.{}.trec", stage.as_str()));

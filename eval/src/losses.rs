@@ -10,6 +10,8 @@ use serde::Serialize;
 
 pub use account::{LossPlan, account};
 
+use crate::table::{partly, table};
+
 /// What became of a relevant document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -169,6 +171,11 @@ pub struct Losses {
     pub buckets: BTreeMap<&'static str, usize>,
     /// Those that were lost, by topic.
     pub lost: BTreeMap<String, Vec<Lost>>,
+    /// Topics that were not answered, with the reason.
+    pub failed: BTreeMap<String, String>,
+    /// Documents of the corpus that could not be read or indexed, with the reason, where this account
+    /// ingested it.
+    pub not_searched: BTreeMap<String, String>,
 }
 
 /// A relevant document that was lost.
@@ -235,12 +242,15 @@ impl Losses {
             .iter()
             .map(|fate| row(fate.as_str(), self.count(*fate)));
         let rows: Vec<_> = buckets.chain([row("all", self.relevant)]).collect();
-        format!(
-            "relevant documents, {} passages returned, legs searched to {}\n{}",
-            self.top_k,
-            self.searched_to,
-            crate::table::table(&["stage", "relevant", "share"], &rows)
-        )
+        let head = format!(
+            "relevant documents, {} passages returned, legs searched to {}",
+            self.top_k, self.searched_to
+        );
+        let mut lines = vec![head, table(&["stage", "relevant", "share"], &rows)];
+        let failed = self.failed.iter();
+        lines.extend(failed.map(|(topic, reason)| format!("unanswered: {topic}: {reason}")));
+        lines.extend(partly(&BTreeMap::new(), &self.not_searched));
+        lines.join("\n")
     }
 }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::bootstrap::{Estimate, estimate, mean};
 use crate::compare::{Comparison, compare_values, correct};
 use crate::study::{Study, StudyPlan};
-use crate::table::{Answer, signed, table, with_interval};
+use crate::table::{Answer, p_value, partly, signed, table, with_interval};
 use crate::trials::Trial;
 use crate::tune::{Decision, Validation, decide};
 
@@ -18,6 +18,7 @@ struct Tried {
     dataset: String,
     topics: usize,
     failed: BTreeMap<String, String>,
+    not_searched: BTreeMap<String, BTreeMap<String, String>>,
     /// Times that the legs of a query were searched; everything else was replayed.
     searches: usize,
     rankings: usize,
@@ -95,6 +96,7 @@ pub fn tried(plan: &StudyPlan, study: &Study, by_quality: bool) -> Result<Answer
         dataset: plan.dataset.name.clone(),
         topics: study.topics.len(),
         failed: study.failed.clone(),
+        not_searched: study.not_searched.clone(),
         searches: study.searches,
         rankings: study.rankings,
         scored_pairs: study.scored_pairs,
@@ -125,23 +127,39 @@ impl Tried {
                     metric.metric.clone(),
                     with_interval(metric.mean, metric.low, metric.high),
                     or_dash(against.map(|row| signed(row.difference, row.low, row.high))),
-                    or_dash(against.map(|row| format!("{:.4}", row.p))),
-                    or_dash(against.map(|row| format!("{:.4}", row.p_holm))),
+                    or_dash(against.map(|row| p_value(row.p))),
+                    or_dash(against.map(|row| p_value(row.p_holm))),
                     or_dash(against.map(|row| row.wins.to_string())),
                     or_dash(against.map(|row| row.losses.to_string())),
                 ]);
             }
         }
-        format!(
-            "{}: {} topics, {} failed, {} rankings out of {} searches\n{}",
+        let head = format!(
+            "{}: {} topics, {} failed, {} rankings out of {} searches",
             self.dataset,
             self.topics,
             self.failed.len(),
             self.rankings,
-            self.searches,
-            table(&header, &cells)
-        )
+            self.searches
+        );
+        let mut lines = vec![head, table(&header, &cells)];
+        lines.extend(missing(&self.failed, &self.not_searched));
+        lines.join("\n")
     }
+}
+
+/// What failed, and what collections lack, one line each.
+fn missing(
+    failed: &BTreeMap<String, String>,
+    not_searched: &BTreeMap<String, BTreeMap<String, String>>,
+) -> Vec<String> {
+    let mut unseen = BTreeMap::new();
+    for (collection, documents) in not_searched {
+        for (document, reason) in documents {
+            unseen.insert(format!("{collection}: {document}"), reason.clone());
+        }
+    }
+    partly(failed, &unseen)
 }
 
 /// What tuning came to.
@@ -157,6 +175,8 @@ pub struct Tuned {
     pub topics: usize,
     /// Topics that failed and counted 0.
     pub failed: BTreeMap<String, String>,
+    /// Documents that a collection lacks, by collection, with the reason.
+    pub not_searched: BTreeMap<String, BTreeMap<String, String>>,
     /// Settings tried, those in force included.
     pub trials: usize,
     /// Times that the legs of a query were searched; everything else was replayed.
@@ -218,6 +238,7 @@ impl Tuned {
             validation,
             topics: study.topics.len(),
             failed: study.failed.clone(),
+            not_searched: study.not_searched.clone(),
             trials: plan.trials.len(),
             searches: study.searches,
             rankings: study.rankings,
@@ -281,6 +302,7 @@ impl Tuned {
                 "on random labels: something recommended in {recommended} of {seeds}"
             ));
         }
+        lines.extend(missing(&self.failed, &self.not_searched));
         lines.push(if decision.recommended {
             let sets = self
                 .chosen

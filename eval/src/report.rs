@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use braid_core::Result;
 use braid_engine::query::{Stage, Timings};
 use serde::Serialize;
 
@@ -10,10 +11,8 @@ use crate::compare::per_topic;
 use crate::harness::TopicResult;
 use crate::losses::Losses;
 use crate::metrics::Metric;
+use crate::table::{Answer, Verdict, partly};
 use crate::trec::{Qrels, Run};
-
-/// Failed topics that the table names; the report has all.
-const SHOWN_FAILURES: usize = 5;
 
 /// Everything an evaluation found, and under which settings.
 #[derive(Clone, Debug, Serialize)]
@@ -195,6 +194,19 @@ pub fn percentiles(mut values: Vec<f64>) -> Latency {
 }
 
 impl Report {
+    /// The report as it is printed.
+    ///
+    /// # Errors
+    /// `Internal` for a report that has no JSON form.
+    pub fn answer(&self) -> Result<Answer> {
+        let unserved = self.losses.as_ref();
+        let is_whole = self.failed.is_empty()
+            && self.not_searched.is_empty()
+            && unserved.is_none_or(|losses| losses.failed.is_empty());
+        let answer = Answer::new(self.table(), self)?;
+        Ok(answer.ending(Verdict::of(is_whole)))
+    }
+
     /// The report as a table for people.
     pub fn table(&self) -> String {
         let mut lines = vec![format!(
@@ -227,13 +239,7 @@ impl Report {
             "ms p50/p95: {}",
             parts.collect::<Vec<_>>().join(", ")
         ));
-        for (topic, reason) in self.failed.iter().take(SHOWN_FAILURES) {
-            lines.push(format!("failed, scored 0: {topic}: {reason}"));
-        }
-        if !self.not_searched.is_empty() {
-            let count = self.not_searched.len();
-            lines.push(format!("{count} documents of the corpus are not searched"));
-        }
+        lines.extend(partly(&self.failed, &self.not_searched));
         if let Some(share) = self.missed_deadline {
             lines.push(format!(
                 "re-ranking past the served deadline: {:.1}%",

@@ -1,7 +1,7 @@
 //! Many trials over the same queries: each query's legs are searched once for a collection, and every
 //! trial that needs no other collection is replayed over them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use braid_core::{CollectionName, CollectionSettings, Reranker, Result};
 use braid_engine::Engine;
@@ -11,7 +11,7 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 
 use crate::dataset::{Dataset, Topic};
-use crate::harness::{collection_named, load_corpus};
+use crate::harness::load_corpus;
 use crate::memo::MemoReranker;
 use crate::metrics::{Judgements, Metric};
 use crate::trials::Trial;
@@ -38,16 +38,18 @@ pub struct Study {
     pub values: Vec<Vec<Vec<f64>>>,
     /// The first metric against random labels: `[seed][trial][topic]`.
     pub random: Vec<Vec<Vec<f64>>>,
-    /// Topics that failed and count 0, with the reason.
+    /// Topics that failed in any collection, with the reason: they count 0 for every trial, so that
+    /// none gains by it.
     pub failed: BTreeMap<String, String>,
+    /// Documents that a collection lacks because they could not be read or indexed, by collection,
+    /// with the reason. A trial in whose collection they are has the advantage.
+    pub not_searched: BTreeMap<String, BTreeMap<String, String>>,
     /// Times that a query's legs were searched.
     pub searches: usize,
     /// Rankings that were measured.
     pub rankings: usize,
     /// Pairs that the re-ranker scored.
     pub scored_pairs: usize,
-    /// Random labels by topic and seed: the same for every collection, so that trials can be compared.
-    labels: HashMap<(usize, u64), Judgements>,
 }
 
 /// Where a study stands.
@@ -77,26 +79,26 @@ pub async fn run(engine: &Engine, plan: &StudyPlan, progress: impl Fn(Step)) -> 
             .failed
             .insert(topic, "queries.jsonl does not have it".to_owned());
     }
-    let groups = collections(&plan.trials);
-    let all = plan.dataset.topics.len() * groups.len();
-    let mut done = 0;
-    for (settings, group) in groups {
-        let name = collection_named(&plan.dataset, &settings)?;
-        engine
-            .create_collection(name.clone(), settings, None)
-            .await?;
+    let mut places = Vec::new();
+    for (settings, group) in collections(&plan.trials) {
         let told = |read| progress(Step::Ingesting(read));
-        load_corpus(engine, &name, &plan.dataset, told).await?;
-        for topic in &plan.dataset.topics {
-            let answered = study.answer(engine, plan, &name, &group, topic).await;
-            if let Err(error) = answered {
+        let loaded = load_corpus(engine, settings, &plan.dataset, told).await?;
+        if !loaded.not_searched.is_empty() {
+            let name = loaded.collection.to_string();
+            study.not_searched.insert(name, loaded.not_searched);
+        }
+        places.push((loaded.collection, group));
+    }
+    let all = plan.dataset.topics.len();
+    for (topic, done) in plan.dataset.topics.iter().zip(1..) {
+        match study.answer(engine, plan, &places, topic).await {
+            Ok(rankings) => study.measure(plan, topic, &rankings),
+            Err(error) => {
                 study.failed.insert(topic.id.clone(), error.to_string());
             }
-            done += 1;
-            progress(Step::Ranking(done, all));
         }
+        progress(Step::Ranking(done, all));
     }
-    study.forget_failed();
     Ok(study)
 }
 
@@ -115,15 +117,36 @@ fn collections(trials: &[Trial]) -> Vec<(CollectionSettings, Vec<usize>)> {
     groups
 }
 
+/// A collection with the trials that are answered from it.
+type Answering = (CollectionName, Vec<usize>);
+
 impl Study {
+    /// What every trial makes of a topic.
     async fn answer(
+        &mut self,
+        engine: &Engine,
+        plan: &StudyPlan,
+        places: &[Answering],
+        topic: &Topic,
+    ) -> Result<Vec<Vec<String>>> {
+        let mut rankings = vec![Vec::new(); plan.trials.len()];
+        for (collection, group) in places {
+            let found = self.answer_from(engine, plan, collection, group, topic);
+            for (trial, ranking) in group.iter().zip(found.await?) {
+                rankings[*trial] = ranking;
+            }
+        }
+        Ok(rankings)
+    }
+
+    async fn answer_from(
         &mut self,
         engine: &Engine,
         plan: &StudyPlan,
         collection: &CollectionName,
         group: &[usize],
         topic: &Topic,
-    ) -> Result<()> {
+    ) -> Result<Vec<Vec<String>>> {
         let all: Vec<&RetrieveRequest> = group
             .iter()
             .map(|trial| &plan.trials[*trial].request)
@@ -147,46 +170,30 @@ impl Study {
         }
         self.rankings += rankings.len();
         self.scored_pairs += memo.as_ref().map_or(0, MemoReranker::scored);
-        self.measure(plan, group, topic, &rankings);
-        Ok(())
+        Ok(rankings)
     }
 
-    fn measure(
-        &mut self,
-        plan: &StudyPlan,
-        group: &[usize],
-        topic: &Topic,
-        rankings: &[Vec<String>],
-    ) {
+    /// `rankings` by trial.
+    fn measure(&mut self, plan: &StudyPlan, topic: &Topic, rankings: &[Vec<String>]) {
         let Some(judgements) = plan.dataset.qrels.get(&topic.id) else {
             return;
         };
         let Ok(at) = self.topics.binary_search(&topic.id) else {
             return;
         };
-        for (trial, ranking) in group.iter().zip(rankings) {
-            for (metric, values) in plan.metrics.iter().zip(&mut self.values) {
-                values[*trial][at] = metric.measure(ranking, judgements);
+        for (metric, values) in plan.metrics.iter().zip(&mut self.values) {
+            for (values, ranking) in values.iter_mut().zip(rankings) {
+                values[at] = metric.measure(ranking, judgements);
             }
         }
         let Some(metric) = plan.metrics.first() else {
             return;
         };
         for (seed, values) in (0..).zip(&mut self.random) {
-            let drawn = || random_labels(judgements, rankings, seed ^ ((at as u64) << 32));
-            let labels = self.labels.entry((at, seed)).or_insert_with(drawn);
-            for (trial, ranking) in group.iter().zip(rankings) {
-                values[*trial][at] = metric.measure(ranking, labels);
-            }
-        }
-    }
-
-    /// A topic that failed in one collection counts 0 in all, so that no trial gains by it.
-    fn forget_failed(&mut self) {
-        for (at, topic) in self.topics.iter().enumerate() {
-            if self.failed.contains_key(topic) {
-                let all = self.values.iter_mut().chain(&mut self.random).flatten();
-                all.for_each(|values| values[at] = 0.0);
+            // Drawn from what any trial found: from one collection's alone, its trials would gain.
+            let labels = random_labels(judgements, rankings, seed ^ ((at as u64) << 32));
+            for (values, ranking) in values.iter_mut().zip(rankings) {
+                values[at] = metric.measure(ranking, &labels);
             }
         }
     }

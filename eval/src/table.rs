@@ -1,5 +1,7 @@
 //! Tables for people; every command has the same rows as JSON.
 
+use std::collections::BTreeMap;
+
 use braid_core::{Error, Result};
 use serde::Serialize;
 use serde_json::Value;
@@ -20,10 +22,17 @@ pub struct Answer {
 pub enum Verdict {
     /// Done.
     Done,
-    /// Some topics failed; they are named.
+    /// Some topics failed, or documents are not searched; they are named.
     Partly,
     /// What was checked does not hold.
     Failed,
+}
+
+impl Verdict {
+    /// Done, or in part where something is missing.
+    pub fn of(is_whole: bool) -> Self {
+        if is_whole { Self::Done } else { Self::Partly }
+    }
 }
 
 impl Answer {
@@ -74,6 +83,27 @@ pub fn with_interval(mean: f64, low: f64, high: f64) -> String {
     format!("{mean:.4} [{low:.4}, {high:.4}]")
 }
 
+/// A p-value: those that four places would show as 0 in powers of ten.
+pub fn p_value(p: f64) -> String {
+    if p < 0.000_05 {
+        format!("{p:.0e}")
+    } else {
+        format!("{p:.4}")
+    }
+}
+
+/// One line for each topic that failed and each document that is not searched, with the reason.
+pub fn partly(
+    failed: &BTreeMap<String, String>,
+    not_searched: &BTreeMap<String, String>,
+) -> Vec<String> {
+    let failed = failed.iter();
+    let failed = failed.map(|(topic, reason)| format!("failed, scored 0: {topic}: {reason}"));
+    let unseen = not_searched.iter();
+    let unseen = unseen.map(|(document, reason)| format!("not searched: {document}: {reason}"));
+    failed.chain(unseen).collect()
+}
+
 /// A difference with its interval.
 pub fn signed(mean: f64, low: f64, high: f64) -> String {
     format!("{mean:+.4} [{low:+.4}, {high:+.4}]")
@@ -90,5 +120,11 @@ mod tests {
             vec!["long".to_owned(), String::new()],
         ];
         assert_eq!(table(&["name", "n"], &rows), "name  n\na     1\nlong");
+    }
+
+    #[test]
+    fn a_p_value_is_never_shown_as_nothing() {
+        let shown = [1.0, 0.0499, 0.000_1, 0.000_04, 3.2e-17].map(p_value);
+        assert_eq!(shown, ["1.0000", "0.0499", "0.0001", "4e-5", "3e-17"]);
     }
 }

@@ -18,14 +18,26 @@ pub type Run = HashMap<String, Vec<String>>;
 /// Scored documents by topic id, best first.
 pub type ScoredRun = BTreeMap<String, Vec<(String, f64)>>;
 
+/// What headers of qrels call the grade.
+const GRADE_NAMES: [&str; 7] = [
+    "score",
+    "grade",
+    "label",
+    "rel",
+    "relevance",
+    "judgement",
+    "judgment",
+];
+
 /// Reads qrels: BEIR TSV (header `query-id corpus-id score`) or TREC (`topic 0 document grade`, with
 /// any white space between).
 ///
 /// # Errors
-/// `InvalidRequest` naming the file and line that cannot be read.
+/// `InvalidRequest` naming the file and line that cannot be read, or that judges a document again and
+/// otherwise.
 pub fn read_qrels(path: &Path) -> Result<Qrels> {
     let mut qrels = Qrels::new();
-    for (number, line) in lines(path)? {
+    for (place, (number, line)) in lines(path)?.into_iter().enumerate() {
         // Tabs keep the spaces of an id together.
         let mut fields: Vec<&str> = line.split('\t').map(str::trim).collect();
         if fields.len() < 3 {
@@ -39,9 +51,13 @@ pub fn read_qrels(path: &Path) -> Result<Qrels> {
         match grade.parse::<i32>() {
             Ok(grade) => {
                 let judgements = qrels.entry((*topic).to_owned()).or_default();
-                judgements.insert((*document).to_owned(), grade);
+                let before = judgements.insert((*document).to_owned(), grade);
+                if before.is_some_and(|before| before != grade) {
+                    let detail = "the topic has another grade for this document already";
+                    return Err(bad_line(path, number, detail));
+                }
             }
-            Err(_) if number == 1 => {}
+            Err(_) if place == 0 && is_header(grade) => {}
             Err(_) => return Err(bad_line(path, number, "the grade is not a whole number")),
         }
     }
@@ -52,6 +68,11 @@ pub fn read_qrels(path: &Path) -> Result<Qrels> {
         )));
     }
     Ok(qrels)
+}
+
+fn is_header(grade: &str) -> bool {
+    let grade = grade.to_ascii_lowercase();
+    GRADE_NAMES.contains(&grade.as_str())
 }
 
 /// Reads a run, as [`read_scored_run`] does, without its scores.
@@ -71,7 +92,8 @@ pub fn read_run(path: &Path) -> Result<Run> {
 /// falling; the rank column is ignored.
 ///
 /// # Errors
-/// As [`read_qrels`]; also for a document that a topic has twice, which trec_eval refuses too.
+/// As [`read_qrels`]; also for a document that a topic has twice, which trec_eval refuses too, and for
+/// scores that are no finite number: NaN has no place in an order.
 pub fn read_scored_run(path: &Path) -> Result<ScoredRun> {
     let lines = lines(path)?;
     let is_json = lines
@@ -102,7 +124,9 @@ fn trec_run(path: &Path, lines: &[(usize, String)]) -> Result<ScoredRun> {
         };
         let score: f64 = score
             .parse()
-            .map_err(|_| bad_line(path, *number, "the score is not a number"))?;
+            .ok()
+            .filter(|score: &f64| score.is_finite())
+            .ok_or_else(|| bad_line(path, *number, "the score is not a finite number"))?;
         if !seen.entry(topic).or_default().insert(document) {
             return Err(bad_line(
                 path,
@@ -248,6 +272,8 @@ mod tests {
         for (bad, why) in [
             ("t1 Q0 a 1 0.5\n", "6 fields"),
             ("t1 Q0 a 1 x tag\n", "number"),
+            ("t1 Q0 a 1 NaN tag\n", "finite"),
+            ("t1 Q0 a 1 -inf tag\n", "finite"),
         ] {
             std::fs::write(&path, format!("t1 Q0 b 1 0.5 x\n{bad}")).unwrap();
             let error = read_run(&path).unwrap_err().to_string();
@@ -266,8 +292,23 @@ mod tests {
         assert_eq!(read_qrels(&path).unwrap()["q1"]["d 1"], 2);
         std::fs::write(&path, "q1 0 d1 1\nq1 0 d2 0\n").unwrap();
         assert_eq!(read_qrels(&path).unwrap()["q1"].len(), 2);
-        std::fs::write(&path, "q1 0 d1 1\nq1 0 d2 x\n").unwrap();
-        let error = read_qrels(&path).unwrap_err();
-        assert!(error.to_string().contains("qrels:2:"), "{error}");
+        // Once more the same is no other judgement.
+        std::fs::write(
+            &path,
+            "\nQuery\tIter\tDoc\tRelevance\nq\t0\td\t1\nq\t0\td\t1\n",
+        )
+        .unwrap();
+        assert_eq!(read_qrels(&path).unwrap()["q"]["d"], 1);
+        for (text, named) in [
+            ("q1 0 d1 1\nq1 0 d2 x\n", "qrels:2:"),
+            ("q1 0 d1 1.0\nq1 0 d2 1\n", "qrels:1:"),
+            ("q1 0 d1 yes\nq1 0 d2 1\n", "qrels:1:"),
+            ("q1 0 d1 1\nq1 0 d2 1\nq1 0 d1 2\n", "qrels:3:"),
+            ("q1 0 d1 1\nquery iter doc relevance\n", "qrels:2:"),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let error = read_qrels(&path).unwrap_err();
+            assert!(error.to_string().contains(named), "{text}: {error}");
+        }
     }
 }

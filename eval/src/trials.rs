@@ -146,6 +146,11 @@ pub fn shown(pairs: &[Pair]) -> String {
 /// As [`combinations`] and [`Trial::new`].
 pub fn trials(settings: &Settings, axes: &[Axis]) -> Result<Vec<Trial>> {
     let mut trials = vec![Trial::new(settings, "", &[])?];
+    add_trials(&mut trials, settings, axes)?;
+    Ok(trials)
+}
+
+fn add_trials(trials: &mut Vec<Trial>, settings: &Settings, axes: &[Axis]) -> Result<()> {
     for pairs in combinations(axes)?.iter().filter(|pairs| !pairs.is_empty()) {
         let trial = Trial::new(settings, "", pairs)?;
         let is_new =
@@ -154,29 +159,44 @@ pub fn trials(settings: &Settings, axes: &[Axis]) -> Result<Vec<Trial>> {
             trials.push(trial);
         }
     }
+    Ok(())
+}
+
+/// What is tried where nothing is named: fusion, depths and, where there is re-ranking, the blend.
+///
+/// # Errors
+/// As [`trials`].
+pub fn default_trials(settings: &Settings) -> Result<Vec<Trial>> {
+    let mut trials = vec![Trial::new(settings, "", &[])?];
+    let reranks = trials[0].request.rerank.enabled;
+    for axes in default_axes(reranks) {
+        add_trials(&mut trials, settings, &axes)?;
+    }
     Ok(trials)
 }
 
-/// What is tried where nothing is named: fusion, depths and, where `reranks`, the blend.
-pub fn default_axes(reranks: bool) -> Vec<Axis> {
-    let mut axes = vec![
-        Axis::new("retrieve.fusion_k", &["10", "30", "60", "100"]),
+/// The grids of [`default_trials`]. RRF's constant is of no account where scores are fused, so it
+/// varies only with RRF.
+fn default_axes(reranks: bool) -> [Vec<Axis>; 2] {
+    let method = |values| Axis::new("retrieve.fusion_method", values);
+    let mut shared = vec![
         Axis::new("retrieve.weight_lexical", &["0.25", "0.5", "1", "2"]),
         Axis::new("retrieve.candidates_lexical", &["50", "100"]),
         Axis::new("retrieve.candidates_dense", &["50", "100"]),
     ];
-    // Builds that fuse in one way have no such setting.
-    let method = "retrieve.fusion_method";
-    if braid_config::KEYS.iter().any(|key| key.path == method) {
-        axes.push(Axis::new(method, &["rrf", "minmax", "dbsf"]));
-    }
     if reranks {
-        axes.push(Axis::new(
+        shared.push(Axis::new(
             "retrieve.rerank_blend",
             &["0.2", "0.4", "0.6", "0.8"],
         ));
     }
-    axes
+    let by_rank = [
+        method(&["rrf"]),
+        Axis::new("retrieve.fusion_k", &["10", "30", "60", "100"]),
+    ];
+    let by_score = [method(&["minmax", "dbsf"])];
+    let with = |own: &[Axis]| [own, &shared].concat();
+    [with(&by_rank), with(&by_score)]
 }
 
 /// Every stage taken out in turn, from the full pipeline.
@@ -225,6 +245,8 @@ pub fn ablations(settings: &Settings, reingest: bool) -> Result<Vec<Trial>> {
 
 #[cfg(test)]
 mod tests {
+    use braid_engine::query::FusionMethod;
+
     use super::*;
 
     fn axes(texts: &[&str]) -> Vec<Axis> {
@@ -298,11 +320,37 @@ mod tests {
         let without = ablations(&settings, false).unwrap();
         assert!(without.iter().all(|trial| !trial.request.rerank.enabled));
         assert_eq!(without.len(), 4);
-        for axis in default_axes(true) {
+    }
+
+    #[test]
+    fn the_defaults_try_each_setting_where_it_has_a_say() {
+        let mut settings = Settings::default();
+        // With RRF 4 constants, 4 weights, 2 depths of each leg and 4 blends, with two methods by score
+        // no constants. What is in force blends as the model recommends, so that it is none of them.
+        let found = default_trials(&settings).unwrap();
+        assert_eq!(found.len(), 1 + 4 * 64 + 2 * 64);
+        settings.retrieve.rerank = false;
+        let found = default_trials(&settings).unwrap();
+        assert_eq!(
+            found.len(),
+            4 * 16 + 2 * 16,
+            "what is in force is one of them"
+        );
+        let says_k = |trial: &&Trial| trial.pairs.iter().any(|(key, _)| key.ends_with("fusion_k"));
+        let by_rank = found.iter().filter(says_k);
+        assert!(by_rank.clone().count() == 64);
+        let method = |trial: &Trial| trial.request.fusion.method;
+        assert!(
+            by_rank
+                .map(method)
+                .all(|method| method == FusionMethod::Rrf)
+        );
+        let requests: Vec<&RetrieveRequest> = found.iter().map(|trial| &trial.request).collect();
+        for (place, request) in requests.iter().enumerate() {
             assert!(
-                braid_config::KEYS.iter().any(|key| key.path == axis.key),
+                !requests[..place].contains(request),
                 "{}",
-                axis.key
+                found[place].name
             );
         }
     }

@@ -24,6 +24,8 @@ const BELOW: f64 = 0.995;
 const NORMAL: f64 = 2.576;
 /// Below this, a spread is rounding.
 const ROUNDING: f64 = 1e-12;
+/// A standard error below this is that of gains that are all the same: sums of squares leave so much.
+const LEVEL: f64 = 1e-6;
 
 /// How gains are held out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
@@ -101,14 +103,18 @@ pub fn decide(values: &[Vec<f64>], validation: Validation, seed: u64) -> Decisio
     let (choices, gains) = sums.study(measuring.clone());
     let measured = fold.iter().filter(|fold| measuring.contains(fold)).count();
     let (held_out, error) = gains.estimate(measured);
-    let width = error
-        * sums.width(
+    let width = if error > LEVEL {
+        let flipped = sums.width(
             &differences,
             &fold,
             measuring.clone(),
             measured,
             &mut random,
         );
+        error * flipped
+    } else {
+        level_width(held_out, measured)
+    };
     let chosen = match validation {
         Validation::Nested => sums.choose_without(None),
         Validation::SplitHalf => choices.first().copied().unwrap_or(0),
@@ -126,6 +132,17 @@ pub fn decide(values: &[Vec<f64>], validation: Validation, seed: u64) -> Decisio
         measured_topics: measured,
         choices,
         recommended: chosen != 0 && low > ROUNDING,
+    }
+}
+
+/// The width around gains that are all the same, `held_out`: without a spread their signs alone can
+/// say that they are no accident, and those of few topics do not.
+fn level_width(held_out: f64, measured: usize) -> f64 {
+    let measured = i32::try_from(measured).unwrap_or(i32::MAX);
+    if 0.5_f64.powi(measured) <= 1.0 - BELOW {
+        0.0
+    } else {
+        held_out.abs()
     }
 }
 
@@ -324,6 +341,30 @@ mod tests {
                 }
             }
             assert!(found >= 18, "{validation:?}: {found} of 20");
+        }
+    }
+
+    #[test]
+    fn equal_gains_are_recommended_only_where_they_are_many() {
+        let equal = |topics| vec![vec![0.2; topics], vec![0.5; topics]];
+        // Of fair coins, seven all show heads once in 128 times, eight once in 256.
+        for (validation, topics, recommended) in [
+            (Validation::SplitHalf, 2, false),
+            (Validation::SplitHalf, 15, false),
+            (Validation::SplitHalf, 16, true),
+            (Validation::Nested, 7, false),
+            (Validation::Nested, 8, true),
+            (Validation::Nested, 40, true),
+        ] {
+            let decision = decide(&equal(topics), validation, 1);
+            assert_eq!(
+                (decision.chosen, decision.recommended),
+                (1, recommended),
+                "{decision:?}"
+            );
+            let low = if recommended { 0.3 } else { 0.0 };
+            assert!((decision.low - low).abs() < 1e-9, "{decision:?}");
+            assert!((decision.held_out_gain - 0.3).abs() < 1e-9, "{decision:?}");
         }
     }
 

@@ -17,6 +17,7 @@ use crate::response::{RetrievedHit, Timings};
 use crate::retriever::Retriever;
 use crate::scoring::Shortfall;
 use crate::search::{SearchPlan, search};
+use crate::thresholds::{cut_legs, cut_reranked};
 
 /// Both legs of one query, as deep as they were searched.
 #[derive(Debug)]
@@ -44,13 +45,13 @@ pub struct Place {
 /// What a request makes of a recording, best first at every stage.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Replay {
-    /// As fused, or as the single leg has it.
+    /// As fused, or as the single leg has it, without what is below the legs' thresholds.
     pub base: Vec<Place>,
     /// How many of those the re-ranker scores; 0 where it is off.
     pub window: usize,
-    /// After re-ranking, where it is on.
+    /// After re-ranking and its threshold, where it is on.
     pub reranked: Option<Vec<Place>>,
-    /// What says different things: the first `top_k` of these are returned.
+    /// What says different things, where that is asked; all of them otherwise. The first `top_k` of these are returned.
     pub distinct: Vec<Place>,
 }
 
@@ -136,7 +137,8 @@ impl Recording {
         request: &RetrieveRequest,
         reranker: Option<&dyn Reranker>,
     ) -> Result<Replay> {
-        let legs = self.cut(request);
+        let mut legs = self.cut(request);
+        cut_legs(&mut legs, request.thresholds);
         let ranked = rank_legs(&self.query, &legs, request.mode, &request.fusion);
         let passage_of = |slot| self.passages.get(&slot).cloned();
         let mut hits = ranked.hits(0..ranked.chunks.len(), passage_of);
@@ -156,9 +158,13 @@ impl Recording {
                 .map_or(Ok(()), |shortfall| Err(fail(shortfall)))?;
             window = done.summary.of;
             hits = done.hits;
+            if let Some(least) = request.thresholds.rerank {
+                (hits, _) = cut_reranked(hits, window, least);
+            }
             reranked = Some(places(&hits));
         }
-        let distinct = best_distinct(hits, usize::MAX, self.sameness);
+        let sameness = self.sameness.asked(request.distinct);
+        let distinct = best_distinct(hits, usize::MAX, sameness);
         Ok(Replay {
             base,
             window,
@@ -169,10 +175,11 @@ impl Recording {
 
     fn cut(&self, request: &RetrieveRequest) -> Legs {
         let cut = |run: &LegRun, depth: usize| {
-            let depth = depth.max(request.top_k).min(run.hits.len());
-            let hits: Vec<LegHit> = run.hits[..depth].to_vec();
+            let depth = depth.max(request.top_k);
+            let hits: Vec<LegHit> = run.hits[..depth.min(run.hits.len())].to_vec();
             LegRun {
-                is_whole: run.is_whole && depth == run.hits.len(),
+                // As when serving: a leg that is full may have been cut.
+                is_whole: run.is_whole && hits.len() < depth,
                 hits,
                 terms: run.terms.clone(),
                 ceiling: run.ceiling,
@@ -212,5 +219,59 @@ fn place(passage: &Passage, same: Vec<DocumentId>) -> Place {
         chunk: passage.record.id,
         document: passage.record.document.clone(),
         same,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use braid_core::CollectionName;
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// A recording of a lexical leg that found `hits` chunks, and of an empty dense one.
+    fn recording(hits: u32, is_whole: bool) -> Recording {
+        let hit = |number: u32| LegHit {
+            slot: Slot(number.into()),
+            id: ChunkId(Uuid::from_u128(number.into())),
+            score: 1.0,
+        };
+        Recording {
+            query: "q".to_owned(),
+            language: LanguageSetting::default(),
+            sameness: Sameness::default(),
+            legs: Legs {
+                lexical: LegRun {
+                    hits: (0..hits).map(hit).collect(),
+                    is_whole,
+                    ..LegRun::default()
+                },
+                dense: LegRun::default(),
+            },
+            passages: FxHashMap::default(),
+            timings: Timings::default(),
+        }
+    }
+
+    #[test]
+    fn a_leg_is_whole_only_where_it_would_be_when_served() {
+        let mut request = RetrieveRequest::new("q", CollectionName::new("c").unwrap());
+        request.top_k = 2;
+        for (depth, recorded, expected) in [
+            (1, true, (2, false)),
+            (4, true, (4, false)),
+            // As many as were asked: there may be more.
+            (5, true, (5, false)),
+            (6, true, (5, true)),
+            (6, false, (5, false)),
+        ] {
+            request.candidates.lexical = depth;
+            let cut = recording(5, recorded).cut(&request).lexical;
+            assert_eq!(
+                (cut.hits.len(), cut.is_whole),
+                expected,
+                "{depth} {recorded}"
+            );
+        }
     }
 }

@@ -13,9 +13,9 @@ use braid_engine::{Engine, retrieve_defaults};
 use super::DataArgs;
 use super::bars::{bar_of_topics, spinner};
 use crate::dataset::Dataset;
-use crate::harness::{collection_of, load_corpus};
-use crate::losses::{LossPlan, account};
-use crate::table::Answer;
+use crate::harness::load_corpus;
+use crate::losses::{LossPlan, Losses, account};
+use crate::table::{Answer, Verdict};
 
 /// `braid eval losses`.
 ///
@@ -106,16 +106,16 @@ impl LossesArgs {
     /// # Errors
     /// What stops the account.
     pub async fn answer(&self, engine: &Engine, plan: &LossPlan) -> Result<Answer> {
-        let collection = collection_of(engine, &plan.dataset)?;
         let bar = spinner("ingesting {spinner} {pos} documents");
-        load_corpus(engine, &collection, &plan.dataset, |read| {
+        let settings = engine.default_collection_settings();
+        let loaded = load_corpus(engine, settings, &plan.dataset, |read| {
             bar.set_position(read as u64)
         })
         .await?;
         bar.finish_and_clear();
         let plan = LossPlan {
             request: RetrieveRequest {
-                collection,
+                collection: loaded.collection,
                 ..plan.request.clone()
             },
             ..plan.clone()
@@ -123,7 +123,13 @@ impl LossesArgs {
         let bar = bar_of_topics(plan.dataset.qrels.len() as u64);
         let losses = account(engine, &plan, |done| bar.set_position(done as u64)).await?;
         bar.finish_and_clear();
-        Answer::new(losses.text(), &losses)
+        let losses = Losses {
+            not_searched: loaded.not_searched,
+            ..losses
+        };
+        let is_whole = losses.failed.is_empty() && losses.not_searched.is_empty();
+        let answer = Answer::new(losses.text(), &losses)?;
+        Ok(answer.ending(Verdict::of(is_whole)))
     }
 }
 

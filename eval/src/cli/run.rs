@@ -11,6 +11,7 @@ use braid_engine::query::{RankRequest, RerankOptions, RetrieveRequest, Stage};
 
 use super::bars::{bar_of_topics, spinner};
 use super::{METRICS, write_file};
+use crate::convert::check_ids;
 use crate::dataset::Dataset;
 use crate::harness::{self, EvalPlan, TopicResult};
 use crate::html;
@@ -67,7 +68,7 @@ impl RunArgs {
     /// Checks what can be checked before an engine is opened.
     ///
     /// # Errors
-    /// `InvalidRequest` for a bad stage or dataset.
+    /// `InvalidRequest` for a bad stage or dataset, and for topics that the files asked for cannot hold.
     pub fn prepare(&self, defaults: &RetrieveRequest) -> Result<Prepared> {
         let stages = stages(&self.stages)?;
         if !(1..=MAX_CANDIDATES).contains(&self.depth) {
@@ -78,6 +79,10 @@ impl RunArgs {
         }
         let metrics = metrics(&self.metrics)?;
         let dataset = Dataset::open(&self.dataset, &self.split)?;
+        if self.out.is_some() {
+            // What cannot be written in the end is refused before hours of ranking.
+            check_ids(dataset.topics.iter().map(|topic| topic.id.as_str()))?;
+        }
         let deadline_ms = if self.deadline {
             defaults.rerank.deadline_ms
         } else {
@@ -139,24 +144,21 @@ impl Prepared {
     /// What stops the whole evaluation; a topic that fails scores 0 and is counted.
     pub async fn run(&self, engine: &Engine) -> Result<Report> {
         let mut plan = self.plan.clone();
-        let collection = harness::collection_of(engine, &plan.dataset)?;
-        plan.request.collection = collection.clone();
-        let plan = &plan;
         let bar = spinner("ingesting {spinner} {pos} documents");
-        let loaded = harness::load_corpus(engine, &collection, &plan.dataset, |n| {
+        let settings = engine.default_collection_settings();
+        let loaded = harness::load_corpus(engine, settings, &plan.dataset, |n| {
             bar.set_position(n as u64)
         })
         .await?;
         bar.finish_and_clear();
-        for (document, reason) in &loaded.failed {
-            tracing::warn!(document, reason, "a document of the corpus is not searched");
-        }
+        plan.request.collection = loaded.collection;
+        let plan = &plan;
         let topics = plan.dataset.topics.len() as u64;
         let bar = bar_of_topics(topics);
         let results = harness::rank_topics(engine, plan, |n| bar.set_position(n as u64)).await;
         bar.finish_and_clear();
         let report = Report {
-            not_searched: loaded.failed.into_iter().collect(),
+            not_searched: loaded.not_searched,
             losses: self.account(engine, plan).await?,
             ..self.measure(&results, settings_of(engine, plan).await?)
         };

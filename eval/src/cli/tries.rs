@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use braid_config::Settings;
 use braid_core::Result;
-use braid_engine::{Engine, retrieve_defaults};
+use braid_engine::Engine;
 use indicatif::ProgressBar;
 
 use super::METRICS;
@@ -14,7 +14,7 @@ use crate::metrics::{Metric, metrics};
 use crate::outcome::{Tuned, tried};
 use crate::study::{self, Step, Study, StudyPlan};
 use crate::table::{Answer, Verdict};
-use crate::trials::{Axis, Trial, ablations, default_axes, trials};
+use crate::trials::{Axis, Trial, ablations, default_trials, trials};
 use crate::tune::Validation;
 
 /// What is measured on.
@@ -166,14 +166,13 @@ impl TuneArgs {
     /// # Errors
     /// `InvalidRequest` for a bad metric, setting or dataset.
     pub fn prepare(&self, settings: &Settings) -> Result<StudyPlan> {
-        let axes = if self.grid.is_empty() {
-            default_axes(retrieve_defaults(settings)?.rerank.enabled)
+        let trials = if self.grid.is_empty() {
+            default_trials(settings)?
         } else {
-            self.grid.clone()
+            trials(settings, &self.grid)?
         };
         let metric: Metric = self.metric.parse()?;
-        self.data
-            .plan(trials(settings, &axes)?, vec![metric], self.random_labels)
+        self.data.plan(trials, vec![metric], self.random_labels)
     }
 
     /// Tries, chooses and validates.
@@ -195,12 +194,8 @@ impl StudyPlan {
 }
 
 fn ending(study: &Study, answer: Answer) -> Result<Answer> {
-    let verdict = if study.failed.is_empty() {
-        Verdict::Done
-    } else {
-        Verdict::Partly
-    };
-    Ok(answer.ending(verdict))
+    let is_whole = study.failed.is_empty() && study.not_searched.is_empty();
+    Ok(answer.ending(Verdict::of(is_whole)))
 }
 
 /// Runs a study behind a progress bar.

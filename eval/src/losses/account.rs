@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use braid_core::limits::MAX_CANDIDATES;
 use braid_core::lineage::ChunkStatus;
-use braid_core::{DocumentId, ErrorCode, Filter, Leg, Reranker, Result};
+use braid_core::{DocumentId, Error, ErrorCode, Filter, Leg, Reranker, Result};
 use braid_engine::Engine;
 use braid_engine::query::{CandidateDepths, Place, RetrieveRequest, Syntax};
 
@@ -32,7 +32,8 @@ pub struct LossPlan {
 /// says, and its legs searched once more, deep.
 ///
 /// # Errors
-/// What stops the whole account; the relevant documents of a topic that fails are counted as unanswered.
+/// What stops the whole account; the relevant documents of a topic that fails are counted as unanswered,
+/// and the topic is named.
 pub async fn account(
     engine: &Engine,
     plan: &LossPlan,
@@ -57,8 +58,15 @@ pub async fn account(
         relevant.retain(|(_, grade)| *grade > 0);
         relevant.sort_unstable();
         let followed = match texts.get(topic.as_str()) {
-            Some(topic) => follow(engine, plan, topic, searched_to).await.ok(),
-            None => None,
+            Some(topic) => follow(engine, plan, topic, searched_to).await,
+            None => Err(Error::invalid("queries.jsonl does not have it")),
+        };
+        let followed = match followed {
+            Ok(followed) => Some(followed),
+            Err(error) => {
+                losses.failed.insert(topic.clone(), error.to_string());
+                None
+            }
         };
         for (document, grade) in relevant {
             let (fate, seen) = match &followed {

@@ -4,11 +4,13 @@
 #![allow(clippy::unwrap_used)]
 
 mod bad_input;
+mod collections;
 mod harness;
 mod identifiers;
 mod losses;
 mod paraphrases;
 mod parity;
+mod partly;
 mod real;
 mod reranker;
 mod tries;

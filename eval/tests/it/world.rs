@@ -113,6 +113,14 @@ impl World {
     }
 }
 
+/// A collection's name without the hash of what it does not spell out.
+#[track_caller]
+pub(crate) fn without_hash(name: &str) -> &str {
+    let (readable, hash) = name.rsplit_once('-').expect("it has parts");
+    assert_eq!(hash.len(), 8, "{name}");
+    readable
+}
+
 /// The mean of `metric` at `stage`.
 #[track_caller]
 pub(crate) fn mean(report: &Report, stage: &str, metric: &str) -> f64 {

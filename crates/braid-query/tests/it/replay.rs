@@ -1,7 +1,9 @@
 //! What a recording replays is what is served.
 
 use braid_core::ErrorCode;
-use braid_query::{CandidateDepths, LegWeights, Mode, Place, RetrieveRequest};
+use braid_query::{
+    CandidateDepths, FusionMethod, LegWeights, Mode, Place, RetrieveRequest, Thresholds,
+};
 use braid_testkit::OverlapReranker;
 use proptest::prelude::*;
 
@@ -61,12 +63,37 @@ fn any_request()
     )
 }
 
+const METHODS: [FusionMethod; 3] = [FusionMethod::Dbsf, FusionMethod::Rrf, FusionMethod::MinMax];
+
+/// Fusion, whether the same is told once, and thresholds: of BM25, of cosines, of relevance.
+fn any_choice() -> impl Strategy<Value = (usize, bool, Option<f64>, Option<f64>, Option<f64>)> {
+    (
+        0..METHODS.len(),
+        any::<bool>(),
+        prop::option::weighted(0.3, 0.0..2.0_f64),
+        prop::option::weighted(0.3, 0.0..1.0_f64),
+        prop::option::weighted(0.3, 0.0..=1.0_f64),
+    )
+}
+
+/// Whether nothing beyond `depth` scores the same as what is before it: an index may take either.
+async fn is_clear(setup: &Setup, query: &str, mode: Mode, depth: usize) -> bool {
+    let mut all = request(setup, query);
+    (all.mode, all.top_k, all.distinct) = (mode, 50, false);
+    let hits = setup.retrieve(all).await.hits;
+    match (hits.get(depth - 1), hits.get(depth)) {
+        (Some(kept), Some(cut)) => kept.score > cut.score,
+        (Some(_) | None, _) => true,
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
     #[test]
     fn a_replay_returns_what_is_served(
         query in prop::sample::select(vec!["red fox", "owl night den", "whale", "nothing known"]),
         (mode, lexical, dense, k, weight, other, top_k, reranks, candidates, blend) in any_request(),
+        (method, distinct, least_lexical, least_dense, least) in any_choice(),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
@@ -77,6 +104,13 @@ proptest! {
                 top_k,
                 ..request(&setup, query)
             };
+            asked.distinct = distinct;
+            asked.thresholds = Thresholds {
+                lexical: least_lexical,
+                dense: least_dense,
+                rerank: least.filter(|_| reranks),
+            };
+            asked.fusion.method = METHODS[method];
             asked.fusion.k = k;
             asked.fusion.weights = LegWeights { lexical: weight, dense: other };
             asked.rerank.enabled = reranks;
@@ -101,10 +135,55 @@ proptest! {
                 places.iter().map(|place| place.0.clone()).collect::<Vec<_>>()
             };
             assert_eq!(ids(&replayed), ids(&served));
+            if is_clear(&setup, query, Mode::Lexical, depths.lexical).await
+                && is_clear(&setup, query, Mode::Dense, depths.dense).await
+            {
+                let cut = names(&cut.distinct[..top_k.min(cut.distinct.len())]);
+                assert_eq!(ids(&cut), ids(&served));
+            }
             assert_eq!(replay.window > 0, reranks && !replay.base.is_empty());
             assert_eq!(replay.reranked.is_some(), reranks);
         });
     }
+}
+
+#[tokio::test]
+async fn a_deeper_recording_that_is_cut_is_the_leg_searched_so_deep() {
+    let setup = Setup::new(CORPUS).await;
+    let setup = setup.with_reranker(OverlapReranker::new());
+    let reranker = setup.parts.reranker.as_deref();
+    let mut compared = 0;
+    for query in ["whale", "whale fox", "owl night den", "red fox"] {
+        let deep = request(&setup, query);
+        let recording = setup.retriever().record(&deep).await.unwrap();
+        for (lexical, dense) in [(2, 2), (2, 5), (3, 4), (5, 3), (7, 7), (9, 12)] {
+            if !is_clear(&setup, query, Mode::Lexical, lexical).await
+                || !is_clear(&setup, query, Mode::Dense, dense).await
+            {
+                continue;
+            }
+            for (method, blend) in METHODS.into_iter().zip([0.2, 0.5, 0.8]) {
+                let mut asked = request(&setup, query);
+                asked.candidates = CandidateDepths { lexical, dense };
+                asked.top_k = lexical.min(dense);
+                asked.fusion.method = method;
+                (asked.rerank.enabled, asked.rerank.blend) = (true, Some(blend));
+                let replay = recording.replay(&asked, reranker).await.unwrap();
+                let replayed = names(&replay.distinct[..asked.top_k.min(replay.distinct.len())]);
+                let wanted = served(&setup, asked).await;
+                let ids = |places: Vec<(String, Vec<String>)>| -> Vec<String> {
+                    places.into_iter().map(|place| place.0).collect()
+                };
+                assert_eq!(
+                    ids(replayed),
+                    ids(wanted),
+                    "{query} {lexical} {dense} {method:?}"
+                );
+                compared += 1;
+            }
+        }
+    }
+    assert!(compared > 12, "only {compared} compared");
 }
 
 #[tokio::test]

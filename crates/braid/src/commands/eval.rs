@@ -89,16 +89,7 @@ async fn evaluate(settings: &Settings, global: &Global, args: RunArgs) -> Result
         prepared.needs_reranker(),
         async |engine| {
             let report = prepared.run(engine).await?;
-            if args.json {
-                output::json(&report)?;
-            } else {
-                output::line(report.table());
-            }
-            Ok(if report.failed.is_empty() {
-                Exit::Done
-            } else {
-                Exit::Partly
-            })
+            say(&report.answer()?, args.json)
         },
     )
     .await

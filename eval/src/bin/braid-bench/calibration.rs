@@ -11,7 +11,7 @@ use braid_engine::query::RetrieveRequest;
 use braid_engine::{Engine, OpenOptions, retrieve_defaults};
 use braid_eval::calibration::{Labelled, Trueness, fit, trueness};
 use braid_eval::dataset::Dataset;
-use braid_eval::harness::{collection_of, load_corpus};
+use braid_eval::harness::load_corpus;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -123,8 +123,10 @@ async fn labelled(cli: &Cli, folder: &Path, split: &str) -> Result<Vec<Vec<Label
     settings.storage.data_dir = cli.work.join("quality").join(name).join("data");
     let dataset = Dataset::open(folder, split)?;
     let engine = Engine::open(&settings, OpenOptions::default()).await?;
-    let collection = collection_of(&engine, &dataset)?;
-    load_corpus(&engine, &collection, &dataset, |_| ()).await?;
+    let chosen = engine.default_collection_settings();
+    let collection = load_corpus(&engine, chosen, &dataset, |_| ())
+        .await?
+        .collection;
     let mut request = RetrieveRequest {
         collection,
         ..retrieve_defaults(&settings)?

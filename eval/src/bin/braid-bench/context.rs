@@ -12,7 +12,7 @@ use braid_engine::query::{
 use braid_engine::retrieve_defaults;
 use braid_eval::bootstrap::{Estimate, estimate};
 use braid_eval::dataset::Dataset;
-use braid_eval::harness::{collection_of, load_corpus};
+use braid_eval::harness::load_corpus;
 use serde::{Deserialize, Serialize};
 
 use crate::{Cli, say};
@@ -78,8 +78,10 @@ pub(crate) async fn measure(cli: &Cli) -> Result<()> {
     settings.storage.data_dir = cli.work.join("quality").join(SET).join("data");
     let dataset = Dataset::open(&folder, SPLIT)?;
     let (engine, _) = crate::gain::open(&settings).await?;
-    let collection = collection_of(&engine, &dataset)?;
-    load_corpus(&engine, &collection, &dataset, |_| ()).await?;
+    let chosen = engine.default_collection_settings();
+    let collection = load_corpus(&engine, chosen, &dataset, |_| ())
+        .await?
+        .collection;
     let mut request = RetrieveRequest {
         collection,
         top_k: HITS,
