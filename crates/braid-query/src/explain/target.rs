@@ -13,7 +13,7 @@ pub(super) struct Target {
     /// Its chunks.
     pub(super) chunks: FxHashSet<ChunkId>,
     /// Its metadata, which filters see.
-    pub(super) metadata: Metadata,
+    pub(super) metadata: Arc<Metadata>,
 }
 
 /// The document in this state, or why it cannot be returned whatever is asked.

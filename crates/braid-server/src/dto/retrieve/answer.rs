@@ -1,5 +1,7 @@
 //! What a retrieval found.
 
+use std::sync::Arc;
+
 use braid_engine::query::{
     AssembledContext, Degradation, Note, RerankSummary, RetrieveResponse, RetrievedHit, SameText,
     StageScore, StageScores, Timings,
@@ -269,7 +271,7 @@ impl HitBody {
                 char_end: record.chunk.span.end,
                 page: record.chunk.page,
             },
-            metadata: metadata_body(hit.passage.metadata),
+            metadata: metadata_body(Arc::unwrap_or_clone(hit.passage.metadata)),
             scores: explain.then(|| hit.scores.into()),
             moves,
             relevance: hit.relevance,
