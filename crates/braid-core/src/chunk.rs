@@ -1,5 +1,7 @@
 //! Chunks: the unit that is indexed, ranked and cited.
 
+use std::sync::Arc;
+
 use crate::collection::Language;
 use crate::document::Metadata;
 use crate::hash::ContentHash;
@@ -106,8 +108,8 @@ pub struct Passage {
     pub record: ChunkRecord,
     /// The document's source.
     pub uri: Option<String>,
-    /// The document's metadata.
-    pub metadata: Metadata,
+    /// The document's metadata, shared by its passages.
+    pub metadata: Arc<Metadata>,
     /// The document that the document was found to be a duplicate of.
     pub duplicate_of: Option<DocumentId>,
 }

@@ -10,8 +10,8 @@ use crate::error::{Error, Result};
 use crate::hash::ContentHash;
 use crate::id::{DocumentId, Sequence};
 use crate::limits::{
-    MAX_DOCUMENT_BYTES, MAX_METADATA_ARRAY, MAX_METADATA_FIELDS, MAX_METADATA_KEY_BYTES,
-    MAX_METADATA_VALUE_BYTES, MAX_PARSER_BYTES, MAX_TITLE_BYTES,
+    MAX_DOCUMENT_BYTES, MAX_METADATA_ARRAY, MAX_METADATA_BYTES, MAX_METADATA_FIELDS,
+    MAX_METADATA_KEY_BYTES, MAX_METADATA_VALUE_BYTES, MAX_PARSER_BYTES, MAX_TITLE_BYTES,
 };
 
 /// How a document's text is to be read.
@@ -130,6 +130,18 @@ pub enum MetadataValue {
     Strings(Vec<String>),
 }
 
+impl MetadataValue {
+    /// Bytes of the text, or of a number or boolean as it is stored.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::String(text) => text.len(),
+            Self::Number(_) => size_of::<f64>(),
+            Self::Bool(_) => 1,
+            Self::Strings(texts) => texts.iter().map(String::len).sum(),
+        }
+    }
+}
+
 /// Metadata fields by key, in key order. Valid by construction: see [`Metadata::new`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Metadata(BTreeMap<String, MetadataValue>);
@@ -154,7 +166,27 @@ impl Metadata {
             check_field(key, value)
                 .map_err(|detail| Error::invalid_field(format!("/{}", escape(key)), detail))?;
         }
-        Ok(Self(fields))
+        let metadata = Self(fields);
+        let bytes = metadata.bytes();
+        if bytes > MAX_METADATA_BYTES {
+            let detail = format!(
+                "{bytes} bytes of keys and values in all, the limit is {MAX_METADATA_BYTES}"
+            );
+            let help = "keep in the metadata what is filtered on, and put the rest into the text";
+            return Err(Error::invalid_field("", detail).with_help(help));
+        }
+        Ok(metadata)
+    }
+
+    /// Wraps fields that were checked when they were handed in, by rules that may have changed since.
+    pub fn stored(fields: BTreeMap<String, MetadataValue>) -> Self {
+        Self(fields)
+    }
+
+    /// Bytes of all keys and values, as [`MAX_METADATA_BYTES`] counts them.
+    pub fn bytes(&self) -> usize {
+        let fields = self.0.iter();
+        fields.map(|(key, value)| key.len() + value.bytes()).sum()
     }
 
     /// The value under `key`.
@@ -328,4 +360,32 @@ pub struct Document {
     pub summary: DocumentSummary,
     /// The text as handed in.
     pub text: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// So many fields of 2,000 bytes, keys included.
+    fn fields(count: usize) -> BTreeMap<String, MetadataValue> {
+        let value = MetadataValue::Strings(vec!["v".repeat(990); 2]);
+        (0..count)
+            .map(|at| (format!("{at:020}"), value.clone()))
+            .collect()
+    }
+
+    #[test]
+    fn the_metadata_of_a_document_is_bounded_in_all() {
+        let fits = MAX_METADATA_BYTES / 2000;
+        let metadata = Metadata::new(fields(fits)).unwrap();
+        assert_eq!(metadata.bytes(), fits * 2000);
+        let error = Metadata::new(fields(fits + 1)).unwrap_err();
+        assert_eq!(error.code(), crate::ErrorCode::InvalidRequest);
+        let said = error.message().to_owned();
+        assert!(said.contains("66000 bytes of keys and values"), "{said}");
+        assert!(said.contains("65536"), "{said}");
+        assert!(error.help().is_some());
+        let stored = Metadata::stored(fields(fits + 1));
+        assert_eq!(stored.bytes(), (fits + 1) * 2000);
+    }
 }

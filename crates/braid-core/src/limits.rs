@@ -32,6 +32,9 @@ pub const MAX_METADATA_KEY_BYTES: usize = 128;
 pub const MAX_METADATA_VALUE_BYTES: usize = 2048;
 /// Most strings in one array-valued metadata field.
 pub const MAX_METADATA_ARRAY: usize = 256;
+/// Largest metadata of one document, keys and values together, in bytes (64 KiB). Every passage of a
+/// document is answered with it.
+pub const MAX_METADATA_BYTES: usize = 64 * 1024;
 /// Longest title or URI, in bytes.
 pub const MAX_TITLE_BYTES: usize = 4096;
 /// Longest name and version of a parser, in bytes.

@@ -7,7 +7,7 @@ use braid_config::Settings;
 use braid_core::{
     CollectionName, CollectionSettings, Embedder, IndexProvider, Ledger, Reranker, Result,
 };
-use braid_indexing::{Breakpoints, Health, Indexer, IndexerParts, IndexingOptions};
+use braid_indexing::{Breakpoints, Health, Indexer, IndexerParts};
 use braid_ledger::LmdbLedger;
 use braid_query::cache::semantic::SemanticParts;
 use braid_query::{
@@ -47,6 +47,10 @@ pub struct OpenOptions {
     pub instead_of_models: Option<Arc<dyn Embedder>>,
     /// The re-ranker beside that embedder; for tests.
     pub instead_of_reranker: Option<Arc<dyn Reranker>>,
+    /// Whether rows that nothing refers to are dropped from the start on, and from time to time: for
+    /// a process that stays. One that does one thing and ends drops them only after a refusal for lack
+    /// of room.
+    pub sweeps: bool,
     /// Parses files that are sent; without it they are refused.
     pub parser: Option<Parser>,
     /// Called at named points of the write path; for crash tests.
@@ -96,6 +100,11 @@ impl Engine {
     /// `DataDirLocked`, `UnsupportedVersion`, `ModelUnavailable`, `Corrupt`, each with what to do.
     pub async fn open(settings: &Settings, options: OpenOptions) -> Result<Self> {
         let directory = settings.storage.data_dir.clone();
+        let mut indexing = wiring::indexing_options(settings, options.breakpoints);
+        indexing.background = options.models != LoadModels::None;
+        if !options.sweeps {
+            indexing.sweep_interval = None;
+        }
         let pool = CpuPool::with_available_cores()?;
         let (lock, ledger) = open_storage(&directory, settings, &pool).await?;
         let models = match options.instead_of_models {
@@ -120,10 +129,7 @@ impl Engine {
             reader: Arc::new(FormatReader),
             pool: Arc::clone(&pool),
             shutdown: shutdown.clone(),
-            options: IndexingOptions {
-                background: options.models != LoadModels::None,
-                ..wiring::indexing_options(settings, options.breakpoints)
-            },
+            options: indexing,
         });
         let queries = CachingEmbedder::over(
             Arc::clone(&models.embedder),

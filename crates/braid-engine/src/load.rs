@@ -85,12 +85,17 @@ impl LoadReport {
             + self.failed.len()
     }
 
-    /// A document counts once: as failed where it was stored and could not be indexed.
-    fn take_back(&mut self, change: Option<JobChange>) {
+    /// A document counts once: as failed where it was stored and could not be indexed, or skipped as a
+    /// duplicate of one that could not be.
+    fn take_back(&mut self, document: &str, change: Option<JobChange>) {
         match change {
             Some(JobChange::Created) => self.added -= 1,
             Some(JobChange::Replaced) => self.replaced -= 1,
-            Some(JobChange::Deleted | JobChange::Unchanged | JobChange::Duplicate) | None => {}
+            Some(JobChange::Duplicate) => {
+                let is_it = |it: &FoundDuplicate| it.skipped && it.document == document;
+                self.duplicates.retain(|it| !is_it(it));
+            }
+            Some(JobChange::Deleted | JobChange::Unchanged) | None => {}
         }
     }
 
@@ -252,7 +257,7 @@ impl Loader {
         for job in std::mem::take(&mut self.jobs) {
             for item in self.engine.job(job).await?.items {
                 if let JobItemStatus::Failed(reason) = item.status {
-                    self.report.take_back(item.change);
+                    self.report.take_back(&item.document, item.change);
                     self.report.failed.push((item.document, reason));
                 }
             }

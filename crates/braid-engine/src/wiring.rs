@@ -163,12 +163,16 @@ pub(crate) fn index_options(settings: &Settings) -> IndexOptions {
 
 pub(crate) fn indexing_options(settings: &Settings, breakpoints: Breakpoints) -> IndexingOptions {
     let ingest = &settings.ingest;
+    let parts = IndexingOptions::default();
+    // A request that began under the old generation may open its indexes as long as it runs.
+    let requests = Duration::from_millis(settings.server.request_timeout_ms).saturating_mul(2);
     IndexingOptions {
         embed_batch_chunks: ingest.embed_batch_chunks,
         apply_batch_chunks: ingest.apply_batch_chunks,
         apply_interval: Duration::from_millis(ingest.apply_interval_ms),
+        generation_grace: parts.generation_grace.max(requests),
         breakpoints,
-        ..IndexingOptions::default()
+        ..parts
     }
 }
 
@@ -240,6 +244,18 @@ mod tests {
         settings.retrieve.top_k = 100_000;
         let error = retrieve_defaults(&settings).unwrap_err();
         assert!(error.to_string().contains("/top_k"), "{error}");
+    }
+
+    #[test]
+    fn indexes_of_a_replaced_generation_outlast_every_request() {
+        let grace = |request_timeout_ms| {
+            let mut settings = Settings::default();
+            settings.server.request_timeout_ms = request_timeout_ms;
+            indexing_options(&settings, Breakpoints::default()).generation_grace
+        };
+        assert_eq!(grace(30_000), Duration::from_secs(60));
+        assert_eq!(grace(1), Duration::from_secs(60));
+        assert_eq!(grace(600_000), Duration::from_secs(1200));
     }
 
     #[test]

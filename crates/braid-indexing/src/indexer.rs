@@ -90,17 +90,16 @@ impl Indexer {
         Ok(Pipeline::new(&self.inner.parts, settings)?.fingerprint)
     }
 
-    /// Opens every collection of the ledger, once per process and before anything else: drops what
-    /// crashes left behind, then replays in the background what was acknowledged, and drops what
-    /// nothing refers to [from time to time](IndexingOptions::sweep_interval). A process that does
-    /// not index drops nothing from the ledger.
+    /// Opens every collection of the ledger, once per process and before anything else: drops
+    /// indexes that crashes left behind, then replays in the background what was acknowledged, and
+    /// drops rows that nothing refers to [from time to time](IndexingOptions::sweep_interval),
+    /// beginning now. A process that does not index drops nothing from the ledger.
     ///
     /// # Errors
     /// Those of the ledger and of the index provider.
     pub async fn recover(&self) -> Result<Vec<Collection>> {
         let parts = &self.inner.parts;
         if parts.options.background {
-            sweeper::sweep(parts).await;
             sweeper::begin(parts, self.inner.sweeps.subscribe());
         }
         let collections = parts.ledger.collections().await?;

@@ -20,9 +20,11 @@ pub struct IndexingOptions {
     pub purge_interval: Duration,
     /// How failures are retried.
     pub retry: RetryPolicy,
-    /// How long the indexes of a replaced generation stay for queries that began under it.
+    /// How long the indexes of a replaced generation stay for queries that began under it: longer
+    /// than any query may take.
     pub generation_grace: Duration,
-    /// How often stored rows that nothing refers to are dropped; never where `None`.
+    /// How often stored rows that nothing refers to are dropped, from the start on; only after a
+    /// refusal for lack of room where `None`.
     pub sweep_interval: Option<Duration>,
     /// Whether this process indexes. One that does not (for lack of a model, say) may still delete,
     /// verify and be told of documents; another process publishes.

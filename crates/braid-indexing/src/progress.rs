@@ -69,7 +69,8 @@ impl Progress {
         }
     }
 
-    /// Chunks that are embedded and wait to be applied.
+    /// Chunks that are embedded and were not applied: they wait for it, or their operation was
+    /// cancelled or failed meanwhile.
     pub(crate) fn chunks_waiting(&self) -> u64 {
         (self.chunks_embedded + self.chunks_reused).saturating_sub(self.chunks_applied)
     }

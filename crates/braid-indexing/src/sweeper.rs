@@ -10,12 +10,15 @@ use crate::indexer::IndexerParts;
 /// Least time between two sweeps, however often one is asked for.
 const LEAST_BETWEEN: Duration = Duration::from_secs(60);
 
-/// Starts the task; it ends with the process's shutdown or with the sender of `asked`, and sweeps
-/// ahead of time when that changes. A sweep that has begun is waited for: while it runs, the ledger
-/// is in use.
+/// Starts the task, which sweeps at once what earlier processes left, unless sweeps are only to be
+/// asked for. It ends with the process's shutdown or with the sender of `asked`, and sweeps ahead of
+/// time when that changes. A sweep that has begun is waited for: while it runs, the ledger is in use.
 pub(crate) fn begin(parts: &Arc<IndexerParts>, mut asked: watch::Receiver<u64>) {
     let task = Arc::clone(parts);
     parts.shutdown.spawn(async move {
+        if task.options.sweep_interval.is_some() {
+            sweep(&task).await;
+        }
         while next(&task, &mut asked).await {
             sweep(&task).await;
             if !rest(&task, asked.clone()).await {
@@ -54,7 +57,7 @@ async fn closed(mut asked: watch::Receiver<u64>) {
 }
 
 /// Drops what nothing refers to. A failure is logged: nothing depends on it.
-pub(crate) async fn sweep(parts: &IndexerParts) {
+async fn sweep(parts: &IndexerParts) {
     match parts.ledger.tidy().await {
         Ok(rows) => tracing::debug!(rows, "swept the ledger"),
         Err(error) => {

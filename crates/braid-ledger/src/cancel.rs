@@ -120,7 +120,7 @@ impl Draft<'_, '_> {
     fn take_back(&mut self, put: &Put, fallbacks: &Fallbacks) -> Result<()> {
         let sequence = Sequence(put.sequence);
         self.log_failed(sequence, REASON)?;
-        self.put_done(&put.slots);
+        self.put_done(put.sequence)?;
         self.retire(&put.slots);
         let failure = FailureRow {
             document: Some(put.document.clone()),

@@ -12,7 +12,7 @@ use crate::collections;
 use crate::documents::Reading;
 use crate::filters::FilterChanges;
 use crate::keys;
-use crate::pending;
+use crate::pending::Pending;
 use crate::rows::{CountersRow, DocumentRow, OperationRow, VersionRow};
 
 /// As [`braid_core::Ledger::check`].
@@ -185,7 +185,7 @@ impl Check<'_> {
 
     /// The log holds what is acknowledged and not published, without a gap.
     fn operations(&mut self) -> Result<()> {
-        let (mut expected, mut pending) = (self.counters.published, 0);
+        let (mut expected, mut pending) = (self.counters.published, Pending::default());
         let prefix = keys::collection(self.reading.id);
         for entry in self
             .reading
@@ -199,11 +199,11 @@ impl Check<'_> {
             self.expect(sequence == expected, || {
                 format!("the log has operation {sequence} where {expected} belongs")
             });
-            pending += self.operation(sequence, operation)?;
+            self.operation(sequence, operation, &mut pending)?;
         }
-        let counted = pending::chunks(self.reading.tables, self.reading.txn, self.reading.id)?;
+        let counted = Pending::read(self.reading.tables, self.reading.txn, self.reading.id)?;
         self.expect(counted == pending, || {
-            format!("{pending} chunks are pending, {counted} are counted")
+            format!("{pending:?} is in the log, {counted:?} is counted")
         });
         let newest = self.counters.newest;
         self.expect(expected == newest, || {
@@ -212,22 +212,29 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Returns how many chunks it puts.
-    fn operation(&mut self, sequence: u64, operation: OperationRow) -> Result<u64> {
+    /// Adds what it puts to what is `pending`.
+    fn operation(
+        &mut self,
+        sequence: u64,
+        operation: OperationRow,
+        pending: &mut Pending,
+    ) -> Result<()> {
         let OperationRow::Put { slots, .. } = operation else {
-            return Ok(0);
+            return Ok(());
         };
-        let chunks = slots.len() as u64;
         self.named.insert(sequence);
         let version = self.reading.version(sequence)?;
         self.expect(version.is_some(), || {
             format!("operation {sequence} puts a version that is missing")
         });
+        if let Some(version) = version {
+            pending.add(self.reading.id, &version);
+        }
         for slot in slots {
             let is_stored = self.reading.find_chunk_header(slot)?.is_some();
             self.expect(is_stored, || format!("staged slot {slot} has no chunk"));
         }
-        Ok(chunks)
+        Ok(())
     }
 
     /// Every stored version, and every text, is of a document or of the log.

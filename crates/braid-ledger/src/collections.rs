@@ -9,7 +9,7 @@ use heed::{RoTxn, RwTxn};
 
 use crate::error::{corrupt, no_collection};
 use crate::keys;
-use crate::pending;
+use crate::pending::Pending;
 use crate::rows::{CollectionRow, CountersRow};
 use crate::store::Store;
 use crate::synonyms;
@@ -124,7 +124,7 @@ pub(crate) fn delete(store: &Store, txn: &mut RwTxn, name: &CollectionName) -> R
         return Ok(false);
     };
     tables.names.delete(txn, name.as_str().as_bytes())?;
-    tables.meta.delete(txn, &pending::key(id))?;
+    Pending::forget(tables, txn, id)?;
     tables.collections.delete_collection(txn, id)?;
     tables.counters.delete_collection(txn, id)?;
     synonyms::delete(tables, txn, id)?;

@@ -178,7 +178,7 @@ impl<'t> Reading<'t> {
         for entry in self.tables.documents.scan(self.txn, &prefix)? {
             let (key, row) = entry?;
             let version = self.newest_version(row)?;
-            if filter.matches(&metadata(version.metadata)?) {
+            if filter.matches(&metadata(version.metadata)) {
                 found.push(keys::read_document(key)?);
             }
         }
@@ -227,10 +227,7 @@ impl<'t> Reading<'t> {
 
     fn metadata(&self, sequence: u64) -> Result<Option<Arc<Metadata>>> {
         let version = self.version(sequence)?;
-        let metadata = version
-            .map(|version| metadata(version.metadata))
-            .transpose()?;
-        Ok(metadata.map(Arc::new))
+        Ok(version.map(|version| Arc::new(metadata(version.metadata))))
     }
 
     /// Live slots.

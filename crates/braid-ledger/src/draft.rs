@@ -8,7 +8,7 @@ use crate::bitmap::BitmapChange;
 use crate::error::{corrupt, no_collection};
 use crate::filters::FilterChanges;
 use crate::keys;
-use crate::pending;
+use crate::pending::Pending;
 use crate::rows::{CountersRow, DocumentRow, OperationRow, VersionRow};
 use crate::store::Store;
 use crate::table::{EPOCH, Tables};
@@ -19,8 +19,8 @@ pub(crate) struct Draft<'t, 'e> {
     pub(crate) txn: &'t mut RwTxn<'e>,
     pub(crate) id: CollectionId,
     pub(crate) counters: CountersRow,
-    /// Chunks of the puts in the log.
-    pub(crate) pending: u64,
+    /// What the puts in the log will take.
+    pub(crate) pending: Pending,
     live: BitmapChange,
     filters: FilterChanges,
     retired: SlotSet,
@@ -30,7 +30,7 @@ impl<'t, 'e> Draft<'t, 'e> {
     /// Starts a change of collection `id`.
     pub(crate) fn open(store: &'t Store, txn: &'t mut RwTxn<'e>, id: CollectionId) -> Result<Self> {
         let counters = store.tables.counters.get(txn, &keys::collection(id))?;
-        let pending = pending::chunks(&store.tables, txn, id)?;
+        let pending = Pending::read(&store.tables, txn, id)?;
         Ok(Self {
             store,
             pending,
@@ -64,8 +64,7 @@ impl<'t, 'e> Draft<'t, 'e> {
             tables.live.put(self.txn, &key, &live)?;
         }
         self.filters.write(tables, self.txn)?;
-        let pending = pending::key(self.id);
-        tables.meta.put(self.txn, &pending, &self.pending)?;
+        self.pending.write(tables, self.txn, self.id)?;
         tables.counters.put(self.txn, &key, &self.counters)
     }
 

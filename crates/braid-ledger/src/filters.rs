@@ -21,6 +21,9 @@ use crate::table::Tables;
 /// Longest string that is stored as itself.
 const LONGEST_INLINE: usize = 255;
 
+/// Bytes of LMDB's own beside a key and its slots, and of what a set of slots begins with.
+const ROW_BYTES: usize = 16 + 16;
+
 /// What the rest of a key is. Stored: never renumber.
 const EXISTS: u8 = b'e';
 const BOOL: u8 = b'b';
@@ -74,6 +77,18 @@ fn keys_of(id: CollectionId, field: &str, value: &ValueRow) -> Vec<Vec<u8>> {
     };
     found.push(exists_key(id, field));
     found
+}
+
+/// Bytes that entering one version of `slots` chunks may take in the table of filters, whether its
+/// values are new there or not. Values come in no order, so pages stay about two thirds full.
+pub(crate) fn row_bytes(id: CollectionId, metadata: &[(String, ValueRow)], slots: usize) -> usize {
+    // A list of slots, or a bitmap of at most two bytes for each of so many neighbours.
+    let slots = (slots * 4).min(64 + slots * 2);
+    let bytes = |key: Vec<u8>| key.len() + ROW_BYTES + slots;
+    let keys = metadata
+        .iter()
+        .flat_map(|(field, value)| keys_of(id, field, value));
+    keys.map(bytes).sum::<usize>() * 3 / 2
 }
 
 /// Changes of metadata bitmaps, gathered by key so that each is rewritten once per transaction.

@@ -13,7 +13,7 @@ use heed::{RoTxn, RwTxn};
 use crate::collections;
 use crate::error::corrupt;
 use crate::keys;
-use crate::rows::{DuplicateRow, JobOutcomeRow, JobRow, ResponseRow, StagedChangeRow};
+use crate::rows::{DuplicateRow, JobOutcomeRow, JobRow, ResponseRow, StagedChangeRow, document_id};
 use crate::store::Store;
 use crate::table::Tables;
 
@@ -129,7 +129,8 @@ fn follow(tables: &Tables, txn: &RoTxn, id: JobId, row: JobRow) -> Result<Job> {
     let item = |(document, outcome): (String, JobOutcomeRow)| {
         let change = outcome.change();
         let duplicate = outcome.duplicate()?;
-        let status = status(tables, txn, (collection, published), outcome)?;
+        let times = (published, row.created_at_ms);
+        let status = status(tables, txn, (collection, times), outcome)?;
         Ok(JobItem {
             document,
             change,
@@ -149,11 +150,14 @@ fn follow(tables: &Tables, txn: &RoTxn, id: JobId, row: JobRow) -> Result<Job> {
 fn status(
     tables: &Tables,
     txn: &RoTxn,
-    (collection, published): (CollectionId, u64),
+    (collection, (published, created_at_ms)): (CollectionId, (u64, i64)),
     outcome: JobOutcomeRow,
 ) -> Result<JobItemStatus> {
     let sequence = match outcome {
-        JobOutcomeRow::Skipped | JobOutcomeRow::Duplicate(_) => return Ok(JobItemStatus::Skipped),
+        JobOutcomeRow::Skipped => return Ok(JobItemStatus::Skipped),
+        JobOutcomeRow::Duplicate(duplicate) => {
+            return skipped(tables, txn, (collection, created_at_ms), duplicate);
+        }
         JobOutcomeRow::Rejected(reason) => return Ok(JobItemStatus::Rejected(reason)),
         JobOutcomeRow::Staged { sequence, .. } => sequence,
     };
@@ -163,6 +167,36 @@ fn status(
         Some(failure) => JobItemStatus::Failed(failure.reason),
         None if sequence <= published => JobItemStatus::Indexed,
         None => JobItemStatus::Pending,
+    })
+}
+
+/// The status of a document that a job of `created_at_ms` skipped. It is that of the original until
+/// that is retrievable: nothing else of what the document says is stored.
+fn skipped(
+    tables: &Tables,
+    txn: &RoTxn,
+    (collection, created_at_ms): (CollectionId, i64),
+    duplicate: DuplicateRow,
+) -> Result<JobItemStatus> {
+    let original = document_id(duplicate.of)?;
+    let key = keys::document(collection, &original);
+    let row = tables.documents.get(txn, &key)?;
+    let Some(row) = row.filter(|row| row.live != Some(row.newest)) else {
+        return Ok(JobItemStatus::Skipped);
+    };
+    let key = keys::sequence(collection, Sequence(row.newest));
+    let version = tables.versions.get(txn, &key)?;
+    let is_later = version.is_none_or(|version| version.updated_at_ms > created_at_ms);
+    if row.live.is_some() && is_later {
+        return Ok(JobItemStatus::Skipped);
+    }
+    if !row.has_failed() {
+        return Ok(JobItemStatus::Pending);
+    }
+    let failure = tables.failures.get(txn, &key)?;
+    Ok(match failure.filter(|failure| !failure.cancelled) {
+        Some(failure) => JobItemStatus::failed_with(&original, &failure.reason),
+        None => JobItemStatus::Skipped,
     })
 }
 

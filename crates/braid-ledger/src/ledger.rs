@@ -412,7 +412,7 @@ impl Ledger for LmdbLedger {
     }
 
     async fn sweep(&self) -> Result<u64> {
-        self.write(sweep::sweep).await
+        self.blocking(|store| sweep::sweep(store)).await
     }
 
     async fn tidy(&self) -> Result<u64> {

@@ -131,7 +131,7 @@ impl Pinned {
 #[derive(Clone)]
 struct Source {
     uri: Option<String>,
-    metadata: Metadata,
+    metadata: Arc<Metadata>,
     duplicate_of: Option<DocumentId>,
 }
 
@@ -156,7 +156,7 @@ impl Reading<'_> {
         let duplicate = version.duplicate.map(|duplicate| document_id(duplicate.of));
         Ok(Source {
             uri: version.uri,
-            metadata: metadata(version.metadata)?,
+            metadata: Arc::new(metadata(version.metadata)),
             duplicate_of: duplicate.transpose()?,
         })
     }
@@ -173,24 +173,25 @@ impl Reading<'_> {
         Ok(version.slots)
     }
 
-    /// Chunks of `slots`, which are in ordinal order, from the first ordinal of the range on.
+    /// Chunks of a version whose slots these are. Ordinals count from 0 without a gap, so that no
+    /// other chunk is looked at.
     fn chunks_within(
         &self,
         slots: &[u32],
         ordinals: &RangeInclusive<u32>,
     ) -> Result<Vec<ChunkRecord>> {
-        let mut found = Vec::new();
-        for slot in slots {
-            let ordinal = self.chunk_header(*slot)?.ordinal;
-            if ordinal > *ordinals.end() {
-                break;
-            }
-            if ordinals.contains(&ordinal) {
-                found.push(self.chunk(*slot)?);
-            }
-        }
-        Ok(found)
+        let slots = within(slots, ordinals).iter();
+        slots.map(|slot| self.chunk(*slot)).collect()
     }
+}
+
+/// The slots of these ordinals.
+fn within<'s>(slots: &'s [u32], ordinals: &RangeInclusive<u32>) -> &'s [u32] {
+    let start = *ordinals.start() as usize;
+    let end = (*ordinals.end() as usize)
+        .saturating_add(1)
+        .min(slots.len());
+    slots.get(start..end).unwrap_or_default()
 }
 
 fn missing_chunk(slot: u32) -> Error {
@@ -250,5 +251,54 @@ impl LedgerPin for LmdbPin {
             reading.chunks_within(&slots, &ordinals)
         })
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use braid_testkit::ledger_suite::{Scene, put, staged};
+
+    use super::*;
+    use crate::{LedgerOptions, LmdbLedger};
+
+    #[test]
+    fn ordinals_are_places() {
+        let slots = [7, 8, 9];
+        assert_eq!(within(&slots, &(0..=0)), [7]);
+        assert_eq!(within(&slots, &(1..=u32::MAX)), [8, 9]);
+        assert_eq!(within(&slots, &(2..=2)), [9]);
+        assert!(within(&slots, &(3..=4)).is_empty());
+        #[expect(clippy::reversed_empty_ranges, reason = "callers may ask for nothing")]
+        let nothing = 2..=0;
+        assert!(within(&slots, &nothing).is_empty());
+    }
+
+    /// Chunks that are not asked for are not read: they may even be damaged.
+    #[tokio::test]
+    async fn a_range_of_a_document_reads_its_own_chunks_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = LedgerOptions {
+            map_size: 64 << 20,
+            ..LedgerOptions::default()
+        };
+        let ledger = LmdbLedger::open(dir.path(), options).unwrap();
+        let scene = Scene::of(Arc::new(ledger.clone())).await;
+        scene
+            .stage_one(put(staged("d", &["a", "b", "c", "d"])))
+            .await;
+        scene.publish().await;
+        let chunks = &ledger.store().tables.chunks;
+        let lost = ledger.store().write(|txn| {
+            for slot in [0, 1, 3] {
+                chunks.delete(txn, &keys::slot(scene.collection.id, slot))?;
+            }
+            Ok(())
+        });
+        lost.unwrap();
+        let pin = scene.pin().await;
+        let id = DocumentId::new("d").unwrap();
+        let found = pin.document_chunks(&id, 2..=2).await.unwrap();
+        assert_eq!(found[0].chunk.text, "c");
+        assert!(pin.document_chunks(&id, 0..=2).await.is_err());
     }
 }

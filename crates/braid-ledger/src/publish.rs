@@ -18,11 +18,7 @@ pub(crate) fn publish(
     through: Sequence,
 ) -> Result<PublishReceipt> {
     let mut draft = Draft::open(store, txn, id)?;
-    let mut receipt = PublishReceipt::default();
-    while draft.counters.published < through.0.min(draft.counters.newest) {
-        draft.publish_next(&mut receipt)?;
-    }
-    receipt.watermark = Sequence(draft.counters.published);
+    let receipt = draft.publish_through(through)?;
     draft.finish()?;
     Ok(receipt)
 }
@@ -83,6 +79,16 @@ pub(crate) fn stage_purge(
 }
 
 impl Draft<'_, '_> {
+    /// Publishes the operations up to `through`.
+    pub(crate) fn publish_through(&mut self, through: Sequence) -> Result<PublishReceipt> {
+        let mut receipt = PublishReceipt::default();
+        while self.counters.published < through.0.min(self.counters.newest) {
+            self.publish_next(&mut receipt)?;
+        }
+        receipt.watermark = Sequence(self.counters.published);
+        Ok(receipt)
+    }
+
     fn publish_next(&mut self, receipt: &mut PublishReceipt) -> Result<()> {
         let sequence = self.counters.published + 1;
         let key = keys::sequence(self.id, Sequence(sequence));
@@ -94,7 +100,7 @@ impl Draft<'_, '_> {
         self.counters.published = sequence;
         match operation {
             OperationRow::Put { document, slots } => {
-                self.put_done(&slots);
+                self.put_done(sequence)?;
                 if self.publish_put(sequence, document_id(document)?, &slots)? {
                     receipt.published += 1;
                 } else {
@@ -107,9 +113,11 @@ impl Draft<'_, '_> {
         Ok(())
     }
 
-    /// Nothing of a put is left to be embedded.
-    pub(crate) fn put_done(&mut self, slots: &[u32]) {
-        self.pending = self.pending.saturating_sub(slots.len() as u64);
+    /// Nothing of a put, whose version is still stored, is left to be embedded or published.
+    pub(crate) fn put_done(&mut self, sequence: u64) -> Result<()> {
+        let version = self.version(sequence)?;
+        self.pending.remove(self.id, &version);
+        Ok(())
     }
 
     /// Makes a version retrievable if it is still its document's newest.
@@ -162,7 +170,7 @@ impl Draft<'_, '_> {
         reason: &str,
     ) -> Result<()> {
         self.log_failed(sequence, reason)?;
-        self.put_done(slots);
+        self.put_done(sequence.0)?;
         self.retire(slots);
         let id = document_id(document.to_owned())?;
         let before = self.document(&id)?;

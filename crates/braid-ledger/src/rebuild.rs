@@ -20,10 +20,10 @@ pub(crate) fn stage_rechunked(
 ) -> Result<Vec<Slot>> {
     let mut draft = Draft::open(store, txn, id)?;
     let row = draft.document(document)?;
-    let published = row.filter(|row| row.live == Some(row.newest));
-    let sequence = published.map(|row| row.newest).ok_or_else(|| {
+    let whole = row.filter(|row| !row.has_failed());
+    let sequence = whole.map(|row| row.newest).ok_or_else(|| {
         Error::invalid(format!(
-            "the newest version of document {document} is not published"
+            "document {document} has no newest version that could be indexed"
         ))
     })?;
     let version = ChunkVersion {
@@ -47,12 +47,13 @@ pub(crate) fn switch_generation(
     switch: &SwitchGeneration,
 ) -> Result<Collection> {
     let mut draft = Draft::open(store, txn, id)?;
+    draft.publish_through(switch.publish_through)?;
     let lag = draft.counters.newest - draft.counters.published;
     if lag > 0 {
-        return Err(
-            Error::invalid(format!("{lag} operations are not published yet"))
-                .with_help("wait until everything is indexed"),
-        );
+        return Err(Error::invalid(format!(
+            "{lag} operations are newer than what the new generation holds"
+        ))
+        .with_help("start the rebuild again"));
     }
     for (document, slots) in &switch.rechunked {
         draft.exchange_slots(document, &numbers(slots))?;

@@ -6,13 +6,14 @@
 use braid_core::operation::{Change, ChangeOutcome, StagedChunk, StagedDocument};
 use braid_core::ports::{NewJob, StageReceipt};
 use braid_core::{
-    CollectionId, DocumentId, DuplicateAction, DuplicateSettings, NewDocument, Result, Sequence,
-    StorageUse,
+    CollectionId, DocumentId, DuplicateAction, DuplicateSettings, Likeness, NewDocument, Result,
+    Sequence, StorageUse,
 };
 use heed::{RoTxn, RwTxn};
 
 use crate::draft::Draft;
 use crate::error::map_full;
+use crate::filters;
 use crate::jobs;
 use crate::keys;
 use crate::pending;
@@ -91,17 +92,36 @@ impl Room {
         })
     }
 
-    /// Takes what a document needs, its embeddings included.
-    fn take(&mut self, staged: &StagedDocument) -> Result<()> {
-        let chunk = |chunk: &StagedChunk| {
-            let text = &chunk.chunk.text;
-            text.len() + self.embedding_bytes + OVERHEAD_BYTES
+    /// Takes what a version needs: its rows, the embeddings of its chunks, and the filter rows that
+    /// publishing it writes.
+    fn take(&mut self, id: CollectionId, staged: &StagedDocument) -> Result<()> {
+        let document = &staged.document;
+        let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        // Every chunk repeats its document's name and title.
+        let named = document.id.as_str().len() + length(&document.title);
+        let chunk = |staged: &StagedChunk| {
+            let chunk = &staged.chunk;
+            let path: usize = chunk.heading_path.iter().map(String::len).sum();
+            let texts = chunk.text.len() + chunk.context_header.len() + path;
+            texts + named + self.embedding_bytes + OVERHEAD_BYTES
         };
         let chunks: usize = staged.chunks.iter().map(chunk).sum();
-        let wanted = staged.document.text.len() + OVERHEAD_BYTES + chunks;
+        let metadata = metadata_row(document.metadata.clone());
+        let filters = filters::row_bytes(id, &metadata, staged.chunks.len());
+        let likeness = staged.likeness.as_ref().map_or(0, likeness_bytes);
+        let version = document.metadata.bytes() + named + length(&document.uri) + likeness;
+        let wanted = document.text.len() + version + filters + chunks + OVERHEAD_BYTES;
         self.left = self.left.checked_sub(wanted).ok_or_else(map_full)?;
         Ok(())
     }
+}
+
+/// Bytes of what is compared to find duplicates, and of the keys under which it is found.
+fn likeness_bytes(likeness: &Likeness) -> usize {
+    const KEY_BYTES: usize = 21 + 16;
+    let sketch = likeness.sketch.as_ref().map_or(0, |it| size_of_val(&**it));
+    // Numbers of a sketch are stored in up to five bytes, keys in pages two thirds full.
+    sketch * 5 / 4 + likeness.keys().len() * KEY_BYTES * 3 / 2
 }
 
 /// What is stored of a version beside the document as it was handed in.
@@ -143,7 +163,7 @@ impl Draft<'_, '_> {
             }
             return Ok(ChangeOutcome::Duplicate(duplicate.clone()));
         }
-        room.take(&staged)?;
+        room.take(self.id, &staged)?;
         let sequence = Sequence(self.counters.newest + 1);
         let document = staged.document.id.clone();
         let version = ChunkVersion {
@@ -153,7 +173,6 @@ impl Draft<'_, '_> {
             language: staged.language,
         };
         let slots = self.store_chunks(version, staged.chunks)?;
-        self.pending += slots.len() as u64;
         if let Some(likeness) = &staged.likeness {
             self.add_likeness(sequence, likeness)?;
         }
@@ -257,6 +276,7 @@ impl Draft<'_, '_> {
             language: parts.language,
             origin: document.origin.map(Into::into),
         };
+        self.pending.add(self.id, &row);
         self.tables().versions.put(self.txn, &key, &row)
     }
 

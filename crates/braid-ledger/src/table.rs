@@ -2,7 +2,7 @@
 //!
 //! | table | key | row |
 //! |---|---|---|
-//! | meta | name | number: format version, collections made, epoch, chunks pending by collection |
+//! | meta | name | number: format version, collections made, epoch, what is pending by collection |
 //! | names | collection name | collection number |
 //! | collections | collection | [`CollectionRow`] |
 //! | synonyms | collection | [`SynonymsRow`], where there are any |
@@ -160,6 +160,11 @@ impl<R: Row> Table<R> {
         range: KeyRange<'_>,
     ) -> Result<impl Iterator<Item = Result<(&'t [u8], R)>> + use<'t, R>> {
         Ok(self.entries_in(txn, range)?.map(decode_entry))
+    }
+
+    /// How many rows there are.
+    pub(crate) fn len(&self, txn: &RoTxn) -> Result<u64> {
+        self.database.len(txn).map_err(storage)
     }
 
     /// Bytes of the pages in use.

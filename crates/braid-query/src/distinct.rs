@@ -201,7 +201,9 @@ impl Told {
 
 #[cfg(test)]
 mod tests {
-    use braid_core::{Chunk, ChunkId, ChunkRecord, ContentHash, Metadata, Sequence, Slot, Span};
+    use std::sync::Arc;
+
+    use braid_core::{Chunk, ChunkId, ChunkRecord, ContentHash, Sequence, Slot, Span};
 
     use super::*;
     use crate::response::{ScoreStage, StageScores};
@@ -232,7 +234,7 @@ mod tests {
             passage: Passage {
                 record,
                 uri: Some(format!("file:///{document}")),
-                metadata: Metadata::default(),
+                metadata: Arc::default(),
                 duplicate_of: duplicate_of.map(id),
             },
             scores: StageScores::default(),

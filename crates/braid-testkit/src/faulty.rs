@@ -90,7 +90,7 @@ impl Gate {
         self.0.open.send_replace(true);
     }
 
-    async fn pass(&self) {
+    pub(crate) async fn pass(&self) {
         self.0.arrivals.add_permits(1);
         let mut open = self.0.open.subscribe();
         let opened = open.wait_for(|open| *open).await;

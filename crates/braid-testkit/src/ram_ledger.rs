@@ -29,6 +29,8 @@ use parking_lot::Mutex;
 use pin::RamPin;
 use state::{Data, State};
 
+use crate::faulty::Gate;
+
 /// How long a job is kept, as in the durable ledger: seven days, in milliseconds.
 const JOB_RETENTION_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 
@@ -65,6 +67,11 @@ impl RamLedger {
     /// Makes every write fail with `code` from now on, or succeed again.
     pub fn refuse_writes(&self, code: Option<ErrorCode>) {
         self.state.lock().refused = code;
+    }
+
+    /// Makes every sweep wait at `gate` from now on.
+    pub fn hold_sweeps(&self, gate: Gate) {
+        self.state.lock().sweep_gate = Some(gate);
     }
 
     /// The first slot of collections made from now on: near `u32::MAX` to test exhaustion.
@@ -441,6 +448,10 @@ impl Ledger for RamLedger {
     }
 
     async fn sweep(&self) -> Result<u64> {
+        let gate = self.state.lock().sweep_gate.clone();
+        if let Some(gate) = gate {
+            gate.pass().await;
+        }
         let mut state = self.state.lock();
         state.check_writable()?;
         Ok(state.sweep())

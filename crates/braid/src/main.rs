@@ -66,7 +66,11 @@ async fn ingest(settings: &Settings, command: IngestCommand) -> Result<Exit> {
     let args = &command.ingest;
     let parser = commands::parse_file::parser()?;
     let Some(url) = &command.server else {
-        let directory = Directory::Made(LoadModels::Embedder);
+        let models = LoadModels::Embedder;
+        let directory = match args.watch {
+            true => Directory::Kept(models),
+            false => Directory::Made(models),
+        };
         return with_engine(settings, directory, async |engine| {
             take(args, parser.clone(), Target::Local(engine.clone())).await
         })

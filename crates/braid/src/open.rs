@@ -94,6 +94,8 @@ fn install_tracing(cli: &Cli, settings: &Settings) -> Result<()> {
 pub(crate) enum Directory {
     /// It is made where it does not exist.
     Made(LoadModels),
+    /// The same, by a process that stays and keeps the directory tidy.
+    Kept(LoadModels),
     /// It must be there: a mistyped path is said to be one, not filled with an empty directory.
     Found(LoadModels),
 }
@@ -105,7 +107,7 @@ pub(crate) async fn with_engine(
     work: impl AsyncFnOnce(&Engine) -> Result<Exit>,
 ) -> Result<Exit> {
     let models = match directory {
-        Directory::Made(models) => models,
+        Directory::Made(models) | Directory::Kept(models) => models,
         Directory::Found(models) => {
             find_data_dir(&settings.storage.data_dir)?;
             models
@@ -114,6 +116,7 @@ pub(crate) async fn with_engine(
     let signals = Signals::watch()?;
     let options = OpenOptions {
         models,
+        sweeps: matches!(directory, Directory::Kept(_)),
         ..OpenOptions::default()
     };
     let engine = Engine::open(settings, options).await?;

@@ -72,18 +72,28 @@ impl From<&ChangeOutcome> for JobChange {
 /// Where one document of a job stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JobItemStatus {
-    /// Staged, not yet indexed.
+    /// Staged, not yet indexed; or skipped as a duplicate of a document of which that is true.
     Pending,
     /// Indexed (or replaced since by a newer write).
     Indexed,
-    /// Nothing to do: unchanged, a duplicate, or deleting what was not there.
+    /// Nothing to do: unchanged, a duplicate of what is indexed, or deleting what was not there.
     Skipped,
     /// Refused before staging.
     Rejected(String),
-    /// Staged, but could not be indexed.
+    /// Staged, but could not be indexed; or skipped as a duplicate of a document that could not be.
     Failed(String),
     /// Staged, and taken back before it was indexed.
     Cancelled,
+}
+
+impl JobItemStatus {
+    /// Of a document that was skipped as a duplicate of `original`, which then failed for `reason`.
+    pub fn failed_with(original: &DocumentId, reason: &str) -> Self {
+        Self::Failed(format!(
+            "it says the same as {:?}, which could not be indexed: {reason}; nothing of it is stored: hand it in again",
+            original.as_str()
+        ))
+    }
 }
 
 /// How many documents of a job stand where.

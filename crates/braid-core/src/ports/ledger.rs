@@ -132,6 +132,9 @@ pub struct SwitchGeneration {
     /// new generation: recorded for every published version, so that putting an unchanged document
     /// again stays [`ChangeOutcome::Unchanged`].
     pub pipeline: Fingerprint,
+    /// The newest operation. What is not published yet is published before anything else is done:
+    /// the indexes of the new generation must hold it, those of the old one need not.
+    pub publish_through: Sequence,
     /// Documents that were chunked anew: their published version now has these slots. Documents
     /// not listed keep their slots.
     pub rechunked: Vec<(DocumentId, Vec<Slot>)>,
@@ -286,7 +289,8 @@ pub trait Ledger: Send + Sync + std::fmt::Debug {
 
     // --- jobs and idempotency ---
 
-    /// A job with each item's present status.
+    /// A job with each item's present status. What was skipped as a duplicate of a pending document
+    /// is pending, and failed, with it.
     async fn job(&self, id: JobId) -> Result<Option<Job>>;
     /// Jobs, newest first, from `cursor` (as a page gave it); those of one collection where one is
     /// given.
@@ -349,20 +353,22 @@ pub trait Ledger: Send + Sync + std::fmt::Debug {
     /// Describes every inconsistency within the ledger itself (a live slot without a chunk, a
     /// document whose slots are not live, an embedding that is missing, ...); empty when sound.
     async fn check(&self, collection: CollectionId) -> Result<Vec<String>>;
-    /// Allocates slots and stores chunks of a document for a rebuild with another chunker; they
-    /// are not live until [`Ledger::switch_generation`] names them, and the document's `language`
-    /// is then theirs. The document's newest version must be the published one.
+    /// Allocates slots and stores chunks of a document's newest version for a rebuild with another
+    /// chunker; they are not live until [`Ledger::switch_generation`] names them, and the document's
+    /// `language` is then theirs. That version must not have failed.
     ///
     /// # Errors
-    /// [`InvalidRequest`](crate::ErrorCode::InvalidRequest) where it is not.
+    /// [`InvalidRequest`](crate::ErrorCode::InvalidRequest) where there is none that has not failed.
     async fn stage_rechunked(
         &self,
         collection: CollectionId,
         document: &DocumentId,
         rechunked: RechunkedDocument,
     ) -> Result<Vec<Slot>>;
-    /// Serves another generation from now on. Every operation must be published first, and no
-    /// document that was chunked anew may have changed since.
+    /// Publishes what is pending and serves another generation from now on, in one transaction: a
+    /// crash leaves the old generation with the versions that its indexes hold. No operation may be
+    /// newer than [`publish_through`](SwitchGeneration::publish_through), and no document that was
+    /// chunked anew may have changed since.
     ///
     /// # Errors
     /// [`InvalidRequest`](crate::ErrorCode::InvalidRequest) where that does not hold.

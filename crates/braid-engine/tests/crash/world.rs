@@ -112,6 +112,7 @@ impl Life {
         let options = OpenOptions {
             instead_of_models: Some(Arc::clone(&model) as Arc<dyn Embedder>),
             breakpoints,
+            sweeps: true,
             ..OpenOptions::default()
         };
         let engine = Engine::open(settings, options).await.expect("it opens");

@@ -32,6 +32,9 @@ pub(crate) struct ApplyingTask {
     waiting_since: Option<Instant>,
     last_purge: Option<Instant>,
     last_cost: Duration,
+    /// Chunks that seemed to wait when nothing did: of operations that were cancelled or failed once
+    /// they were embedded.
+    settled: u64,
     /// Until when what is embedded waits for more, although embedding has caught up.
     gathers_until: Option<Instant>,
 }
@@ -58,6 +61,7 @@ impl ApplyingTask {
             waiting_since: None,
             last_purge: None,
             last_cost: Duration::ZERO,
+            settled: 0,
             gathers_until: None,
         }
     }
@@ -164,6 +168,7 @@ impl ApplyingTask {
         }
         if progress.embedded <= progress.published {
             self.waiting_since = None;
+            self.settled = progress.chunks_waiting();
             return When::Later(purge);
         }
         let full = self.session.parts.options.apply_batch_chunks as u64;
@@ -174,7 +179,8 @@ impl ApplyingTask {
             at = at.min(until);
         }
         let caught_up = caught_up && gathered;
-        if caught_up || progress.chunks_waiting() >= full || at <= now {
+        let waiting = progress.chunks_waiting().saturating_sub(self.settled);
+        if caught_up || waiting >= full || at <= now {
             return When::Now(Due::Apply);
         }
         When::Later(Some(purge.map_or(at, |purge| purge.min(at))))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use braid_core::{Error, Leg, Result, Sequence, Slot, SlotSet};
 
-use super::rechunk::{Context, Rechunked};
+use super::rechunk::{Context, Rechunked, Versions};
 use super::{RebuildProgress, Report};
 use crate::indexer::IndexerParts;
 use crate::indexes::{Change, Indexes, Source};
@@ -31,18 +31,19 @@ impl Build {
         watermark: Option<Sequence>,
         report: &Report<'_>,
     ) -> Result<u64> {
-        let target = self.target(report).await?;
+        let target = self.target(Versions::Published, report).await?;
         self.reach(target, watermark, report).await
     }
 
-    /// As [`Build::pass`], with `pending` beside what the ledger has live.
+    /// As [`Build::pass`], with `pending` beside what the ledger has live: chunks of what the switch
+    /// publishes. Documents are chunked anew as they will then be.
     pub(super) async fn pass_with(
         &mut self,
         pending: &SlotSet,
         watermark: Sequence,
     ) -> Result<u64> {
         let report: &Report<'_> = &|_| {};
-        let target = self.target(report).await? | pending;
+        let target = self.target(Versions::All, report).await? | pending;
         self.reach(target, Some(watermark), report).await
     }
 
@@ -75,7 +76,7 @@ impl Build {
     }
 
     /// The slots the new generation must hold.
-    async fn target(&mut self, report: &Report<'_>) -> Result<SlotSet> {
+    async fn target(&mut self, versions: Versions, report: &Report<'_>) -> Result<SlotSet> {
         let Some(rechunked) = &mut self.rechunked else {
             let collection = self.served.collection.id;
             return self.parts.ledger.live_slots(collection).await;
@@ -83,6 +84,7 @@ impl Build {
         let context = Context {
             parts: &self.parts,
             served: &self.served,
+            versions,
         };
         rechunked
             .refresh(context, (&mut self.progress, report))

@@ -23,11 +23,21 @@ pub(super) struct Rechunked {
     documents: BTreeMap<DocumentId, (Sequence, Vec<Slot>)>,
 }
 
+/// Which newest versions are chunked anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Versions {
+    /// Those that are published: others may yet fail, or be replaced.
+    Published,
+    /// The pending ones too, which the switch publishes.
+    All,
+}
+
 /// What is chunked with.
 #[derive(Clone, Copy)]
 pub(super) struct Context<'a> {
     pub(super) parts: &'a Arc<IndexerParts>,
     pub(super) served: &'a Arc<Served>,
+    pub(super) versions: Versions,
 }
 
 impl Rechunked {
@@ -40,8 +50,8 @@ impl Rechunked {
     }
 
     /// Chunks what is new or changed since the last call, and returns the slots that the new
-    /// generation must hold. A document whose newest version is not the published one, or that
-    /// cannot be read any more, keeps the chunks it has.
+    /// generation must hold. A document whose newest version is not one of those [asked
+    /// for](Versions), or that cannot be read any more, keeps the chunks it has.
     pub(super) async fn refresh(
         &mut self,
         context: Context<'_>,
@@ -58,7 +68,7 @@ impl Rechunked {
                 .await?;
             for summary in page.items {
                 let slots = match known.get(&summary.id) {
-                    Some((sequence, slots)) if is_published(&summary, *sequence) => {
+                    Some((sequence, slots)) if context.is_taken(&summary, *sequence) => {
                         Some(slots.clone())
                     }
                     Some(_) | None => context.rechunk(&summary).await?,
@@ -84,7 +94,7 @@ impl Rechunked {
 impl Context<'_> {
     /// Chunks a document anew; `None` where it keeps its chunks.
     async fn rechunk(&self, summary: &DocumentSummary) -> Result<Option<Vec<Slot>>> {
-        if !is_published(summary, summary.sequence) {
+        if !self.is_taken(summary, summary.sequence) {
             return Ok(None);
         }
         let Some(extracted) = self.extract(summary).await? else {
@@ -153,8 +163,14 @@ impl Context<'_> {
         let chunks = pin.document_chunks(document, 0..=u32::MAX).await?;
         Ok(chunks.iter().map(|chunk| chunk.slot.0).collect())
     }
-}
 
-fn is_published(summary: &DocumentSummary, sequence: Sequence) -> bool {
-    summary.sequence == sequence && summary.status == DocumentStatus::Published
+    /// Whether version `sequence` is the document's newest, and one to be chunked anew.
+    fn is_taken(&self, summary: &DocumentSummary, sequence: Sequence) -> bool {
+        let is_wanted = match summary.status {
+            DocumentStatus::Published => true,
+            DocumentStatus::Pending => self.versions == Versions::All,
+            DocumentStatus::Failed(_) => false,
+        };
+        is_wanted && summary.sequence == sequence
+    }
 }

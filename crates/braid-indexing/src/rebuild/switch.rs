@@ -64,7 +64,7 @@ impl Switch {
             .options
             .breakpoints
             .reach(Breakpoint::BeforeSwitchGeneration);
-        let collection = self.switch_ledger().await?;
+        let collection = self.switch_ledger(newest).await?;
         parts
             .options
             .breakpoints
@@ -83,7 +83,9 @@ impl Switch {
         Ok(collection)
     }
 
-    async fn switch_ledger(&self) -> Result<Collection> {
+    /// Publishes up to `newest` and switches, in one transaction: whatever fails before it leaves
+    /// the old generation serving the versions that it has.
+    async fn switch_ledger(&self, newest: Sequence) -> Result<Collection> {
         let next = &self.build.served.collection;
         let rechunked = self.build.rechunked.as_ref();
         let switch = SwitchGeneration {
@@ -92,35 +94,26 @@ impl Switch {
             settings: next.settings,
             dimension: next.dimension,
             pipeline: self.build.served.pipeline.stamp.clone(),
+            publish_through: newest,
             rechunked: rechunked.map_or_else(Vec::new, Rechunked::slots),
         };
         let ledger = &self.build.parts.ledger;
         ledger.switch_generation(next.id, switch).await
     }
 
-    /// Brings the new generation in line with everything acknowledged; returns the last operation.
+    /// Brings the new generation in line with everything acknowledged, with what the old one cannot
+    /// take too (its model is gone, it is corrupt or its disk is full); returns the last operation.
     async fn finish_build(&mut self, collection: CollectionId) -> Result<Sequence> {
         let stats = self.build.parts.ledger.stats(collection).await?;
-        if stats.lag() > 0 {
-            self.publish_pending(stats.newest).await?;
-            if self.build.rechunked.is_none() {
-                // What the pending operations replaced is retired, and purged like everything else.
-                return Ok(stats.newest);
-            }
+        if stats.lag() == 0 {
+            self.build.pass(Some(stats.newest), &|_| {}).await?;
+        } else {
+            // What the pending operations replace is retired by the switch, and purged like
+            // everything else.
+            let pending = self.embed_pending().await?;
+            self.build.pass_with(&pending, stats.newest).await?;
         }
-        self.build.pass(Some(stats.newest), &|_| {}).await?;
         Ok(stats.newest)
-    }
-
-    /// Publishes what the old generation cannot take (its model is gone, it is corrupt or its disk
-    /// is full). The new one holds it by then, so that a failure before leaves the old one serving
-    /// the versions that it has.
-    async fn publish_pending(&mut self, newest: Sequence) -> Result<()> {
-        let pending = self.embed_pending().await?;
-        self.build.pass_with(&pending, newest).await?;
-        let collection = self.build.served.collection.id;
-        let ledger = &self.build.parts.ledger;
-        ledger.publish(collection, newest).await.map(drop)
     }
 
     /// Waits until everything is published, or cannot be under the old generation, and holds the

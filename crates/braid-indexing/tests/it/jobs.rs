@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use braid_core::operation::ChangeOutcome;
 use braid_core::ports::{JobItemStatus, Recorded};
-use braid_core::{DocumentId, DocumentStatus, Embedder, ErrorCode, JobId, Ledger};
-use braid_testkit::HashEmbedder;
+use braid_core::{
+    DocumentId, DocumentStatus, Embedder, Embedding, ErrorCode, Fingerprint, JobId, Ledger, Result,
+    TokenCounter,
+};
+use braid_testkit::{Call, Fault, Faulty, Gate, HashEmbedder, RamVectorStore};
 use uuid::Uuid;
 
-use crate::world::{DIMENSION, Life, PoisonedEmbedder, World, receipt, texts};
+use crate::world::{DIMENSION, Life, PoisonedEmbedder, World, receipt, settings, texts};
 
 const JOB: JobId = JobId(Uuid::from_u128(1));
 
@@ -107,5 +111,75 @@ async fn a_cancelled_job_is_not_embedded() {
     let document = life.world.ledger.document(life.collection.id, &old).await;
     let status = document.unwrap().unwrap().summary.status;
     assert_eq!(status, DocumentStatus::Published);
+    life.world.assert_sound().await;
+}
+
+/// Lets the other tasks run before every answer, as a model that takes its time does.
+#[derive(Debug)]
+struct Unhurried(HashEmbedder);
+
+#[async_trait]
+impl Embedder for Unhurried {
+    fn fingerprint(&self) -> &Fingerprint {
+        self.0.fingerprint()
+    }
+
+    fn dimension(&self) -> usize {
+        self.0.dimension()
+    }
+
+    fn token_counter(&self) -> Arc<dyn TokenCounter> {
+        self.0.token_counter()
+    }
+
+    async fn embed_passages(&self, texts: Vec<String>) -> Result<Vec<Embedding>> {
+        for _ in 0..32 {
+            tokio::task::yield_now().await;
+        }
+        self.0.embed_passages(texts).await
+    }
+
+    async fn embed_query(&self, text: &str) -> Result<Embedding> {
+        self.0.embed_query(text).await
+    }
+}
+
+/// What was embedded and then cancelled waits for nothing: later loads are batched as ever.
+#[tokio::test(start_paused = true)]
+async fn a_load_after_a_cancelled_one_is_applied_in_large_batches() {
+    let embedder = Unhurried(HashEmbedder::new(DIMENSION));
+    let mut world = World::with_embedder(Arc::new(embedder));
+    world.options.embed_batch_chunks = 16;
+    world.options.apply_batch_chunks = 200;
+    let (indexer, _) = world.indexer();
+    let collection = world.create(&indexer, settings(4)).await;
+    let gate = Gate::new();
+    let vector = Faulty::new(RamVectorStore::new(DIMENSION));
+    let vector = Arc::new(vector.on(Call::Apply, 1, Fault::HoldBefore(gate.clone())));
+    let key = collection.index_key();
+    world.indexes.put_vector(key, Arc::clone(&vector) as _);
+    let life = world.open().await;
+    life.ingest("first: text").await;
+    gate.arrived().await;
+    let lines = |name: &str, count: usize| {
+        let lines = (0..count).map(|n| format!("{name}{n}: {name} word{n}"));
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    life.ingest_as(JOB, &lines("cancelled", 200)).await;
+    let mut progress = life.indexer.progress(collection.id);
+    let embedded = |now: &braid_indexing::Progress| now.chunks_embedded == 201;
+    progress.wait_for(embedded).await.unwrap();
+    let cancelled = life.indexer.cancel_job(&collection, JOB, None).await;
+    cancelled.unwrap();
+    gate.open();
+    life.idle().await;
+    let before = vector.count(Call::Apply);
+    life.indexer.pause(collection.id).unwrap();
+    life.ingest(&lines("d", 400)).await;
+    life.indexer.resume(collection.id).unwrap();
+    life.idle().await;
+    let applies = vector.count(Call::Apply) - before;
+    assert!(applies <= 4, "{applies} applies of 400 documents");
+    assert_eq!(life.world.live().await.len(), 401);
     life.world.assert_sound().await;
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use braid_core::operation::ChangeOutcome;
-use braid_core::{ErrorCode, Generation};
+use braid_core::{Embedder, ErrorCode, Generation, Ledger};
+use braid_indexing::{Breakpoint, Breakpoints};
 use braid_testkit::{Call, Fault, Faulty, Gate, HashEmbedder, RamVectorStore};
 
 use crate::world::{DIMENSION, Life, World, receipt, settings, texts};
@@ -260,6 +261,100 @@ async fn another_model_takes_over_with_what_was_pending() {
         life.indexer.pause(life.collection.id).unwrap();
         life.shutdown.finish().await;
     }
+}
+
+/// A world that another model has taken over, with `b` replaced and `c` new and neither indexed.
+async fn pending_under_another_model(embedder: Arc<dyn Embedder>) -> (World, Life) {
+    let world = World::new();
+    let life = world.open().await;
+    life.ingest(LINES).await;
+    life.idle().await;
+    life.indexer.pause(life.collection.id).unwrap();
+    life.ingest("b: seven eight nine\nc: ten").await;
+    life.shutdown.finish().await;
+    let world = World { embedder, ..world };
+    let life = world.open().await;
+    assert!(life.indexer.stalled(life.collection.id).is_some());
+    (world, life)
+}
+
+/// The versions that the served generation has are the ones that are live: what was acknowledged
+/// since stays pending.
+async fn assert_old_versions_are_served(world: &World) {
+    let collection = world.ledger_collection().await;
+    assert_eq!(collection.generation, Generation(1));
+    let old = texts(&[("a", &["one two three", "four five"]), ("b", &["six"])]);
+    assert_eq!(world.live().await, old);
+    let live = world.ledger.live_slots(collection.id).await.unwrap();
+    let (lexical, vector) = world.served().await;
+    assert_eq!(lexical.slots().await.unwrap(), live);
+    assert_eq!(vector.slots().await.unwrap(), live);
+    let stats = world.ledger.stats(collection.id).await.unwrap();
+    assert_eq!(stats.lag(), 2);
+}
+
+async fn take_over(world: &World, life: &Life) {
+    let collection = world.ledger_collection().await;
+    let rebuild = life.indexer.rebuild(&collection, settings(2), |_| {});
+    rebuild.await.unwrap();
+    life.idle().await;
+    let expected = texts(&[
+        ("a", &["one two", "three four", "five"]),
+        ("b", &["seven eight", "nine"]),
+        ("c", &["ten"]),
+    ]);
+    let live = world.live().await;
+    assert_eq!(live, expected, "chunked anew, pending or not");
+    world.assert_sound().await;
+}
+
+/// Whatever fails in the last pass, the old generation goes on with the versions that it holds.
+#[tokio::test(start_paused = true)]
+async fn a_rebuild_that_fails_at_its_end_publishes_nothing() {
+    // The passages of `a` and old `b`, what is pending, and then its new chunks.
+    for fails_at in 1..=3 {
+        let model = HashEmbedder::named("other", DIMENSION);
+        let embedder = Arc::new(Faulty::new(model).on_from(
+            Call::EmbedPassages,
+            fails_at,
+            Fault::FailBefore(ErrorCode::Internal),
+        ));
+        let (world, life) = pending_under_another_model(Arc::clone(&embedder) as _).await;
+        let rebuild = life.indexer.rebuild(&life.collection, settings(2), |_| {});
+        assert!(rebuild.await.is_err(), "failing from call {fails_at}");
+        assert_old_versions_are_served(&world).await;
+        embedder.heal();
+        take_over(&world, &life).await;
+    }
+}
+
+/// The process dies when the next generation holds everything and nothing has been switched.
+#[tokio::test(start_paused = true)]
+async fn a_crash_before_the_switch_leaves_what_is_pending_pending() {
+    let other = || Arc::new(HashEmbedder::named("other", DIMENSION));
+    let (world, life) = pending_under_another_model(other()).await;
+    life.shutdown.finish().await;
+    let mut dying = world.clone();
+    dying.options.breakpoints = Breakpoints::new(|point| {
+        if point == Breakpoint::BeforeSwitchGeneration {
+            // Unwinds without the noise of a panic hook.
+            std::panic::resume_unwind(Box::new("the process dies here"));
+        }
+    });
+    let life = dying.open().await;
+    let died = tokio::spawn({
+        let life = life.clone();
+        async move {
+            let rebuild = life.indexer.rebuild(&life.collection, settings(2), |_| {});
+            rebuild.await
+        }
+    });
+    assert!(died.await.unwrap_err().is_panic());
+    life.shutdown.finish().await;
+    assert_old_versions_are_served(&world).await;
+    let life = world.open().await;
+    assert_old_versions_are_served(&world).await;
+    take_over(&world, &life).await;
 }
 
 /// A disk that is full for good holds up neither a rebuild nor, should that fail, the versions

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use braid_core::{ContentHash, ErrorCode, Fingerprint, Ledger, Sequence};
 use braid_indexing::{Health, IngestRequest};
+use braid_testkit::Gate;
 
 use crate::world::{World, documents, receipt, texts};
 
@@ -27,16 +28,46 @@ async fn has_orphan(world: &World) -> bool {
     found.unwrap()[0].is_some()
 }
 
+/// Opens the world for a second.
+async fn open_for_a_while(world: &World) {
+    let life = world.open().await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    life.shutdown.finish().await;
+}
+
 #[tokio::test(start_paused = true)]
-async fn a_start_sweeps_unless_the_process_does_not_index() {
+async fn a_start_sweeps_unless_the_process_does_not_index_or_does_not_stay() {
     let mut world = World::new();
     put_orphan(&world).await;
+    open_for_a_while(&world).await;
+    assert!(has_orphan(&world).await, "nobody asked for it");
+    world.options.sweep_interval = Some(Duration::from_secs(3600));
     world.options.background = false;
-    world.open().await.shutdown.finish().await;
+    open_for_a_while(&world).await;
     assert!(has_orphan(&world).await);
     world.options.background = true;
-    world.open().await;
+    open_for_a_while(&world).await;
     assert!(!has_orphan(&world).await);
+}
+
+/// However long the first sweep takes, collections open and are written meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_start_does_not_wait_for_its_sweep() {
+    let mut world = World::new();
+    world.options.sweep_interval = Some(Duration::from_secs(3600));
+    let gate = Gate::new();
+    world.ledger.hold_sweeps(gate.clone());
+    put_orphan(&world).await;
+    // The clock is moved on only if the start waits.
+    let start = tokio::time::timeout(Duration::from_secs(1), world.open());
+    let life = start.await.expect("the start waits for nothing");
+    gate.arrived().await;
+    life.ingest("a: one").await;
+    life.idle().await;
+    assert!(has_orphan(&world).await);
+    gate.open();
+    life.shutdown.finish().await;
+    assert!(!has_orphan(&world).await, "a sweep that has begun is ended");
 }
 
 #[tokio::test(start_paused = true)]
@@ -54,6 +85,7 @@ async fn sweeping_goes_on_while_serving() {
     let mut world = World::new();
     world.options.sweep_interval = Some(Duration::from_secs(3600));
     let _life = world.open().await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
     for _ in 0..2 {
         put_orphan(&world).await;
         tokio::time::sleep(Duration::from_secs(3500)).await;

@@ -259,10 +259,10 @@ pub(crate) fn metadata_row(metadata: Metadata) -> Vec<(String, ValueRow)> {
     fields.map(|(key, value)| (key, value.into())).collect()
 }
 
-/// Stored metadata.
-pub(crate) fn metadata(row: Vec<(String, ValueRow)>) -> Result<Metadata> {
+/// Stored metadata, whatever the limits were when it was handed in.
+pub(crate) fn metadata(row: Vec<(String, ValueRow)>) -> Metadata {
     let fields = row.into_iter().map(|(key, value)| (key, value.into()));
-    Metadata::new(fields.collect()).map_err(damaged)
+    Metadata::stored(fields.collect())
 }
 
 impl VersionRow {
@@ -277,7 +277,7 @@ impl VersionRow {
             title: self.title,
             uri: self.uri,
             format: self.format.into(),
-            metadata: metadata(self.metadata)?,
+            metadata: metadata(self.metadata),
             origin: self.origin.map(Origin::from),
             content_hash: ContentHash(self.content_hash),
             chunks: self.slots.len(),

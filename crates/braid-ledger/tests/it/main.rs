@@ -8,6 +8,7 @@ mod concurrency;
 mod conformance;
 mod filters;
 mod model;
+mod room;
 mod storage;
 
 use std::path::Path;

@@ -235,8 +235,9 @@ impl Pair {
         });
     }
 
+    /// What is pending is published by the switch, with chunks made anew where it is the document's
+    /// newest version.
     async fn rebuild(&mut self, document: u8) {
-        self.publish(255).await;
         let id = DocumentId::new(name(document)).unwrap();
         let mut rechunked = Vec::new();
         let mut staged = Vec::new();
@@ -263,6 +264,7 @@ impl Pair {
                 settings: collection.settings,
                 dimension: collection.dimension,
                 pipeline: Fingerprint::new("pipeline"),
+                publish_through: scene.stats().await.newest,
                 rechunked: rechunked.clone(),
             };
             let switched = scene.ledger.switch_generation(collection.id, switch);

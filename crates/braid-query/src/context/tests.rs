@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use braid_core::{Chunk, ChunkId, ContentHash, DocumentId, Language, Metadata, Sequence, Slot};
+use braid_core::{Chunk, ChunkId, ContentHash, DocumentId, Language, Sequence, Slot};
 use braid_testkit::WhitespaceTokens;
 use expect_test::{Expect, expect};
 use proptest::collection::vec;
@@ -57,7 +58,7 @@ impl Library {
                 duplicate_of: None,
                 record,
                 uri: None,
-                metadata: Metadata::default(),
+                metadata: Arc::default(),
             });
         }
         self.texts.insert(document, characters);

@@ -17,7 +17,7 @@ pub(super) struct Target {
     /// Their slots.
     pub(super) slots: SlotSet,
     /// Its metadata, which filters see.
-    pub(super) metadata: Metadata,
+    pub(super) metadata: Arc<Metadata>,
 }
 
 /// The document in this state, or why it cannot be returned whatever is asked.

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use braid_core::limits::{
-    MAX_DOCUMENT_BYTES, MAX_METADATA_FIELDS, MAX_METADATA_KEY_BYTES, MAX_METADATA_VALUE_BYTES,
+    MAX_DOCUMENT_BYTES, MAX_METADATA_BYTES, MAX_METADATA_FIELDS, MAX_METADATA_KEY_BYTES,
+    MAX_METADATA_VALUE_BYTES,
 };
 use braid_core::{DocumentId, Format, Metadata, MetadataValue, NewDocument};
 
@@ -40,6 +41,8 @@ struct Columns {
     title: Option<usize>,
     /// Columns that can be metadata beside what the caller adds.
     room: usize,
+    /// Bytes that their names and values may have.
+    room_bytes: usize,
 }
 
 impl Table {
@@ -207,6 +210,7 @@ impl Columns {
             title,
             names,
             room,
+            room_bytes: MAX_METADATA_BYTES.saturating_sub(options.metadata.bytes()),
         })
     }
 
@@ -226,9 +230,10 @@ impl Columns {
     }
 
     /// The columns that can be filtered on and that say the same in each row. Left out is what has
-    /// no name, is too long for a filter, or beyond the limit.
+    /// no name, is too long for a filter, or beyond the limits.
     fn metadata(&self, rows: &[Row]) -> BTreeMap<String, MetadataValue> {
         let mut fields = BTreeMap::new();
+        let mut room_bytes = self.room_bytes;
         for (at, name) in self.names.iter().enumerate() {
             let value = &rows[0].fields[at];
             let is_its_own = [self.text, self.title].contains(&Some(at));
@@ -242,7 +247,10 @@ impl Columns {
                     true => MetadataValue::String(value.clone()),
                     false => typed(value),
                 };
-                fields.insert(name.clone(), value);
+                if let Some(left) = room_bytes.checked_sub(name.len() + value.bytes()) {
+                    room_bytes = left;
+                    fields.insert(name.clone(), value);
+                }
             }
         }
         fields

@@ -1,5 +1,6 @@
 //! Tables as an ingestion sees them.
 
+use braid_core::limits::MAX_METADATA_BYTES;
 use expect_test::expect;
 
 use super::tests::{check, folder, read};
@@ -93,6 +94,25 @@ fn columns_leave_room_for_the_callers_metadata() {
     let found = documents.next().unwrap().unwrap();
     assert_eq!(found.document.metadata.iter().count(), 64);
     assert!(found.document.metadata.get("set").is_some());
+}
+
+/// Wide rows keep what fits, from the left.
+#[test]
+fn columns_beyond_what_metadata_may_have_in_all_are_left_out() {
+    let names: Vec<String> = (0..40).map(|at| format!("c{at:02}")).collect();
+    let values = vec!["v".repeat(2000); 40];
+    let table = format!("{}\n{}\n", names.join(","), values.join(","));
+    let options = SourceOptions {
+        metadata: Metadata::new([parse_metadata("set=yes").unwrap()].into()).unwrap(),
+        ..SourceOptions::default()
+    };
+    let folder = folder(&[("t.csv", table.as_bytes())]);
+    let mut documents = open(&[folder.path().join("t.csv")], &options).unwrap();
+    let found = documents.next().unwrap().unwrap().document.metadata;
+    assert!(found.bytes() <= MAX_METADATA_BYTES);
+    assert_eq!(found.iter().count(), 1 + MAX_METADATA_BYTES / 2003);
+    assert!(found.get("c31").is_some() && found.get("c32").is_none());
+    assert!(found.get("set").is_some());
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! Documents that say the same, as their collection wants it.
 
+use std::sync::Arc;
+
 use braid_core::ErrorCode;
 use serde_json::{Value, json};
 
-use crate::server::Server;
+use crate::server::{Call, Server, Setup};
 
 const TEXT: &str = "Stop the server before you copy its data directory. A copy of a running \
     server may be torn. Start the server again when the copy is done, and look at the log: it says \
@@ -88,6 +90,67 @@ async fn new_duplicates_are_skipped_where_the_collection_says_so() {
         json!({ "of": "a", "similarity": 1.0 })
     );
     assert_eq!(job["items"][1]["status"], "indexed");
+}
+
+/// Nothing says that a document is settled whose words are stored nowhere.
+#[tokio::test]
+async fn a_skipped_document_fails_with_its_original() {
+    let setup = Setup {
+        embedder: Arc::new(crate::poison::Poisoned::new()),
+        ..Setup::default()
+    };
+    let server = setup.open().await;
+    let settings = json!({ "duplicates": { "action": "skip" } });
+    let put = server.put("/v1/collections/default", &settings).await;
+    put.ok(200);
+    let poison = format!("{TEXT} poison");
+    let body = json!({ "documents": [
+        { "id": "a", "text": poison },
+        { "id": "b", "text": poison },
+    ]});
+    let path = "/v1/collections/default/documents?wait=indexed";
+    let accepted = server.post(path, &body).await.ok(202);
+    let id = accepted["job_id"].as_str().unwrap();
+    let job = server.get(&format!("/v1/jobs/{id}")).await.ok(200);
+    assert_eq!(job["counts"]["failed"], 2);
+    let item = &job["items"][1];
+    let said = [&item["id"], &item["change"], &item["status"]];
+    assert_eq!(said, ["b", "duplicate", "failed"]);
+    let reason = item["reason"].as_str().unwrap();
+    assert!(reason.contains("the same as \"a\""), "{reason}");
+}
+
+/// A put that waits is told too. Should it come after the failure, it fails by itself.
+#[tokio::test]
+async fn a_put_that_waits_is_told_that_its_original_failed() {
+    let setup = Setup {
+        embedder: Arc::new(crate::poison::Poisoned::new()),
+        ..Setup::default()
+    };
+    let server = setup.open().await;
+    let settings = json!({ "duplicates": { "action": "skip" } });
+    let put = server.put("/v1/collections/default", &settings).await;
+    put.ok(200);
+    let engine = server.app.engine();
+    let name = "default".parse().unwrap();
+    let collection = engine.collection(&name).await.unwrap().id;
+    engine.indexer().pause(collection).unwrap();
+    let body = json!({ "text": format!("{TEXT} poison") });
+    let path = |id| format!("/v1/collections/default/documents/{id}");
+    server.put(&path("a"), &body).await.ok(202);
+    let call = Call::put(&format!("{}?wait=indexed", path("b")), &body).key("k");
+    let resume = async {
+        for _ in 0..10_000 {
+            tokio::task::yield_now().await;
+        }
+        engine.indexer().resume(collection).unwrap();
+    };
+    let (first, ()) = tokio::join!(server.send(call.clone()), resume);
+    for answer in [first, server.send(call).await] {
+        let problem = answer.problem(422, ErrorCode::UnreadableDocument);
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains("could not be indexed"), "{detail}");
+    }
 }
 
 #[tokio::test]

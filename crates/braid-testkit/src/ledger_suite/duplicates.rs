@@ -22,6 +22,7 @@ pub(super) async fn check(fresh: FreshLedger<'_>) {
     the_same_words_are_reported(scene(DuplicateAction::Report, 100).await).await;
     what_is_gone_or_failed_has_no_duplicates(scene(DuplicateAction::Report, 100).await).await;
     a_new_duplicate_is_skipped_a_stored_one_replaced(scene(DuplicateAction::Skip, 100).await).await;
+    what_was_skipped_stands_where_its_original_does(scene(DuplicateAction::Skip, 100).await).await;
     near_duplicates_are_of_the_most_similar(scene(DuplicateAction::Link, 80).await).await;
     what_is_ignored_is_not_found(scene(DuplicateAction::Ignore, 80).await).await;
 }
@@ -157,6 +158,47 @@ async fn a_new_duplicate_is_skipped_a_stored_one_replaced(scene: Scene) {
     scene.delete("a").await;
     scene.delete("b").await;
     assert_eq!(stage(&scene, like("c", "words", 0)).await, None);
+    scene.check_sound().await;
+}
+
+/// What is skipped is not stored: while its original may still fail nobody is told that it is done,
+/// and it fails with it.
+async fn what_was_skipped_stands_where_its_original_does(scene: Scene) {
+    let job = JobId(Uuid::from_u128(6));
+    let status = async || {
+        let job = scene.ledger.job(job).await.unwrap().unwrap();
+        let [item] = &job.items[..] else {
+            panic!("{job:?}");
+        };
+        assert_eq!(item.change, Some(JobChange::Duplicate));
+        item.status.clone()
+    };
+    stage(&scene, like("a", "words", 0)).await;
+    let original = scene.stats().await.newest;
+    scene.stage_as(job, vec![put(like("b", "words", 0))]).await;
+    assert_eq!(status().await, JobItemStatus::Pending);
+    scene.fail(original, "poison").await;
+    scene.publish().await;
+    let JobItemStatus::Failed(reason) = status().await else {
+        panic!("{:?}", status().await);
+    };
+    assert!(
+        reason.contains("\"a\"") && reason.contains("poison"),
+        "{reason}"
+    );
+    stage(&scene, like("a", "words", 0)).await;
+    assert_eq!(status().await, JobItemStatus::Pending, "tried again");
+    scene.publish().await;
+    assert_eq!(status().await, JobItemStatus::Skipped);
+    scene.advance_ms(1);
+    stage(&scene, like("a", "later words", 0)).await;
+    assert_eq!(status().await, JobItemStatus::Skipped, "a later version");
+    let later = scene.stats().await.newest;
+    scene.fail(later, "poison").await;
+    scene.publish().await;
+    assert_eq!(status().await, JobItemStatus::Skipped);
+    scene.delete("a").await;
+    assert_eq!(status().await, JobItemStatus::Skipped);
     scene.check_sound().await;
 }
 

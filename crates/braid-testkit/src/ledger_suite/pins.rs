@@ -71,7 +71,7 @@ async fn passages_are_whole(scene: Scene) {
         assert_eq!(passage.record.chunk, staged.chunk);
         assert_eq!(passage.record.title, document.document.title);
         assert_eq!(passage.uri, document.document.uri);
-        assert_eq!(passage.metadata, document.document.metadata);
+        assert_eq!(*passage.metadata, document.document.metadata);
     }
 }
 

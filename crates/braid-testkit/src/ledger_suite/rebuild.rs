@@ -4,7 +4,7 @@ use braid_core::operation::ChangeOutcome;
 use braid_core::ports::{RechunkedDocument, SwitchGeneration};
 use braid_core::{
     Collection, DocumentId, ErrorCode, Fingerprint, Generation, Language, LanguageSetting,
-    PipelineFingerprint, Result, Slot,
+    PipelineFingerprint, Result, Sequence, Slot,
 };
 
 use super::FreshLedger;
@@ -13,9 +13,10 @@ use super::scene::{Scene, put, staged, staged_chunks};
 pub(super) async fn check(fresh: FreshLedger<'_>) {
     a_switch_serves_the_new_chunks(Scene::new(fresh()).await).await;
     a_switched_collection_goes_on(Scene::new(fresh()).await).await;
-    a_switch_waits_for_the_log(Scene::new(fresh()).await).await;
+    a_switch_publishes_what_is_pending(Scene::new(fresh()).await).await;
+    a_switch_that_is_refused_publishes_nothing(Scene::new(fresh()).await).await;
     a_switch_refuses_stale_chunks(Scene::new(fresh()).await).await;
-    only_published_documents_are_rechunked(Scene::new(fresh()).await).await;
+    what_failed_is_not_rechunked(Scene::new(fresh()).await).await;
     chunks_of_a_rebuild_under_way_are_kept(Scene::new(fresh()).await).await;
 }
 
@@ -47,6 +48,7 @@ fn switch(rechunked: &[(&str, Vec<Slot>)]) -> SwitchGeneration {
         settings,
         dimension: 3,
         pipeline: Fingerprint::new("pipeline 2"),
+        publish_through: Sequence(u64::MAX),
         rechunked: rechunked
             .map(|(id, slots)| (DocumentId::new(id).unwrap(), slots))
             .collect(),
@@ -126,16 +128,54 @@ async fn a_switched_collection_goes_on(scene: Scene) {
     scene.check_sound().await;
 }
 
-async fn a_switch_waits_for_the_log(scene: Scene) {
-    scene.put("a", &["a"]).await;
-    assert_eq!(
-        refusal(&scene, switch(&[])).await,
-        ErrorCode::InvalidRequest
-    );
+/// Replaced, new and failed versions, with one that is chunked anew before it is published.
+async fn a_switch_publishes_what_is_pending(scene: Scene) {
+    scene.put("a", &["a"]).await; // slot 0
+    scene.put("b", &["b"]).await; // slot 1
     scene.publish().await;
-    let switched = switch_to(&scene, &[]).await;
-    assert_eq!(switched.generation, Generation(2));
-    assert_eq!(scene.visible().await, ["a: a"]);
+    scene.put("a", &["a overtaken"]).await; // slot 2
+    scene.put("a", &["a replaced"]).await; // slot 3
+    scene.put("c", &["c"]).await; // slot 4
+    let failed = scene.put("b", &["poison"]).await; // slot 5
+    scene.fail(failed, "reason").await;
+    let slots = rechunk(&scene, "a", &["a", "replaced"]).await.unwrap();
+    assert_eq!(slots, [6, 7].map(Slot));
+    let before = ["a: a", "b: b"];
+    assert_eq!(scene.visible().await, before);
+    let pin = scene.pin().await;
+    switch_to(&scene, &[("a", slots)]).await;
+    let stats = scene.stats().await;
+    assert_eq!((stats.published, stats.lag()), (stats.newest, 0));
+    let after = ["a: a | replaced", "b: b", "c: c"];
+    assert_eq!(scene.visible().await, after);
+    assert_eq!(super::scene::visible(&*pin, None).await, before);
+    let failed = scene.purge().await;
+    assert_eq!(failed, Some(vec![Slot(5)]), "the pin sees slot 0");
+    scene.check_sound().await;
+    drop(pin);
+    let replaced = scene.purge().await;
+    assert_eq!(replaced, Some([0, 2, 3].map(Slot).to_vec()));
+    scene.publish().await;
+    scene.check_sound().await;
+}
+
+async fn a_switch_that_is_refused_publishes_nothing(scene: Scene) {
+    scene.put("a", &["a"]).await;
+    scene.publish().await;
+    let stale = rechunk(&scene, "a", &["a anew"]).await.unwrap();
+    scene.put("a", &["a replaced"]).await;
+    let before = scene.stats().await;
+    let too_early = SwitchGeneration {
+        publish_through: before.published,
+        ..switch(&[])
+    };
+    for refused in [too_early, switch(&[("a", stale)])] {
+        let code = refusal(&scene, refused).await;
+        assert_eq!(code, ErrorCode::InvalidRequest);
+        assert_eq!(scene.stats().await, before);
+        assert_eq!(scene.visible().await, ["a: a"]);
+    }
+    scene.check_sound().await;
 }
 
 async fn a_switch_refuses_stale_chunks(scene: Scene) {
@@ -162,14 +202,13 @@ async fn a_switch_refuses_stale_chunks(scene: Scene) {
     scene.check_sound().await;
 }
 
-async fn only_published_documents_are_rechunked(scene: Scene) {
+async fn what_failed_is_not_rechunked(scene: Scene) {
     let refused = |result: Result<Vec<Slot>>| {
         let code = result.unwrap_err().code();
         assert_eq!(code, ErrorCode::InvalidRequest);
     };
     refused(rechunk(&scene, "absent", &["x"]).await);
     scene.put("a", &["a"]).await;
-    refused(rechunk(&scene, "a", &["x"]).await);
     scene.publish().await;
     let failed = scene.put("a", &["poison"]).await;
     scene.fail(failed, "reason").await;

@@ -97,7 +97,7 @@ impl LedgerPin for RamPin {
             Some(Passage {
                 record,
                 uri: version.uri.clone(),
-                metadata: (*version.metadata).clone(),
+                metadata: Arc::clone(&version.metadata),
                 duplicate_of: version.duplicate.as_ref().map(|it| it.of.clone()),
             })
         };
@@ -111,10 +111,11 @@ impl LedgerPin for RamPin {
     ) -> Result<Vec<ChunkRecord>> {
         let live = self.data.documents.get(document).and_then(|row| row.live);
         let version = live.and_then(|sequence| self.data.versions.get(&sequence));
+        // Ordinals count from 0 without a gap.
         let slots = version.iter().flat_map(|version| version.slots.iter());
-        Ok(slots
-            .filter_map(|slot| self.data.chunks.get(slot))
-            .filter(|chunk| ordinals.contains(&chunk.chunk.ordinal))
+        let asked = (0..).zip(slots).filter(|(at, _)| ordinals.contains(at));
+        Ok(asked
+            .filter_map(|(_, slot)| self.data.chunks.get(slot))
             .cloned()
             .collect())
     }

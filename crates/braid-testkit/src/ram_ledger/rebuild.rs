@@ -12,10 +12,10 @@ impl Data {
         rechunked: RechunkedDocument,
     ) -> Result<Vec<Slot>> {
         let row = self.documents.get(document);
-        let live = row.filter(|row| row.live == Some(row.newest));
-        let Some(sequence) = live.map(|row| row.newest) else {
+        let whole = row.filter(|row| row.current == Some(row.newest));
+        let Some(sequence) = whole.map(|row| row.newest) else {
             return Err(Error::invalid(format!(
-                "the newest version of document {document} is not published"
+                "document {document} has no newest version that could be indexed"
             )));
         };
         self.check_slots_left(rechunked.chunks.len())?;
@@ -30,20 +30,36 @@ impl Data {
         epoch: u64,
         switch: SwitchGeneration,
     ) -> Result<Collection> {
-        if self.published != self.newest {
+        if switch.publish_through < self.newest {
             return Err(Error::invalid(format!(
-                "{} operations are not published yet",
-                self.stats().lag()
+                "operations up to {} are newer than what the new generation holds",
+                self.newest
             )));
         }
-        let rechunked: Vec<_> = switch
-            .rechunked
-            .into_iter()
-            .map(|(document, slots)| Ok((self.rechunked_version(&document, &slots)?, slots)))
+        // Whatever is wrong below, nothing of this is kept.
+        let before = self.clone();
+        self.publish(epoch, switch.publish_through);
+        let switched = self.exchange_all(epoch, &switch.rechunked);
+        if let Err(error) = switched {
+            *self = before;
+            return Err(error);
+        }
+        self.serve_switched(switch);
+        Ok(self.collection.clone())
+    }
+
+    fn exchange_all(&mut self, epoch: u64, rechunked: &[(DocumentId, Vec<Slot>)]) -> Result<()> {
+        let rechunked: Vec<_> = rechunked
+            .iter()
+            .map(|(document, slots)| Ok((self.rechunked_version(document, slots)?, slots)))
             .collect::<Result<_>>()?;
         for (sequence, slots) in rechunked {
-            self.exchange_slots(epoch, sequence, slots);
+            self.exchange_slots(epoch, sequence, slots.clone());
         }
+        Ok(())
+    }
+
+    fn serve_switched(&mut self, switch: SwitchGeneration) {
         let live = self.documents.values().filter_map(|row| row.live);
         for sequence in live {
             if let Some(version) = self.versions.get_mut(&sequence) {
@@ -55,7 +71,6 @@ impl Data {
         self.collection.fingerprint = switch.fingerprint;
         self.collection.settings = switch.settings;
         self.collection.dimension = switch.dimension;
-        Ok(self.collection.clone())
     }
 
     /// The live version these slots were chunked from.

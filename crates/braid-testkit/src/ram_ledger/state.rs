@@ -14,11 +14,13 @@ use braid_core::{
 };
 
 use super::{JOB_RETENTION_MS, Pins};
+use crate::faulty::Gate;
 
 #[derive(Default)]
 pub(super) struct State {
     pub(super) now_ms: i64,
     pub(super) refused: Option<ErrorCode>,
+    pub(super) sweep_gate: Option<Gate>,
     pub(super) first_slot: u32,
     pub(super) collections_made: u32,
     pub(super) names: BTreeMap<CollectionName, CollectionId>,
@@ -296,6 +298,24 @@ impl Data {
         })
     }
 
+    /// Where a document stands that was skipped as a duplicate of `original`.
+    fn skipped_status(&self, original: &DocumentId, created_at_ms: i64) -> JobItemStatus {
+        let row = self.documents.get(original);
+        let Some(row) = row.filter(|row| row.live != Some(row.newest)) else {
+            return JobItemStatus::Skipped;
+        };
+        let version = self.versions.get(&row.newest);
+        let is_later = version.is_none_or(|version| version.updated_at_ms > created_at_ms);
+        if row.live.is_some() && is_later {
+            return JobItemStatus::Skipped;
+        }
+        match self.failures.get(&row.newest) {
+            Some(failure) if failure.cancelled => JobItemStatus::Skipped,
+            Some(failure) => JobItemStatus::failed_with(original, &failure.reason),
+            None => JobItemStatus::Pending,
+        }
+    }
+
     fn orphan_chunks(&self) -> BTreeSet<Slot> {
         let expected = self.expected_slots() | &self.rechunking;
         let slots = self.chunks.keys().copied();
@@ -342,7 +362,7 @@ impl JobRow {
         let items = self.items.iter().map(|(document, outcome)| JobItem {
             document: document.clone(),
             change: outcome.change(),
-            status: outcome.status(data),
+            status: outcome.status(data, self.created_at_ms),
             duplicate: outcome.duplicate(),
         });
         Job {
@@ -372,10 +392,11 @@ impl JobOutcome {
         }
     }
 
-    fn status(&self, data: &Data) -> JobItemStatus {
+    fn status(&self, data: &Data, created_at_ms: i64) -> JobItemStatus {
         match self {
             Self::Rejected(reason) => JobItemStatus::Rejected(reason.clone()),
-            Self::Skipped | Self::Duplicate(_) => JobItemStatus::Skipped,
+            Self::Skipped => JobItemStatus::Skipped,
+            Self::Duplicate(duplicate) => data.skipped_status(&duplicate.of, created_at_ms),
             Self::Staged(sequence, ..) => match data.failures.get(sequence) {
                 Some(failure) if failure.cancelled => JobItemStatus::Cancelled,
                 Some(failure) => JobItemStatus::Failed(failure.reason.clone()),

@@ -20,6 +20,7 @@ pub(crate) async fn run(settings: &Settings) -> Result<Exit> {
     let server = &settings.server;
     let listener = http::bind(server.listen, server.allow_unauthenticated).await?;
     let options = OpenOptions {
+        sweeps: true,
         parser: Some(parse_file::parser()?),
         ..OpenOptions::default()
     };

@@ -1,5 +1,7 @@
 //! What a retrieval found.
 
+use std::sync::Arc;
+
 use braid_engine::query::{
     AssembledContext, Degradation, Note, PhrasingScores, RerankSummary, RetrieveResponse,
     RetrievedHit, SameText, StageScore, StageScores, Timings,
@@ -317,7 +319,7 @@ impl HitBody {
                 char_end: record.chunk.span.end,
                 page: record.chunk.page,
             },
-            metadata: metadata_body(hit.passage.metadata),
+            metadata: metadata_body(Arc::unwrap_or_clone(hit.passage.metadata)),
             scores: explain.then(|| ScoresBody::new(hit.scores, &hit.phrasings)),
             moves,
             relevance: hit.relevance,

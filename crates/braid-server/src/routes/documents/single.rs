@@ -148,8 +148,45 @@ async fn put(
         Recorded::Done(receipt) => {
             wait.settle(&app, &name, newest(&receipt)).await?;
             check_indexed(&app, (&name, &id), wait).await?;
+            check_original(&app, &name, &written(&id, &receipt), wait).await?;
             Ok(first(respond(&receipt)))
         }
+    }
+}
+
+/// Refuses to say that a document is a duplicate of what is retrievable when indexing that failed.
+async fn check_original(
+    app: &App,
+    name: &CollectionName,
+    answer: &WriteAnswer,
+    wait: Wait,
+) -> Result<()> {
+    let skipped = answer
+        .duplicate
+        .as_ref()
+        .filter(|_| answer.sequence.is_none());
+    let Some(of) = skipped.and_then(|duplicate| DocumentId::new(&duplicate.of).ok()) else {
+        return Ok(());
+    };
+    if wait == Wait::None {
+        return Ok(());
+    }
+    let newest = app.engine().collection_info(name).await?.stats.newest;
+    wait.settle(app, name, Some(newest.0)).await?;
+    match app.engine().document(name, &of).await {
+        Ok(document) => match document.summary.status {
+            DocumentStatus::Failed(reason) => Err(Error::new(
+                ErrorCode::UnreadableDocument,
+                format!(
+                    "the document says the same as {of:?}, which could not be indexed: {reason}",
+                    of = of.as_str()
+                ),
+            )
+            .with_help("nothing of it is stored: put it again, under another key if it had one")),
+            DocumentStatus::Published | DocumentStatus::Pending => Ok(()),
+        },
+        // Deleted since: as if it had been deleted after the answer.
+        Err(_) => Ok(()),
     }
 }
 
@@ -162,6 +199,11 @@ async fn replay_put(
 ) -> Result<Response, ApiError> {
     wait.settle_recorded(app, name, &recorded).await?;
     check_indexed(app, (name, id), wait).await?;
+    if let Ok(answer) = serde_json::from_slice::<WriteAnswer>(&recorded.body)
+        && app.engine().collection_info(name).await.is_ok()
+    {
+        check_original(app, name, &answer, wait).await?;
+    }
     Ok(replay(recorded))
 }
 
