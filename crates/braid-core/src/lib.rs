@@ -22,6 +22,7 @@ pub mod lineage;
 pub mod operation;
 pub mod ports;
 pub mod ranking;
+pub mod script;
 
 pub use calibration::Calibration;
 pub use chunk::{Chunk, ChunkRecord, Passage, Span};
@@ -52,3 +53,4 @@ pub use ports::{
     VectorView,
 };
 pub use ranking::{Candidate, Hit, Leg, RankedList, Selection};
+pub use script::Script;

@@ -17,6 +17,7 @@ use crate::response::{RerankSummary, Timings};
 use crate::retriever::Retriever;
 use crate::scoring::Shortfall;
 use crate::search::{SearchPlan, Searched, milliseconds, search};
+use crate::trust::weights_after;
 
 /// A stage whose ranking is evaluated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -196,7 +197,8 @@ impl Retriever {
         let plan = RerankPlan {
             query: &request.query,
             options: &request.rerank,
-            weights: request.fusion.weights,
+            method: request.fusion.method,
+            weights: weights_after(fused.trust.as_ref(), request.fusion.weights),
             lexical_floor: fused.lexical_floor,
             language: ranking.language,
         };

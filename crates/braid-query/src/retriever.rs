@@ -25,7 +25,7 @@ use crate::search::{SearchPlan, Searched, milliseconds, search};
 use crate::thresholds::{
     BelowThreshold, CutLegs, EmptyReason, cut_legs, cut_reranked, told_reranked,
 };
-use crate::trust::Trust;
+use crate::trust::{Trust, weights_after};
 use crate::word_counter::WordCounter;
 
 /// What a [`Retriever`] works with.
@@ -232,7 +232,8 @@ impl Retriever {
             let plan = RerankPlan {
                 query: &request.query,
                 options: &request.rerank,
-                weights: request.fusion.weights,
+                method: request.fusion.method,
+                weights: weights_after(found.trust.as_ref(), request.fusion.weights),
                 lexical_floor: found.lexical_floor,
                 language: found.language,
             };

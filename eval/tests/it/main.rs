@@ -10,6 +10,7 @@ mod losses;
 mod parity;
 mod real;
 mod reranker;
+mod scripts;
 mod tries;
 mod tune;
 mod world;

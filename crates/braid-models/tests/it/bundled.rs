@@ -1,6 +1,6 @@
 //! The bundled models keep what the ports promise and are what their manifests say.
 
-use braid_core::Language;
+use braid_core::{Language, Script};
 use braid_models::{DEFAULT_EMBEDDER, DEFAULT_RERANKER, ModelStatus};
 use braid_testkit::{embedder_suite, reranker_suite};
 
@@ -38,6 +38,7 @@ fn bundled_models_are_listed_and_verify() {
 #[test]
 fn what_the_models_are_is_known() {
     assert_eq!(EMBEDDER.dimension(), 384);
+    assert!(EMBEDDER.reads(Script::LATIN) && !EMBEDDER.reads("Hani".parse().unwrap()));
     let counter = EMBEDDER.token_counter();
     assert_eq!(counter.max_tokens(), 256);
     assert_eq!(counter.count("a red fox"), 3);
