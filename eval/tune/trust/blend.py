@@ -6,7 +6,8 @@
 For each way to bring the two scores to one scale, each half of every set chooses a weight (the best
 mean of nDCG@10 over the sets) and the other half measures it; both halves together are what is
 printed, with the paired difference from the fused list and its 95% interval (bootstrap within the
-sets, seeded). Make the sets with `sets.py --unseen-by`: on queries that it was trained on, a model
+sets, seeded). Below each is what every weight gives, how far it is behind the best one, and the standard
+error of that: of two weights that cannot be told apart, take the lesser. Make the sets with `sets.py --unseen-by`: on queries that it was trained on, a model
 looks better than it is. Standard library only.
 """
 
@@ -152,6 +153,17 @@ def interval(differences):
     return means[int(0.025 * DRAWS)], means[int(0.975 * DRAWS) - 1]
 
 
+def error(values, other):
+    """The standard error of the difference of two means over the sets."""
+    squares = 0.0
+    for name in values:
+        differences = [a - b for a, b in zip(values[name], other[name])]
+        middle = mean(differences)
+        spread = sum((one - middle) ** 2 for one in differences) / max(1, len(differences) - 1)
+        squares += spread / len(differences)
+    return math.sqrt(squares) / len(values)
+
+
 def row(label, values, base):
     values, base = joined(values), joined(base)
     differences = {name: [a - b for a, b in zip(values[name], base[name])] for name in values}
@@ -177,13 +189,20 @@ def main():
     print("|---" * (len(sets) + 4) + "|")
     print("| queries | " + " | ".join(counts) + " | | | |")
     row("fused list", fused, fused)
+    curves = {}
     for form in FORMS:
         by_weight = {weight: measured(sets, form, weight) for weight in WEIGHTS}
         chosen, values = crossed(by_weight)
         row(f"{form}, held out {chosen}", values, fused)
         row(f"{form}, model alone", measured(sets, form, 1.0), fused)
-        curve = ", ".join(f"{weight}: {mean(over_sets(found, half) for half in HALVES):.4f}" for weight, found in by_weight.items())
-        print(f"<!-- {form}: {curve} -->")
+        curves[form] = {weight: joined(found) for weight, found in by_weight.items()}
+    for form, curve in curves.items():
+        print(f"\n{form}:\n")
+        best = max(curve.values(), key=lambda values: mean(map(mean, values.values())))
+        for weight, values in curve.items():
+            behind = [mean(values[name]) - mean(best[name]) for name in values]
+            overall = mean(map(mean, values.values()))
+            print(f"    {weight:.2f}  {overall:.4f}  {mean(behind):+.4f}, standard error {error(values, best):.4f}")
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ fn what_the_models_are_is_known() {
     assert_eq!(counter.max_tokens(), 256);
     assert_eq!(counter.count("a red fox"), 3);
     assert_eq!(counter.count("antidisestablishmentarianism"), 8);
-    assert_eq!(RERANKER.recommended_blend(Language::English), 0.2);
+    assert_eq!(RERANKER.recommended_blend(Language::English), 0.25);
     assert_eq!(RERANKER.recommended_blend(Language::French), 0.0);
     let calibration = RERANKER.calibration(Language::English).unwrap();
     assert!(calibration.relevance(4.0) > 0.9 && calibration.relevance(-6.0) < 0.1);
