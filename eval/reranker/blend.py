@@ -3,9 +3,10 @@
 
     blend.py --out OUT [--run NAME] [--recipe FILE] [--set key=value ...]
 
-Reads OUT/runs/NAME/valid.jsonl (the candidates of each validation query with both scores) and writes
+Reads OUT/runs/NAME/valid.jsonl (the candidates of each validation query with all scores) and writes
 OUT/runs/NAME/blend.json: the form and weight to use, and what every other one would give. Braid
-blends z-scores; the other forms are measured for comparison. Standard library only.
+blends z-scores of the model's scores and the fused ones; the other forms are measured for comparison.
+Standard library only.
 """
 
 import math
@@ -21,7 +22,7 @@ from files import fail, read_lines, say, write_json
 FORM = "z_scores"
 WEIGHTS = [step / 20 for step in range(21)]
 # Logits of the model that weigh as much as one standard deviation of the fused score, fitted on training
-# queries: training adds the fused score so, too.
+# queries: training adds the legs' scores so, too.
 LOGITS = 2.0
 # By which a model's logits are multiplied to find the loss that is theirs at best.
 SCALES = (0.125, 0.25, 0.5, 1.0, 2.0)
@@ -42,21 +43,21 @@ def logits(values):
 
 
 def fused(entry):
-    """The fused list's scores, which tell ranks and no distances."""
-    return min_max(entry["fused"])
+    """The fused list's scores."""
+    return z_score(entry["fused"])
 
 
 def of_legs(entry):
-    """The fused score by what the legs' scores say (see `lists.of_legs`)."""
+    """The legs' scores by their distances in the window, with even weights (see `lists.of_legs`)."""
     return lists.of_legs([entry["lexical"], entry["dense"]])
 
 
 # How the model's scores and the fused ones are normalised.
 FORMS = {
-    "logits": (logits, of_legs),
-    "z_scores": (z_score, of_legs),
-    "min_max": (min_max, lambda entry: min_max(of_legs(entry))),
-    "ranks": (min_max, fused),
+    "logits": (logits, fused),
+    "z_scores": (z_score, fused),
+    "min_max": (min_max, lambda entry: min_max(entry["fused"])),
+    "legs": (z_score, of_legs),
 }
 
 
@@ -96,7 +97,7 @@ def macro(means, held_out, held_out_weight):
 
 def measure(entries, held_out, settings, forms=tuple(FORMS)):
     """One line for each form and weight."""
-    base = {name: metrics.mean(values) for name, values in by_source(entries, 0.0, "ranks").items()}
+    base = {name: metrics.mean(values) for name, values in by_source(entries, 0.0).items()}
     lines = []
     for form in forms:
         for weight in WEIGHTS:
@@ -141,10 +142,9 @@ def brief(entries, held_out, settings):
     lines = measure(entries, held_out, settings, (FORM,))
     best = choose(lines, settings["tolerance"], FORM, shares_of(lines[0]["sources"], held_out, settings["held_out_weight"]))
     alone = next(line for line in lines if line["weight"] == 1.0)
-    fused_means = {name: metrics.mean(values) for name, values in by_source(entries, 0.0, "ranks").items()}
+    fused_means = {name: metrics.mean(values) for name, values in by_source(entries, 0.0).items()}
     return {
         "fused": macro(fused_means, held_out, settings["held_out_weight"]),
-        "base": next(line for line in lines if line["weight"] == 0.0)["ndcg"],
         "alone": alone["ndcg"],
         "blended": best["ndcg"],
         "weight": best["weight"],
@@ -178,8 +178,8 @@ def report(entries, held_out, settings):
     lines = measure(entries, held_out, settings)
     shares = shares_of(lines[0]["sources"], held_out, settings["held_out_weight"])
     best = choose(lines, settings["tolerance"], FORM, shares)
-    before, after = by_source(entries, 0.0, "ranks"), by_source(entries, best["weight"])
-    alone, unmodelled = by_source(entries, 1.0), by_source(entries, 0.0)
+    before, after = by_source(entries, 0.0), by_source(entries, best["weight"])
+    alone = by_source(entries, 1.0)
     sources = {}
     for name in before:
         differences = [b - a for a, b in zip(before[name], after[name])]
@@ -187,7 +187,6 @@ def report(entries, held_out, settings):
             "queries": len(differences),
             "held_out": name in held_out,
             "fused": metrics.mean(before[name]),
-            "base": metrics.mean(unmodelled[name]),
             "alone": metrics.mean(alone[name]),
             "blended": metrics.mean(after[name]),
             "gain": metrics.mean(differences),

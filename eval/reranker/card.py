@@ -171,17 +171,17 @@ def validation(folder):
     rows = []
     for name, line in found["sources"].items():
         low, high = line["interval"]
-        shown = [f"{line[key]:.3f}" for key in ("fused", "base", "alone", "blended")]
+        shown = [f"{line[key]:.3f}" for key in ("fused", "alone", "blended")]
         kind = "held out" if line["held_out"] else "trained on"
         rows.append([name, kind, line["queries"], *shown, f"{line['gain']:+.3f} ({low:+.3f} to {high:+.3f})"])
     forms = []
     for form, line in found["forms"].items():
         gains = [f"{line['gain']:+.4f}", f"{line['worst']:+.4f}"]
         forms.append([form, line["weight"], f"{line['ndcg']:.4f}", *gains])
-    head = ["source", "", "queries", "fused list", "legs' scores", "model alone", "blended", "gain (95% interval)"]
+    head = ["source", "", "queries", "fused list", "model alone", "blended", "gain (95% interval)"]
     return [
         "nDCG@10 over the fused list's head as Braid gives it, on queries kept out of training: in its own order",
-        "(RRF), by the legs' scores (blend 0), by the model alone (blend 1), and by the recommended blend of",
+        "(blend 0), by the model alone (blend 1), and by the recommended blend of",
         f"{found['weight']}: the least weight within one standard error of the best. It was chosen here, and on no",
         "evaluation set.",
         "",

@@ -23,6 +23,7 @@ pub mod lineage;
 pub mod operation;
 pub mod ports;
 pub mod ranking;
+pub mod script;
 pub mod synonyms;
 
 pub use calibration::Calibration;
@@ -57,4 +58,5 @@ pub use ports::{
     VectorView,
 };
 pub use ranking::{Candidate, Hit, Leg, RankedList, Selection};
+pub use script::Script;
 pub use synonyms::{SynonymRule, Synonyms};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use braid_config::Settings;
 use braid_core::{
-    Embedder, Embedding, Error, ErrorCode, Fingerprint, Reranker, Result, TokenCounter,
+    Embedder, Embedding, Error, ErrorCode, Fingerprint, Reranker, Result, Script, TokenCounter,
 };
 
 use braid_models::ModelStore;
@@ -107,6 +107,10 @@ impl Embedder for NotLoaded {
 
     fn token_counter(&self) -> Arc<dyn TokenCounter> {
         Arc::new(Characters)
+    }
+
+    fn reads(&self, _script: Script) -> bool {
+        true
     }
 
     async fn embed_passages(&self, _texts: Vec<String>) -> Result<Vec<Embedding>> {

@@ -16,7 +16,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use braid_core::{Embedder, Embedding, Error, Fingerprint, Result, TokenCounter};
+use braid_core::{Embedder, Embedding, Error, Fingerprint, Result, Script, TokenCounter};
 use fastembed::Pooling;
 use ort::environment::Environment;
 
@@ -52,6 +52,8 @@ const BATCHED_PASSAGES_PER_TASK: usize = 64;
 #[derive(Debug)]
 pub struct OnnxEmbedder {
     fingerprint: Fingerprint,
+    /// None stands for all.
+    scripts: Vec<Script>,
     network: Arc<Network>,
     dimension: usize,
     gate: Arc<Gate>,
@@ -104,6 +106,7 @@ impl OnnxEmbedder {
         let threads = source.sessions();
         Ok(Self {
             fingerprint,
+            scripts: section.known_scripts()?,
             network,
             dimension,
             gate,
@@ -132,6 +135,10 @@ impl Embedder for OnnxEmbedder {
     fn token_counter(&self) -> Arc<dyn TokenCounter> {
         let network = &self.network;
         Arc::new(network.tokenizer.leaving_room_for(&network.passage_prefix))
+    }
+
+    fn reads(&self, script: Script) -> bool {
+        self.scripts.is_empty() || self.scripts.contains(&script)
     }
 
     /// Waits for room instead of refusing when there is more than enough bulk work.

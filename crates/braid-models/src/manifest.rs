@@ -9,7 +9,7 @@ use std::fmt;
 use std::fs;
 use std::path::Path;
 
-use braid_core::{Error, ErrorCode, Language, Result};
+use braid_core::{Error, ErrorCode, Language, Result, Script};
 use serde::{Deserialize, Serialize};
 
 /// File name of the manifest in a model directory.
@@ -140,6 +140,10 @@ pub struct EmbedderManifest {
     /// Put before every passage.
     #[serde(default)]
     pub passage_prefix: String,
+    /// Scripts that it reads, by their ISO 15924 codes; in a query of another one the dense leg is not
+    /// trusted. None given is all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scripts: Vec<String>,
     /// Least cosine similarity of a probe's vector to the expected one.
     #[serde(default = "default_probe_min_cosine")]
     pub probe_min_cosine: f64,
@@ -265,7 +269,7 @@ impl Manifest {
             return Err(format!("file {name} is not a plain name"));
         }
         match (self.kind, &self.embedder, &self.reranker) {
-            (ModelKind::Embedder, Some(_), None) => Ok(()),
+            (ModelKind::Embedder, Some(embedder), None) => embedder.check(),
             (ModelKind::Reranker, None, Some(reranker)) => reranker.check(),
             (kind, ..) => Err(format!("a {kind} needs the section {kind} and no other")),
         }
@@ -278,6 +282,7 @@ impl Manifest {
             pooling: PoolingKind::Mean,
             query_prefix: String::new(),
             passage_prefix: String::new(),
+            scripts: Vec::new(),
             probe_min_cosine: default_probe_min_cosine(),
             probes: Vec::new(),
         })
@@ -292,6 +297,20 @@ impl Manifest {
             probe_tolerance: default_probe_tolerance(),
             probes: Vec::new(),
         })
+    }
+}
+
+impl EmbedderManifest {
+    fn check(&self) -> Result<(), String> {
+        let scripts = self.known_scripts();
+        scripts
+            .map(drop)
+            .map_err(|error| error.message().to_owned())
+    }
+
+    /// The scripts it reads; none stands for all.
+    pub(crate) fn known_scripts(&self) -> Result<Vec<Script>> {
+        self.scripts.iter().map(|code| code.parse()).collect()
     }
 }
 
@@ -391,96 +410,4 @@ fn guess_batching(model: &Path) -> Batching {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sample() -> serde_json::Value {
-        serde_json::json!({
-            "schema": 1, "name": "m", "kind": "reranker", "max_tokens": 64, "batching": "tokens",
-            "reranker": {"recommended_blend": 0.3},
-            "files": {"model.onnx": {"bytes": 1, "sha256": "00"}, "tokenizer.json": {"bytes": 1, "sha256": "00"}}
-        })
-    }
-
-    fn read(manifest: &serde_json::Value) -> Result<Option<Manifest>> {
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join(MANIFEST_FILE), manifest.to_string()).unwrap();
-        Manifest::read(dir.path())
-    }
-
-    #[test]
-    fn a_minimal_manifest_is_read() {
-        let manifest = read(&sample()).unwrap().unwrap();
-        assert_eq!(manifest.kind, ModelKind::Reranker);
-        assert_eq!(manifest.reranker_section().recommended_blend, 0.3);
-        assert!(Manifest::read(Path::new("/nowhere")).unwrap().is_none());
-    }
-
-    #[test]
-    fn languages_are_those_of_collections() {
-        let mut manifest = sample();
-        manifest["reranker"]["languages"] = serde_json::json!(["english", "french"]);
-        let read_back = read(&manifest).unwrap().unwrap();
-        let known = read_back.reranker_section().known_languages().unwrap();
-        assert_eq!(known, [Language::English, Language::French]);
-        manifest["reranker"]["languages"] = serde_json::json!(["klingon"]);
-        let error = read(&manifest).unwrap_err();
-        assert!(error.to_string().contains("klingon"), "{error}");
-    }
-
-    #[test]
-    fn mistakes_are_named() {
-        let broken = [
-            ("schema", serde_json::json!(2), "schema 2"),
-            (
-                "kind",
-                serde_json::json!("embedder"),
-                "needs the section embedder",
-            ),
-            ("max_tokens", serde_json::json!(2), "max_tokens 2"),
-            ("files", serde_json::json!({}), "model.onnx"),
-            ("typo", serde_json::json!(1), "typo"),
-            (
-                "reranker",
-                serde_json::json!({"recommended_blend": 0.5, "calibration": {
-                    "method": "platt", "slope": 0.0, "intercept": 0.0, "source": "nothing",
-                }}),
-                "slope 0",
-            ),
-            (
-                "reranker",
-                serde_json::json!({"recommended_blend": 1.5}),
-                "1.5",
-            ),
-        ];
-        for (key, value, named) in broken {
-            let mut manifest = sample();
-            manifest[key] = value;
-            let error = read(&manifest).expect_err(key);
-            assert_eq!(error.code(), ErrorCode::ModelUnavailable);
-            assert!(error.message().contains(named), "{key}: {error}");
-        }
-    }
-
-    #[test]
-    fn a_directory_without_manifest_gets_defaults_from_its_configuration() {
-        let dir = tempfile::tempdir().unwrap();
-        let bare = conservative(dir.path(), "bare");
-        assert_eq!((bare.max_tokens, bare.kind), (256, ModelKind::Embedder));
-        assert_eq!(bare.batching, Batching::Tokens);
-        let config = r#"{"architectures": ["BertForSequenceClassification"], "max_position_embeddings": 8192}"#;
-        fs::write(dir.path().join("config.json"), config).unwrap();
-        fs::write(
-            dir.path().join("tokenizer_config.json"),
-            r#"{"model_max_length": 1e30}"#,
-        )
-        .unwrap();
-        fs::write(dir.path().join(MODEL_FILE), b"..DDynamicQuantizeLinear..").unwrap();
-        let described = conservative(dir.path(), "described");
-        assert_eq!(
-            (described.max_tokens, described.kind),
-            (512, ModelKind::Reranker)
-        );
-        assert_eq!(described.batching, Batching::Single);
-    }
-}
+mod tests;

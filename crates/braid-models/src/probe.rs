@@ -83,6 +83,7 @@ mod tests {
             pooling: PoolingKind::Mean,
             query_prefix: String::new(),
             passage_prefix: String::new(),
+            scripts: Vec::new(),
             probe_min_cosine: 0.98,
             probes: vec![EmbedderProbe {
                 text: "t".to_owned(),

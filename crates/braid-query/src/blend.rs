@@ -11,16 +11,14 @@ pub(crate) struct Placed {
     pub(crate) blended: Option<f64>,
 }
 
-/// Orders a window. `fused[i]` is the fused score by distances ([`by_scores`]) and `raw[i]` the model's
-/// score of hit `i`; `raw[i]` is `None` where the model did not get to it.
+/// Orders a window. `base[i]` is what hit `i` has without the model, in standard deviations, and
+/// `raw[i]` the model's score of it; `raw[i]` is `None` where the model did not get to it.
 ///
 /// A scored hit gets `blend` x the model's score, in standard deviations from its mean over the
-/// scored hits, + (1 - `blend`) x the fused score. Scored hits come first, best first, equal ones in
-/// the order given; the others follow in the order given.
-///
-/// [`by_scores`]: crate::by_scores::by_scores
-pub(crate) fn blend_window(fused: &[f64], raw: &[Option<f64>], blend: f64) -> Vec<Placed> {
-    let scored: Vec<usize> = (0..fused.len().min(raw.len()))
+/// scored hits, + (1 - `blend`) x `base`. Scored hits come first, best first, equal ones in the order
+/// given; the others follow in the order given.
+pub(crate) fn blend_window(base: &[f64], raw: &[Option<f64>], blend: f64) -> Vec<Placed> {
+    let scored: Vec<usize> = (0..base.len().min(raw.len()))
         .filter(|index| raw[*index].is_some())
         .collect();
     let deviations = deviations(scored.iter().filter_map(|index| raw[*index]).collect());
@@ -29,12 +27,12 @@ pub(crate) fn blend_window(fused: &[f64], raw: &[Option<f64>], blend: f64) -> Ve
         .zip(deviations)
         .map(|(index, model)| Placed {
             index: *index,
-            blended: Some(blend * model + (1.0 - blend) * fused[*index]),
+            blended: Some(blend * model + (1.0 - blend) * base[*index]),
         })
         .collect();
     // Stable: equal scores keep the order given.
     placed.sort_by(|a, b| f64::total_cmp(&score(b), &score(a)));
-    let unscored = (0..fused.len()).filter(|index| raw[*index].is_none());
+    let unscored = (0..base.len()).filter(|index| raw[*index].is_none());
     placed.extend(unscored.map(|index| Placed {
         index,
         blended: None,

@@ -55,6 +55,8 @@ pub(crate) struct LegRun {
     pub(crate) ceiling: f32,
     /// Whether nothing else matched: the list was not cut.
     pub(crate) is_whole: bool,
+    /// Whether the embedder does not read the query's script (dense leg).
+    pub(crate) is_unread: bool,
     /// Passages read while widening.
     pub(crate) passages: FxHashMap<Slot, Passage>,
     /// Time spent embedding the query (dense leg).

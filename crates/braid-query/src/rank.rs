@@ -18,6 +18,7 @@ use crate::retriever::Retriever;
 use crate::scoring::Shortfall;
 use crate::search::{SearchPlan, Searched, milliseconds, search};
 use crate::syntax::Typos;
+use crate::trust::weights_after;
 
 /// A stage whose ranking is evaluated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -200,7 +201,8 @@ impl Retriever {
         let plan = RerankPlan {
             query: &request.query,
             options: &request.rerank,
-            weights: request.fusion.weights,
+            method: request.fusion.method,
+            weights: weights_after(fused.trust.as_ref(), request.fusion.weights),
             lexical_floor: fused.lexical_floor,
             phrasings: &[],
             language: ranking.language,

@@ -12,7 +12,7 @@ use crate::pages::Listed;
 use crate::phrasings::FoundBy;
 use crate::request::{FusionMethod, FusionOptions, LegWeights, Mode};
 use crate::response::{RetrievedHit, ScoreStage, StageScore, StageScores};
-use crate::trust::{Trust, trust};
+use crate::trust::{Trust, trust, weights_after};
 
 /// A chunk in base order.
 #[derive(Clone, Copy, Debug)]
@@ -88,7 +88,7 @@ pub(crate) fn rank_legs(
 ) -> RankedChunks {
     let trust =
         (mode == Mode::Hybrid).then(|| trust(query, legs, fusion.weights, fusion.leg_trust));
-    let weights = trust.as_ref().map_or(fusion.weights, |trust| trust.after);
+    let weights = weights_after(trust.as_ref(), fusion.weights);
     let (stage, chunks) = match mode {
         Mode::Lexical => (ScoreStage::Lexical, rank_lexical(legs)),
         Mode::Dense => (ScoreStage::Dense, rank_dense(legs)),

@@ -18,6 +18,7 @@ use crate::retriever::Retriever;
 use crate::scoring::Shortfall;
 use crate::search::{SearchPlan, search};
 use crate::thresholds::{cut_legs, cut_reranked};
+use crate::trust::weights_after;
 
 /// Both legs of one query, as deep as they were searched.
 #[derive(Debug)]
@@ -148,7 +149,8 @@ impl Recording {
             let plan = RerankPlan {
                 query: &self.query,
                 options: &request.rerank,
-                weights: request.fusion.weights,
+                method: request.fusion.method,
+                weights: weights_after(ranked.trust.as_ref(), request.fusion.weights),
                 language: self.language,
                 lexical_floor: ranked.lexical_floor,
                 phrasings: &[],
@@ -183,6 +185,7 @@ impl Recording {
                 hits,
                 terms: run.terms.clone(),
                 ceiling: run.ceiling,
+                is_unread: run.is_unread,
                 ..LegRun::default()
             }
         };

@@ -6,9 +6,9 @@ use std::time::Duration;
 use braid_core::{Language, LanguageSetting, Reranker};
 
 use crate::blend::{Placed, blend_window};
-use crate::by_scores::by_scores;
+use crate::by_scores::{by_scores, deviations};
 use crate::phrasings::by_phrasings;
-use crate::request::{LegWeights, RerankOptions};
+use crate::request::{FusionMethod, LegWeights, RerankOptions};
 use crate::response::{Degradation, RerankSummary, RetrievedHit, ScoreStage, StageScore};
 use crate::scoring::{Shortfall, WindowScores, passage_text, score_passages};
 
@@ -40,8 +40,9 @@ impl Reranked {
 pub(crate) struct RerankPlan<'a> {
     pub(crate) query: &'a str,
     pub(crate) options: &'a RerankOptions,
-    /// How much each leg's scores count in the fused score that is blended in: the weights asked for,
-    /// not those of leg trust, which was fitted on whole lists and not on a window's distances.
+    /// How the hits were fused: their fused scores tell distances, or ranks alone.
+    pub(crate) method: FusionMethod,
+    /// The weights that they were fused with.
     pub(crate) weights: LegWeights,
     /// What a hit scores in a lexical leg that did not find it, where that is known.
     pub(crate) lexical_floor: Option<f64>,
@@ -78,13 +79,8 @@ pub(crate) async fn rerank(
     let language = language_of(plan.language, languages);
     let blend = options.blend;
     let blend = blend.unwrap_or_else(|| reranker.recommended_blend(language));
-    let of_stages: Vec<_> = hits.iter().map(|hit| hit.scores).collect();
-    let fused = if plan.phrasings.is_empty() {
-        by_scores(&of_stages, plan.weights, plan.lexical_floor)
-    } else {
-        by_phrasings(&hits, plan.weights, plan.phrasings)
-    };
-    let mut ordered = order(hits, &blend_window(&fused, &scores.raw, blend), &scores);
+    let base = base_scores(&hits, &plan);
+    let mut ordered = order(hits, &blend_window(&base, &scores.raw, blend), &scores);
     if let Some(calibration) = reranker.calibration(language) {
         for hit in &mut ordered {
             let raw = hit.scores.rerank.map(|at| at.score);
@@ -100,6 +96,29 @@ pub(crate) async fn rerank(
         hits: ordered,
         summary: RerankSummary { scored, of },
         shortfall: scores.shortfall,
+    }
+}
+
+/// What each hit of a window has without the model, in standard deviations from the mean over the
+/// window: the fused score, so that a model without a say leaves the fused order as it is. Where
+/// that is made of ranks, which say nothing of distances, where one leg alone was asked, and where
+/// lists of several phrasings were fused, it is made of the legs' scores.
+fn base_scores(hits: &[RetrievedHit], plan: &RerankPlan<'_>) -> Vec<f64> {
+    if !plan.phrasings.is_empty() {
+        return by_phrasings(hits, plan.weights, plan.phrasings);
+    }
+    let scores = hits.iter().map(|hit| hit.scores);
+    let fused: Option<Vec<f64>> = scores
+        .clone()
+        .map(|own| own.fused.map(|at| at.score))
+        .collect();
+    match (plan.method, fused) {
+        (FusionMethod::MinMax | FusionMethod::Dbsf, Some(fused)) => deviations(fused),
+        (FusionMethod::Rrf, _) | (_, None) => by_scores(
+            &scores.collect::<Vec<_>>(),
+            plan.weights,
+            plan.lexical_floor,
+        ),
     }
 }
 

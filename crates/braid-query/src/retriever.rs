@@ -30,7 +30,7 @@ use crate::syntax::ConditionReport;
 use crate::thresholds::{
     BelowThreshold, CutLegs, EmptyReason, cut_legs, cut_reranked, told_reranked,
 };
-use crate::trust::Trust;
+use crate::trust::{Trust, weights_after};
 use crate::word_counter::WordCounter;
 pub(crate) use plan::expansion;
 use plan::{notes, search_plan, wanted};
@@ -341,7 +341,8 @@ impl Retriever {
             let plan = RerankPlan {
                 query: &asked.text,
                 options: &request.rerank,
-                weights: request.fusion.weights,
+                method: request.fusion.method,
+                weights: weights_after(found.trust.as_ref(), request.fusion.weights),
                 lexical_floor: found.lexical_floor,
                 phrasings: &found.floors,
                 language: found.language,

@@ -9,6 +9,7 @@ use braid_core::{
     Collection, CollectionName, Embedding, Error, ErrorCode, Filter, LedgerPin, LexicalQuery,
     LexicalView, Result, Selection, TextCondition, VectorView,
 };
+use braid_text::script::main_script;
 use futures::channel::oneshot;
 use futures::future::{MaybeDone, maybe_done};
 
@@ -110,7 +111,10 @@ pub(crate) async fn search(parts: &RetrieverParts, plan: SearchPlan<'_>) -> Resu
         timed(within(parts.leg_timeout, search)).await
     };
     let dense = search_dense(plan, scope, pinned.vector, embedding, embedded);
-    let (lexical, dense) = futures::join!(lexical, timed(within(parts.leg_timeout, dense)));
+    let (lexical, mut dense) = futures::join!(lexical, timed(within(parts.leg_timeout, dense)));
+    if let Ok(run) = &mut dense.0 {
+        run.is_unread = plan.mode.asks_dense() && is_unread(parts, plan.query);
+    }
     let timings = Timings {
         embed: milliseconds(dense.0.as_ref().map_or(Duration::ZERO, |run| run.embedding)),
         lexical: searching_time(&lexical) + milliseconds(pinned.narrowing),
@@ -246,6 +250,11 @@ async fn embed(parts: &RetrieverParts, plan: SearchPlan<'_>) -> Option<Embedded>
     } else {
         None
     }
+}
+
+/// Whether the embedder says that it does not read the script of most of the query's letters.
+fn is_unread(parts: &RetrieverParts, query: &str) -> bool {
+    main_script(query).is_some_and(|script| !parts.embedder.reads(script))
 }
 
 async fn search_lexical(

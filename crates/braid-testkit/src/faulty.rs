@@ -328,6 +328,10 @@ impl<T: Embedder + ?Sized> Embedder for Faulty<T> {
         self.inner.token_counter()
     }
 
+    fn reads(&self, script: braid_core::Script) -> bool {
+        self.inner.reads(script)
+    }
+
     async fn embed_passages(&self, texts: Vec<String>) -> Result<Vec<Embedding>> {
         let work = self.inner.embed_passages(texts);
         self.script.play(Call::EmbedPassages, work).await

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use braid_core::{Embedder, Embedding, Fingerprint, Result, TokenCounter};
+use braid_core::{Embedder, Embedding, Fingerprint, Result, Script, TokenCounter};
 
 /// How many axes each word moves: enough that two words rarely share all of theirs.
 const AXES_PER_WORD: usize = 4;
@@ -17,6 +17,8 @@ pub struct HashEmbedder {
     dimension: usize,
     fingerprint: Fingerprint,
     tokens: Arc<WhitespaceTokens>,
+    /// `None` stands for all.
+    scripts: Option<Vec<Script>>,
     passages: AtomicUsize,
     queries: AtomicUsize,
     calls: AtomicUsize,
@@ -35,10 +37,18 @@ impl HashEmbedder {
             dimension,
             fingerprint: Fingerprint::new(format!("{name}-{dimension}")),
             tokens: Arc::new(WhitespaceTokens::new(512)),
+            scripts: None,
             passages: AtomicUsize::new(0),
             queries: AtomicUsize::new(0),
             calls: AtomicUsize::new(0),
         }
+    }
+
+    /// The same, but it says that it reads these scripts alone.
+    #[must_use]
+    pub fn with_scripts(mut self, scripts: &[Script]) -> Self {
+        self.scripts = Some(scripts.to_vec());
+        self
     }
 
     /// Passages embedded so far.
@@ -99,6 +109,11 @@ impl Embedder for HashEmbedder {
 
     fn token_counter(&self) -> Arc<dyn TokenCounter> {
         Arc::clone(&self.tokens) as Arc<dyn TokenCounter>
+    }
+
+    fn reads(&self, script: Script) -> bool {
+        let scripts = self.scripts.as_ref();
+        scripts.is_none_or(|scripts| scripts.contains(&script))
     }
 
     async fn embed_passages(&self, texts: Vec<String>) -> Result<Vec<Embedding>> {

@@ -2,7 +2,7 @@
 //!
 //! [`analysis`] makes the terms that the lexical leg indexes and searches; [`chunking`] cuts
 //! extracted text into chunks along its structure, by the embedder's tokens; [`markdown`] and [`code`]
-//! find that structure; [`hashing`] names content, [`likeness`] compares it; [`language`] tells what language a text is in. All of it is pure and deterministic: the same input gives the same output on every
+//! find that structure; [`hashing`] names content, [`likeness`] compares it; [`language`] tells what language a text is in, [`script`] what script. All of it is pure and deterministic: the same input gives the same output on every
 //! machine, and whatever could change an output is in a fingerprint.
 //!
 //! No I/O, no engine, no model: tokens are counted through braid-core's
@@ -15,6 +15,7 @@ pub mod hashing;
 pub mod language;
 pub mod likeness;
 pub mod markdown;
+pub mod script;
 
 pub use analysis::{Analyzer, Analyzers, Term, TermKind, TermRef};
 pub use chunking::Chunker;

@@ -42,16 +42,18 @@ class Blend(unittest.TestCase):
     SETTINGS = {"held_out_weight": 3.0, "tolerance": 0.005}
 
     def test_the_blend_as_braid_does_it(self):
-        # As in crates/braid-query/src/by_scores.rs and blend.rs.
+        # As in crates/braid-query/src/rerank.rs and blend.rs.
+        entry = {"raw": [-2.0, -2.0, 2.0, 2.0], "fused": [2.0, 1.0, 1.0, 0.0], "lexical": [None] * 4, "dense": [None] * 4}
+        self.assertEqual(blend.order(entry, 0.0), [0, 1, 2, 3], "equal scores keep the fused order")
+        self.assertEqual(blend.order(entry, 1.0), [2, 3, 0, 1])
+        # Deviations are 1.41, 0, 0 and -1.41 against -1, -1, 1 and 1.
+        self.assertEqual(blend.order(entry, 0.4), [0, 2, 1, 3])
+        self.assertEqual(blend.order(entry, 0.5), [2, 0, 3, 1])
+        # As in crates/braid-query/src/by_scores.rs.
         legs = {"lexical": [30.0, 10.0, None, 10.0], "dense": [0.5, 0.9, 0.5, None]}
         entry = {"raw": [-2.0, -2.0, 2.0, 2.0], "fused": [0.04, 0.03, 0.02, 0.01], **legs}
         rounded = lambda values: [round(value, 2) for value in values]
         self.assertEqual(rounded(blend.of_legs(entry)), [0.58, 0.58, -0.58, -0.58])
-        entry["dense"] = [0.6, 0.9, 0.5, 0.5]
-        self.assertEqual(blend.order(entry, 0.0), [0, 1, 2, 3], "equal scores keep the fused order")
-        self.assertEqual(blend.order(entry, 1.0), [2, 3, 0, 1])
-        self.assertEqual(blend.order(entry, 0.3), [0, 1, 2, 3])
-        self.assertEqual(blend.order(entry, 0.4), [0, 2, 3, 1])
         alone = {**entry, **legs, "lexical": [None] * 4}
         self.assertEqual(rounded(blend.of_legs(alone)), [-0.58, 1.73, -0.58, -0.58], "a leg that found nothing has no say")
         self.assertEqual(lists.of_legs([[0.1] * 3, [0.2] * 3]), [0.0] * 3, "no deviation but rounding")

@@ -13,6 +13,7 @@ mod parity;
 mod partly;
 mod real;
 mod reranker;
+mod scripts;
 mod tries;
 mod tune;
 mod world;

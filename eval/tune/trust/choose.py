@@ -16,12 +16,13 @@ import pathlib
 import sys
 
 DEPTH = 10
-LEAST_SPREAD = 1e-4
 LEAST_SHARE = 0.02
+# What the rule `as_written` of `trust.rs` adds to the log-odds of the lexical leg.
+AS_WRITTEN = math.log(4.0)
 
 # Per query: scores of its chunks in both legs (brought to deviations, and as min-max), ranks, the
 # document and gain of each chunk, features.
-Query = collections.namedtuple("Query", "deviations minmax ranks documents gains ideal features scores")
+Query = collections.namedtuple("Query", "deviations minmax ranks documents gains ideal features more scores")
 
 
 def filled(leg, chunks, floor):
@@ -34,8 +35,8 @@ def deviations(values):
     mean = sum(values) / max(1, len(values))
     spread = math.sqrt(sum((v - mean) ** 2 for v in values) / max(1, len(values)))
     if spread <= 1e-9 * abs(mean):
-        return [0.0] * len(values), 0.0
-    return [(v - mean) / spread for v in values], spread
+        return [0.0] * len(values)
+    return [(v - mean) / spread for v in values]
 
 
 def scaled(leg, values, missing):
@@ -52,7 +53,7 @@ def query_of(row):
     chunks = sorted(home)
     floor = 0.0 if len(row["lexical"]) < 100 else None
     (lexical, low_l), (dense, low_d) = filled(row["lexical"], chunks, floor), filled(row["dense"], chunks, None)
-    (dev_l, spread_l), (dev_d, spread_d) = deviations(lexical), deviations(dense)
+    dev_l, dev_d = deviations(lexical), deviations(dense)
     held = [{chunk for _, chunk, _ in row[leg]} for leg in ("lexical", "dense")]
     minmax = [
         scaled(leg, values, low) or [float(chunk in own) for chunk in chunks]
@@ -67,16 +68,8 @@ def query_of(row):
     ]
     grades = row["grades"]
     gains = sorted(grades.values(), reverse=True)[:DEPTH]
-    named = row["trust"]["features"]
-    ceiling = math.exp(named["query_weight"]) if "query_weight" in named else 0.0
-    features = None
-    if row["lexical"] and row["dense"] and ceiling > 0.0:
-        features = {
-            "lexical_spread": math.log(max(spread_l / ceiling, LEAST_SPREAD)),
-            "dense_spread": math.log(max(spread_d, LEAST_SPREAD)),
-            "query_weight": math.log(ceiling),
-            "names": named["names"],
-        }
+    # None where the model was not asked: a leg found nothing, or a rule decided.
+    features = row["trust"]["features"] or None
     return Query(
         (dev_l, dev_d),
         minmax,
@@ -85,6 +78,7 @@ def query_of(row):
         [grades.get(home[chunk], 0.0) for chunk in chunks],
         sum(gain / math.log2(place + 2) for place, gain in enumerate(gains)),
         features,
+        AS_WRITTEN if row["trust"]["rule"] == "as_written" else 0.0,
         (lexical, dense),
     )
 
@@ -131,7 +125,7 @@ def share_of(query, coefficients):
     """The lexical leg's share of the weight, as `trust.rs` has it."""
     if query.features is None:
         return 0.5
-    odds = coefficients["bias"] + sum(coefficients.get(name, 0.0) * value for name, value in query.features.items())
+    odds = query.more + coefficients["bias"] + sum(coefficients.get(name, 0.0) * value for name, value in query.features.items())
     return min(max(1.0 / (1.0 + math.exp(-odds)), LEAST_SHARE), 1.0 - LEAST_SHARE)
 
 
@@ -156,9 +150,8 @@ GRID = {
     "bias": (-3.0, 3.0),
     "lexical_spread": (0.0, 1.5),
     "dense_spread": (-1.5, 0.0),
-    "query_weight": (-0.5, 1.0),
 }
-START = {"bias": 0.0, "lexical_spread": 1.0, "dense_spread": -1.0, "query_weight": 0.0}
+START = {"bias": 0.0, "lexical_spread": 1.0, "dense_spread": -1.0}
 
 
 def fitted(sets, names, make):
@@ -213,11 +206,7 @@ def main():
         row(label, [mean(heldout[name], score) for name in names], better)
     constant = ["bias"]
     spreads = ["bias", "lexical_spread", "dense_spread"]
-    for label, used in {
-        "dbsf, one weight": constant,
-        "dbsf, spreads": spreads,
-        "dbsf, spreads and weight": [*spreads, "query_weight"],
-    }.items():
+    for label, used in {"dbsf, one weight": constant, "dbsf, spreads": spreads}.items():
         best = fitted(fit, used, trusted)
         row(f"{label} {best}", [mean(heldout[name], trusted(best)) for name in names], better)
         if not left_out:

@@ -1,22 +1,27 @@
 #!/usr/bin/env python3
 """Writes what both legs of Braid say of every query of BEIR folders.
 
-    dump.py BRAID SETS_DIR DATA_DIR OUT_DIR [NAME ...]
+    dump.py BRAID SETS_DIR DATA_DIR OUT_DIR [NAME ...] [--rerank]
 
 Started in the checkout. Each folder of SETS_DIR (or those named) is ingested into DATA_DIR as the
 collection of its name, unless it is there, and served; OUT_DIR/NAME.jsonl has one row a query: its
-text, its split, the features that the trace shows, and the chunks of each leg as [document, chunk,
-score], 100 deep. Standard library only.
+text, its split, how far each leg was trusted, and the chunks of each leg as [document, chunk, score],
+100 deep. With --rerank also the re-ranker's raw score of the 30 chunks that are best by the default
+fusion, as [chunk, score]. Standard library only.
 """
 
+import argparse
 import http.client
 import json
 import pathlib
 import subprocess
 import sys
+import time
 
 PORT = 8391
 DEPTH = 100
+WINDOW = 30
+MODES = ("lexical", "dense", "hybrid")
 
 
 def collection(folder):
@@ -45,9 +50,10 @@ def ingest(braid, folder, data):
 class Server:
     """`braid serve` for as long as the block runs."""
 
-    def __init__(self, braid, data):
-        command = [braid, "serve", "--data-dir", data, "--listen", f"127.0.0.1:{PORT}"]
-        command += ["--log-level", "error", "--set", "models.reranker=none"]
+    def __init__(self, braid, data, rerank):
+        command = [braid, "serve", "--data-dir", data, "--listen", f"127.0.0.1:{PORT}", "--log-level", "error"]
+        command += [] if rerank else ["--set", "models.reranker=none"]
+        self.rerank = rerank
         self.process = subprocess.Popen(command)
 
     def __enter__(self):
@@ -61,20 +67,24 @@ class Server:
                     return self
             except OSError:
                 pass
+            time.sleep(0.1)
         sys.exit("braid serve ended")
 
     def __exit__(self, *_):
         self.process.terminate()
         self.process.wait()
 
-    def retrieve(self, name, query):
+    def retrieve(self, name, query, mode):
+        """At a depth of `top_k`: a leg is never searched less deep than that."""
+        rerank = self.rerank and mode == "hybrid"
         body = {
             "query": query,
             "collection": name,
-            "top_k": 2 * DEPTH,
+            "mode": mode,
+            "top_k": DEPTH,
             "candidates": {"lexical": DEPTH, "dense": DEPTH},
-            "fusion": {"method": "rrf"},
-            "rerank": {"enabled": False},
+            "distinct": False,
+            "rerank": {"enabled": rerank, "candidates": WINDOW, "blend": 0.0, "deadline_ms": 60_000},
             "context": {"max_tokens": 0},
             "explain": True,
         }
@@ -86,11 +96,11 @@ class Server:
         return json.loads(text)
 
 
-def leg(answer, name):
-    """The leg's chunks, best first."""
-    of = [(hit["scores"][name], hit) for hit in answer["hits"] if name in hit["scores"]]
+def ranked(answer, stage):
+    """Document, chunk and score of each hit that the stage ranked, best first."""
+    of = [(hit["scores"][stage], hit) for hit in answer["hits"] if stage in hit["scores"]]
     of = sorted((own["rank"], own["score"], hit["document_id"], hit["chunk_id"]) for own, hit in of)
-    return [[document, chunk, score] for rank, score, document, chunk in of if rank <= DEPTH]
+    return [[document, chunk, score] for _, score, document, chunk in of]
 
 
 def rows(server, folder):
@@ -99,27 +109,32 @@ def rows(server, folder):
         topic = json.loads(line)
         if topic["_id"] not in judged:
             continue
-        answer = server.retrieve(collection(folder), topic["text"])
+        answers = {mode: server.retrieve(collection(folder), topic["text"], mode) for mode in MODES}
         yield {
             "id": topic["_id"],
             "query": topic["text"],
             **judged[topic["_id"]],
-            "terms": answer["terms"],
-            "trust": answer["trust"],
-            "lexical": leg(answer, "lexical"),
-            "dense": leg(answer, "dense"),
+            "terms": answers["lexical"]["terms"],
+            "trust": answers["hybrid"]["trust"],
+            "lexical": ranked(answers["lexical"], "lexical"),
+            "dense": ranked(answers["dense"], "dense"),
+            "rerank": [[chunk, score] for _, chunk, score in ranked(answers["hybrid"], "rerank")],
         }
 
 
 def main():
-    if len(sys.argv) < 5:
-        sys.exit(__doc__)
-    braid, sets, data, out = (pathlib.Path(argument).resolve() for argument in sys.argv[1:5])
-    folders = [folder for folder in sorted(sets.iterdir()) if not sys.argv[5:] or folder.name in sys.argv[5:]]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("braid", "sets", "data", "out"):
+        parser.add_argument(name, type=pathlib.Path)
+    parser.add_argument("names", metavar="NAME", nargs="*", help="these sets alone")
+    parser.add_argument("--rerank", action="store_true", help="also the re-ranker's scores")
+    asked = parser.parse_args()
+    braid, sets, data, out = (path.resolve() for path in (asked.braid, asked.sets, asked.data, asked.out))
+    folders = [folder for folder in sorted(sets.iterdir()) if not asked.names or folder.name in asked.names]
     for folder in folders:
         ingest(braid, folder, data)
     out.mkdir(parents=True, exist_ok=True)
-    with Server(braid, data) as server:
+    with Server(braid, data, asked.rerank) as server:
         for folder in folders:
             with open(out / f"{folder.name}.jsonl", "w", encoding="utf-8") as file:
                 file.writelines(json.dumps(row) + "\n" for row in rows(server, folder))

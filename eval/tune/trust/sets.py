@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
-"""Makes the BEIR folders that fusion and leg trust are chosen on, out of labelled pairs.
+"""Makes the BEIR folders that fusion, leg trust and the blend are chosen on, out of labelled pairs.
 
-    sets.py PAIRS_DIR OUT_DIR
+    sets.py PAIRS_DIR OUT_DIR [NAME ...] [--queries N] [--unseen-by DIR]
 
 PAIRS_DIR holds NAME.jsonl (`query`, `positive`, `title`, `group`) and NAME.passages.jsonl (`id`,
 `text`, `group`), also in its folder `weak`. Every source becomes OUT_DIR/NAME with two splits of
 its queries, `qrels/fit.tsv` and `qrels/heldout.tsv`. Sampling is seeded: the same input gives the
-same folders. Standard library only.
+same folders, and the corpora do not depend on the options. `--unseen-by` names what `make
+train-reranker` wrote: queries that the model was trained on are left out, and those that it was
+validated on come first, whose answers it was not trained on either. Standard library only.
 """
 
+import argparse
 import json
 import pathlib
 import random
@@ -18,7 +21,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from make_sets import documents, lines, relevant_documents, write  # noqa: E402
 
 SEED = 5
-# Queries of a set; half of them are held out.
+# Queries of a set, unless told otherwise; half of them are held out.
 QUERIES = 400
 # Name in PAIRS_DIR: whether a group is one document, and most words of all documents.
 SETS = {
@@ -57,20 +60,34 @@ def chosen(found, answers, words, chance):
     return kept
 
 
-def make(pairs_dir, out, name):
+def squeezed(text):
+    return " ".join(text.lower().split())
+
+
+def seen(folder, source):
+    """By query of the re-ranker's data, whether it was trained on; its validation queries are not."""
+    path = folder / "sources" / source / "items.jsonl"
+    return {squeezed(item["text"]): item["split"] != "valid" for item in lines(path)} if path.is_file() else {}
+
+
+def make(arguments, name):
     by_group, words = SETS[name]
     source = pathlib.Path(name).name
-    pairs = list(lines(pairs_dir / f"{name}.jsonl"))
+    pairs = list(lines(arguments.pairs / f"{name}.jsonl"))
     titles = {p["group"]: p.get("title") or "" for p in pairs} if by_group else {}
-    found, home = documents(pairs_dir, name, by_group, titles)
+    found, home = documents(arguments.pairs, name, by_group, titles)
     relevant = relevant_documents(pairs, home)
     chance = random.Random(f"{SEED}/{name}")
     answers = {target for targets in relevant.values() for target in targets}
     kept = chosen(found, answers, words, chance)
     queries = [query for query in relevant if relevant[query] & kept.keys()]
     chance.shuffle(queries)
-    named = [(f"q{number:04}", query) for number, query in enumerate(queries[:QUERIES])]
-    folder = out / source
+    if arguments.unseen_by:
+        trained = seen(arguments.unseen_by, source)
+        queries = [query for query in queries if not trained.get(squeezed(query))]
+        queries.sort(key=lambda query: squeezed(query) not in trained)
+    named = [(f"q{number:04}", query) for number, query in enumerate(queries[: arguments.queries])]
+    folder = arguments.out / source
     write(folder / "corpus.jsonl", (json.dumps(kept[key]) for key in sorted(kept)))
     write(folder / "queries.jsonl", (json.dumps({"_id": i, "text": q}) for i, q in named))
     for split, half in (("fit", named[0::2]), ("heldout", named[1::2])):
@@ -80,10 +97,16 @@ def make(pairs_dir, out, name):
 
 
 def main():
-    if len(sys.argv) != 3:
-        sys.exit(__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pairs", metavar="PAIRS_DIR", type=pathlib.Path)
+    parser.add_argument("out", metavar="OUT_DIR", type=pathlib.Path)
+    parser.add_argument("names", metavar="NAME", nargs="*", help="these sources alone")
+    parser.add_argument("--queries", type=int, default=QUERIES, help="of each source")
+    parser.add_argument("--unseen-by", type=pathlib.Path, metavar="DIR", help="what make train-reranker wrote")
+    arguments = parser.parse_args()
     for name in SETS:
-        make(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), name)
+        if not arguments.names or pathlib.Path(name).name in arguments.names:
+            make(arguments, name)
 
 
 if __name__ == "__main__":

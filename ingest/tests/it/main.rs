@@ -10,7 +10,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use braid_config::Settings;
 use braid_core::{
-    CollectionName, Embedder, Embedding, Error, ErrorCode, Fingerprint, Result, TokenCounter,
+    CollectionName, Embedder, Embedding, Error, ErrorCode, Fingerprint, Result, Script,
+    TokenCounter,
 };
 use braid_engine::{Engine, OpenOptions};
 use braid_ingest::{IngestArgs, IngestReport, Target};
@@ -32,6 +33,10 @@ impl Embedder for Picky {
 
     fn token_counter(&self) -> Arc<dyn TokenCounter> {
         self.0.token_counter()
+    }
+
+    fn reads(&self, script: Script) -> bool {
+        self.0.reads(script)
     }
 
     async fn embed_passages(&self, texts: Vec<String>) -> Result<Vec<Embedding>> {

@@ -9,6 +9,7 @@ use crate::calibration::Calibration;
 use crate::collection::Language;
 use crate::error::Result;
 use crate::hash::Fingerprint;
+use crate::script::Script;
 
 /// A dense vector, L2-normalised, of the embedder's dimension.
 pub type Embedding = Arc<[f32]>;
@@ -31,6 +32,8 @@ pub trait Embedder: Send + Sync + fmt::Debug {
     fn dimension(&self) -> usize;
     /// The model's tokenizer.
     fn token_counter(&self) -> Arc<dyn TokenCounter>;
+    /// Whether it can tell texts of this script apart, by its manifest; true where that does not say.
+    fn reads(&self, script: Script) -> bool;
     /// Embeds passages, one vector each, in order. Bulk work: it yields to queries.
     ///
     /// # Errors

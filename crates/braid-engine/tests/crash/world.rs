@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use braid_config::Settings;
 use braid_core::{
-    Collection, CollectionName, Embedder, Embedding, Error, ErrorCode, Fingerprint, Result,
+    Collection, CollectionName, Embedder, Embedding, Error, ErrorCode, Fingerprint, Result, Script,
     TokenCounter,
 };
 use braid_engine::{Breakpoints, Engine, OpenOptions};
@@ -65,6 +65,10 @@ impl Embedder for Model {
 
     fn token_counter(&self) -> Arc<dyn TokenCounter> {
         self.inner.token_counter()
+    }
+
+    fn reads(&self, script: Script) -> bool {
+        self.inner.reads(script)
     }
 
     async fn embed_passages(&self, texts: Vec<String>) -> Result<Vec<Embedding>> {

@@ -8,8 +8,8 @@ use braid_core::operation::ChangeOutcome;
 use braid_core::ports::{Job, JobItemStatus, Recorded};
 use braid_core::{
     Collection, Embedder, Embedding, ErrorCode, Fingerprint, IndexBatch, IndexKey, IndexProvider,
-    JobId, Ledger, LedgerPin, LexicalEntry, LexicalIndex, LexicalView, Result, Sequence, SlotSet,
-    TokenCounter, VectorEntry, VectorStore, VectorView,
+    JobId, Ledger, LedgerPin, LexicalEntry, LexicalIndex, LexicalView, Result, Script, Sequence,
+    SlotSet, TokenCounter, VectorEntry, VectorStore, VectorView,
 };
 use braid_testkit::HashEmbedder;
 use proptest::prelude::*;
@@ -45,6 +45,9 @@ impl Embedder for Slow<dyn Embedder> {
     }
     fn token_counter(&self) -> Arc<dyn TokenCounter> {
         self.0.token_counter()
+    }
+    fn reads(&self, script: Script) -> bool {
+        self.0.reads(script)
     }
     async fn embed_passages(&self, texts: Vec<String>) -> Result<Vec<Embedding>> {
         slowly(self.0.embed_passages(texts)).await

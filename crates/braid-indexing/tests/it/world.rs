@@ -10,8 +10,8 @@ use braid_core::ports::{NewJob, Recorded, StageReceipt};
 use braid_core::{
     ChunkingSettings, Collection, CollectionName, CollectionSettings, DocumentId, Embedder,
     Embedding, Error, ErrorCode, ExtractedText, Fingerprint, Format, IndexProvider, JobId, Ledger,
-    LexicalIndex, Markup, Metadata, NewCollection, NewDocument, Reader, Result, Selection, Slot,
-    SlotSet, TokenCounter, VectorStore,
+    LexicalIndex, Markup, Metadata, NewCollection, NewDocument, Reader, Result, Script, Selection,
+    Slot, SlotSet, TokenCounter, VectorStore,
 };
 use braid_indexing::{Indexer, IndexerParts, IndexingOptions, IngestOutcome, IngestRequest};
 use braid_runtime::{CpuPool, Shutdown};
@@ -64,6 +64,10 @@ impl Embedder for PoisonedEmbedder {
 
     fn token_counter(&self) -> Arc<dyn TokenCounter> {
         self.inner.token_counter()
+    }
+
+    fn reads(&self, script: Script) -> bool {
+        self.inner.reads(script)
     }
 
     async fn embed_passages(&self, texts: Vec<String>) -> Result<Vec<Embedding>> {

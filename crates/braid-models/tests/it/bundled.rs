@@ -1,6 +1,6 @@
 //! The bundled models keep what the ports promise and are what their manifests say.
 
-use braid_core::Language;
+use braid_core::{Language, Script};
 use braid_models::{DEFAULT_EMBEDDER, DEFAULT_RERANKER, ModelStatus};
 use braid_testkit::{embedder_suite, reranker_suite};
 
@@ -38,11 +38,12 @@ fn bundled_models_are_listed_and_verify() {
 #[test]
 fn what_the_models_are_is_known() {
     assert_eq!(EMBEDDER.dimension(), 384);
+    assert!(EMBEDDER.reads(Script::LATIN) && !EMBEDDER.reads("Hani".parse().unwrap()));
     let counter = EMBEDDER.token_counter();
     assert_eq!(counter.max_tokens(), 256);
     assert_eq!(counter.count("a red fox"), 3);
     assert_eq!(counter.count("antidisestablishmentarianism"), 8);
-    assert_eq!(RERANKER.recommended_blend(Language::English), 0.2);
+    assert_eq!(RERANKER.recommended_blend(Language::English), 0.25);
     assert_eq!(RERANKER.recommended_blend(Language::French), 0.0);
     let calibration = RERANKER.calibration(Language::English).unwrap();
     assert!(calibration.relevance(4.0) > 0.9 && calibration.relevance(-6.0) < 0.1);

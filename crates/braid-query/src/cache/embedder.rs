@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use braid_core::{Embedder, Embedding, Fingerprint, Result, TokenCounter};
+use braid_core::{Embedder, Embedding, Fingerprint, Result, Script, TokenCounter};
 use quick_cache::sync::Cache;
 
 use crate::observe;
@@ -41,6 +41,10 @@ impl Embedder for CachingEmbedder {
 
     fn token_counter(&self) -> Arc<dyn TokenCounter> {
         self.inner.token_counter()
+    }
+
+    fn reads(&self, script: Script) -> bool {
+        self.inner.reads(script)
     }
 
     async fn embed_passages(&self, texts: Vec<String>) -> Result<Vec<Embedding>> {

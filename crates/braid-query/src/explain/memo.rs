@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use braid_core::{
-    Calibration, Embedder, Embedding, Fingerprint, Language, Reranker, Result, TokenCounter,
+    Calibration, Embedder, Embedding, Fingerprint, Language, Reranker, Result, Script, TokenCounter,
 };
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
@@ -48,6 +48,10 @@ impl Embedder for MemoEmbedder {
 
     fn token_counter(&self) -> Arc<dyn TokenCounter> {
         self.model.token_counter()
+    }
+
+    fn reads(&self, script: Script) -> bool {
+        self.model.reads(script)
     }
 
     async fn embed_passages(&self, texts: Vec<String>) -> Result<Vec<Embedding>> {

@@ -86,25 +86,75 @@ fn weights_stay_as_they_are_where_nothing_can_be_said() {
 }
 
 #[test]
-fn names_are_what_is_looked_for_as_it_is_written() {
-    for name in [
+fn names_and_phrases_are_looked_for_as_they_are_written() {
+    for query in [
         "AX-4471-B",
         "3.14.2",
         "10.42.7.0/24",
         "cache.flush_ms",
         "getUserById",
-        "parse_header",
-        "E2041",
+        "parse_header E2041",
         "std::io",
+        "\"the exact phrase\"",
+        "\"log level\" RUST_LOG",
+        "“the exact phrase”",
     ] {
-        assert_eq!(names(name), 1.0, "{name}");
+        assert!(is_as_written(query), "{query}");
     }
-    for word in ["fox", "Fox", "well-known", "don't", "WHO", "(said)", "end."] {
-        assert_eq!(names(word), 0.0, "{word}");
+    for query in [
+        "fox",
+        "Fox",
+        "well-known",
+        "don't",
+        "don’t",
+        "ต้นไม้",
+        "WHO",
+        "(said)",
+        "end.",
+        "torque for AX-4471-B",
+        "\"the exact phrase\" please",
+        "what is \"hybrid search\"",
+        "\"never closed",
+        "",
+        " ",
+    ] {
+        assert!(!is_as_written(query), "{query:?}");
     }
-    assert_eq!(names("torque for AX-4471-B"), 1.0 / 3.0);
-    assert_eq!(names("\"the exact phrase\" please"), 0.75);
-    assert_eq!(names(""), 0.0);
+}
+
+#[test]
+fn the_lexical_leg_is_favoured_for_what_is_looked_for_as_it_is_written() {
+    let odds = |query: &str, ceiling: f32| {
+        let legs = Legs {
+            lexical: run(&[18.0, 9.0, 3.0], ceiling, false),
+            dense: run(&[0.9, 0.5, 0.3], 0.0, false),
+        };
+        let trust = trust(query, &legs, EVEN, LegTrust::Auto);
+        (trust.rule, trust.after.lexical / trust.after.dense)
+    };
+    let ((model, plain), (rule, favoured)) = (odds("how fast", 60.0), odds("CK-1095-D", 60.0));
+    assert_eq!((model, rule), (MODEL, "as_written"));
+    assert!(
+        (favoured / plain - AS_WRITTEN_ODDS).abs() < 1e-9,
+        "{plain} {favoured}"
+    );
+    let (rule, unmodelled) = odds("CK-1095-D", 0.0);
+    assert_eq!(rule, "as_written");
+    assert!((unmodelled - AS_WRITTEN_ODDS).abs() < 1e-9, "{unmodelled}");
+}
+
+#[test]
+fn an_embedder_that_does_not_read_the_script_has_the_least_say() {
+    let unread = || LegRun {
+        is_unread: true,
+        ..run(&[0.9, 0.1], 0.0, false)
+    };
+    let trust = of(run(&[2.0, 1.9], 40.0, false), unread());
+    assert_eq!(trust.rule, "script_not_read");
+    assert_eq!(lexical_share(&trust), 1.0 - LEAST_SHARE);
+    // Where BM25 found nothing, a poor list is better than none.
+    let trust = of(run(&[], 40.0, true), unread());
+    assert_eq!((trust.rule, trust.after), ("lexical_blind", EVEN));
 }
 
 proptest! {

@@ -1,6 +1,8 @@
 //! Fusion methods and leg trust, as a request asks for them.
 
+use braid_core::Script;
 use braid_query::{FusionMethod, LegTrust, LegWeights, RankRequest, Stage, TRUST_MODEL};
+use braid_testkit::HashEmbedder;
 
 use crate::setup::{Setup, documents};
 
@@ -72,6 +74,32 @@ async fn a_leg_that_found_nothing_has_no_say() {
         let dense = setup.retrieve(request).await;
         assert_eq!(documents(&response), documents(&dense), "{method:?}");
     }
+}
+
+/// The dense leg has d2 first; whether it is believed depends on what the embedder reads.
+#[tokio::test]
+async fn a_script_that_the_embedder_does_not_read_is_left_to_the_lexical_leg() {
+    let setup = Setup::new("d1: лиса лиса лес\nd2: сова\nd3: лес").await;
+    let query = "лиса сова";
+    let plain = setup.retrieve(setup.request(query)).await;
+    assert_eq!(plain.trust.unwrap().rule, TRUST_MODEL);
+    let latin_alone = HashEmbedder::new(64).with_scripts(&[Script::LATIN]);
+    let setup = setup.with_embedder(latin_alone);
+    for method in METHODS {
+        let mut request = setup.request(query);
+        request.fusion.method = method;
+        let response = setup.retrieve(request.clone()).await;
+        assert_eq!(documents(&response), "d1 d2 d3", "{method:?}");
+        let trust = response.trust.unwrap();
+        assert_eq!(trust.rule, "script_not_read");
+        assert!((trust.after.lexical + trust.after.dense - 2.0).abs() < 1e-9);
+        assert!(trust.after.lexical > 40.0 * trust.after.dense, "{trust:?}");
+        request.mode = braid_query::Mode::Dense;
+        let dense = setup.retrieve(request).await;
+        assert_eq!(documents(&dense), "d2 d1 d3");
+    }
+    let mostly_latin = setup.retrieve(setup.request("the red fox лиса")).await;
+    assert_eq!(mostly_latin.trust.unwrap().rule, TRUST_MODEL);
 }
 
 /// What is measured is what is served, by any method.

@@ -2,8 +2,8 @@
 
 use braid_core::{ErrorCode, Language, Ledger};
 use braid_query::{
-    LegWeights, RerankSummary, RetrieveRequest, RetrieveResponse, ScoreStage, StageScore,
-    StageScores,
+    FusionMethod, LegTrust, LegWeights, RerankSummary, RetrieveRequest, RetrieveResponse,
+    ScoreStage, StageScore, StageScores,
 };
 use braid_testkit::{Call, Fault, Faulty, Gate, OverlapReranker};
 use expect_test::expect;
@@ -62,10 +62,10 @@ async fn the_models_blend_is_the_default_and_the_request_overrides_it() {
     assert_eq!(
         documents(&response),
         documents(&fused),
-        "blend 0 is the fused order by scores, which here is that by ranks"
+        "blend 0 is the fused order"
     );
     let sum: f64 = response.hits.iter().map(|hit| hit.score).sum();
-    assert!(sum.abs() < 1e-9, "deviations of each leg's scores");
+    assert!(sum.abs() < 1e-9, "deviations of the fused score");
     request.rerank.blend = Some(1.0);
     let response = setup.retrieve(request).await;
     let scores: Vec<f64> = response.hits.iter().map(|hit| hit.score).collect();
@@ -80,7 +80,7 @@ async fn the_models_blend_is_the_default_and_the_request_overrides_it() {
 /// One text far ahead in one leg and last in the other is, by ranks, no better than one that is in
 /// the middle of both.
 #[tokio::test]
-async fn the_fused_score_that_is_blended_in_knows_distances() {
+async fn what_is_blended_in_knows_distances_whatever_the_fusion() {
     let lines = "
         d1: fox x y z
         d2: fox x y w
@@ -88,38 +88,54 @@ async fn the_fused_score_that_is_blended_in_knows_distances() {
         d4: fox den den den";
     let reranker = OverlapReranker::new().with_blend(0.0);
     let setup = Setup::new(lines).await.with_reranker(reranker);
-    let request = |weights: LegWeights| {
-        let mut request = reranked(&setup, "fox x y z den");
-        request.fusion.weights = weights;
-        request
-    };
-    let even = LegWeights::default();
-    let lexical_only = LegWeights { dense: 0.0, ..even };
-    for weights in [even, lexical_only] {
-        let response = setup.retrieve(request(weights)).await;
-        let scores: Vec<f64> = response.hits.iter().map(|hit| hit.score).collect();
-        let expected = expected_deviations(&response, weights);
-        for (score, expected) in scores.iter().zip(expected) {
-            assert!((score - expected).abs() < 1e-9, "{scores:?}");
+    for method in [FusionMethod::Rrf, FusionMethod::MinMax, FusionMethod::Dbsf] {
+        for leg_trust in [LegTrust::Auto, LegTrust::Off] {
+            let mut request = reranked(&setup, "fox x y z den");
+            request.fusion.weights.lexical = 2.0;
+            (request.fusion.method, request.fusion.leg_trust) = (method, leg_trust);
+            let response = setup.retrieve(request).await;
+            let weights = response.trust.as_ref().unwrap().after;
+            let expected = match method {
+                FusionMethod::Rrf => by_legs(&response, weights),
+                FusionMethod::MinMax | FusionMethod::Dbsf => of(&response, |scores| scores.fused),
+            };
+            let scores: Vec<f64> = response.hits.iter().map(|hit| hit.score).collect();
+            for (score, expected) in scores.iter().zip(expected) {
+                assert!((score - expected).abs() < 1e-9, "{method:?} {scores:?}");
+            }
+            assert!(scores.is_sorted_by(|a, b| a >= b), "{scores:?}");
         }
-        assert!(scores.is_sorted_by(|a, b| a >= b), "{scores:?}");
     }
 }
 
-/// The blended score at blend 0, from what the response explains.
-fn expected_deviations(response: &RetrieveResponse, weights: LegWeights) -> Vec<f64> {
-    let leg = |of: fn(&StageScores) -> Option<StageScore>| -> Vec<f64> {
-        let scores: Vec<f64> = response
-            .hits
-            .iter()
-            .map(|hit| of(&hit.scores).unwrap().score)
-            .collect();
-        let mean = scores.iter().sum::<f64>() / scores.len() as f64;
-        let squares = scores.iter().map(|score| (score - mean).powi(2));
-        let spread = (squares.sum::<f64>() / scores.len() as f64).sqrt();
-        scores.iter().map(|score| (score - mean) / spread).collect()
-    };
-    let (lexical, dense) = (leg(|scores| scores.lexical), leg(|scores| scores.dense));
+/// A model without a say leaves the order that the hits were fused to.
+#[tokio::test]
+async fn a_blend_of_0_is_the_fused_order() {
+    let lines: String = (0..40)
+        .map(|n| format!("d{n}: fox number{n} {}\n", "den ".repeat(n % 7)))
+        .collect();
+    let setup = Setup::new(&lines)
+        .await
+        .with_reranker(OverlapReranker::new().with_blend(0.0));
+    let query = "fox den number7";
+    let fused = setup.retrieve(setup.request(query)).await;
+    let blended = setup.retrieve(reranked(&setup, query)).await;
+    assert_eq!(documents(&blended), documents(&fused));
+}
+
+/// A stage's scores, in standard deviations over the hits.
+fn of(response: &RetrieveResponse, stage: fn(&StageScores) -> Option<StageScore>) -> Vec<f64> {
+    let scores = response.hits.iter().map(|hit| stage(&hit.scores));
+    let scores: Vec<f64> = scores.map(|seen| seen.unwrap().score).collect();
+    let mean = scores.iter().sum::<f64>() / scores.len() as f64;
+    let squares = scores.iter().map(|score| (score - mean).powi(2));
+    let spread = (squares.sum::<f64>() / scores.len() as f64).sqrt();
+    scores.iter().map(|score| (score - mean) / spread).collect()
+}
+
+fn by_legs(response: &RetrieveResponse, weights: LegWeights) -> Vec<f64> {
+    let lexical = of(response, |scores| scores.lexical);
+    let dense = of(response, |scores| scores.dense);
     let total = weights.lexical + weights.dense;
     let both = lexical.iter().zip(&dense);
     both.map(|(a, b)| (weights.lexical * a + weights.dense * b) / total)

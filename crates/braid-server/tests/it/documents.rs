@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use braid_core::{Embedder, Embedding, Error, ErrorCode, Fingerprint, Result, TokenCounter};
+use braid_core::{
+    Embedder, Embedding, Error, ErrorCode, Fingerprint, Result, Script, TokenCounter,
+};
 use braid_testkit::HashEmbedder;
 use serde_json::{Value, json};
 
@@ -310,6 +312,10 @@ impl Embedder for Picky {
 
     fn token_counter(&self) -> Arc<dyn TokenCounter> {
         self.0.token_counter()
+    }
+
+    fn reads(&self, script: Script) -> bool {
+        self.0.reads(script)
     }
 
     async fn embed_passages(&self, texts: Vec<String>) -> Result<Vec<Embedding>> {

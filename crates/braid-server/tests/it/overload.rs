@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use braid_core::{Embedder, Embedding, ErrorCode, Fingerprint, Result, TokenCounter};
+use braid_core::{Embedder, Embedding, ErrorCode, Fingerprint, Result, Script, TokenCounter};
 use braid_testkit::{Call as PortCall, Fault, Faulty, Gate, HashEmbedder};
 use futures::FutureExt;
 use serde_json::json;
@@ -212,6 +212,10 @@ impl Embedder for Panicking {
 
     fn token_counter(&self) -> Arc<dyn TokenCounter> {
         self.0.token_counter()
+    }
+
+    fn reads(&self, script: Script) -> bool {
+        self.0.reads(script)
     }
 
     async fn embed_passages(&self, texts: Vec<String>) -> Result<Vec<Embedding>> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use braid_core::{Embedder, Embedding, Error, Fingerprint, Result, TokenCounter};
+use braid_core::{Embedder, Embedding, Error, Fingerprint, Result, Script, TokenCounter};
 use braid_testkit::HashEmbedder;
 
 #[derive(Debug)]
@@ -25,6 +25,9 @@ impl Embedder for Poisoned {
     }
     fn token_counter(&self) -> Arc<dyn TokenCounter> {
         self.0.token_counter()
+    }
+    fn reads(&self, script: Script) -> bool {
+        self.0.reads(script)
     }
     async fn embed_passages(&self, texts: Vec<String>) -> Result<Vec<Embedding>> {
         if texts.iter().any(|text| text.contains("poison")) {

@@ -326,7 +326,7 @@ async fn explain_says_how_far_each_leg_was_trusted() {
             "fusion": { "method": method, "weights": { "lexical": 3 }, "leg_trust": "auto" },
         });
         let trust = ask(&server, body).await["trust"].take();
-        assert_eq!(trust["rule"], "leg-trust-1");
+        assert_eq!(trust["rule"], "leg-trust-2");
         assert_eq!(trust["before"], json!({ "lexical": 3.0, "dense": 1.0 }));
         assert!(trust["after"]["lexical"].as_f64().unwrap() > 0.0);
         assert!(trust["features"]["lexical_spread"].is_number(), "{trust}");

@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use braid_core::{Embedder, Embedding, Fingerprint, Result, TokenCounter};
+use braid_core::{Embedder, Embedding, Fingerprint, Result, Script, TokenCounter};
 
 /// Texts lie around so many directions, as those of a corpus do around its subjects.
 const GROUPS: u64 = 256;
@@ -65,6 +65,10 @@ impl Embedder for Instant {
 
     fn token_counter(&self) -> Arc<dyn TokenCounter> {
         Arc::clone(&self.tokens)
+    }
+
+    fn reads(&self, _script: Script) -> bool {
+        true
     }
 
     async fn embed_passages(&self, texts: Vec<String>) -> Result<Vec<Embedding>> {
