@@ -9,13 +9,13 @@ use std::ops::Bound;
 
 use braid_core::limits::MAX_METADATA_KEY_BYTES;
 use braid_core::{
-    CollectionId, Condition, Filter, MetadataValue, Predicate, Range, Result, SlotSet,
+    CollectionId, Condition, Filter, LANGUAGE_KEY, MetadataValue, Predicate, Range, Result, SlotSet,
 };
 use heed::{RoTxn, RwTxn};
 
 use crate::bitmap::{BitmapChange, union_into};
 use crate::keys;
-use crate::rows::ValueRow;
+use crate::rows::{ValueRow, VersionRow};
 use crate::table::Tables;
 
 /// Longest string that is stored as itself.
@@ -76,36 +76,37 @@ fn keys_of(id: CollectionId, field: &str, value: &ValueRow) -> Vec<Vec<u8>> {
     found
 }
 
+/// Keys under which a version is found: those of its metadata, and those of the language detected in
+/// it where no field of that name goes before.
+fn keys_of_version(id: CollectionId, version: &VersionRow) -> Vec<Vec<u8>> {
+    let fields = version.metadata.iter();
+    let mut found: Vec<_> = fields
+        .flat_map(|(field, value)| keys_of(id, field, value))
+        .collect();
+    let is_said = version.metadata.iter().any(|(key, _)| key == LANGUAGE_KEY);
+    if let Some(language) = version.language.as_ref().filter(|_| !is_said) {
+        let detected = ValueRow::String(language.clone());
+        found.extend(keys_of(id, LANGUAGE_KEY, &detected));
+    }
+    found
+}
+
 /// Changes of metadata bitmaps, gathered by key so that each is rewritten once per transaction.
 #[derive(Default)]
 pub(crate) struct FilterChanges(BTreeMap<Vec<u8>, BitmapChange>);
 
 impl FilterChanges {
     /// Enters the slots of a version that becomes retrievable.
-    pub(crate) fn add(
-        &mut self,
-        id: CollectionId,
-        metadata: &[(String, ValueRow)],
-        slots: &SlotSet,
-    ) {
-        for (field, value) in metadata {
-            for key in keys_of(id, field, value) {
-                self.0.entry(key).or_default().add(slots);
-            }
+    pub(crate) fn add(&mut self, id: CollectionId, version: &VersionRow, slots: &SlotSet) {
+        for key in keys_of_version(id, version) {
+            self.0.entry(key).or_default().add(slots);
         }
     }
 
     /// Takes out the slots of a version that is hidden.
-    pub(crate) fn remove(
-        &mut self,
-        id: CollectionId,
-        metadata: &[(String, ValueRow)],
-        slots: &SlotSet,
-    ) {
-        for (field, value) in metadata {
-            for key in keys_of(id, field, value) {
-                self.0.entry(key).or_default().remove(slots);
-            }
+    pub(crate) fn remove(&mut self, id: CollectionId, version: &VersionRow, slots: &SlotSet) {
+        for key in keys_of_version(id, version) {
+            self.0.entry(key).or_default().remove(slots);
         }
     }
 

@@ -34,6 +34,7 @@ mod stage;
 mod store;
 mod sweep;
 mod table;
+mod upgrade;
 
 pub use ledger::LmdbLedger;
 pub use store::LedgerOptions;

@@ -154,9 +154,7 @@ impl Draft<'_, '_> {
         };
         let slots = self.store_chunks(version, staged.chunks)?;
         self.pending += slots.len() as u64;
-        if let Some(likeness) = &staged.likeness {
-            self.add_likeness(sequence, likeness)?;
-        }
+        self.add_likeness(sequence, staged.likeness.as_ref(), duplicate.as_ref())?;
         let parts = VersionParts {
             content_hash: staged.content_hash.0,
             pipeline: staged.pipeline.to_string(),

@@ -116,7 +116,7 @@ impl LexicalView for RamLexicalView {
 fn selects(selection: &Selection, entry: &LexicalEntry) -> bool {
     match (&selection.slots, &selection.filter) {
         (Some(slots), _) => slots.contains(entry.slot.0),
-        (None, Some(filter)) => filter.matches(&entry.metadata),
+        (None, Some(filter)) => filter.matches(&entry.metadata, entry.language),
         (None, None) => true,
     }
 }

@@ -43,7 +43,7 @@ impl Retriever {
             Err(cut) => return Ok(absent(cut, pin.stats().lag())),
         };
         let filter = retrieve.filter.as_deref();
-        let excluding = filter.map(|filter| excluding(filter, &target.metadata));
+        let excluding = filter.map(|filter| excluding(filter, &target.metadata, target.language));
         let excluding = excluding.unwrap_or_default();
         let retriever = Self {
             parts: remembering(&self.parts),

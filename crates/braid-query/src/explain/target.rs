@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use braid_core::{ChunkId, DocumentId, DocumentStatus, Ledger, LedgerPin, Metadata, Result, Slot};
+use braid_core::{
+    ChunkId, DocumentId, DocumentStatus, Language, Ledger, LedgerPin, Metadata, Result, Slot,
+};
 use rustc_hash::FxHashSet;
 
 use super::answer::Cut;
@@ -12,8 +14,9 @@ use super::answer::Cut;
 pub(super) struct Target {
     /// Its chunks.
     pub(super) chunks: FxHashSet<ChunkId>,
-    /// Its metadata, which filters see.
+    /// Its metadata and the language detected in it, which filters see.
     pub(super) metadata: Metadata,
+    pub(super) language: Option<Language>,
 }
 
 /// The document in this state, or why it cannot be returned whatever is asked.
@@ -29,6 +32,7 @@ pub(super) async fn find_target(
     };
     Ok(Ok(Target {
         chunks: records.iter().map(|record| record.id).collect(),
+        language: passage.record.language,
         metadata: passage.metadata,
     }))
 }

@@ -4,6 +4,7 @@
 //! understand, so a half-finished file still has structure.
 
 mod grammar;
+mod reads;
 
 use std::ops::{ControlFlow, Range};
 
@@ -12,6 +13,7 @@ use tree_sitter::{Node, ParseOptions, ParseState, Parser, Tree};
 
 use grammar::Role;
 pub(crate) use grammar::grammar;
+use reads::Reads;
 
 /// Largest text that is parsed, in bytes. A longer one is generated or data; it has no definitions
 /// then. A tree takes a few hundred bytes for each of them where it is nothing but brackets.
@@ -75,21 +77,27 @@ fn parse(text: &str, language: CodeLanguage) -> Option<Tree> {
     if text.len() > MAX_PARSED_BYTES {
         return None;
     }
+    parse_reading(&Reads::of(text), language)
+}
+
+fn parse_reading(reads: &Reads<'_>, language: CodeLanguage) -> Option<Tree> {
     let mut parser = Parser::new();
     // Refused only for a grammar of another version than the library's, which a test rules out.
     parser.set_language(&grammar(language)).ok()?;
-    let mut left = FEWEST_CHECKS + text.len() / BYTES_PER_CHECK;
+    let mut left = FEWEST_CHECKS + reads.text_bytes() / BYTES_PER_CHECK;
     // Counted, not timed: the same text has the same definitions on every machine.
     let mut checks = |_: &ParseState| match left.checked_sub(1) {
-        Some(fewer) => {
+        Some(fewer) if !reads.are_spent() => {
             left = fewer;
             ControlFlow::Continue(())
         }
-        None => ControlFlow::Break(()),
+        Some(_) | None => ControlFlow::Break(()),
     };
     let options = ParseOptions::new().progress_callback(&mut checks);
-    let mut rest = |at: usize, _| text.as_bytes().get(at..).unwrap_or_default();
-    parser.parse_with_options(&mut rest, None, Some(options))
+    let mut rest = |at: usize, _| reads.read(at);
+    let tree = parser.parse_with_options(&mut rest, None, Some(options));
+    // The parser takes what it was not handed for the end of the text.
+    tree.filter(|_| !reads.are_spent())
 }
 
 /// Definitions right in `node`.
