@@ -415,7 +415,11 @@ mod tests {
         assert!(report.duplicates[0].skipped);
         let failed: Vec<_> = report.failed.iter().map(|it| it.reason.as_str()).collect();
         assert_eq!(failed, ["poison", "empty", "its job was cancelled"]);
-        let places: Vec<_> = report.failed.iter().map(|it| it.document.as_str()).collect();
+        let places: Vec<_> = report
+            .failed
+            .iter()
+            .map(|it| it.document.as_str())
+            .collect();
         assert_eq!(places, ["docs/e", "f", "g"]);
     }
 

@@ -219,7 +219,9 @@ fn unknown(path: &str) -> String {
             let names: Vec<&str> = names.map(|(_, name)| name).collect();
             if names.is_empty() {
                 let known = sections().join(", ");
-                return format!("unknown key {path:?}: there is no section {section}, use one of {known}");
+                return format!(
+                    "unknown key {path:?}: there is no section {section}, use one of {known}"
+                );
             }
             format!("unknown key {path:?}: {section} has {}", names.join(", "))
         }

@@ -228,8 +228,7 @@ mod tests {
     fn predicates_hold() {
         let string = |text: &str| MetadataValue::String(text.to_owned());
         let metadata = metadata();
-        let check =
-            |key: &str, predicate| condition(key, predicate).matches(metadata.get(key));
+        let check = |key: &str, predicate| condition(key, predicate).matches(metadata.get(key));
         assert!(check("tag", Predicate::Match(string("b"))));
         assert!(check("tag", Predicate::Any(vec![string("x"), string("a")])));
         assert!(check(

@@ -126,7 +126,11 @@ impl Plan {
         let is_clean = slow + tally.panics + deaths == 0;
         let verdict = if is_clean { "ok" } else { "FOUND" };
         // Whether more than the document's own process would end.
-        let alone = if target.is_isolated() { " (isolated)" } else { "" };
+        let alone = if target.is_isolated() {
+            " (isolated)"
+        } else {
+            ""
+        };
         println!(
             "{verdict:5} {:10} {} inputs, {} refused, {} chunks, {} panics ({} contained), {deaths} deaths{alone}, {slow} too slow, slowest {} ms of CPU",
             target.name(),
@@ -198,7 +202,12 @@ impl Replay {
                 value["file"] = file.display().to_string().into();
                 found.push(value);
             } else {
-                println!("{:10} {}: {}", target.name(), file.display(), replayed.line());
+                println!(
+                    "{:10} {}: {}",
+                    target.name(),
+                    file.display(),
+                    replayed.line()
+                );
             }
         }
         if self.as_json {

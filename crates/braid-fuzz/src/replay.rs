@@ -35,7 +35,9 @@ pub fn kept(path: &Path, target: Option<Target>) -> Result<Vec<Kept>, String> {
         return Ok(vec![Kept { target, file }]);
     }
     let entries = fs::read_dir(path).map_err(unreadable)?;
-    let entries = entries.collect::<io::Result<Vec<_>>>().map_err(unreadable)?;
+    let entries = entries
+        .collect::<io::Result<Vec<_>>>()
+        .map_err(unreadable)?;
     let mut paths: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).collect();
     paths.sort();
     let is_input = |path: &PathBuf| path.is_dir() || !is_scratch(path);

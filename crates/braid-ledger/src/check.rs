@@ -124,9 +124,16 @@ impl Check<'_> {
             return Ok(());
         };
         let key = keys::document(self.reading.id, &document_id(duplicate.of.clone())?);
-        let is_there = self.reading.tables.documents.contains(self.reading.txn, &key)?;
+        let is_there = self
+            .reading
+            .tables
+            .documents
+            .contains(self.reading.txn, &key)?;
         self.expect(is_there, || {
-            format!("document {id} is a duplicate of {}, which is gone", duplicate.of)
+            format!(
+                "document {id} is a duplicate of {}, which is gone",
+                duplicate.of
+            )
         });
         Ok(())
     }

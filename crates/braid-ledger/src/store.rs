@@ -12,8 +12,8 @@ use parking_lot::Mutex;
 
 use crate::error::storage;
 use crate::pins::Pins;
-use crate::upgrade::upgrade;
 use crate::table::{MAX_TABLES, Tables};
+use crate::upgrade::upgrade;
 
 /// The map size is rounded up to this, a multiple of every page size in use.
 const MAP_UNIT: usize = 64 * 1024;

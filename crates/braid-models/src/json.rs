@@ -21,7 +21,9 @@ fn told(path: &str, error: &serde_json::Error) -> String {
     let line = error.line();
     let said = error.to_string();
     // It ends with the line and column, which stand first here.
-    let said = said.rsplit_once(" at line ").map_or(&*said, |(said, _)| said);
+    let said = said
+        .rsplit_once(" at line ")
+        .map_or(&*said, |(said, _)| said);
     match error.classify() {
         Category::Syntax | Category::Eof | Category::Io => format!("line {line}: not JSON: {said}"),
         Category::Data => format!("line {line}: {}", in_words(path, said)),
@@ -112,14 +114,38 @@ mod tests {
     #[test]
     fn a_problem_is_told_with_its_place_and_what_is_allowed() {
         let cases = [
-            ("{\n\"size\": \"x\"}", "line 2: size: expected a whole number, 0 or more, found string \"x\""),
-            ("{\"size\": -1}", "line 1: size: expected a whole number, 0 or more, found integer `-1`"),
-            ("{\"size\": 1, \"share\": true}", "line 1: share: expected a number, found boolean `true`"),
-            ("{\"size\": 1, \"names\": [\"a\", 2]}", "line 1: names[1]: expected a string, found integer `2`"),
-            ("{\"size\": 1, \"inner\": {}}", "line 1: inner.kind is missing"),
-            ("{\"size\": 1, \"inner\": {\"kind\": \"two\"}}", "line 1: inner.kind: \"two\" is not known, use one or other"),
-            ("{\"size\": 1, \"inner\": {\"kid\": 1}}", "line 1: inner.kid is not known, use kind"),
-            ("{\"sise\": 1}", "line 1: sise is not known, use size, share, inner, names"),
+            (
+                "{\n\"size\": \"x\"}",
+                "line 2: size: expected a whole number, 0 or more, found string \"x\"",
+            ),
+            (
+                "{\"size\": -1}",
+                "line 1: size: expected a whole number, 0 or more, found integer `-1`",
+            ),
+            (
+                "{\"size\": 1, \"share\": true}",
+                "line 1: share: expected a number, found boolean `true`",
+            ),
+            (
+                "{\"size\": 1, \"names\": [\"a\", 2]}",
+                "line 1: names[1]: expected a string, found integer `2`",
+            ),
+            (
+                "{\"size\": 1, \"inner\": {}}",
+                "line 1: inner.kind is missing",
+            ),
+            (
+                "{\"size\": 1, \"inner\": {\"kind\": \"two\"}}",
+                "line 1: inner.kind: \"two\" is not known, use one or other",
+            ),
+            (
+                "{\"size\": 1, \"inner\": {\"kid\": 1}}",
+                "line 1: inner.kid is not known, use kind",
+            ),
+            (
+                "{\"sise\": 1}",
+                "line 1: sise is not known, use size, share, inner, names",
+            ),
             ("{}", "line 1: size is missing"),
             ("{\n\"size\": 1,\n}", "line 3: not JSON: trailing comma"),
             ("{\"size\": 1} x", "line 1: not JSON: trailing characters"),

@@ -23,8 +23,7 @@ fn key() -> impl Strategy<Value = String> {
 
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
-        select(&["", "a", "b", "ab", "a\u{0}", "é", "thai", "german"][..])
-            .prop_map(str::to_owned),
+        select(&["", "a", "b", "ab", "a\u{0}", "é", "thai", "german"][..]).prop_map(str::to_owned),
         (254..258_usize).prop_map(|length| "x".repeat(length)),
     ]
 }
@@ -85,7 +84,10 @@ fn filter() -> impl Strategy<Value = Filter> {
 type Seen = (Metadata, Option<Language>);
 
 fn seen() -> impl Strategy<Value = Seen> {
-    (metadata(), of(select(&[Language::Thai, Language::German][..])))
+    (
+        metadata(),
+        of(select(&[Language::Thai, Language::German][..])),
+    )
 }
 
 /// A document's number and what filters are to see of it, or its deletion.

@@ -194,7 +194,10 @@ async fn the_duplicates_of_what_is_gone_are_of_each_other(scene: Scene) {
     stage(&scene, like("far", "other words", 20)).await;
     scene.publish().await;
     stage(&scene, like("new", "words", 0)).await;
-    assert_eq!(named(&scene).await, ["b: 100% old", "far: 84% old", "new: 100% old"]);
+    assert_eq!(
+        named(&scene).await,
+        ["b: 100% old", "far: 84% old", "new: 100% old"]
+    );
     scene.delete("old").await;
     scene.check_sound().await;
     assert_eq!(named(&scene).await, ["far: 84% b", "new: 100% b"]);

@@ -125,7 +125,9 @@ async fn filters_agree_with_their_definition(scene: Scene) {
     scene.publish().await;
     scene.check_sound().await;
     for filter in filters() {
-        let matching = (0..).zip(&corpus).filter(|(_, it)| filter.matches(it, None));
+        let matching = (0..)
+            .zip(&corpus)
+            .filter(|(_, it)| filter.matches(it, None));
         let expected: Vec<String> = matching
             .map(|(index, _): (usize, _)| format!("d{index:02}: one | two"))
             .collect();
@@ -206,7 +208,11 @@ async fn a_detected_language_is_a_field(scene: Scene) {
     let shown = async |filter: Filter| scene.visible_with(filter).await;
     let is = |name: &str| matching(LANGUAGE_KEY, string(name));
     assert_eq!(shown(is("german")).await, ["a: a"]);
-    assert_eq!(shown(is("english")).await, ["b: b", "d: d"], "what is said goes before");
+    assert_eq!(
+        shown(is("english")).await,
+        ["b: b", "d: d"],
+        "what is said goes before"
+    );
     let none = Filter {
         must_not: vec![Condition {
             key: LANGUAGE_KEY.to_owned(),

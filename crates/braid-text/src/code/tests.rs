@@ -179,7 +179,10 @@ fn text_that_the_lexer_reads_to_the_end_again_and_again_is_given_up() {
     let hostile = [
         (CodeLanguage::C, "Ei/*n ".repeat(2_049)),
         (CodeLanguage::C, "#include <a.h>\n/* def ".repeat(4_000)),
-        (CodeLanguage::C, "int f(int x) { retu/*rn 1; }\n".repeat(4_000)),
+        (
+            CodeLanguage::C,
+            "int f(int x) { retu/*rn 1; }\n".repeat(4_000),
+        ),
     ];
     for (language, text) in hostile {
         let reads = Reads::of(&text);
@@ -192,7 +195,8 @@ fn text_that_the_lexer_reads_to_the_end_again_and_again_is_given_up() {
 fn programs_are_read_a_few_times() {
     let rust = include_str!("mod.rs").repeat(8);
     let c = "/* c */\nstatic const char *f(int (*g)(void)) { return g(\"s\"); }\n".repeat(800);
-    let script = "// c\nexport const f = async (x) => { return `a${x}` + /r/.test(x); };\n".repeat(800);
+    let script =
+        "// c\nexport const f = async (x) => { return `a${x}` + /r/.test(x); };\n".repeat(800);
     let programs = [
         (CodeLanguage::Rust, rust),
         (CodeLanguage::C, c),
@@ -204,7 +208,8 @@ fn programs_are_read_a_few_times() {
         assert!(parse_reading(&reads, language).is_some(), "{language:?}");
         assert!(reads.times() <= 6, "{language:?}: {}", reads.times());
     }
-    let unclosed = "int a;\n/* not closed\n".to_owned() + &"static int f(int x) { return 1; }\n".repeat(800);
+    let unclosed =
+        "int a;\n/* not closed\n".to_owned() + &"static int f(int x) { return 1; }\n".repeat(800);
     let reads = Reads::of(&unclosed);
     assert!(parse_reading(&reads, CodeLanguage::C).is_some());
 }

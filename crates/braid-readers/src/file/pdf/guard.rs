@@ -87,7 +87,9 @@ impl<'d> Guard<'d> {
         let mut left = MAX_NESTED_FORMS;
         let named = self.forms(resources);
         let named = named.iter().flat_map(|forms| forms.iter());
-        let ids: Vec<ObjectId> = named.filter_map(|(_, form)| form.as_reference().ok()).collect();
+        let ids: Vec<ObjectId> = named
+            .filter_map(|(_, form)| form.as_reference().ok())
+            .collect();
         ids.iter()
             .all(|form| self.draws(*form, resources, MAX_FORM_DEPTH, &mut left))
     }

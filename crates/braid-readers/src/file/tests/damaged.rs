@@ -18,7 +18,8 @@ fn a_word_document_with_an_impossible_level_fails_alone() {
         r#"<w:document xmlns:w="{TYPE}"><w:body>{}</w:body></w:document>"#,
         paragraph(Some("H"), "Words")
     );
-    let content = r#"<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"/>"#;
+    let content =
+        r#"<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"/>"#;
     let file = archive(&[
         ("[Content_Types].xml", content),
         ("word/styles.xml", &styles),
@@ -26,7 +27,10 @@ fn a_word_document_with_an_impossible_level_fails_alone() {
     ]);
     match parse(FileKind::Docx, &file) {
         Ok(parsed) => assert_eq!(parsed.text.trim(), "Words"),
-        Err(reason) => assert!(reason.starts_with("damaged: reading it as docx"), "{reason}"),
+        Err(reason) => assert!(
+            reason.starts_with("damaged: reading it as docx"),
+            "{reason}"
+        ),
     }
 }
 
@@ -50,7 +54,10 @@ fn a_page_tree_that_goes_round_ends() {
     };
     for needed in [&b"MediaBox"[..], b"Resources"] {
         let reason = circle(needed).unwrap_err();
-        assert!(reason.contains("none of its 2 pages can be read"), "{reason}");
+        assert!(
+            reason.contains("none of its 2 pages can be read"),
+            "{reason}"
+        );
     }
     let harmless = circle(b"Nothing").unwrap();
     assert_eq!(harmless.text, "One\n\u{c}Two\n\u{c}");
@@ -78,7 +85,9 @@ fn a_form_that_draws_itself_costs_its_page_alone() {
         let empty = document.add_object(Stream::new(dictionary! {}, vec![]));
         let forms = dictionary! { "X" => form, "Y" => empty };
         if has_resources {
-            let stream = document.get_object_mut(form).and_then(Object::as_stream_mut);
+            let stream = document
+                .get_object_mut(form)
+                .and_then(Object::as_stream_mut);
             let resources = dictionary! { "XObject" => forms.clone() };
             stream.unwrap().dict.set("Resources", resources);
         }
@@ -116,16 +125,23 @@ fn a_list_without_a_style_is_numbered_by_that_of_its_paragraphs() {
             r#"<text:list-style style:name="{name}"><text:list-level-style-number text:level="{level}"/></text:list-style>"#
         )
     };
-    let style = |name: &str, attributes: &str| format!(r#"<style:style style:name="{name}" {attributes}/>"#);
+    let style = |name: &str, attributes: &str| {
+        format!(r#"<style:style style:name="{name}" {attributes}/>"#)
+    };
     let shared = numbered("One", 1)
         + &numbered("Two", 2)
         + &style("Numbered", r#"style:list-style-name="One""#)
         + &style("Inner", r#"style:list-style-name="Two""#);
     let own = style("P1", r#"style:parent-style-name="Numbered""#)
-        + &style("P2", r#"style:parent-style-name="Numbered" style:list-style-name="""#)
+        + &style(
+            "P2",
+            r#"style:parent-style-name="Numbered" style:list-style-name="""#,
+        )
         + &style("Round", r#"style:parent-style-name="Round""#);
     let item = |style: &str, text: &str, inner: &str| {
-        format!(r#"<text:list-item><text:p text:style-name="{style}">{text}</text:p>{inner}</text:list-item>"#)
+        format!(
+            r#"<text:list-item><text:p text:style-name="{style}">{text}</text:p>{inner}</text:list-item>"#
+        )
     };
     let list = |items: &str| format!("<text:list>{items}</text:list>");
     let inner = list(&(item("Inner", "x", "") + &item("P1", "y", "")));
