@@ -69,7 +69,7 @@ pub struct LoadReport {
     pub deleted: usize,
     /// Documents that are duplicates of others, as far as they were looked at now.
     pub duplicates: Vec<FoundDuplicate>,
-    /// Ids of documents that could not be taken, with the reason.
+    /// Documents that could not be taken, with the reason: by id, or as [`Loader::fail`] names them.
     pub failed: Vec<(String, String)>,
     /// The newest operation this load waits for.
     pub newest: Sequence,
@@ -200,6 +200,11 @@ impl Loader {
         let outcome = self.engine.ingest(&self.collection, request).await?;
         self.jobs.push(job);
         self.report.add(outcome)
+    }
+
+    /// Notes a document that never became one.
+    pub fn fail(&mut self, name: impl Into<String>, reason: impl Into<String>) {
+        self.report.failed.push((name.into(), reason.into()));
     }
 
     /// Deletes these documents.

@@ -285,7 +285,7 @@ fn work(arguments: &[String]) -> Result<bool, String> {
         }
         start.elapsed() < time
     });
-    tell(&tally.map_err(|error| error.to_string())?);
+    tell(tally.map_err(|error| error.to_string())?);
     Ok(true)
 }
 

@@ -31,10 +31,6 @@ impl<'t> Reads<'t> {
         }
     }
 
-    pub(super) fn text_bytes(&self) -> usize {
-        self.text.len()
-    }
-
     /// The next bytes from `at` on; none at the end, or when the reads are spent.
     pub(super) fn read(&self, at: usize) -> &'t [u8] {
         let left = self.left.get().and_then(|left| left.checked_sub(1));
