@@ -23,8 +23,9 @@ build: tools ## build the braid binary in release
 run: models build ## ingest docs/ and serve it on 127.0.0.1:8080 (PORT=N for another port)
 	@python3 scripts/run.py --port $(PORT)
 
-fuzz: ## fuzz every parser and reader, MINUTES=10 each (SEED=N repeats a run; TARGETS="pdf html ..." chooses)
-	$(CARGO) run --quiet --locked --package braid-fuzz -- --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(TARGETS)
+fuzz: ## fuzz every parser and reader, MINUTES=10 each (SEED=N repeats a run; TARGETS="pdf html ..." chooses; REPLAY=target/fuzz reads what was kept)
+	$(CARGO) run --quiet --locked --package braid-fuzz -- $(if $(REPLAY),--replay $(REPLAY),--minutes $(or $(MINUTES),10) \
+	  $(if $(filter-out file,$(origin SEED)),--seed $(SEED)) $(TARGETS))
 
 test: models ## run the whole test suite
 	$(CARGO) test --workspace --locked --no-fail-fast

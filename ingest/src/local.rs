@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Instant;
 
 use braid_core::{CollectionName, DocumentId, Result};
-use braid_engine::source::{self, SourceDocument, SourceFailure};
+use braid_engine::source;
 use braid_engine::{Engine, Loader, Progress, SourceStep, StoredTexts, read_ahead};
 use tokio::sync::watch;
 
@@ -36,7 +36,18 @@ pub(crate) async fn ingest(
     let mut steps = read_ahead(documents);
     while let Some(step) = steps.recv().await {
         match step {
-            SourceStep::Item(item) => take(*item, &mut loader, &mut present, &bars).await?,
+            SourceStep::Item(item) => match *item {
+                Ok(found) => {
+                    bars.reading.inc(found.bytes);
+                    present.document(found.document.id.as_str(), &found.name);
+                    loader.push(found.document).await?;
+                }
+                Err(failure) => {
+                    bars.reading.inc(failure.bytes);
+                    present.failure(&failure);
+                    report.unread(failure);
+                }
+            },
             SourceStep::Skipped(skipped) => report.skipped = skipped,
         }
         show(&progress.borrow(), &before, &bars);
@@ -44,8 +55,16 @@ pub(crate) async fn ingest(
     loader.flush().await?;
     let mut gone = HashSet::new();
     if args.sync {
-        refuse_to_empty(&present, loader.report().failed.len())?;
-        gone = delete_gone(&engine, &args.collection, &present, &mut loader).await?;
+        refuse_to_empty(&present, report.failed.len())?;
+        match find_gone(&engine, &args.collection, &present).await? {
+            Ok(ids) => {
+                for ids in ids.chunks(PAGE) {
+                    loader.delete(ids.to_vec()).await?;
+                }
+                gone = ids.iter().map(DocumentId::to_string).collect();
+            }
+            Err(unknown) => report.deleted_nothing(&unknown),
+        }
     }
     bars.reading.finish();
     let loaded = follow(loader, progress.clone(), &before, &bars).await?;
@@ -67,8 +86,8 @@ pub(crate) async fn ingest(
         })
         .collect();
     report.forget_duplicates_of(&gone);
-    for (document, reason) in loaded.failed {
-        report.fail(document, reason);
+    for (id, reason) in loaded.failed {
+        report.fail(&id, present.place(&id), reason);
     }
     report.chunks_embedded = Some(after.chunks_embedded - before.chunks_embedded);
     report.chunks_reused = Some(after.chunks_reused - before.chunks_reused);
@@ -76,34 +95,13 @@ pub(crate) async fn ingest(
     Ok(report)
 }
 
-async fn take(
-    item: Result<SourceDocument, SourceFailure>,
-    loader: &mut Loader,
-    present: &mut Present,
-    bars: &Bars,
-) -> Result<()> {
-    match item {
-        Ok(found) => {
-            bars.reading.inc(found.bytes);
-            present.document(found.document.id.as_str());
-            loader.push(found.document).await
-        }
-        Err(failure) => {
-            bars.reading.inc(failure.bytes);
-            present.failure(&failure);
-            loader.fail(failure.name, failure.reason);
-            Ok(())
-        }
-    }
-}
-
-/// Deletes what the collection has and the sources do not. Gives the ids.
-async fn delete_gone(
+/// What the collection has and the sources do not; or what of them is unreadable without an id, for
+/// it might be any of these.
+async fn find_gone(
     engine: &Engine,
     collection: &CollectionName,
     present: &Present,
-    loader: &mut Loader,
-) -> Result<HashSet<String>> {
+) -> Result<Result<Vec<DocumentId>, String>> {
     let mut cursor = None;
     let mut gone: Vec<DocumentId> = Vec::new();
     loop {
@@ -114,24 +112,14 @@ async fn delete_gone(
             match present.is_gone(summary.id.as_str()) {
                 Ok(true) => gone.push(summary.id),
                 Ok(false) => {}
-                Err(name) => {
-                    loader.fail(
-                        name,
-                        "unreadable, and its id is not known: --sync deleted nothing",
-                    );
-                    return Ok(HashSet::new());
-                }
+                Err(name) => return Ok(Err(name.to_owned())),
             }
         }
         cursor = page.next;
         if cursor.is_none() {
-            break;
+            return Ok(Ok(gone));
         }
     }
-    for ids in gone.chunks(PAGE) {
-        loader.delete(ids.to_vec()).await?;
-    }
-    Ok(gone.iter().map(DocumentId::to_string).collect())
 }
 
 /// Finishes the load, showing progress as it comes.

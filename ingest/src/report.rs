@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use braid_engine::source::SourceFailure;
 use serde::Serialize;
 
 /// What an ingestion did, document by document where something failed.
@@ -34,10 +35,27 @@ pub struct IngestReport {
 /// A document that could not be read or indexed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FailedDocument {
-    /// Its file, file and line, or id.
+    /// Its file, or file and line; its id where this ingestion did not read it.
     pub document: String,
+    /// Its id; `null` where it is not known, as of a record that cannot be read.
+    pub id: Option<String>,
     /// Why.
     pub reason: String,
+}
+
+impl FailedDocument {
+    /// For people: where it is, and its id where that is another.
+    fn line(&self) -> String {
+        let Self {
+            document,
+            id,
+            reason,
+        } = self;
+        match id.as_ref().filter(|id| *id != document) {
+            Some(id) => format!("failed {document} (id {id}): {reason}"),
+            None => format!("failed {document}: {reason}"),
+        }
+    }
 }
 
 /// A document that says the same as another.
@@ -100,9 +118,7 @@ impl IngestReport {
         if let Some(more @ 1..) = self.duplicates.len().checked_sub(DUPLICATES_NAMED) {
             lines.push(format!("{more} more duplicates, listed with --json"));
         }
-        for failed in &self.failed {
-            lines.push(format!("failed {}: {}", failed.document, failed.reason));
-        }
+        lines.extend(self.failed.iter().map(FailedDocument::line));
         lines
     }
 
@@ -144,16 +160,38 @@ impl IngestReport {
         self.added + self.replaced + self.unchanged + self.deleted + skipped + self.failed.len()
     }
 
-    pub(crate) fn fail(&mut self, document: impl Into<String>, reason: impl Into<String>) {
+    /// Notes what could not be read.
+    pub(crate) fn unread(&mut self, failure: SourceFailure) {
         self.failed.push(FailedDocument {
-            document: document.into(),
+            document: failure.name,
+            id: failure.id.map(|id| id.as_str().to_owned()),
+            reason: failure.reason,
+        });
+    }
+
+    /// Notes a document that was read from `place`, where that is known, and then failed.
+    pub(crate) fn fail(&mut self, id: &str, place: Option<String>, reason: impl Into<String>) {
+        self.failed.push(FailedDocument {
+            document: place.unwrap_or_else(|| id.to_owned()),
+            id: Some(id.to_owned()),
             reason: reason.into(),
+        });
+    }
+
+    /// Notes that `--sync` could not tell what is gone, for this was not read.
+    pub(crate) fn deleted_nothing(&mut self, name: &str) {
+        self.failed.push(FailedDocument {
+            document: name.to_owned(),
+            id: None,
+            reason: "unreadable, and its id is not known: --sync deleted nothing".to_owned(),
         });
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use braid_core::DocumentId;
+
     use super::*;
 
     #[test]
@@ -166,10 +204,10 @@ mod tests {
         report.replaced = 1;
         report.chunks_embedded = Some(2);
         report.chunks_reused = Some(1);
-        report.fail("a.md", "not valid UTF-8");
+        report.fail("a.md", None, "poison");
         let lines = report.lines();
         assert_eq!(lines[1], "2 chunks embedded, 1 had an embedding already");
-        assert_eq!(lines[2], "failed a.md: not valid UTF-8");
+        assert_eq!(lines[2], "failed a.md: poison");
         report.replaced = 0;
         let lines = report.lines();
         assert!(lines[1].starts_with("nothing changed"), "three are there");
@@ -177,6 +215,35 @@ mod tests {
         assert!(report.lines()[1].starts_with("nothing was ingested"));
         let nothing = IngestReport::default().lines();
         assert!(nothing[1].starts_with("no documents found"), "{nothing:?}");
+    }
+
+    #[test]
+    fn a_failure_names_the_place_and_the_id_where_it_is_another() {
+        let unread = |name: &str, id: Option<&str>| SourceFailure {
+            name: name.to_owned(),
+            id: id.map(|id| DocumentId::new(id).unwrap()),
+            reason: "why".to_owned(),
+            bytes: 0,
+        };
+        let mut report = IngestReport::default();
+        report.unread(unread("docs/a.md", Some("a.md")));
+        report.unread(unread("b.md", Some("b.md")));
+        report.unread(unread("t.jsonl:3", None));
+        report.fail("c.md", Some("docs/c.md".to_owned()), "why");
+        report.fail("7", Some("t.csv:2".to_owned()), "why");
+        report.fail("gone", None, "why");
+        report.deleted_nothing("t.jsonl:3");
+        assert_eq!(
+            report.lines()[2..8],
+            [
+                "failed docs/a.md (id a.md): why",
+                "failed b.md: why",
+                "failed t.jsonl:3: why",
+                "failed docs/c.md (id c.md): why",
+                "failed t.csv:2 (id 7): why",
+                "failed gone: why",
+            ]
+        );
     }
 
     #[test]

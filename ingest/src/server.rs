@@ -103,14 +103,15 @@ impl Upload {
         match item {
             Ok(found) => {
                 self.bars.reading.inc(found.bytes);
-                self.present.document(found.document.id.as_str());
+                self.present
+                    .document(found.document.id.as_str(), &found.name);
                 self.batch_bytes += found.document.text.len();
                 self.batch.push(document_json(found.document));
             }
             Err(failure) => {
                 self.bars.reading.inc(failure.bytes);
                 self.present.failure(&failure);
-                self.report.fail(failure.name, failure.reason);
+                self.report.unread(failure);
             }
         }
         if self.batch.len() >= BATCH_DOCUMENTS || self.batch_bytes >= BATCH_BYTES {
@@ -135,7 +136,8 @@ impl Upload {
         match self.start_job(&documents_path(&self.args.collection), &body, count) {
             Err(error) if error.code() == ErrorCode::TooLarge && count == 1 => {
                 let id = text(&documents[0], "id")?.to_owned();
-                self.report.fail(id, error.message());
+                let place = self.present.place(&id);
+                self.report.fail(&id, place, error.message());
                 Ok(())
             }
             Err(error) if error.code() == ErrorCode::TooLarge => {
@@ -182,7 +184,7 @@ impl Upload {
             }
             Ok(())
         })?;
-        count(&mut self.report, &job)
+        count(&mut self.report, &self.present, &job)
     }
 
     fn finish(mut self) -> Result<IngestReport> {
@@ -219,8 +221,7 @@ impl Upload {
                     Ok(true) => gone.push(id.to_owned()),
                     Ok(false) => {}
                     Err(name) => {
-                        let reason = "unreadable, and its id is not known: --sync deleted nothing";
-                        self.report.fail(name, reason);
+                        self.report.deleted_nothing(name);
                         return Ok(());
                     }
                 }
@@ -248,7 +249,7 @@ fn pending(job: &Value) -> Result<u64> {
 }
 
 /// Counts what a job did.
-fn count(report: &mut IngestReport, job: &Value) -> Result<()> {
+fn count(report: &mut IngestReport, present: &Present, job: &Value) -> Result<()> {
     let items = job
         .get("items")
         .and_then(Value::as_array)
@@ -266,11 +267,14 @@ fn count(report: &mut IngestReport, job: &Value) -> Result<()> {
                 _ => return Err(unexpected("change")),
             },
             "skipped" => report.unchanged += 1,
-            "cancelled" => report.fail(text(item, "id")?, "its job was cancelled"),
-            _ => report.fail(
-                text(item, "id")?,
-                text(item, "reason").unwrap_or("no reason"),
-            ),
+            status => {
+                let id = text(item, "id")?;
+                let reason = match status {
+                    "cancelled" => "its job was cancelled",
+                    _ => text(item, "reason").unwrap_or("no reason"),
+                };
+                report.fail(id, present.place(id), reason);
+            }
         }
     }
     Ok(())
@@ -397,7 +401,9 @@ mod tests {
             json!({"id": "h", "status": "skipped", "change": "duplicate", "duplicate": twin}),
         ]});
         let mut report = IngestReport::default();
-        count(&mut report, &job).unwrap();
+        let mut present = Present::default();
+        present.document("e", "docs/e");
+        count(&mut report, &present, &job).unwrap();
         let counts = [
             report.added,
             report.replaced,
@@ -409,6 +415,12 @@ mod tests {
         assert!(report.duplicates[0].skipped);
         let failed: Vec<_> = report.failed.iter().map(|it| it.reason.as_str()).collect();
         assert_eq!(failed, ["poison", "empty", "its job was cancelled"]);
+        let places: Vec<_> = report
+            .failed
+            .iter()
+            .map(|it| it.document.as_str())
+            .collect();
+        assert_eq!(places, ["docs/e", "f", "g"]);
     }
 
     #[test]

@@ -38,7 +38,7 @@ macro_rules! keys {
             set: |settings, raw| {
                 let value = SettingValue::read(raw)?;
                 let check: fn(&_) -> Result<(), String> = $check;
-                check(&value)?;
+                check(&value).map_err(|rule| raw.but(rule))?;
                 settings.$section.$name = value;
                 Ok(())
             },

@@ -100,13 +100,13 @@ impl Layers {
             Ok(table) => table.into_inner(),
             Err(error) => {
                 let at = error.span().map_or_else(|| name.clone(), place);
-                return self.problem(at, error.message());
+                return self.problem(at, not_toml(error.message()));
             }
         };
         for (section, value) in in_order(&table) {
             let DeValue::Table(entries) = value.get_ref() else {
                 let at = place(section.span());
-                self.problem(at, unknown(section.get_ref()));
+                self.problem(at, outside(section.get_ref()));
                 continue;
             };
             for (entry, value) in in_order(entries) {
@@ -176,7 +176,33 @@ fn line_of(text: &str, offset: usize) -> usize {
         + 1
 }
 
-/// What to say of a key nobody knows: the nearest known one, if one is near.
+/// Every section, in the order of the documentation.
+fn sections() -> Vec<&'static str> {
+    let named = KEYS.iter().filter_map(|key| key.path.split_once('.'));
+    let mut sections: Vec<_> = named.map(|(section, _)| section).collect();
+    sections.dedup();
+    sections
+}
+
+/// What to say of a file that is no TOML. Its reader's words may take several lines.
+fn not_toml(said: &str) -> String {
+    let said: Vec<&str> = said.split_whitespace().collect();
+    let said = said.join(" ");
+    format!("not TOML: {said}; use lines of KEY = VALUE below their [SECTION], texts in quotes")
+}
+
+/// What to say of a key that stands in no section.
+fn outside(key: &str) -> String {
+    let known = sections();
+    if known.contains(&key) {
+        return format!("{key} is a section: write [{key}] and its keys below it");
+    }
+    let known = known.join(", ");
+    format!("unknown key {key:?}: a key stands below its section, one of {known}")
+}
+
+/// What to say of a key nobody knows: the nearest known one, if one is near, or else those that
+/// there are.
 fn unknown(path: &str) -> String {
     let nearest = KEYS
         .iter()
@@ -186,7 +212,19 @@ fn unknown(path: &str) -> String {
         Some((edits, known)) if edits <= 3 => {
             format!("unknown key {path:?}; did you mean {known}?")
         }
-        _ => format!("unknown key {path:?}"),
+        _ => {
+            let section = path.split_once('.').map_or(path, |(section, _)| section);
+            let within = KEYS.iter().filter_map(|key| key.path.split_once('.'));
+            let names = within.filter(|(known, _)| *known == section);
+            let names: Vec<&str> = names.map(|(_, name)| name).collect();
+            if names.is_empty() {
+                let known = sections().join(", ");
+                return format!(
+                    "unknown key {path:?}: there is no section {section}, use one of {known}"
+                );
+            }
+            format!("unknown key {path:?}: {section} has {}", names.join(", "))
+        }
     }
 }
 

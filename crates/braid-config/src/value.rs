@@ -44,7 +44,12 @@ impl Raw {
     }
 
     fn expected(&self, what: impl Display) -> String {
-        format!("expected {what}, found {}", self.shown())
+        self.but(format_args!("expected {what}"))
+    }
+
+    /// A rule, and what there is instead.
+    pub(crate) fn but(&self, rule: impl Display) -> String {
+        format!("{rule}, found {}", self.shown())
     }
 }
 
@@ -149,9 +154,8 @@ impl<T: SettingValue> SettingValue for Option<T> {
 
 impl SettingValue for SocketAddr {
     fn read(raw: &Raw) -> Result<Self, String> {
-        text(raw)?
-            .parse()
-            .map_err(|_| raw.expected("an address such as 127.0.0.1:8080"))
+        let parsed = text(raw).ok().and_then(|text| text.parse().ok());
+        parsed.ok_or_else(|| raw.expected("an address such as 127.0.0.1:8080"))
     }
 
     fn write(&self) -> Option<String> {
@@ -159,15 +163,18 @@ impl SettingValue for SocketAddr {
     }
 }
 
-fn parsed<T: FromStr<Err = braid_core::Error>>(raw: &Raw) -> Result<T, String> {
-    text(raw)?
-        .parse()
-        .map_err(|error: braid_core::Error| error.message().to_owned())
+/// Reads what has a name.
+fn named<T: FromStr>(raw: &Raw, names: impl Iterator<Item = &'static str>) -> Result<T, String> {
+    let found = text(raw).ok().and_then(|text| text.parse().ok());
+    found.ok_or_else(|| {
+        let known: Vec<_> = names.collect();
+        raw.expected(format_args!("one of {}", known.join(", ")))
+    })
 }
 
 impl SettingValue for DuplicateAction {
     fn read(raw: &Raw) -> Result<Self, String> {
-        parsed(raw)
+        named(raw, Self::ALL.iter().map(|action| action.as_str()))
     }
 
     fn write(&self) -> Option<String> {
@@ -177,7 +184,7 @@ impl SettingValue for DuplicateAction {
 
 impl SettingValue for LanguageSetting {
     fn read(raw: &Raw) -> Result<Self, String> {
-        parsed(raw)
+        named(raw, Self::names())
     }
 
     fn write(&self) -> Option<String> {
@@ -187,7 +194,7 @@ impl SettingValue for LanguageSetting {
 
 impl SettingValue for ChunkingStrategy {
     fn read(raw: &Raw) -> Result<Self, String> {
-        parsed(raw)
+        named(raw, Self::ALL.iter().map(|(_, name)| *name))
     }
 
     fn write(&self) -> Option<String> {
@@ -197,7 +204,12 @@ impl SettingValue for ChunkingStrategy {
 
 impl SettingValue for ChunkingOverride {
     fn read(raw: &Raw) -> Result<Self, String> {
-        parsed(raw)
+        let Ok(text) = text(raw) else {
+            return Err(raw.expected("STRATEGY[:TARGET[:OVERLAP]] such as \"sentences:120:20\""));
+        };
+        // Which part of it is wrong, and what may stand there.
+        text.parse()
+            .map_err(|error: braid_core::Error| raw.but(error.message()))
     }
 
     fn write(&self) -> Option<String> {

@@ -346,7 +346,8 @@ pub struct DocumentSummary {
     /// When the newest version was acknowledged, Unix milliseconds.
     pub updated_at_ms: i64,
     /// The document that it was found to be a duplicate of when it was staged, if it was. That one
-    /// may be gone since.
+    /// may say something else since. When it is gone, its duplicates are of the oldest of them, and
+    /// that one is none any more.
     pub duplicate: Option<Duplicate>,
     /// The language detected in it; `None` where the collection's setting names one, or none could
     /// be told.

@@ -1,11 +1,17 @@
 //! Metadata filters and their reference semantics.
 //!
 //! [`Filter::matches`] is the oracle: the ledger's bitmap evaluation and every remote translation
-//! must agree with it, which the conformance suites check.
+//! must agree with it, which the conformance suites check. Beside its metadata a filter sees the
+//! language that was detected in a document, under [`LANGUAGE_KEY`].
 
+use crate::collection::Language;
 use crate::document::{Metadata, MetadataValue};
 use crate::error::{Error, Result};
 use crate::limits::MAX_FILTER_CONDITIONS;
+
+/// The key under which a filter sees the language that was detected in a document. A metadata field of
+/// that name goes before: what a caller says of a document is not overruled.
+pub const LANGUAGE_KEY: &str = "language";
 
 /// All of `must`, none of `must_not`, and, where `should` is not empty, at least one of it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -97,9 +103,13 @@ impl Filter {
         Ok(())
     }
 
-    /// Whether a document with this metadata passes.
-    pub fn matches(&self, metadata: &Metadata) -> bool {
-        let holds = |condition: &Condition| condition.matches(metadata);
+    /// Whether a document with this metadata, in which this language was detected, passes.
+    pub fn matches(&self, metadata: &Metadata, language: Option<Language>) -> bool {
+        let detected = language.map(|language| MetadataValue::String(language.to_string()));
+        let holds = |condition: &Condition| {
+            let detected = detected.as_ref().filter(|_| condition.key == LANGUAGE_KEY);
+            condition.matches(metadata.get(&condition.key).or(detected))
+        };
         self.must.iter().all(holds)
             && (self.should.is_empty() || self.should.iter().any(holds))
             && !self.must_not.iter().any(holds)
@@ -131,8 +141,8 @@ impl Condition {
         }
     }
 
-    fn matches(&self, metadata: &Metadata) -> bool {
-        let value = metadata.get(&self.key);
+    /// Whether it holds of what the document has under its key.
+    fn matches(&self, value: Option<&MetadataValue>) -> bool {
         match &self.predicate {
             Predicate::Match(wanted) => value.is_some_and(|value| equals(value, wanted)),
             Predicate::Any(wanted) => {
@@ -205,7 +215,7 @@ mod tests {
                 should,
                 must_not,
             }
-            .matches(&metadata())
+            .matches(&metadata(), None)
         };
         assert!(check(vec![lang("en")], vec![], vec![]));
         assert!(!check(vec![lang("de")], vec![], vec![]));
@@ -217,7 +227,8 @@ mod tests {
     #[test]
     fn predicates_hold() {
         let string = |text: &str| MetadataValue::String(text.to_owned());
-        let check = |key: &str, predicate| condition(key, predicate).matches(&metadata());
+        let metadata = metadata();
+        let check = |key: &str, predicate| condition(key, predicate).matches(metadata.get(key));
         assert!(check("tag", Predicate::Match(string("b"))));
         assert!(check("tag", Predicate::Any(vec![string("x"), string("a")])));
         assert!(check(
@@ -243,5 +254,24 @@ mod tests {
         ));
         assert!(check("none", Predicate::Exists(false)));
         assert!(!check("none", Predicate::Match(string("x"))));
+    }
+
+    #[test]
+    fn a_detected_language_is_seen_where_no_field_says_otherwise() {
+        let filter = |predicate| Filter {
+            must: vec![condition(LANGUAGE_KEY, predicate)],
+            ..Filter::default()
+        };
+        let named = |name: &str| MetadataValue::String(name.to_owned());
+        let is = |name: &str| filter(Predicate::Match(named(name)));
+        let german = Some(Language::German);
+        assert!(is("german").matches(&metadata(), german));
+        assert!(!is("english").matches(&metadata(), german));
+        assert!(!is("german").matches(&metadata(), None));
+        assert!(filter(Predicate::Exists(true)).matches(&metadata(), german));
+        assert!(filter(Predicate::Exists(false)).matches(&metadata(), None));
+        let said = Metadata::new([(LANGUAGE_KEY.to_owned(), named("english"))].into()).unwrap();
+        assert!(is("english").matches(&said, german));
+        assert!(!is("german").matches(&said, german));
     }
 }

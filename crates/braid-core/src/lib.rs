@@ -41,7 +41,7 @@ pub use document::{
 };
 pub use duplicate::{Duplicate, DuplicateAction, DuplicateSettings, Likeness};
 pub use error::{Error, ErrorCode, FieldError, Result};
-pub use filter::{Condition, Filter, Predicate, Range};
+pub use filter::{Condition, Filter, LANGUAGE_KEY, Predicate, Range};
 pub use hash::{ContentHash, Fingerprint};
 pub use id::{
     ChunkId, CollectionId, CollectionName, DocumentId, Generation, IndexKey, JobId, Sequence, Slot,

@@ -69,7 +69,7 @@ pub struct LoadReport {
     pub deleted: usize,
     /// Documents that are duplicates of others, as far as they were looked at now.
     pub duplicates: Vec<FoundDuplicate>,
-    /// Documents that could not be taken, with the reason.
+    /// Documents that could not be taken, with the reason: by id, or as [`Loader::fail`] names them.
     pub failed: Vec<(String, String)>,
     /// The newest operation this load waits for.
     pub newest: Sequence,

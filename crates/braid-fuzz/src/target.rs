@@ -38,6 +38,11 @@ impl Target {
         [&files[..], &formats[..], &code[..], &sources[..]].concat()
     }
 
+    /// The target of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::all().into_iter().find(|target| target.name() == name)
+    }
+
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
@@ -47,7 +52,7 @@ impl Target {
         }
     }
 
-    /// Whether a process of its own reads it, so that a panic is that document's failure alone.
+    /// Whether a process of its own reads it, so that its end is that document's failure alone.
     pub fn is_isolated(self) -> bool {
         matches!(self, Self::File(_))
     }

@@ -10,10 +10,11 @@ use braid_core::{Collection, Result, Sequence, SlotSet};
 
 use crate::collections;
 use crate::documents::Reading;
+use crate::duplicates::keys_of;
 use crate::filters::FilterChanges;
 use crate::keys;
 use crate::pending::Pending;
-use crate::rows::{CountersRow, DocumentRow, OperationRow, VersionRow};
+use crate::rows::{CountersRow, DocumentRow, OperationRow, VersionRow, document_id};
 
 /// As [`braid_core::Ledger::check`].
 pub(crate) fn check(reading: &Reading<'_>) -> Result<Vec<String>> {
@@ -95,10 +96,11 @@ impl Check<'_> {
             self.expect(is_own, || {
                 format!("document {id} has no version {sequence}")
             });
-            if let Some(version) = version
-                && row.live == Some(sequence)
-            {
-                self.live_version(id, sequence, &version);
+            if let Some(version) = version {
+                self.duplicate(id, &version)?;
+                if row.live == Some(sequence) {
+                    self.live_version(id, sequence, &version);
+                }
             }
         }
         let key = keys::sequence(self.reading.id, Sequence(row.newest));
@@ -115,6 +117,26 @@ impl Check<'_> {
         Ok(())
     }
 
+    /// What a document is a duplicate of is there.
+    fn duplicate(&mut self, id: &str, version: &VersionRow) -> Result<()> {
+        let Some(duplicate) = &version.duplicate else {
+            return Ok(());
+        };
+        let key = keys::document(self.reading.id, &document_id(duplicate.of.clone())?);
+        let is_there = self
+            .reading
+            .tables
+            .documents
+            .contains(self.reading.txn, &key)?;
+        self.expect(is_there, || {
+            format!(
+                "document {id} is a duplicate of {}, which is gone",
+                duplicate.of
+            )
+        });
+        Ok(())
+    }
+
     fn live_version(&mut self, id: &str, sequence: u64, version: &VersionRow) {
         let slots: SlotSet = version.slots.iter().collect();
         let shared = slots.intersection_len(&self.live);
@@ -123,7 +145,7 @@ impl Check<'_> {
         });
         self.slots
             .extend(version.slots.iter().map(|slot| (*slot, sequence)));
-        self.filters.add(self.reading.id, &version.metadata, &slots);
+        self.filters.add(self.reading.id, version, &slots);
         self.live |= slots;
     }
 
@@ -260,9 +282,8 @@ impl Check<'_> {
         for entry in tables.versions.scan(txn, &prefix)? {
             let (key, version) = entry?;
             let sequence = keys::read_number(key)?;
-            let likeness = version.likeness.map(|row| row.likeness().keys());
-            for key in likeness.iter().flatten() {
-                let key = keys::likeness(self.reading.id, key, sequence);
+            for key in keys_of(&version) {
+                let key = keys::likeness(self.reading.id, &key, sequence);
                 if tables.likenesses.contains(txn, &key)? {
                     present += 1;
                 } else {

@@ -178,7 +178,8 @@ impl<'t> Reading<'t> {
         for entry in self.tables.documents.scan(self.txn, &prefix)? {
             let (key, row) = entry?;
             let version = self.newest_version(row)?;
-            if filter.matches(&metadata(version.metadata)) {
+            let language = crate::rows::language(version.language)?;
+            if filter.matches(&metadata(version.metadata), language) {
                 found.push(keys::read_document(key)?);
             }
         }

@@ -123,7 +123,10 @@ impl<'t, 'e> Draft<'t, 'e> {
         let documents = &self.store.tables.documents;
         match after {
             Some(row) => documents.put(self.txn, &key, &row),
-            None => documents.delete(self.txn, &key).map(|_| ()),
+            None => {
+                documents.delete(self.txn, &key)?;
+                self.release_duplicates(id)
+            }
         }
     }
 
@@ -162,14 +165,26 @@ impl<'t, 'e> Draft<'t, 'e> {
     pub(crate) fn show(&mut self, version: &VersionRow) {
         let slots: SlotSet = version.slots.iter().collect();
         self.live.add(&slots);
-        self.filters.add(self.id, &version.metadata, &slots);
+        self.filters.add(self.id, version, &slots);
+    }
+
+    /// Enters a version that is retrievable where filters look for it, again.
+    pub(crate) fn show_to_filters(&mut self, version: &VersionRow) {
+        let slots: SlotSet = version.slots.iter().collect();
+        self.filters.add(self.id, version, &slots);
+    }
+
+    /// Takes a version that stays retrievable out of where filters look for it.
+    pub(crate) fn hide_from_filters(&mut self, version: &VersionRow) {
+        let slots: SlotSet = version.slots.iter().collect();
+        self.filters.remove(self.id, version, &slots);
     }
 
     /// Hides a version and retires its slots.
     pub(crate) fn hide(&mut self, version: &VersionRow) {
         let slots: SlotSet = version.slots.iter().collect();
         self.live.remove(&slots);
-        self.filters.remove(self.id, &version.metadata, &slots);
+        self.filters.remove(self.id, version, &slots);
         self.retired |= slots;
     }
 

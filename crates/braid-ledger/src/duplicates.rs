@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use braid_core::duplicate::SKETCH_VALUES;
+use braid_core::duplicate::{LikenessKey, SKETCH_VALUES};
 use braid_core::{
     ContentHash, DocumentId, Duplicate, DuplicateAction, DuplicateSettings, Likeness, Result,
     Sequence,
 };
 
+use crate::collections;
 use crate::draft::Draft;
 use crate::keys;
 use crate::rows::{DuplicateRow, LikenessRow, Raw, VersionRow, document_id};
@@ -102,27 +103,115 @@ impl Draft<'_, '_> {
         })
     }
 
-    /// Lets later versions be compared with this one.
-    pub(crate) fn add_likeness(&mut self, sequence: Sequence, likeness: &Likeness) -> Result<()> {
-        for key in likeness.keys() {
-            let key = keys::likeness(self.id, &key, sequence.0);
-            let nothing = Raw(Vec::new());
-            self.tables().likenesses.put(self.txn, &key, &nothing)?;
+    /// Lets later versions be compared with this one, and what it is a duplicate of know it.
+    pub(crate) fn add_likeness(
+        &mut self,
+        sequence: Sequence,
+        likeness: Option<&Likeness>,
+        duplicate: Option<&Duplicate>,
+    ) -> Result<()> {
+        let keys = likeness.map(Likeness::keys).unwrap_or_default();
+        let naming = duplicate.map(|duplicate| naming(duplicate.of.as_str()));
+        for key in keys.iter().chain(&naming) {
+            self.put_key(key, sequence.0)?;
         }
         Ok(())
     }
 
     /// Undoes [`Self::add_likeness`].
     pub(crate) fn remove_likeness(&mut self, sequence: u64, version: &VersionRow) -> Result<()> {
-        let Some(stored) = &version.likeness else {
-            return Ok(());
-        };
-        for key in stored.likeness().keys() {
+        for key in keys_of(version) {
             let key = keys::likeness(self.id, &key, sequence);
             self.tables().likenesses.delete(self.txn, &key)?;
         }
         Ok(())
     }
+
+    pub(crate) fn put_key(&mut self, key: &LikenessKey, sequence: u64) -> Result<()> {
+        let key = keys::likeness(self.id, key, sequence);
+        let nothing = Raw(Vec::new());
+        self.tables().likenesses.put(self.txn, &key, &nothing)
+    }
+
+    /// Makes the duplicates of a document that is gone duplicates of the oldest of them, as far as
+    /// they are like it: so none names what is not there, whatever was deleted or renamed.
+    pub(crate) fn release_duplicates(&mut self, gone: &DocumentId) -> Result<()> {
+        let naming = self.versions_naming(gone)?;
+        if naming.is_empty() {
+            return Ok(());
+        }
+        let settings = collections::row(self.tables(), self.txn, self.id)?.duplicates()?;
+        let mut original = None;
+        for (sequence, version) in &naming {
+            if self.is_newest(version, *sequence)? {
+                original = Some(version.clone());
+                break;
+            }
+        }
+        for (sequence, version) in naming {
+            self.remove_likeness(sequence, &version)?;
+            let duplicate = original
+                .as_ref()
+                .and_then(|original| instead(&version, original, settings.min_percent));
+            let version = VersionRow {
+                duplicate,
+                ..version
+            };
+            for key in keys_of(&version) {
+                self.put_key(&key, sequence)?;
+            }
+            let key = keys::sequence(self.id, Sequence(sequence));
+            self.tables().versions.put(self.txn, &key, &version)?;
+        }
+        Ok(())
+    }
+
+    /// Versions that name `document` as what they are duplicates of, oldest first.
+    fn versions_naming(&self, document: &DocumentId) -> Result<Vec<(u64, VersionRow)>> {
+        let prefix = keys::likeness_prefix(self.id, &naming(document.as_str()));
+        let mut found = Vec::new();
+        for entry in self.tables().likenesses.entries(self.txn, &prefix)? {
+            let sequence = keys::read_likeness(entry?.0)?;
+            let version = self.version(sequence)?;
+            let names = version.duplicate.as_ref();
+            if names.is_some_and(|duplicate| duplicate.of == document.as_str()) {
+                found.push((sequence, version));
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// What a version is a duplicate of where `original` stands for another document.
+fn instead(version: &VersionRow, original: &VersionRow, min_percent: u8) -> Option<DuplicateRow> {
+    let (own, other) = (version.likeness.as_ref()?, original.likeness.as_ref()?);
+    let percent = own.likeness().percent(&other.likeness());
+    let is_like = percent >= min_percent && version.document != original.document;
+    is_like.then(|| DuplicateRow {
+        of: original.document.clone(),
+        percent,
+    })
+}
+
+/// The kind of key under which the versions are that name a document; those of bands are below.
+const NAMING: u8 = u8::MAX;
+
+/// The key under which the versions are that name the document `of`.
+pub(crate) fn naming(of: &str) -> LikenessKey {
+    let [a, b, c, d, e, f, g, h, ..] = *blake3::hash(of.as_bytes()).as_bytes();
+    LikenessKey {
+        kind: NAMING,
+        hash: [a, b, c, d, e, f, g, h],
+    }
+}
+
+/// Every key under which a version is found.
+pub(crate) fn keys_of(version: &VersionRow) -> Vec<LikenessKey> {
+    let likeness = version.likeness.as_ref().map(LikenessRow::likeness);
+    let mut found = likeness.as_ref().map(Likeness::keys).unwrap_or_default();
+    let duplicate = version.duplicate.as_ref();
+    found.extend(duplicate.map(|duplicate| naming(&duplicate.of)));
+    found
 }
 
 impl LikenessRow {

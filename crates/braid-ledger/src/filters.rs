@@ -9,13 +9,13 @@ use std::ops::Bound;
 
 use braid_core::limits::MAX_METADATA_KEY_BYTES;
 use braid_core::{
-    CollectionId, Condition, Filter, MetadataValue, Predicate, Range, Result, SlotSet,
+    CollectionId, Condition, Filter, LANGUAGE_KEY, MetadataValue, Predicate, Range, Result, SlotSet,
 };
 use heed::{RoTxn, RwTxn};
 
 use crate::bitmap::{BitmapChange, union_into};
 use crate::keys;
-use crate::rows::ValueRow;
+use crate::rows::{ValueRow, VersionRow};
 use crate::table::Tables;
 
 /// Longest string that is stored as itself.
@@ -81,14 +81,41 @@ fn keys_of(id: CollectionId, field: &str, value: &ValueRow) -> Vec<Vec<u8>> {
 
 /// Bytes that entering one version of `slots` chunks may take in the table of filters, whether its
 /// values are new there or not. Values come in no order, so pages stay about two thirds full.
-pub(crate) fn row_bytes(id: CollectionId, metadata: &[(String, ValueRow)], slots: usize) -> usize {
+pub(crate) fn row_bytes(
+    id: CollectionId,
+    metadata: &[(String, ValueRow)],
+    language: Option<&str>,
+    slots: usize,
+) -> usize {
     // A list of slots, or a bitmap of at most two bytes for each of so many neighbours.
     let slots = (slots * 4).min(64 + slots * 2);
+    let keys = keys_of_document(id, metadata, language);
     let bytes = |key: Vec<u8>| key.len() + ROW_BYTES + slots;
-    let keys = metadata
-        .iter()
-        .flat_map(|(field, value)| keys_of(id, field, value));
-    keys.map(bytes).sum::<usize>() * 3 / 2
+    keys.into_iter().map(bytes).sum::<usize>() * 3 / 2
+}
+
+/// Keys under which a version is found.
+fn keys_of_version(id: CollectionId, version: &VersionRow) -> Vec<Vec<u8>> {
+    keys_of_document(id, &version.metadata, version.language.as_deref())
+}
+
+/// Keys of a document's metadata, and those of the language detected in it where no field of that name
+/// goes before.
+fn keys_of_document(
+    id: CollectionId,
+    metadata: &[(String, ValueRow)],
+    language: Option<&str>,
+) -> Vec<Vec<u8>> {
+    let fields = metadata.iter();
+    let mut found: Vec<_> = fields
+        .flat_map(|(field, value)| keys_of(id, field, value))
+        .collect();
+    let is_said = metadata.iter().any(|(key, _)| key == LANGUAGE_KEY);
+    if let Some(language) = language.filter(|_| !is_said) {
+        let detected = ValueRow::String(language.to_owned());
+        found.extend(keys_of(id, LANGUAGE_KEY, &detected));
+    }
+    found
 }
 
 /// Changes of metadata bitmaps, gathered by key so that each is rewritten once per transaction.
@@ -97,30 +124,16 @@ pub(crate) struct FilterChanges(BTreeMap<Vec<u8>, BitmapChange>);
 
 impl FilterChanges {
     /// Enters the slots of a version that becomes retrievable.
-    pub(crate) fn add(
-        &mut self,
-        id: CollectionId,
-        metadata: &[(String, ValueRow)],
-        slots: &SlotSet,
-    ) {
-        for (field, value) in metadata {
-            for key in keys_of(id, field, value) {
-                self.0.entry(key).or_default().add(slots);
-            }
+    pub(crate) fn add(&mut self, id: CollectionId, version: &VersionRow, slots: &SlotSet) {
+        for key in keys_of_version(id, version) {
+            self.0.entry(key).or_default().add(slots);
         }
     }
 
     /// Takes out the slots of a version that is hidden.
-    pub(crate) fn remove(
-        &mut self,
-        id: CollectionId,
-        metadata: &[(String, ValueRow)],
-        slots: &SlotSet,
-    ) {
-        for (field, value) in metadata {
-            for key in keys_of(id, field, value) {
-                self.0.entry(key).or_default().remove(slots);
-            }
+    pub(crate) fn remove(&mut self, id: CollectionId, version: &VersionRow, slots: &SlotSet) {
+        for key in keys_of_version(id, version) {
+            self.0.entry(key).or_default().remove(slots);
         }
     }
 

@@ -35,6 +35,7 @@ mod store;
 mod sweep;
 mod synonyms;
 mod table;
+mod upgrade;
 
 pub use ledger::LmdbLedger;
 pub use store::LedgerOptions;

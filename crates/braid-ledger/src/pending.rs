@@ -42,7 +42,12 @@ impl Pending {
     fn of(id: CollectionId, version: &VersionRow) -> Self {
         Self {
             chunks: version.slots.len() as u64,
-            filter_bytes: filters::row_bytes(id, &version.metadata, version.slots.len()) as u64,
+            filter_bytes: filters::row_bytes(
+                id,
+                &version.metadata,
+                version.language.as_deref(),
+                version.slots.len(),
+            ) as u64,
         }
     }
 

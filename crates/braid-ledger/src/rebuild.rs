@@ -98,8 +98,10 @@ impl Draft<'_, '_> {
                 .copied()
                 .filter(|slot| !kept.contains(*slot))
                 .collect(),
-            ..old
+            ..old.clone()
         };
+        // What stays may be of another language now.
+        self.hide_from_filters(&old);
         self.hide(&replaced);
         self.show(&new);
         let key = keys::sequence(self.id, Sequence(sequence));

@@ -12,7 +12,7 @@ use crate::error::corrupt;
 use crate::table::Row;
 
 pub(crate) use chunk::{ChunkHeader, ChunkRow, ChunkVersion};
-pub(crate) use convert::{document_id, metadata, metadata_row};
+pub(crate) use convert::{document_id, language, metadata, metadata_row};
 
 /// A collection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -107,7 +107,8 @@ impl Room {
         };
         let chunks: usize = staged.chunks.iter().map(chunk).sum();
         let metadata = metadata_row(document.metadata.clone());
-        let filters = filters::row_bytes(id, &metadata, staged.chunks.len());
+        let language = staged.language.map(|language| language.to_string());
+        let filters = filters::row_bytes(id, &metadata, language.as_deref(), staged.chunks.len());
         let likeness = staged.likeness.as_ref().map_or(0, likeness_bytes);
         let version = document.metadata.bytes() + named + length(&document.uri) + likeness;
         let wanted = document.text.len() + version + filters + chunks + OVERHEAD_BYTES;
@@ -173,9 +174,7 @@ impl Draft<'_, '_> {
             language: staged.language,
         };
         let slots = self.store_chunks(version, staged.chunks)?;
-        if let Some(likeness) = &staged.likeness {
-            self.add_likeness(sequence, likeness)?;
-        }
+        self.add_likeness(sequence, staged.likeness.as_ref(), duplicate.as_ref())?;
         let parts = VersionParts {
             content_hash: staged.content_hash.0,
             pipeline: staged.pipeline.to_string(),

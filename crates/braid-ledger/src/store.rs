@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use crate::error::storage;
 use crate::pins::Pins;
 use crate::table::{MAX_TABLES, Tables};
+use crate::upgrade::upgrade;
 
 /// The map size is rounded up to this, a multiple of every page size in use.
 const MAP_UNIT: usize = 64 * 1024;
@@ -93,14 +94,16 @@ impl Store {
         // Readers of a process that was killed would keep their pages for ever.
         env.clear_stale_readers().map_err(storage)?;
         let tables = Tables::open(&env).map_err(named)?;
-        Ok(Self {
+        let store = Self {
             env,
             tables,
             options,
             pins: Arc::default(),
             rechunking: Mutex::default(),
             recent_embedders: Mutex::default(),
-        })
+        };
+        upgrade(&store).map_err(named)?;
+        Ok(store)
     }
 
     /// Reads one snapshot.

@@ -13,10 +13,10 @@
 //! | chunks | collection, slot | [`ChunkRow`] |
 //! | operations | collection, sequence | [`OperationRow`], until it is published |
 //! | failures | collection, sequence | [`FailureRow`]: why an operation failed |
-//! | likenesses | collection, kind, hash, sequence | nothing: which versions to compare for duplicates |
+//! | likenesses | collection, kind, hash, sequence | nothing: which versions to compare for duplicates, and which name a document |
 //! | live | collection | the retrievable slots |
 //! | retired | collection, epoch | slots hidden in that epoch, until their purge is logged |
-//! | filters | collection, field, type, value | live slots with that metadata value |
+//! | filters | collection, field, type, value | live slots with that metadata value, or language |
 //! | embeddings | embedder, hash of the text | `f32`, little-endian |
 //! | jobs | job | [`JobRow`] |
 //! | responses | hash of the idempotency key | [`ResponseRow`] |
@@ -44,6 +44,8 @@ pub const FORMAT_VERSION: u64 = 2;
 const FORMAT: &[u8] = b"format";
 /// Key of the number of collections ever made in the meta table.
 pub(crate) const COLLECTIONS_MADE: &[u8] = b"collections_made";
+/// Key of the number of the last upgrade in the meta table, see [`crate::upgrade`].
+pub(crate) const UPGRADES: &[u8] = b"upgrades";
 /// Key of the epoch in the meta table: it rises with every transaction that retires slots.
 pub(crate) const EPOCH: &[u8] = b"epoch";
 

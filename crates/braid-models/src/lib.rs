@@ -18,6 +18,7 @@ mod batch;
 mod catalogue;
 mod embedder;
 mod gate;
+mod json;
 mod lane;
 mod language_model;
 mod library;

@@ -12,6 +12,8 @@ use std::path::Path;
 use braid_core::{Error, ErrorCode, Language, Result, Script};
 use serde::{Deserialize, Serialize};
 
+use crate::json;
+
 /// File name of the manifest in a model directory.
 pub(crate) const MANIFEST_FILE: &str = "manifest.json";
 /// File name of the network.
@@ -241,8 +243,7 @@ impl Manifest {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(broken(error.to_string())),
         };
-        let manifest: Self =
-            serde_json::from_str(&text).map_err(|error| broken(error.to_string()))?;
+        let manifest: Self = json::read(&text).map_err(broken)?;
         manifest.check().map_err(broken)?;
         Ok(Some(manifest))
     }

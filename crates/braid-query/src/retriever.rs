@@ -314,7 +314,7 @@ impl Retriever {
         let (mut legs, degraded) = Legs::settle(lexical, dense)?;
         let cut = cut_legs(&mut legs, request.thresholds);
         let fusing = Instant::now();
-        let ranked = rank_legs(&asked.text, &legs, request.mode, &request.fusion);
+        let ranked = rank_legs(&request.query, &legs, request.mode, &request.fusion);
         timings.fuse = milliseconds(fusing.elapsed());
         Ok(RankedQuery {
             pin,

@@ -1,6 +1,7 @@
 //! The ledger kept in memory: the smallest implementation that passes
 //! [`ledger_suite`](crate::ledger_suite), and the model the durable one is compared with.
 
+mod duplicates;
 mod jobs;
 mod lineage;
 mod pin;
@@ -314,7 +315,7 @@ impl Ledger for RamLedger {
         self.read(collection, |data| {
             let passes = |row: &state::DocumentRow| {
                 let version = data.versions.get(&row.newest);
-                version.is_some_and(|version| filter.matches(&version.metadata))
+                version.is_some_and(|version| filter.matches(&version.metadata, version.language))
             };
             let found = data.documents.iter().filter(|(_, row)| passes(row));
             Ok(found.map(|(id, _)| id.clone()).collect())

@@ -150,7 +150,7 @@ fn with_expansions(
 fn selects(selection: &Selection, entry: &LexicalEntry) -> bool {
     match (&selection.slots, &selection.filter) {
         (Some(slots), _) => slots.contains(entry.slot.0),
-        (None, Some(filter)) => filter.matches(&entry.metadata),
+        (None, Some(filter)) => filter.matches(&entry.metadata, entry.language),
         (None, None) => true,
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use braid_core::{CollectionName, Embedder, Embedding, Fingerprint, Result, TokenCounter};
+use braid_core::{CollectionName, Embedder, Embedding, Fingerprint, Result, Script, TokenCounter};
 use braid_engine::Engine;
 use braid_engine::query::SemanticCache;
 use braid_engine::query::cache::semantic::{
@@ -124,6 +124,10 @@ struct Scattered(Arc<dyn Embedder>);
 
 #[async_trait]
 impl Embedder for Scattered {
+    fn reads(&self, script: Script) -> bool {
+        self.0.reads(script)
+    }
+
     fn fingerprint(&self) -> &Fingerprint {
         self.0.fingerprint()
     }

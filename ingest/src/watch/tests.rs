@@ -42,7 +42,7 @@ impl World {
         };
         passes.push(self.now.get());
         for name in &*self.refused.borrow() {
-            report.fail(*name, "not valid UTF-8");
+            report.fail(name, None, "not valid UTF-8");
         }
         Ok(report)
     }

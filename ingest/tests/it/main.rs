@@ -86,7 +86,9 @@ async fn a_document_that_fails_after_staging_is_listed_once_with_its_reason() {
     let report = ingest(&engine, &docs).await;
     assert_eq!((report.added, report.replaced), (1, 0), "{report:?}");
     let failed = &report.failed;
-    assert_eq!((failed.len(), failed[0].document.as_str()), (1, "bad.md"));
+    let place = docs.join("bad.md").display().to_string();
+    assert_eq!((failed.len(), &failed[0].document), (1, &place));
+    assert_eq!(failed[0].id.as_deref(), Some("bad.md"));
     assert!(failed[0].reason.contains("not finite"), "{failed:?}");
     let mended = docs.join("bad.md");
     std::fs::write(mended, "an antidote").unwrap();

@@ -89,7 +89,7 @@ fn everything_wrong_is_said_at_once_with_its_place() {
 #[test]
 fn a_broken_or_missing_file_is_named() {
     let (_directory, overrides) = with_file("[server]\nlisten = \n");
-    check_refused(&overrides, &[("test.toml:2", "")]);
+    check_refused(&overrides, &[("test.toml:2", "use lines of KEY = VALUE")]);
     let absent = Overrides {
         file: Some("/absent/braid.toml".into()),
         ..Overrides::default()
@@ -97,6 +97,68 @@ fn a_broken_or_missing_file_is_named() {
     check_refused(&absent, &[("/absent/braid.toml", "cannot be read")]);
     let (_directory, overrides) = with_file("top = 1\n");
     check_refused(&overrides, &[("test.toml:1", "unknown key \"top\"")]);
+}
+
+/// Each on one line: where, which key, what is wrong, what is allowed.
+#[test]
+fn a_bad_value_is_told_with_its_key_and_what_is_allowed() {
+    let cases = [
+        (
+            "[server]\nlisten = 8080",
+            "server.listen: expected an address such as 127.0.0.1:8080, found 8080",
+        ),
+        (
+            "[server]\nmax_body_bytes = 0",
+            "server.max_body_bytes: must be 1 or more, found 0",
+        ),
+        (
+            "[server]\nallow_unauthenticated = \"maybe\"",
+            "server.allow_unauthenticated: expected true or false, found \"maybe\"",
+        ),
+        (
+            "[duplicates]\naction = 3",
+            "duplicates.action: expected one of ignore, report, skip, link, found 3",
+        ),
+        (
+            "[chunking]\nstrategy = \"words\"",
+            "chunking.strategy: expected one of structure, tokens, ",
+        ),
+        (
+            "[chunking]\ncode = [1]",
+            "chunking.code: expected STRATEGY[:TARGET[:OVERLAP]] such as \"sentences:120:20\", found an array",
+        ),
+        ("[chunking]\ncode = \"words:3\"", "found \"words:3\""),
+        (
+            "[lexical]\nlanguage = \"klingon\"",
+            "lexical.language: expected one of auto, ",
+        ),
+        (
+            "[retrieve]\nrerank_blend = 2",
+            "retrieve.rerank_blend: must be from 0 to 1, found 2",
+        ),
+        (
+            "[log]\nverbosity = 2",
+            "unknown key \"log.verbosity\": log has level, format",
+        ),
+        (
+            "[logging]\nlevel = 2",
+            "use one of storage, server, models, ",
+        ),
+        (
+            "server = 1",
+            "server is a section: write [server] and its keys below it",
+        ),
+        ("[log]\nlevel = info", "not TOML: "),
+    ];
+    for (file, expected) in cases {
+        let (_directory, overrides) = with_file(file);
+        let error = load(&overrides).unwrap_err();
+        let [field] = error.fields() else {
+            panic!("{error}");
+        };
+        assert!(field.detail.contains(expected), "{}", field.detail);
+        assert!(!error.message().contains('\n'), "{error}");
+    }
 }
 
 #[test]

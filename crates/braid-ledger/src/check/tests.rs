@@ -7,7 +7,7 @@ use braid_testkit::ledger_suite::{Scene, hash, metadata, put, staged};
 use heed::RwTxn;
 
 use crate::keys;
-use crate::rows::{CountersRow, OperationRow};
+use crate::rows::{CountersRow, DuplicateRow, OperationRow, VersionRow};
 use crate::table::Tables;
 use crate::{LedgerOptions, LmdbLedger};
 
@@ -143,6 +143,35 @@ async fn wrong_bitmaps_are_found() {
         };
         tables.filters.put(txn, &key, &SlotSet::from([0]))
     })
+    .await;
+}
+
+/// Names `of` as what document `a` is a duplicate of.
+fn name_original(tables: &Tables, txn: &mut RwTxn<'_>, id: CollectionId, of: &str) -> Result<()> {
+    let key = keys::sequence(id, Sequence(1));
+    let version = tables.versions.get(txn, &key)?.unwrap();
+    let duplicate = Some(DuplicateRow {
+        of: of.to_owned(),
+        percent: 100,
+    });
+    let version = VersionRow {
+        duplicate,
+        ..version
+    };
+    tables.versions.put(txn, &key, &version)
+}
+
+#[tokio::test]
+async fn a_duplicate_of_what_is_gone_is_found() {
+    check(
+        "document a is a duplicate of old, which is gone",
+        |tables, txn, id| name_original(tables, txn, id, "old"),
+    )
+    .await;
+    check(
+        "1 entries that find duplicates differ",
+        |tables, txn, id| name_original(tables, txn, id, "b"),
+    )
     .await;
 }
 

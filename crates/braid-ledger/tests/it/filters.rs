@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use braid_core::operation::Change;
-use braid_core::{Condition, DocumentId, Filter, Metadata, MetadataValue, Predicate, Range, Slot};
+use braid_core::{
+    Condition, DocumentId, Filter, LANGUAGE_KEY, Language, Metadata, MetadataValue, Predicate,
+    Range, Slot,
+};
 use braid_testkit::ledger_suite::{Scene, hash, put, staged};
 use proptest::collection::{btree_map, vec};
 use proptest::option::of;
@@ -15,12 +18,12 @@ use proptest::test_runner::RngSeed;
 use crate::open;
 
 fn key() -> impl Strategy<Value = String> {
-    select(&["k", "kk", "k/", "ключ", "j"][..]).prop_map(str::to_owned)
+    select(&["k", "kk", "k/", "ключ", "j", LANGUAGE_KEY][..]).prop_map(str::to_owned)
 }
 
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
-        select(&["", "a", "b", "ab", "a\u{0}", "é"][..]).prop_map(str::to_owned),
+        select(&["", "a", "b", "ab", "a\u{0}", "é", "thai", "german"][..]).prop_map(str::to_owned),
         (254..258_usize).prop_map(|length| "x".repeat(length)),
     ]
 }
@@ -77,25 +80,36 @@ fn filter() -> impl Strategy<Value = Filter> {
     })
 }
 
-/// A document's number and its new metadata, or its deletion.
-fn edits() -> impl Strategy<Value = Vec<(u8, Option<Metadata>)>> {
-    vec((0..8_u8, prop::option::weighted(0.9, metadata())), 1..24)
+/// What filters see of a document.
+type Seen = (Metadata, Option<Language>);
+
+fn seen() -> impl Strategy<Value = Seen> {
+    (
+        metadata(),
+        of(select(&[Language::Thai, Language::German][..])),
+    )
+}
+
+/// A document's number and what filters are to see of it, or its deletion.
+fn edits() -> impl Strategy<Value = Vec<(u8, Option<Seen>)>> {
+    vec((0..8_u8, prop::option::weighted(0.9, seen())), 1..24)
 }
 
 async fn live_documents(
     scene: &Scene,
-    edits: Vec<(u8, Option<Metadata>)>,
-) -> BTreeMap<DocumentId, Metadata> {
+    edits: Vec<(u8, Option<Seen>)>,
+) -> BTreeMap<DocumentId, Seen> {
     let mut live = BTreeMap::new();
-    for (count, (document, metadata)) in edits.into_iter().enumerate() {
+    for (count, (document, seen)) in edits.into_iter().enumerate() {
         let id = DocumentId::new(format!("d{document}")).unwrap();
-        match metadata {
-            Some(metadata) => {
+        match seen {
+            Some((metadata, language)) => {
                 let mut document = staged(id.as_str(), &["one", "two"]);
                 document.content_hash = hash(&format!("edit {count}"));
                 document.document.metadata = metadata.clone();
+                document.language = language;
                 scene.stage_one(put(document)).await;
-                live.insert(id, metadata);
+                live.insert(id, (metadata, language));
             }
             None => {
                 scene.stage_one(Change::Delete(id.clone())).await;
@@ -138,7 +152,8 @@ proptest! {
             let live = live_documents(&scene, edits).await;
             scene.check_sound().await;
             for filter in &filters {
-                let matching = live.iter().filter(|(_, metadata)| filter.matches(metadata));
+                let passes = |(metadata, language): &Seen| filter.matches(metadata, *language);
+                let matching = live.iter().filter(|(_, seen)| passes(seen));
                 let expected: Vec<DocumentId> = matching
                     .flat_map(|(id, _)| [id.clone(), id.clone()])
                     .collect();

@@ -1,6 +1,6 @@
 //! Which conditions of a filter keep a document out.
 
-use braid_core::{Condition, Filter, Metadata};
+use braid_core::{Condition, Filter, Language, Metadata};
 
 /// What a filter would have to lose for a document to pass.
 #[derive(Clone, Debug, Default)]
@@ -12,14 +12,19 @@ pub(super) struct Excluding {
     pub(super) rest: Option<Filter>,
 }
 
-/// What of `filter` keeps a document with `metadata` out; no conditions where it passes.
-pub(super) fn excluding(filter: &Filter, metadata: &Metadata) -> Excluding {
+/// What of `filter` keeps a document with `metadata`, in which `language` was detected, out; no
+/// conditions where it passes.
+pub(super) fn excluding(
+    filter: &Filter,
+    metadata: &Metadata,
+    language: Option<Language>,
+) -> Excluding {
     let alone = |condition: &Condition| {
         let only = Filter {
             must: vec![condition.clone()],
             ..Filter::default()
         };
-        only.matches(metadata)
+        only.matches(metadata, language)
     };
     let mut excluding = Excluding::default();
     let mut rest = Filter::default();
@@ -70,15 +75,16 @@ mod tests {
         let filter = Filter {
             must: vec![is("a", "1"), is("b", "9")],
             should: vec![is("a", "7"), is("b", "8")],
-            must_not: vec![is("b", "2"), is("a", "5")],
+            must_not: vec![is("b", "2"), is("a", "5"), is("language", "thai")],
         };
-        let excluding = excluding(&filter, &metadata);
-        assert_eq!(excluding.conditions, ["/must/1", "/should", "/must_not/0"]);
+        let excluding = excluding(&filter, &metadata, Some(Language::Thai));
+        let excluded = ["/must/1", "/should", "/must_not/0", "/must_not/2"];
+        assert_eq!(excluding.conditions, excluded);
         let rest = excluding.rest.unwrap();
-        assert!(rest.matches(&metadata));
+        assert!(rest.matches(&metadata, Some(Language::Thai)));
         let left = [rest.must.len(), rest.should.len(), rest.must_not.len()];
         assert_eq!(left, [1, 0, 1]);
-        let passes = super::excluding(&Filter::default(), &metadata);
+        let passes = super::excluding(&Filter::default(), &metadata, None);
         assert!(passes.conditions.is_empty() && passes.rest.is_none());
     }
 }

@@ -49,7 +49,7 @@ impl Retriever {
             Err(cut) => return Ok(absent(cut, pin.stats().lag())),
         };
         let filter = retrieve.filter.as_deref();
-        let excluding = filter.map(|filter| excluding(filter, &target.metadata));
+        let excluding = filter.map(|filter| excluding(filter, &target.metadata, target.language));
         let excluding = excluding.unwrap_or_default();
         let unmet = unmet(&self.parts, &pin, &target, &retrieve).await?;
         let retriever = Self {

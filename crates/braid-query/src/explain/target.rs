@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use braid_core::{
-    ChunkId, DocumentId, DocumentStatus, Ledger, LedgerPin, Metadata, Result, Slot, SlotSet,
+    ChunkId, DocumentId, DocumentStatus, Language, Ledger, LedgerPin, Metadata, Result, Slot,
+    SlotSet,
 };
 use rustc_hash::FxHashSet;
 
@@ -16,8 +17,9 @@ pub(super) struct Target {
     pub(super) chunks: FxHashSet<ChunkId>,
     /// Their slots.
     pub(super) slots: SlotSet,
-    /// Its metadata, which filters see.
+    /// Its metadata and the language detected in it, which filters see.
     pub(super) metadata: Arc<Metadata>,
+    pub(super) language: Option<Language>,
 }
 
 /// The document in this state, or why it cannot be returned whatever is asked.
@@ -34,6 +36,7 @@ pub(super) async fn find_target(
     Ok(Ok(Target {
         chunks: records.iter().map(|record| record.id).collect(),
         slots: records.iter().map(|record| record.slot.0).collect(),
+        language: passage.record.language,
         metadata: passage.metadata,
     }))
 }

@@ -274,9 +274,7 @@ impl Request {
 /// When `output` cannot be written. What is wrong with the file is said on `output` instead.
 pub fn serve(request: &Request, mut output: impl Write) -> io::Result<()> {
     bound(request)?;
-    let parsed = std::panic::catch_unwind(|| read(request));
-    let parsed =
-        parsed.unwrap_or_else(|_| Err("damaged: reading it failed unexpectedly".to_owned()));
+    let parsed = read(request);
     let (header, text) = match &parsed {
         Ok(file) => {
             let format = file.format.as_str();

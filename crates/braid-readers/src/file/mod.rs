@@ -2,7 +2,8 @@
 //!
 //! Their parsers are large and meet hostile input: a page of nonsense makes one panic, a small archive
 //! unpacks to gigabytes. So each file is parsed by a process of its own ([`isolated`]) that is bounded
-//! in memory, output and time, and that fails alone. [`parse`] is what that process does.
+//! in memory, output and time, and that fails alone. [`parse`] is what that process does; a parser's
+//! panic is a reason there, as any other.
 
 mod docx;
 mod epub;
@@ -11,6 +12,8 @@ mod odt;
 mod pdf;
 #[cfg(test)]
 mod tests;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use braid_core::Format;
 
@@ -49,7 +52,7 @@ impl FileKind {
         match self {
             Self::Pdf => "pdf-extract 0.12.1+1",
             Self::Docx => "undoc 0.27.1+1",
-            Self::Odt => "quick-xml 0.42.0+2",
+            Self::Odt => "quick-xml 0.42.0+3",
             Self::Epub => "rbook 0.7.12+1",
         }
     }
@@ -140,18 +143,23 @@ pub struct ParsedFile {
     pub title: Option<String>,
 }
 
-/// Parses a file's bytes. Unbounded in time and memory, and it may panic: call it through
-/// [`isolated::Parser`].
+/// Parses a file's bytes. Unbounded in time and memory: call it through [`isolated::Parser`].
 ///
 /// # Errors
 /// The reason, for a person: damaged, encrypted, scanned.
 pub fn parse(kind: FileKind, bytes: &[u8]) -> Result<ParsedFile, String> {
-    let mut parsed = match kind {
-        FileKind::Pdf => pdf::parse(bytes)?,
-        FileKind::Docx => docx::parse(bytes)?,
-        FileKind::Odt => odt::parse(bytes)?,
-        FileKind::Epub => epub::parse(bytes)?,
+    let read = || match kind {
+        FileKind::Pdf => pdf::parse(bytes),
+        FileKind::Docx => docx::parse(bytes),
+        FileKind::Odt => odt::parse(bytes),
+        FileKind::Epub => epub::parse(bytes),
     };
+    // The libraries' own panics; whatever they left half done is dropped with what they were given.
+    let read = catch_unwind(AssertUnwindSafe(read));
+    let mut parsed = read.unwrap_or_else(|_| {
+        let kind = kind.as_str();
+        Err(format!("damaged: reading it as {kind} failed unexpectedly"))
+    })?;
     if parsed.text.trim().is_empty() {
         return Err("there is no text in it".to_owned());
     }

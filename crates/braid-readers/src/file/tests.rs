@@ -8,6 +8,8 @@ use zip::write::SimpleFileOptions;
 
 use super::*;
 
+mod damaged;
+
 /// A PDF with a page for each text; an empty one has nothing on it.
 fn pdf(pages: &[&str], title: Option<&str>) -> Document {
     let mut document = Document::with_version("1.5");

@@ -48,8 +48,8 @@ pub(super) fn check(html: &str) -> Result<()> {
     let mut open = Open::default();
     let mut formatting = Formatting::default();
     let mut copies = 0_usize;
-    let mut rest = html;
-    while let Some(TagName { name, is_end }) = next_tag(&mut rest) {
+    let mut tags = Tags::of(html);
+    while let Some(TagName { name, is_end }) = tags.next() {
         let formats = FORMATTING.iter().position(|known| *known == name);
         match (formats, is_end) {
             (Some(which), true) => formatting.end(which),
@@ -121,43 +121,72 @@ struct TagName {
     is_end: bool,
 }
 
-/// The next start or end tag; comments and raw content are passed over.
-fn next_tag(rest: &mut &str) -> Option<TagName> {
-    loop {
-        let (_, after) = rest.split_once('<')?;
-        *rest = after;
-        if let Some(comment) = after.strip_prefix("!--") {
-            *rest = comment.split_once("-->").map_or("", |(_, after)| after);
-            continue;
+/// The tags that are left of a text.
+struct Tags<'h> {
+    rest: &'h str,
+    /// Raw elements whose end tag does not come any more: it is looked for once.
+    unclosed: [bool; RAW.len()],
+}
+
+impl<'h> Tags<'h> {
+    fn of(html: &'h str) -> Self {
+        Self {
+            rest: html,
+            unclosed: [false; RAW.len()],
         }
-        let (is_end, name) = match after.strip_prefix('/') {
-            Some(name) => (true, name),
-            None => (false, after),
-        };
-        if !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
-            continue;
+    }
+
+    /// The next start or end tag; comments and raw content are passed over.
+    fn next(&mut self) -> Option<TagName> {
+        loop {
+            let (_, after) = self.rest.split_once('<')?;
+            self.rest = after;
+            if let Some(comment) = after.strip_prefix("!--") {
+                self.rest = comment.split_once("-->").map_or("", |(_, after)| after);
+                continue;
+            }
+            let (is_end, name) = match after.strip_prefix('/') {
+                Some(name) => (true, name),
+                None => (false, after),
+            };
+            if !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
+                continue;
+            }
+            // A name holds whatever comes before its end, `<` too.
+            let end = name.find(|c: char| c.is_whitespace() || c == '>' || c == '/');
+            let (name, rest) = name.split_at(end.unwrap_or(name.len()));
+            self.rest = rest;
+            let name = name.to_ascii_lowercase();
+            match RAW.iter().position(|raw| *raw == name) {
+                Some(which) if !is_end => self.pass_over(which),
+                Some(_) | None => return Some(TagName { name, is_end }),
+            }
         }
-        let end = name.find(|c: char| c.is_whitespace() || c == '>' || c == '/');
-        let name = name[..end.unwrap_or(name.len())].to_ascii_lowercase();
-        if !is_end && RAW.contains(&name.as_str()) {
-            *rest = after_raw(after, &name);
-            continue;
+    }
+
+    /// Goes on behind the end tag of a raw element, or right here where there is none.
+    fn pass_over(&mut self, which: usize) {
+        if self.unclosed[which] {
+            return;
         }
-        return Some(TagName { name, is_end });
+        match after_raw(self.rest, RAW[which]) {
+            Some(after) => self.rest = after,
+            None => self.unclosed[which] = true,
+        }
     }
 }
 
-/// What follows the end tag of a raw element; all of it where there is none.
-fn after_raw<'h>(html: &'h str, name: &str) -> &'h str {
+/// What follows the end tag of a raw element, if there is one.
+fn after_raw<'h>(html: &'h str, name: &str) -> Option<&'h str> {
     let mut rest = html;
     while let Some((_, after)) = rest.split_once("</") {
         let is_end = after
             .get(..name.len())
             .is_some_and(|found| found.eq_ignore_ascii_case(name));
         if is_end {
-            return &after[name.len()..];
+            return Some(&after[name.len()..]);
         }
         rest = after;
     }
-    html
+    None
 }

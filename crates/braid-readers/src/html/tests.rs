@@ -216,3 +216,19 @@ fn one_wide_cell_does_not_widen_every_row() {
     );
     assert!(extract(&html).unwrap().text.len() < 2 * html.len());
 }
+
+/// Found by fuzzing: looking for the end of each again would take hours for this much of it.
+#[test]
+fn what_is_not_closed_is_looked_for_once() {
+    for piece in [
+        "<script>",
+        "<a",
+        "<!--",
+        "<title></",
+        "<STYLE/",
+        "<textarea </textare",
+    ] {
+        let html = piece.repeat((4 << 20) / piece.len());
+        assert!(super::guard::check(&html).is_ok(), "{piece}");
+    }
+}

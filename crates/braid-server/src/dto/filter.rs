@@ -27,7 +27,8 @@ pub struct FilterBody {
     pub must_not: Vec<ConditionBody>,
 }
 
-/// A condition on one metadata field: its key and exactly one of `match`, `any`, `range`, `exists`.
+/// A condition on one metadata field: its key and exactly one of `match`, `any`, `range`, `exists`. The key `language` is the
+/// detected language of documents that have no metadata field of that name.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 #[schema(as = Condition)]

@@ -1,5 +1,6 @@
 //! Collections whose documents are in several languages.
 
+use braid_core::Language;
 use braid_testkit::scripts::{self, ScriptSet};
 use serde_json::{Value, json};
 
@@ -61,6 +62,57 @@ async fn the_detected_language_is_told() {
     }
     let info = server.get(COLLECTION).await.ok(200);
     assert_eq!(info["language"], "auto");
+}
+
+#[tokio::test]
+async fn documents_are_filtered_by_the_detected_language() {
+    let server = world("auto", &scripts::all()).await;
+    let said = json!({
+        "text": "Our harbour keeps a ledger of every ship that lies there, and the master signs it.",
+        "metadata": {"language": "thai"},
+    });
+    let path = format!("{COLLECTION}/documents/said?wait=indexed");
+    server.put(&path, &said).await.ok(200);
+    let thai = json!({"must": [{"key": "language", "match": "thai"}]});
+    let sets = scripts::all();
+    let set = sets
+        .iter()
+        .find(|set| set.language == Language::Thai)
+        .unwrap();
+    let (query, _) = set.queries[0];
+    let found = async |mode: &str| -> Vec<String> {
+        let body = json!({
+            "query": query, "collection": "world", "mode": mode, "top_k": 50, "filter": thai,
+            "candidates": {"lexical": 200, "dense": 200},
+        });
+        let answer = server.post("/retrieve", &body).await.ok(200);
+        let hits = answer["hits"].as_array().unwrap().iter();
+        let ids = hits.map(|hit| hit["document_id"].as_str().unwrap().to_owned());
+        let mut ids: Vec<String> = ids.collect();
+        ids.sort_unstable();
+        ids
+    };
+    let dense = found("dense").await;
+    assert!(
+        dense.contains(&"said".to_owned()),
+        "metadata goes before: {dense:?}"
+    );
+    assert!(dense.contains(&"thai/tea".to_owned()), "{dense:?}");
+    let others = dense
+        .iter()
+        .filter(|id| !id.starts_with("thai/") && *id != "said");
+    assert_eq!(others.count(), 0, "{dense:?}");
+    let lexical = found("lexical").await;
+    assert!(
+        !lexical.is_empty() && lexical.iter().all(|id| dense.contains(id)),
+        "{lexical:?}"
+    );
+    let path = format!("{COLLECTION}/documents/delete");
+    server.post(&path, &json!({"filter": thai})).await.ok(202);
+    server.settle("world").await;
+    assert_eq!(found("dense").await, Vec::<String>::new());
+    let russian = format!("{COLLECTION}/documents/russian%2Ftea");
+    server.get(&russian).await.ok(200);
 }
 
 #[tokio::test]

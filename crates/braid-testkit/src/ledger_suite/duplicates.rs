@@ -25,6 +25,8 @@ pub(super) async fn check(fresh: FreshLedger<'_>) {
     what_was_skipped_stands_where_its_original_does(scene(DuplicateAction::Skip, 100).await).await;
     near_duplicates_are_of_the_most_similar(scene(DuplicateAction::Link, 80).await).await;
     what_is_ignored_is_not_found(scene(DuplicateAction::Ignore, 80).await).await;
+    the_duplicates_of_what_is_gone_are_of_each_other(scene(DuplicateAction::Link, 80).await).await;
+    a_taken_back_original_is_named_no_more(scene(DuplicateAction::Report, 100).await).await;
 }
 
 /// The scene in a collection of its own.
@@ -213,6 +215,50 @@ async fn near_duplicates_are_of_the_most_similar(scene: Scene) {
     stage(&scene, like("near", "something else", SKETCH_VALUES)).await;
     let left = stage(&scene, like("d", "two", 20)).await;
     assert_eq!(left, of("b", 100), "the original says something else now");
+    scene.check_sound().await;
+}
+
+/// Each document that is a duplicate, and of which.
+async fn named(scene: &Scene) -> Vec<String> {
+    let page = scene.ledger.documents(scene.collection.id, None, 99).await;
+    let found = page.unwrap().items.into_iter();
+    let named = found.filter_map(|it| {
+        let Duplicate { of, percent } = it.duplicate?;
+        Some(format!("{}: {percent}% {of}", it.id))
+    });
+    named.collect()
+}
+
+/// A renamed document is put under its new name, and then deleted under the old one.
+async fn the_duplicates_of_what_is_gone_are_of_each_other(scene: Scene) {
+    stage(&scene, like("old", "words", 0)).await;
+    stage(&scene, like("b", "words", 0)).await;
+    stage(&scene, like("far", "other words", 20)).await;
+    scene.publish().await;
+    stage(&scene, like("new", "words", 0)).await;
+    assert_eq!(
+        named(&scene).await,
+        ["b: 100% old", "far: 84% old", "new: 100% old"]
+    );
+    scene.delete("old").await;
+    scene.check_sound().await;
+    assert_eq!(named(&scene).await, ["far: 84% b", "new: 100% b"]);
+    scene.publish().await;
+    stage(&scene, like("b", "words once more", SKETCH_VALUES)).await;
+    scene.delete("b").await;
+    assert_eq!(named(&scene).await, ["new: 84% far"], "the oldest of them");
+    scene.delete("far").await;
+    scene.delete("new").await;
+    scene.publish().await;
+    scene.check_sound().await;
+}
+
+async fn a_taken_back_original_is_named_no_more(scene: Scene) {
+    let job = JobId(Uuid::from_u128(6));
+    scene.stage_as(job, vec![put(like("a", "words", 0))]).await;
+    assert_eq!(stage(&scene, like("b", "words", 0)).await, of("a", 100));
+    scene.ledger.cancel_job(job, None).await.unwrap();
+    assert!(named(&scene).await.is_empty());
     scene.check_sound().await;
 }
 

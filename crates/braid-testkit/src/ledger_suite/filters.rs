@@ -1,7 +1,9 @@
 //! Filters mean what [`Filter::matches`] says.
 
 use braid_core::MetadataValue::{Bool, Number, Strings};
-use braid_core::{Condition, ErrorCode, Filter, Metadata, MetadataValue, Predicate, Range};
+use braid_core::{
+    Condition, ErrorCode, Filter, LANGUAGE_KEY, Language, Metadata, MetadataValue, Predicate, Range,
+};
 
 use super::FreshLedger;
 use super::scene::{Scene, metadata, put, staged};
@@ -10,6 +12,7 @@ pub(super) async fn check(fresh: FreshLedger<'_>) {
     filters_agree_with_their_definition(Scene::new(fresh()).await).await;
     filters_follow_the_live_version(Scene::new(fresh()).await).await;
     documents_are_found_by_their_newest_version(Scene::new(fresh()).await).await;
+    a_detected_language_is_a_field(Scene::new(fresh()).await).await;
     bad_filters_are_refused(Scene::new(fresh()).await).await;
 }
 
@@ -122,7 +125,9 @@ async fn filters_agree_with_their_definition(scene: Scene) {
     scene.publish().await;
     scene.check_sound().await;
     for filter in filters() {
-        let matching = (0..).zip(&corpus).filter(|(_, it)| filter.matches(it));
+        let matching = (0..)
+            .zip(&corpus)
+            .filter(|(_, it)| filter.matches(it, None));
         let expected: Vec<String> = matching
             .map(|(index, _): (usize, _)| format!("d{index:02}: one | two"))
             .collect();
@@ -181,6 +186,52 @@ async fn documents_are_found_by_their_newest_version(scene: Scene) {
     };
     assert_eq!(found("en").await, ["a"]);
     assert_eq!(found("de").await, ["b"]);
+}
+
+async fn put_in(scene: &Scene, id: &str, language: Option<Language>, said: Option<&str>) {
+    let mut document = staged(id, &[id]);
+    document.content_hash = super::scene::hash(&format!("{id} {language:?}"));
+    document.language = language;
+    if let Some(said) = said {
+        document.document.metadata = metadata(&[(LANGUAGE_KEY, string(said))]);
+    }
+    scene.stage_one(put(document)).await;
+}
+
+async fn a_detected_language_is_a_field(scene: Scene) {
+    put_in(&scene, "a", Some(Language::German), None).await;
+    put_in(&scene, "b", Some(Language::English), None).await;
+    put_in(&scene, "c", None, None).await;
+    put_in(&scene, "d", Some(Language::German), Some("english")).await;
+    scene.publish().await;
+    scene.check_sound().await;
+    let shown = async |filter: Filter| scene.visible_with(filter).await;
+    let is = |name: &str| matching(LANGUAGE_KEY, string(name));
+    assert_eq!(shown(is("german")).await, ["a: a"]);
+    assert_eq!(
+        shown(is("english")).await,
+        ["b: b", "d: d"],
+        "what is said goes before"
+    );
+    let none = Filter {
+        must_not: vec![Condition {
+            key: LANGUAGE_KEY.to_owned(),
+            predicate: Predicate::Exists(true),
+        }],
+        ..Filter::default()
+    };
+    assert_eq!(shown(none).await, ["c: c"]);
+    let english = is("english");
+    let found = scene.ledger.find_documents(scene.collection.id, &english);
+    let found = found.await.unwrap();
+    let found: Vec<&str> = found.iter().map(braid_core::DocumentId::as_str).collect();
+    assert_eq!(found, ["b", "d"], "deleting by filter finds the same");
+    put_in(&scene, "a", Some(Language::English), None).await;
+    scene.publish().await;
+    assert!(shown(is("german")).await.is_empty());
+    scene.delete("b").await;
+    assert_eq!(shown(is("english")).await, ["a: a", "d: d"]);
+    scene.check_sound().await;
 }
 
 async fn bad_filters_are_refused(scene: Scene) {

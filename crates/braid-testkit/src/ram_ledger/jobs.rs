@@ -113,6 +113,7 @@ impl Data {
             }
             None => {
                 self.documents.remove(&id);
+                self.release_duplicates(&id);
             }
         }
         self.drop_unused_version(Some(taken));

@@ -43,7 +43,7 @@ impl RamPin {
         let live = self.data.documents.values().filter_map(|row| row.live);
         let versions = live.filter_map(|sequence| self.data.versions.get(&sequence));
         versions
-            .filter(|version| filter.matches(&version.metadata))
+            .filter(|version| filter.matches(&version.metadata, version.language))
             .flat_map(|version| version.slots.iter().map(|slot| slot.0))
             .collect()
     }

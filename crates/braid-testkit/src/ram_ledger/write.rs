@@ -196,7 +196,7 @@ impl Data {
     }
 
     /// The newest version of a document, unless it failed.
-    fn newest_of(&self, document: &DocumentId) -> Option<Sequence> {
+    pub(super) fn newest_of(&self, document: &DocumentId) -> Option<Sequence> {
         let row = self.documents.get(document)?;
         row.current.filter(|current| *current == row.newest)
     }
@@ -277,6 +277,7 @@ impl Data {
         };
         self.retire_live(epoch, row.live);
         self.drop_unused_version(Some(row.newest));
+        self.release_duplicates(&id);
         let sequence = self.log(OperationKind::Delete { document: id });
         ChangeOutcome::Deleted { sequence }
     }

@@ -11,7 +11,7 @@ use super::pack::{Atoms, fill, pack};
 use super::sections::{self, Section};
 use super::split::{ProgramSizes, Sizes, push_fitting, split, trimmed};
 use super::stretches::{StretchSizes, stretches};
-use crate::code::definitions;
+use crate::code::{Effort, definitions_within};
 
 /// A chunk before it has an ordinal and a page.
 #[derive(Debug)]
@@ -27,6 +27,7 @@ pub(super) struct Cutter<'a> {
     pub(super) markup: Markup,
     pub(super) rule: ChunkingRule,
     pub(super) headers: Headers<'a>,
+    pub(super) effort: Effort,
 }
 
 impl Cutter<'_> {
@@ -121,6 +122,7 @@ impl Cutter<'_> {
             overlap: 0,
             words: self.headers.words,
             markup: self.markup,
+            effort: &self.effort,
         };
         let Some(whole) = trimmed(self.text, 0..self.text.len(), Markup::Plain) else {
             return Vec::new();
@@ -148,6 +150,7 @@ impl Cutter<'_> {
             overlap: self.rule.overlap_tokens.min(most / 2),
             words: self.headers.words,
             markup: self.markup,
+            effort: &self.effort,
         }
     }
 
@@ -200,7 +203,7 @@ impl Cutter<'_> {
         match self.markup {
             Markup::Markdown => sections::markdown_sections(self.text),
             Markup::Code(language) => {
-                let definitions = definitions(self.text, language);
+                let definitions = definitions_within(self.text, language, &self.effort);
                 let sizes = ProgramSizes {
                     text: self.text,
                     words: self.headers.words,

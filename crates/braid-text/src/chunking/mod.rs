@@ -36,6 +36,7 @@ use braid_core::{
 use self::cutter::{Cut, Cutter};
 use self::header::Headers;
 use self::sizing::WordCounts;
+use crate::code::Effort;
 
 /// Part of the fingerprint: rises whenever the same text may be chunked differently.
 const VERSION: u32 = 2;
@@ -106,6 +107,7 @@ impl Chunker {
                 words: &self.words,
                 window: self.window,
             },
+            effort: Effort::of(extracted.text.len()),
         };
         let mut chunks = ChunkList::new(&extracted.text, extracted.markup);
         for cut in cutter.cut() {

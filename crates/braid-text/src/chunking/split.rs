@@ -8,7 +8,7 @@ use text_splitter::{ChunkCapacity, ChunkConfig, CodeSplitter, MarkdownSplitter, 
 use super::sections::{CodeSizes, Section};
 use super::sizing::{BlockSizer, WordCounts};
 use super::stretches::{StretchSizes, stretches};
-use crate::code::{grammar, is_shallow};
+use crate::code::{Effort, grammar, is_shallow};
 
 /// Most bytes that are split at once.
 const MAX_BLOCK_BYTES: usize = 16 * 1024;
@@ -27,6 +27,8 @@ pub(super) struct Sizes<'a> {
     /// Most of them that a chunk repeats from the one before, where there is one.
     pub(super) overlap: usize,
     pub(super) markup: Markup,
+    /// What is left for the syntax of the document.
+    pub(super) effort: &'a Effort,
 }
 
 impl Sizes<'_> {
@@ -131,7 +133,9 @@ fn split_stretch(
             let splitter = MarkdownSplitter::new(config());
             splitter.chunk_indices(body).map(to_range).collect()
         }
-        Markup::Code(language) if !is_shallow(body, language, MAX_SYNTAX_DEPTH) => as_text(),
+        Markup::Code(language) if !is_shallow(body, language, MAX_SYNTAX_DEPTH, sizes.effort) => {
+            as_text()
+        }
         Markup::Code(language) => match CodeSplitter::new(grammar(language), config()) {
             Ok(splitter) => splitter.chunk_indices(body).map(to_range).collect(),
             // A grammar of another version than the library's, which a test rules out.

@@ -3,24 +3,29 @@
 //! Trees are tree-sitter's: it reads what is no correct program as well, skipping what it does not
 //! understand, so a half-finished file still has structure.
 
+mod effort;
 mod grammar;
+mod reads;
 
 use std::ops::{ControlFlow, Range};
+use std::time::Instant;
 
 use braid_core::CodeLanguage;
 use tree_sitter::{Node, ParseOptions, ParseState, Parser, Tree};
 
+pub(crate) use effort::Effort;
 use grammar::Role;
 pub(crate) use grammar::grammar;
+use reads::Reads;
 
 /// Largest text that is parsed, in bytes. A longer one is generated or data; it has no definitions
 /// then. A tree takes a few hundred bytes for each of them where it is nothing but brackets.
 const MAX_PARSED_BYTES: usize = 512 * 1024;
 /// The parser looks up after every hundred steps. Programs that people write have more than a hundred
 /// bytes to a look-up; text that is none, of which the parser follows many readings at once, has as few
-/// as fifteen, takes a hundred times longer, and is given up.
+/// as fifteen, takes a hundred times longer, and is given up as soon as it falls behind.
 const BYTES_PER_CHECK: usize = 64;
-/// Look-ups that any text may take.
+/// Look-ups that a text may take more than its bytes so far allow.
 const FEWEST_CHECKS: usize = 64;
 /// Definitions within definitions are looked for so deep.
 const MAX_DEPTH: usize = 12;
@@ -41,17 +46,33 @@ pub struct Definition {
 /// The outermost definitions of a text, in order; they do not overlap. None where the text is too
 /// long to be parsed, or no program.
 pub fn definitions(text: &str, language: CodeLanguage) -> Vec<Definition> {
-    match parse(text, language) {
+    definitions_within(text, language, &Effort::of(text.len()))
+}
+
+pub(crate) fn definitions_within(
+    text: &str,
+    language: CodeLanguage,
+    effort: &Effort,
+) -> Vec<Definition> {
+    match parse(text, language, effort) {
         Some(tree) => members(tree.root_node(), text, language, 0),
         None => Vec::new(),
     }
 }
 
-/// Whether the syntax of `text` nests no deeper than `limit`.
-pub(crate) fn is_shallow(text: &str, language: CodeLanguage, limit: usize) -> bool {
-    let Some(tree) = parse(text, language) else {
+/// Whether the syntax of `text` nests no deeper than `limit`. Who asks is about to parse it again, so
+/// that its time counts twice.
+pub(crate) fn is_shallow(
+    text: &str,
+    language: CodeLanguage,
+    limit: usize,
+    effort: &Effort,
+) -> bool {
+    let start = Instant::now();
+    let Some(tree) = parse(text, language, effort) else {
         return false;
     };
+    effort.charge(start.elapsed());
     let mut cursor = tree.walk();
     let mut depth = 0;
     loop {
@@ -71,25 +92,36 @@ pub(crate) fn is_shallow(text: &str, language: CodeLanguage, limit: usize) -> bo
     }
 }
 
-fn parse(text: &str, language: CodeLanguage) -> Option<Tree> {
+fn parse(text: &str, language: CodeLanguage, effort: &Effort) -> Option<Tree> {
     if text.len() > MAX_PARSED_BYTES {
         return None;
     }
+    effort.spend(|may_go_on| parse_reading(&Reads::of(text), language, may_go_on))
+}
+
+fn parse_reading(
+    reads: &Reads<'_>,
+    language: CodeLanguage,
+    may_go_on: &dyn Fn() -> bool,
+) -> Option<Tree> {
     let mut parser = Parser::new();
     // Refused only for a grammar of another version than the library's, which a test rules out.
     parser.set_language(&grammar(language)).ok()?;
-    let mut left = FEWEST_CHECKS + text.len() / BYTES_PER_CHECK;
-    // Counted, not timed: the same text has the same definitions on every machine.
-    let mut checks = |_: &ParseState| match left.checked_sub(1) {
-        Some(fewer) => {
-            left = fewer;
-            ControlFlow::Continue(())
+    // Counted, and timed only far above that: the same text has the same definitions on every machine.
+    let mut taken = 0;
+    let mut checks = |state: &ParseState| {
+        taken += 1;
+        let may_take = FEWEST_CHECKS + state.current_byte_offset() / BYTES_PER_CHECK;
+        match taken <= may_take && !reads.are_spent() && may_go_on() {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
         }
-        None => ControlFlow::Break(()),
     };
     let options = ParseOptions::new().progress_callback(&mut checks);
-    let mut rest = |at: usize, _| text.as_bytes().get(at..).unwrap_or_default();
-    parser.parse_with_options(&mut rest, None, Some(options))
+    let mut rest = |at: usize, _| reads.read(at);
+    let tree = parser.parse_with_options(&mut rest, None, Some(options));
+    // The parser takes what it was not handed for the end of the text.
+    tree.filter(|_| !reads.are_spent())
 }
 
 /// Definitions right in `node`.

@@ -134,9 +134,13 @@ fn several_definitions_in_one_declaration_are_found() {
 #[test]
 fn depth_is_measured() {
     let nested = |levels: usize| "(".repeat(levels) + "x" + &")".repeat(levels);
-    assert!(is_shallow(&nested(10), CodeLanguage::Python, 40));
-    assert!(!is_shallow(&nested(100), CodeLanguage::Python, 40));
-    assert!(is_shallow("", CodeLanguage::Python, 1));
+    let is_shallow = |text: &str, limit| {
+        let effort = Effort::of(text.len());
+        is_shallow(text, CodeLanguage::Python, limit, &effort)
+    };
+    assert!(is_shallow(&nested(10), 40));
+    assert!(!is_shallow(&nested(100), 40));
+    assert!(is_shallow("", 1));
 }
 
 #[test]
@@ -165,10 +169,73 @@ fn deep_nesting_ends() {
 #[test]
 fn text_that_the_parser_would_try_many_readings_of_is_given_up() {
     let open = format!("static int f({}", "i(".repeat(8_000));
-    assert!(!is_shallow(&open, CodeLanguage::C, usize::MAX));
-    assert!(is_shallow(
-        "static int f(int i) { return g(i); }",
-        CodeLanguage::C,
-        100
-    ));
+    let is_parsed = |text: &str| {
+        let reads = Reads::of(text);
+        parse_reading(&reads, CodeLanguage::C, &|| true).is_some()
+    };
+    assert!(!is_parsed(&open));
+    assert!(is_parsed("static int f(int i) { return g(i); }"));
+}
+
+/// Found by fuzzing: 12 KiB of it took ten seconds, most of them in the lexer.
+#[test]
+fn text_that_the_lexer_reads_to_the_end_again_and_again_is_given_up() {
+    let hostile = [
+        (CodeLanguage::C, "Ei/*n ".repeat(2_049)),
+        (CodeLanguage::C, "#include <a.h>\n/* def ".repeat(4_000)),
+        (
+            CodeLanguage::C,
+            "int f(int x) { retu/*rn 1; }\n".repeat(4_000),
+        ),
+    ];
+    for (language, text) in hostile {
+        let reads = Reads::of(&text);
+        assert!(parse_reading(&reads, language, &|| true).is_none());
+        assert!(reads.times() <= 60, "{}", reads.times());
+    }
+}
+
+#[test]
+fn programs_are_read_a_few_times() {
+    let rust = include_str!("mod.rs").repeat(8);
+    let c = "/* c */\nstatic const char *f(int (*g)(void)) { return g(\"s\"); }\n".repeat(800);
+    let script =
+        "// c\nexport const f = async (x) => { return `a${x}` + /r/.test(x); };\n".repeat(800);
+    let programs = [
+        (CodeLanguage::Rust, rust),
+        (CodeLanguage::C, c),
+        (CodeLanguage::TypeScript, script.clone()),
+        (CodeLanguage::Tsx, script),
+    ];
+    for (language, text) in programs {
+        let reads = Reads::of(&text);
+        assert!(
+            parse_reading(&reads, language, &|| true).is_some(),
+            "{language:?}"
+        );
+        assert!(reads.times() <= 6, "{language:?}: {}", reads.times());
+    }
+    let unclosed =
+        "int a;\n/* not closed\n".to_owned() + &"static int f(int x) { return 1; }\n".repeat(800);
+    let reads = Reads::of(&unclosed);
+    assert!(parse_reading(&reads, CodeLanguage::C, &|| true).is_some());
+}
+
+/// Found by fuzzing: 128 KiB of it took four seconds before its count was up.
+#[test]
+fn text_that_falls_behind_is_given_up_at_once() {
+    let text = "last".to_owned() + &"${".repeat(60_000);
+    let reads = Reads::of(&text);
+    assert!(parse_reading(&reads, CodeLanguage::Java, &|| true).is_none());
+    assert_eq!(reads.times(), 0, "after less than the whole text");
+}
+
+#[test]
+fn syntax_is_given_up_when_its_time_is_over() {
+    let text = "int f(int x) { return x; }\n".repeat(400);
+    let (some, none) = (Effort::of(text.len()), Effort::none());
+    let found = |effort| definitions_within(&text, CodeLanguage::C, effort).len();
+    assert_eq!((found(&some), found(&none)), (400, 0));
+    assert!(is_shallow(&text, CodeLanguage::C, 100, &some));
+    assert!(!is_shallow(&text, CodeLanguage::C, 100, &none));
 }

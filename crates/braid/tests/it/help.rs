@@ -6,7 +6,7 @@ const GLOBAL: [&str; 4] = ["--config", "--data-dir", "--set", "--log-level"];
 
 #[test]
 fn every_command_documents_its_flags() {
-    let commands: [(&str, &[&str]); 35] = [
+    let commands: [(&str, &[&str]); 36] = [
         (
             "job list",
             &["--collection", "--limit", "--server", "--json"],

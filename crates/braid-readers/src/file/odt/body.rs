@@ -1,9 +1,8 @@
 //! The body of a text document, element by element, to Markdown.
 
-use std::collections::HashSet;
-
 use braid_core::limits::MAX_DOCUMENT_BYTES;
 
+use super::styles::Styles;
 use super::xml::{Element, Event};
 
 /// Markdown has six levels of headings.
@@ -64,15 +63,16 @@ struct List {
     indent: usize,
 }
 
-/// What the styles of the file say of lists and titles.
-#[derive(Debug, Default)]
-struct Styles {
-    /// The list style that is being read.
-    list: String,
-    /// Numbered levels by list style.
-    numbered: HashSet<(String, usize)>,
-    /// Paragraph styles of titles.
-    titles: HashSet<String>,
+impl List {
+    /// Gives the item that has begun its marker.
+    fn mark(&mut self, is_numbered: bool) {
+        let marker = match is_numbered {
+            true => format!("{}. ", self.items),
+            false => "- ".to_owned(),
+        };
+        self.indent = marker.len();
+        self.marker = Some(marker);
+    }
 }
 
 impl Body {
@@ -170,6 +170,7 @@ impl Body {
                 self.push(" ");
             }
         } else {
+            self.number_by_paragraph(element);
             let level = element.attribute("outline-level");
             let level = level.and_then(|level| level.parse().ok()).unwrap_or(1);
             let is_title = element
@@ -235,8 +236,8 @@ impl Body {
         let style = given.or_else(|| self.lists.last().and_then(|list| list.style.clone()));
         let level = self.lists.len() + 1;
         let is_numbered = style
-            .as_ref()
-            .is_some_and(|style| self.styles.numbered.contains(&(style.clone(), level)));
+            .as_deref()
+            .is_some_and(|style| self.styles.is_numbered(style, level));
         self.lists.push(List {
             style,
             is_numbered,
@@ -247,12 +248,22 @@ impl Body {
     fn open_item(&mut self) {
         if let Some(list) = self.lists.last_mut() {
             list.items += 1;
-            let marker = match list.is_numbered {
-                true => format!("{}. ", list.items),
-                false => "- ".to_owned(),
-            };
-            list.indent = marker.len();
-            list.marker = Some(marker);
+            list.mark(list.is_numbered);
+        }
+    }
+
+    /// In a list without a style, each paragraph's own style may name one (OpenDocument 1.3, part 3,
+    /// 19.880.8).
+    fn number_by_paragraph(&mut self, paragraph: &Element) {
+        let level = self.lists.len();
+        let Some(list) = self.lists.last_mut() else {
+            return;
+        };
+        let is_styled = list.style.is_some() || list.marker.is_none();
+        let style = paragraph.attribute("style-name");
+        let style = style.and_then(|style| self.styles.list_of(style));
+        if !is_styled && style.is_some_and(|style| self.styles.is_numbered(style, level)) {
+            list.mark(true);
         }
     }
 
@@ -319,33 +330,5 @@ impl Body {
         if !self.markdown.is_empty() {
             self.markdown.push_str("\n\n");
         }
-    }
-}
-
-impl Styles {
-    fn take(&mut self, element: &Element) {
-        let name = || element.attribute("name").unwrap_or_default().to_owned();
-        match element.name.as_str() {
-            "text:list-style" => {
-                self.list = name();
-                // The content's own style of a name goes before a shared one.
-                self.numbered.retain(|(style, _)| *style != self.list);
-            }
-            "text:list-level-style-number" => {
-                let level = element
-                    .attribute("level")
-                    .and_then(|level| level.parse().ok());
-                self.numbered
-                    .extend(level.map(|level| (self.list.clone(), level)));
-            }
-            "style:style" if element.attribute("parent-style-name") == Some("Title") => {
-                self.titles.insert(name());
-            }
-            _ => {}
-        }
-    }
-
-    fn is_title(&self, style: &str) -> bool {
-        style == "Title" || self.titles.contains(style)
     }
 }

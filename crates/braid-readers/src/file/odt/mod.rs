@@ -1,6 +1,7 @@
 //! OpenDocument text: Markdown with headings, lists and tables.
 
 mod body;
+mod styles;
 mod xml;
 
 use std::io::{BufReader, Cursor, Read};

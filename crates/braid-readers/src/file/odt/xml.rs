@@ -26,9 +26,10 @@ const NAMESPACES: [(&str, &str); 6] = [
 ];
 
 /// Attributes that mean something here, by local name.
-const ATTRIBUTES: [&str; 6] = [
+const ATTRIBUTES: [&str; 7] = [
     "outline-level",
     "style-name",
+    "list-style-name",
     "parent-style-name",
     "name",
     "level",

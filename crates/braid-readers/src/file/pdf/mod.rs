@@ -1,10 +1,13 @@
 //! PDF: text with pages.
 
+mod guard;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use braid_core::Format;
 use pdf_extract::{Document, PlainTextOutput, decode_text_string, output_doc_page};
 
+use self::guard::Guard;
 use super::ParsedFile;
 
 /// Ends a page, as other PDF readers have it.
@@ -19,10 +22,12 @@ pub(super) fn parse(bytes: &[u8]) -> Result<ParsedFile, String> {
     }
     let pages = document.get_pages();
     let mut text = String::new();
+    let mut guard = Guard::new(&document);
     let (mut unread, mut count) = (0, 0);
-    for number in pages.keys() {
+    for (number, id) in &pages {
         count += 1;
-        match page(&document, *number) {
+        let is_sound = guard.admits(*id);
+        match is_sound.then(|| page(&document, *number)).flatten() {
             Some(page) => text.push_str(&tidy(&page)),
             None => unread += 1,
         }
