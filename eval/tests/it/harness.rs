@@ -66,12 +66,12 @@ async fn every_number_of_the_small_collection_is_known() {
         hybrid R@100 1.0000
         hybrid RR@10 1.0000
         hybrid AP 0.8714
-        rerank nDCG@10 0.9493
+        rerank nDCG@10 0.9424
         rerank R@10 0.9444
         rerank R@50 1.0000
         rerank R@100 1.0000
         rerank RR@10 1.0000
-        rerank AP 0.8877
+        rerank AP 0.8659
     "#]]
     .assert_eq(&show(&report));
 }
