@@ -84,7 +84,8 @@ fn what_cannot_be_taken_is_listed_and_the_rest_goes_on() {
     let text = place.braid(&["ingest", "docs"]);
     assert_eq!(text.status, 3);
     assert!(
-        text.stdout.contains("failed docs/empty.md: empty"),
+        text.stdout
+            .contains("failed docs/empty.md (id empty.md): empty"),
         "{}",
         text.stdout
     );
@@ -200,6 +201,14 @@ fn a_renamed_file_is_no_duplicate_where_they_are_reported() {
         (&1.into(), &1.into())
     );
     assert_eq!(renamed["duplicates"], serde_json::json!([]));
+    // The original of another one is renamed: that one takes its place.
+    let docs = place.path().join("docs");
+    std::fs::rename(docs.join("other.txt"), docs.join("third.txt")).unwrap();
+    place.json(&["ingest", "docs", "--sync"], 0);
+    let duplicate = |id: &str| place.json(&["document", "get", id], 0)["duplicate"].clone();
+    assert_eq!(duplicate("twin.txt"), Value::Null);
+    assert_eq!(duplicate("third.txt")["of"], "twin.txt");
+    place.ok(&["verify"]);
 }
 
 #[test]
