@@ -17,8 +17,8 @@ use async_trait::async_trait;
 use braid_core::ports::LexicalMatches;
 use braid_core::{
     Calibration, Embedder, Embedding, Error, ErrorCode, Fingerprint, IndexBatch, Language,
-    LexicalEntry, LexicalIndex, LexicalView, RankedList, Reranker, Result, Selection,
-    Sequence, SlotSet, TokenCounter, VectorEntry, VectorStore, VectorView,
+    LexicalEntry, LexicalIndex, LexicalView, RankedList, Reranker, Result, Selection, Sequence,
+    SlotSet, TokenCounter, VectorEntry, VectorStore, VectorView,
 };
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
