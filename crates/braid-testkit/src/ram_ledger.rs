@@ -1,6 +1,7 @@
 //! The ledger kept in memory: the smallest implementation that passes
 //! [`ledger_suite`](crate::ledger_suite), and the model the durable one is compared with.
 
+mod create;
 mod duplicates;
 mod jobs;
 mod lineage;
@@ -461,39 +462,6 @@ impl Ledger for RamLedger {
 
 /// Epochs of the pins that are held, with how many hold each.
 type Pins = Arc<Mutex<BTreeMap<u64, usize>>>;
-
-impl State {
-    fn create_collection(&mut self, new: NewCollection) -> Result<Collection> {
-        if let Some(data) = self.named(&new.name) {
-            let found = &data.collection;
-            let same = found.settings == new.settings
-                && found.fingerprint == new.fingerprint
-                && found.dimension == new.dimension;
-            return same.then(|| found.clone()).ok_or_else(|| {
-                Error::new(
-                    ErrorCode::CollectionExists,
-                    format!("collection {} exists with other settings", new.name),
-                )
-            });
-        }
-        self.collections_made += 1;
-        let id = CollectionId(self.collections_made);
-        let collection = Collection {
-            id,
-            name: new.name.clone(),
-            settings: new.settings,
-            synonyms: Arc::default(),
-            fingerprint: new.fingerprint,
-            dimension: new.dimension,
-            generation: braid_core::Generation(1),
-            created_at_ms: self.now_ms,
-        };
-        self.names.insert(new.name, id);
-        let data = Data::new(collection.clone(), self.first_slot);
-        self.data.insert(id, Arc::new(data));
-        Ok(collection)
-    }
-}
 
 #[cfg(test)]
 mod tests {

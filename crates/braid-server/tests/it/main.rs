@@ -5,8 +5,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test panics where it fails")]
 
+mod bad_bodies;
 mod bad_input;
 mod batch;
+mod bounds;
 mod browser;
 mod bulk;
 mod cache;
