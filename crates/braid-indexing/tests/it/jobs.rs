@@ -128,6 +128,10 @@ impl Embedder for Unhurried {
         self.0.dimension()
     }
 
+    fn reads(&self, script: braid_core::Script) -> bool {
+        self.0.reads(script)
+    }
+
     fn token_counter(&self) -> Arc<dyn TokenCounter> {
         self.0.token_counter()
     }
