@@ -120,7 +120,6 @@ fn parse_reading(
     let options = ParseOptions::new().progress_callback(&mut checks);
     let mut rest = |at: usize, _| reads.read(at);
     let tree = parser.parse_with_options(&mut rest, None, Some(options));
-    // The parser takes what it was not handed for the end of the text.
     tree.filter(|_| !reads.are_spent())
 }
 

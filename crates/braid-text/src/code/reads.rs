@@ -31,15 +31,15 @@ impl<'t> Reads<'t> {
         }
     }
 
-    /// The next bytes from `at` on; none at the end, or when the reads are spent.
+    /// The next bytes from `at` on, whole characters; none at the end. When the reads are spent the
+    /// text goes on: a parser that is told of an end where there was text before breaks down.
     pub(super) fn read(&self, at: usize) -> &'t [u8] {
         let left = self.left.get().and_then(|left| left.checked_sub(1));
         self.left.set(left);
-        let rest = self.text.as_bytes().get(at..).unwrap_or_default();
-        match left {
-            Some(_) => &rest[..rest.len().min(PIECE_BYTES)],
-            None => &[],
-        }
+        let end = self
+            .text
+            .floor_char_boundary(at.saturating_add(PIECE_BYTES));
+        self.text.as_bytes().get(at..end).unwrap_or_default()
     }
 
     /// Whether more was asked for than may be read.
@@ -72,6 +72,14 @@ mod tests {
             handed += reads.read(0).len();
         }
         assert!(handed < (FEWEST_PIECES + 2 * MOST_TIMES) * PIECE_BYTES);
-        assert_eq!(reads.read(0), b"", "spent is spent");
+        assert_eq!(reads.read(0).len(), PIECE_BYTES, "the text is what it was");
+        let accents = "\u{e9}".repeat(PIECE_BYTES);
+        let reads = Reads::of(&accents);
+        assert!(str::from_utf8(reads.read(0)).is_ok());
+        assert!(
+            str::from_utf8(reads.read(1)).is_err(),
+            "asked for within one"
+        );
+        assert_eq!(reads.read(1).len() % 2, 1, "it ends with one all the same");
     }
 }
