@@ -142,7 +142,7 @@ impl IndexProvider for EmbeddedIndexes {
             Ok(index)
         });
         let index = opened.await?;
-        let index: Arc<dyn LexicalIndex> = Counted::over(index, &self.writes);
+        let index: Arc<dyn LexicalIndex> = Counted::over(index, key.collection, &self.writes);
         open.lexical.insert(key, Arc::clone(&index));
         Ok(index)
     }
@@ -165,7 +165,7 @@ impl IndexProvider for EmbeddedIndexes {
             Ok(store)
         });
         let store = opened.await?;
-        let store: Arc<dyn VectorStore> = Counted::over(store, &self.writes);
+        let store: Arc<dyn VectorStore> = Counted::over(store, key.collection, &self.writes);
         open.vector.insert(key, Arc::clone(&store));
         Ok(store)
     }
@@ -287,13 +287,22 @@ mod tests {
         retain_directories(&root.path().join("absent"), &[]).unwrap();
     }
 
+    fn nothing<E>() -> braid_core::IndexBatch<E> {
+        braid_core::IndexBatch {
+            add: Vec::new(),
+            delete: braid_core::SlotSet::default(),
+            watermark: braid_core::Sequence(1),
+        }
+    }
+
     #[tokio::test]
     async fn indexes_of_a_deleted_collection_are_not_made_again() {
         let root = tempfile::tempdir().unwrap();
         let options = crate::wiring::index_options(&braid_config::Settings::default());
         let pool = CpuPool::new(1).unwrap();
-        let indexes =
-            EmbeddedIndexes::new(root.path().join("indexes"), options, pool, Arc::default());
+        let writes = Arc::new(IndexWrites::default());
+        let counted = Arc::clone(&writes);
+        let indexes = EmbeddedIndexes::new(root.path().join("indexes"), options, pool, counted);
         let fingerprint = |name: &str| braid_core::Fingerprint::new(name);
         let collection = Collection {
             id: CollectionId(1),
@@ -310,8 +319,18 @@ mod tests {
             created_at_ms: 0,
         };
         let key = collection.index_key();
-        indexes.lexical(&collection, key).await.unwrap();
-        indexes.vector(&collection, key).await.unwrap();
+        let lexical = indexes.lexical(&collection, key).await.unwrap();
+        let vector = indexes.vector(&collection, key).await.unwrap();
+        assert_eq!(writes.count(collection.id), 0);
+        lexical.apply(nothing()).await.unwrap();
+        assert_eq!(
+            writes.count(collection.id),
+            1,
+            "answers made before are no more"
+        );
+        vector.apply(nothing()).await.unwrap();
+        assert_eq!(writes.count(collection.id), 2);
+        drop((lexical, vector));
         indexes.delete(key).await.unwrap();
         let error = indexes.vector(&collection, key).await.unwrap_err();
         assert_eq!(error.code(), ErrorCode::CollectionNotFound);

@@ -10,12 +10,13 @@ pub mod guard;
 pub mod semantic;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use braid_core::{Collection, Ledger, LedgerPin, Result, Sequence};
+use braid_core::{Collection, CollectionId, Ledger, LedgerPin, Result, Sequence};
+use parking_lot::Mutex;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
+use rustc_hash::FxHashMap;
 
 pub use embedder::CachingEmbedder;
 pub use semantic::SemanticCache;
@@ -26,21 +27,22 @@ use crate::response::{RetrieveResponse, RetrievedHit, Timings};
 use crate::retriever::Retriever;
 use crate::search::milliseconds;
 
-/// Counts the batches written to any index, whoever wrote them and why.
+/// Counts the batches written to the indexes of each collection, whoever wrote them and why.
 ///
 /// What an index answers can change without the ledger: a repair after damage, the catching up after
 /// a crash. Whoever opens the indexes counts; an answer made before such a write is not given again.
 #[derive(Debug, Default)]
-pub struct IndexWrites(AtomicU64);
+pub struct IndexWrites(Mutex<FxHashMap<CollectionId, u64>>);
 
 impl IndexWrites {
     /// Notes a batch. To be called after views of the index show it.
-    pub fn note(&self) {
-        self.0.fetch_add(1, Ordering::SeqCst);
+    pub fn note(&self, collection: CollectionId) {
+        *self.0.lock().entry(collection).or_default() += 1;
     }
 
-    fn count(&self) -> u64 {
-        self.0.load(Ordering::SeqCst)
+    /// The batches of a collection so far.
+    pub fn count(&self, collection: CollectionId) -> u64 {
+        self.0.lock().get(&collection).copied().unwrap_or_default()
     }
 }
 
@@ -57,7 +59,7 @@ pub struct CachingRetriever {
 ///
 /// States of one collection never come back: numbers only rise, a deleted collection's id is not
 /// used again. An answer is of the state that was pinned for it. Only the indexes are read later: their
-/// writes are counted before it is pinned, so that one which an answer may have seen ends it too.
+/// writes are counted before they are opened, so that one which an answer may have seen ends it too.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct State {
     collection: Collection,
@@ -122,11 +124,13 @@ impl CachingRetriever {
         normalize(&mut request);
         // The whole request, with whatever fields it will have.
         let key = format!("{request:?}");
-        let writes = self.writes.count();
         let pin = match pin {
             Some(pin) => pin,
             None => self.ledger.pin(&request.collection).await?,
         };
+        // Before an index is opened: what is written from now on may show in the answer, or not.
+        let id = pin.collection().id;
+        let writes = self.writes.count(id);
         let state = State::of(&*pin, writes);
         if let Some(kept) = answers.get(&key).filter(|kept| *kept.state == state) {
             observe::cache("results", true);
@@ -135,7 +139,7 @@ impl CachingRetriever {
         observe::cache("results", false);
         let answer = self.retriever.retrieve_in(request, Some(pin)).await?;
         // One that can never be given again is not kept.
-        if self.writes.count() == writes && is_complete(&answer) {
+        if self.writes.count(id) == writes && is_complete(&answer) {
             let kept = Kept {
                 state: Arc::new(state),
                 answer: Arc::new(answer.clone()),
@@ -220,5 +224,11 @@ impl Weighter<String, Kept> for Bytes {
 fn bytes(hit: &RetrievedHit) -> usize {
     let record = &hit.passage.record;
     let same = hit.same.len() * FIXED_BYTES / 4;
-    FIXED_BYTES + record.chunk.text.len() + record.chunk.context_header.len() + same
+    let texts = [&record.title, &hit.passage.uri].into_iter().flatten();
+    let texts = texts
+        .chain(&record.chunk.heading_path)
+        .map(String::len)
+        .sum::<usize>();
+    let chunk = record.chunk.text.len() + record.chunk.context_header.len();
+    FIXED_BYTES + chunk + texts + hit.passage.metadata.bytes() + same
 }

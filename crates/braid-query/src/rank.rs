@@ -202,7 +202,7 @@ impl Retriever {
             query: &request.query,
             options: &request.rerank,
             method: request.fusion.method,
-            weights: weights_after(fused.trust.as_ref(), request.fusion.weights),
+            weights: weights_after(fused.trust.as_ref()),
             lexical_floor: fused.lexical_floor,
             phrasings: &[],
             language: ranking.language,

@@ -88,7 +88,7 @@ pub(crate) fn rank_legs(
 ) -> RankedChunks {
     let trust =
         (mode == Mode::Hybrid).then(|| trust(query, legs, fusion.weights, fusion.leg_trust));
-    let weights = weights_after(trust.as_ref(), fusion.weights);
+    let weights = weights_after(trust.as_ref());
     let (stage, chunks) = match mode {
         Mode::Lexical => (ScoreStage::Lexical, rank_lexical(legs)),
         Mode::Dense => (ScoreStage::Dense, rank_dense(legs)),

@@ -150,7 +150,7 @@ impl Recording {
                 query: &self.query,
                 options: &request.rerank,
                 method: request.fusion.method,
-                weights: weights_after(ranked.trust.as_ref(), request.fusion.weights),
+                weights: weights_after(ranked.trust.as_ref()),
                 language: self.language,
                 lexical_floor: ranked.lexical_floor,
                 phrasings: &[],

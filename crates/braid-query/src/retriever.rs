@@ -342,7 +342,7 @@ impl Retriever {
                 query: &asked.text,
                 options: &request.rerank,
                 method: request.fusion.method,
-                weights: weights_after(found.trust.as_ref(), request.fusion.weights),
+                weights: weights_after(found.trust.as_ref()),
                 lexical_floor: found.lexical_floor,
                 phrasings: &found.floors,
                 language: found.language,

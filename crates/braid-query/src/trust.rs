@@ -80,9 +80,10 @@ pub struct Trust {
     pub after: LegWeights,
 }
 
-/// The weights that legs are fused with: those asked for, where nothing was said of trust.
-pub(crate) fn weights_after(trust: Option<&Trust>, asked: LegWeights) -> LegWeights {
-    trust.map_or(asked, |trust| trust.after)
+/// The weights that legs are fused with. Where nothing was said of trust, one leg alone was asked: it
+/// counts, whatever weight it would have beside the other.
+pub(crate) fn weights_after(trust: Option<&Trust>) -> LegWeights {
+    trust.map_or_else(LegWeights::default, |trust| trust.after)
 }
 
 /// What is to be done with the weights.

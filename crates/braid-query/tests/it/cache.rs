@@ -105,7 +105,18 @@ fn a_write_ends_an_answer_with_its_acknowledgement() {
         setup.corpus.apply().await;
         assert!(!ask().await.cached, "published");
         assert!(ask().await.cached);
-        writes.note();
+        let pin = setup
+            .corpus
+            .ledger
+            .pin(&setup.request("fox").collection)
+            .await;
+        let id = pin.unwrap().collection().id;
+        writes.note(braid_core::CollectionId(id.0 + 1));
+        assert!(
+            ask().await.cached,
+            "an index of another collection was written"
+        );
+        writes.note(id);
         assert!(!ask().await.cached, "an index was repaired");
     });
 }

@@ -23,21 +23,9 @@ pub(crate) struct RetrieveArgs {
     pub(crate) cursor: Option<String>,
     #[command(flatten)]
     pub(crate) asked: RetrievalArgs,
-    /// How the legs' lists become one: rrf, minmax or dbsf
-    #[arg(long, value_name = "F", value_parser = ["rrf", "minmax", "dbsf"])]
-    pub(crate) fusion: Option<String>,
-    /// Whether the legs' weights are shifted for each query: auto or off
-    #[arg(long, value_name = "T", value_parser = ["auto", "off"])]
-    pub(crate) leg_trust: Option<String>,
     /// Most milliseconds for re-ranking [default: no limit; the server's with --server]
     #[arg(long, value_name = "MS", conflicts_with = "no_rerank")]
     pub(crate) rerank_deadline_ms: Option<u64>,
-    /// Most tokens of context; 0 assembles none
-    #[arg(long, value_name = "N")]
-    pub(crate) context_tokens: Option<usize>,
-    /// What counts as a token of the context: embedder, cl100k, o200k, characters or words
-    #[arg(long, value_name = "T", value_parser = ["embedder", "cl100k", "o200k", "characters", "words"])]
-    pub(crate) tokenizer: Option<String>,
     /// Show each hit's rank and score at every stage, and what moved it
     #[arg(long)]
     pub(crate) explain: bool,
@@ -79,6 +67,12 @@ pub(crate) struct RetrievalArgs {
     /// Whether words that no document has are corrected: auto or off
     #[arg(long, value_name = "T", value_parser = ["auto", "off"])]
     pub(crate) typos: Option<String>,
+    /// How the legs' lists become one: rrf, minmax or dbsf
+    #[arg(long, value_name = "F", value_parser = ["rrf", "minmax", "dbsf"])]
+    pub(crate) fusion: Option<String>,
+    /// Whether the legs' weights are shifted for each query: auto or off
+    #[arg(long, value_name = "T", value_parser = ["auto", "off"])]
+    pub(crate) leg_trust: Option<String>,
     /// Metadata filter as JSON, as in the API
     #[arg(long, value_name = "JSON")]
     pub(crate) filter: Option<String>,
@@ -86,27 +80,33 @@ pub(crate) struct RetrievalArgs {
     #[arg(long)]
     pub(crate) no_rerank: bool,
     /// Least calibrated probability of being relevant, 0 to 1: what is below is not returned
-    #[arg(long, value_name = "P", conflicts_with = "no_rerank")]
+    #[arg(long, value_name = "P", conflicts_with = "no_rerank", value_parser = number)]
     pub(crate) min_relevance: Option<f64>,
     /// Least BM25 score of a candidate of the lexical leg
-    #[arg(long, value_name = "S", allow_negative_numbers = true)]
+    #[arg(long, value_name = "S", allow_negative_numbers = true, value_parser = number)]
     pub(crate) min_lexical: Option<f64>,
     /// Least cosine similarity of a candidate of the dense leg, -1 to 1
-    #[arg(long, value_name = "S", allow_negative_numbers = true)]
+    #[arg(long, value_name = "S", allow_negative_numbers = true, value_parser = number)]
     pub(crate) min_dense: Option<f64>,
     /// Return passages that say the same as a better one too
     #[arg(long)]
     pub(crate) no_distinct: bool,
+    /// Most tokens of context; 0 assembles none
+    #[arg(long, value_name = "N")]
+    pub(crate) context_tokens: Option<usize>,
+    /// What counts as a token of the context: embedder, cl100k, o200k, characters or words
+    #[arg(long, value_name = "T", value_parser = ["embedder", "cl100k", "o200k", "characters", "words"])]
+    pub(crate) tokenizer: Option<String>,
     /// Most hits of one document in the context
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) per_document: Option<usize>,
     /// Leave out of the context what shares more of its word triples than this with a better hit,
     /// 0 to 1
-    #[arg(long, value_name = "S", allow_negative_numbers = true)]
+    #[arg(long, value_name = "S", allow_negative_numbers = true, value_parser = number)]
     pub(crate) max_similarity: Option<f64>,
     /// Choose hits for the context by maximal marginal relevance: the weight of relevance against
     /// novelty, 0 to 1
-    #[arg(long, value_name = "LAMBDA", allow_negative_numbers = true)]
+    #[arg(long, value_name = "LAMBDA", allow_negative_numbers = true, value_parser = number)]
     pub(crate) mmr: Option<f64>,
     /// How hits stand in the context: rank, or edges (the best at both ends)
     #[arg(long, value_name = "O", value_parser = ["rank", "edges"])]
@@ -114,4 +114,10 @@ pub(crate) struct RetrievalArgs {
     /// Print the answer as JSON, as the API gives it
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// JSON has no other numbers: they would be taken as if nothing was said.
+fn number(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number: &f64| number.is_finite());
+    number.ok_or_else(|| "is not a finite number".to_owned())
 }

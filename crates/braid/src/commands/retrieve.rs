@@ -42,20 +42,8 @@ fn body(args: &RetrieveArgs) -> Result<Value> {
         body["cursor"] = cursor.as_str().into();
     }
     body["explain"] = args.explain.into();
-    if let Some(method) = &args.fusion {
-        body["fusion"]["method"] = method.as_str().into();
-    }
-    if let Some(leg_trust) = &args.leg_trust {
-        body["fusion"]["leg_trust"] = leg_trust.as_str().into();
-    }
     if let Some(deadline_ms) = args.rerank_deadline_ms {
         body["rerank"]["deadline_ms"] = deadline_ms.into();
-    }
-    if let Some(most) = args.context_tokens {
-        body["context"]["max_tokens"] = most.into();
-    }
-    if let Some(tokenizer) = &args.tokenizer {
-        body["context"]["tokenizer"] = tokenizer.as_str().into();
     }
     Ok(body)
 }
@@ -76,6 +64,18 @@ pub(super) fn retrieval(asked: &RetrievalArgs) -> Result<Value> {
     }
     if let Some(typos) = &asked.typos {
         body["typos"] = typos.as_str().into();
+    }
+    if let Some(method) = &asked.fusion {
+        body["fusion"]["method"] = method.as_str().into();
+    }
+    if let Some(leg_trust) = &asked.leg_trust {
+        body["fusion"]["leg_trust"] = leg_trust.as_str().into();
+    }
+    if let Some(most) = asked.context_tokens {
+        body["context"]["max_tokens"] = most.into();
+    }
+    if let Some(tokenizer) = &asked.tokenizer {
+        body["context"]["tokenizer"] = tokenizer.as_str().into();
     }
     if asked.no_rerank {
         body["rerank"]["enabled"] = false.into();
