@@ -235,7 +235,7 @@ mod tests {
     /// A recording of a lexical leg that found `hits` chunks, and of an empty dense one.
     fn recording(hits: u32, is_whole: bool) -> Recording {
         let hit = |number: u32| LegHit {
-            slot: Slot(number.into()),
+            slot: Slot(number),
             id: ChunkId(Uuid::from_u128(number.into())),
             score: 1.0,
         };

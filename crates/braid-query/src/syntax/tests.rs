@@ -164,7 +164,7 @@ proptest! {
     ) {
         let condition = TextCondition { text: phrase, field, is_excluded };
         let parsed = parse_query(&format!("{word} {condition}"));
-        prop_assert_eq!(&parsed.conditions, &[condition.clone()]);
+        prop_assert_eq!(&parsed.conditions, std::slice::from_ref(&condition));
         let kept = if is_excluded { word } else { format!("{word} {}", condition.text) };
         prop_assert_eq!(parsed.text, kept);
     }
