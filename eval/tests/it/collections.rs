@@ -157,10 +157,11 @@ async fn random_labels_are_drawn_from_what_any_collection_finds() {
     let path = place.path();
     std::fs::create_dir_all(path.join("qrels")).unwrap();
     let corpus: String = (0..6)
-        .map(|n| format!("{{\"_id\":\"d{n}\",\"text\":\"fox den {n}{n}\"}}\n"))
+        .map(|n| format!("{{\"_id\":\"d{n}\",\"text\":\"fox family {n}{n}\"}}\n"))
         .collect();
     std::fs::write(path.join("corpus.jsonl"), corpus).unwrap();
-    let queries = "{\"_id\":\"q1\",\"text\":\"foxes\"}\n{\"_id\":\"q2\",\"text\":\"dens\"}\n";
+    // Further from the words of the corpus than a typing error is.
+    let queries = "{\"_id\":\"q1\",\"text\":\"foxes\"}\n{\"_id\":\"q2\",\"text\":\"families\"}\n";
     std::fs::write(path.join("queries.jsonl"), queries).unwrap();
     let qrels = "query-id\tcorpus-id\tscore\nq1\td0\t1\nq2\td1\t1\n";
     std::fs::write(path.join("qrels/test.tsv"), qrels).unwrap();
