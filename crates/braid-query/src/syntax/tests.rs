@@ -9,23 +9,11 @@ fn read(query: &str) -> (String, Vec<String>) {
     (parsed.text, conditions.collect())
 }
 
+#[track_caller]
 fn check(query: &str, text: &str, conditions: &[&str]) {
     let (found, said) = read(query);
-    assert_eq!(
-        (&*found, &said[..]),
-        (text, &conditions.map_owned()[..]),
-        "{query}"
-    );
-}
-
-trait MapOwned {
-    fn map_owned(&self) -> Vec<String>;
-}
-
-impl MapOwned for [&str] {
-    fn map_owned(&self) -> Vec<String> {
-        self.iter().map(|text| (*text).to_owned()).collect()
-    }
+    let said: Vec<&str> = said.iter().map(String::as_str).collect();
+    assert_eq!((&*found, &said[..]), (text, conditions), "{query}");
 }
 
 #[test]
