@@ -12,7 +12,7 @@ use crate::server::{Answer, Call, Setup};
 use crate::tree::Tree;
 
 /// Fields that differ from run to run; only their types are compared.
-const VOLATILE: [&str; 12] = [
+const VOLATILE: [&str; 13] = [
     "request_id",
     "next_cursor",
     // Purges of deleted documents have a place in the log too.
@@ -26,6 +26,7 @@ const VOLATILE: [&str; 12] = [
     "timings_ms",
     "collection_state",
     "age_seconds",
+    "reconciling",
 ];
 const OPEN: &str = "```http\n";
 const CLOSE: &str = "\n```\n";

@@ -18,7 +18,10 @@ fn differences(one: &str, other: &str) -> String {
 #[track_caller]
 fn check(pairs: &[(&str, &str)], expected: Expect) {
     let lines = pairs.iter().map(|(one, other)| {
-        let found = differences(one, other);
+        let mut found = differences(one, other);
+        if found.is_empty() {
+            found.push_str("same");
+        }
         format!("{found:<9}| {one} / {other}\n")
     });
     expected.assert_eq(&lines.collect::<String>());
@@ -117,19 +120,19 @@ fn questions_that_ask_for_the_same_pass() {
             ("???", "!"),
         ],
         expect![[r#"
-                     | How do I enable telemetry? / how can I turn telemetry on
-                     | How do I delete a collection? / how to remove a collection
-                     | How do I delete a collection? / please tell me how to delete a collection!
-                     | What's the default port? / what is the default port
-                     | Can I run it with 2 workers? / can I run it with two workers
-                     | Install it on Debian 12 / install it on debian 12?
-                     | How To Install The Agent / how to install the agent
-                     | HOW TO INSTALL THE AGENT / how to install the agent
-                     | On Debian, how do I install it? / How do I install it on Debian?
-                     | why doesn't it start / why does it not start
-                     | installing the agent / how to install an agent
-                     |  / 
-                     | ??? / !
+            same     | How do I enable telemetry? / how can I turn telemetry on
+            same     | How do I delete a collection? / how to remove a collection
+            same     | How do I delete a collection? / please tell me how to delete a collection!
+            same     | What's the default port? / what is the default port
+            same     | Can I run it with 2 workers? / can I run it with two workers
+            same     | Install it on Debian 12 / install it on debian 12?
+            same     | How To Install The Agent / how to install the agent
+            same     | HOW TO INSTALL THE AGENT / how to install the agent
+            same     | On Debian, how do I install it? / How do I install it on Debian?
+            same     | why doesn't it start / why does it not start
+            same     | installing the agent / how to install an agent
+            same     |  / 
+            same     | ??? / !
         "#]],
     );
 }
