@@ -330,7 +330,7 @@ impl Default for DenseSection {
     fn default() -> Self {
         Self {
             ef_construction: 100,
-            ef_search: 80,
+            ef_search: 160,
             exact_threshold: 4000,
         }
     }

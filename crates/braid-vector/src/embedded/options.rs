@@ -37,7 +37,7 @@ impl Default for VectorOptions {
             dimension: 384,
             map_size: 16 << 30,
             ef_construction: 100,
-            ef_search: 80,
+            ef_search: 160,
             exact_threshold: 4000,
             segment_vectors: 64 << 10,
             seed: 42,

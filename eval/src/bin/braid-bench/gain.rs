@@ -26,7 +26,7 @@ const METRIC: Metric = Metric::ndcg(10);
 /// What is compared with the frozen run: the stage without the model's say, with its recommended
 /// one, and with nothing else.
 const BLENDS: [(&str, Option<f64>); 3] = [
-    ("legs' scores alone (blend 0)", Some(0.0)),
+    ("without the model (blend 0)", Some(0.0)),
     (RECOMMENDED, None),
     ("model alone (blend 1)", Some(1.0)),
 ];
