@@ -1,10 +1,10 @@
 //! Passages that say the same: the best stands for all, and names the others.
 
 use braid_core::{DocumentId, DuplicateAction, DuplicateSettings, Passage};
-use braid_text::likeness::Shingles;
 use rustc_hash::FxHashMap;
 
 use crate::response::{RetrievedHit, SameText};
+use crate::word_runs::{SHINGLE, WordRuns};
 
 /// Which passages count as saying the same. Those of one text always do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -103,23 +103,6 @@ pub(crate) fn standings(hits: &[RetrievedHit], sameness: Sameness) -> Vec<Standi
     standings.collect()
 }
 
-/// How many of the hits say different things, none of which `before` says.
-pub(crate) fn count_new(
-    before: &[RetrievedHit],
-    hits: &[RetrievedHit],
-    sameness: Sameness,
-) -> usize {
-    let mut told = Told::new(sameness);
-    for hit in before {
-        told.place(&hit.passage);
-    }
-    let first = told.count;
-    for hit in hits {
-        told.place(&hit.passage);
-    }
-    told.count - first
-}
-
 enum Place {
     /// Nothing said so far is the same.
     New,
@@ -140,7 +123,7 @@ pub(crate) struct Told {
 struct Linked {
     place: usize,
     document: DocumentId,
-    shingles: Shingles,
+    shingles: WordRuns,
 }
 
 impl Told {
@@ -177,7 +160,7 @@ impl Told {
             let document = &passage.record.document;
             let original = passage.duplicate_of.as_ref().unwrap_or(document);
             let linked = self.linked.entry(original.clone()).or_default();
-            let shingles = Shingles::of(text);
+            let shingles = WordRuns::of(text, SHINGLE);
             // What a document says twice in other words is its own affair.
             let is_same = |other: &&Linked| {
                 other.document != *document && shingles.similarity_percent(&other.shingles) >= least

@@ -58,7 +58,8 @@ pub(crate) async fn hydrate(
     Ok(hits)
 }
 
-fn passages_by_slot(passages: Vec<Passage>) -> FxHashMap<Slot, Passage> {
+/// Passages to be taken by slot.
+pub(crate) fn passages_by_slot(passages: Vec<Passage>) -> FxHashMap<Slot, Passage> {
     let passages = passages.into_iter();
     passages
         .map(|passage| (passage.record.slot, passage))

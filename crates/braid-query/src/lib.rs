@@ -37,6 +37,7 @@ mod syntax;
 mod thresholds;
 mod trust;
 mod word_counter;
+mod word_runs;
 
 pub use batch::Batch;
 pub use cache::{CachingEmbedder, CachingRetriever, IndexWrites, SemanticCache};

@@ -15,11 +15,11 @@ use braid_core::{
     Collection, CollectionId, Error, ErrorCode, Expansion, Generation, LedgerPin, Passage, Result,
     Sequence, Slot,
 };
-use rustc_hash::FxHashMap;
 
 pub use store::{PageLimits, PagingRetriever};
 
-use crate::distinct::{Sameness, best_page, count_new};
+use crate::distinct::{Sameness, Told, best_page};
+use crate::hydrate::passages_by_slot;
 use crate::neighborhood::Neighborhood;
 use crate::observe;
 use crate::phrasings::PhrasingScores;
@@ -177,10 +177,7 @@ impl Listing {
     ) -> Result<Vec<(usize, RetrievedHit)>> {
         let listed = &self.listed[places.clone()];
         let slots: Vec<Slot> = listed.iter().map(|one| one.slot).collect();
-        let passages = pin.hydrate(&slots).await?.into_iter();
-        let mut by_slot: FxHashMap<Slot, Passage> = passages
-            .map(|passage| (passage.record.slot, passage))
-            .collect();
+        let mut by_slot = passages_by_slot(pin.hydrate(&slots).await?);
         let found = places.zip(listed).filter_map(|(place, one)| {
             let passage = by_slot.remove(&one.slot)?;
             Some((place, one.hit(passage)))
@@ -196,11 +193,15 @@ impl Listing {
             false => Vec::new(),
         };
         let before: Vec<RetrievedHit> = before.into_iter().map(|(_, hit)| hit).collect();
+        let mut told = Told::new(self.sameness);
+        before.iter().for_each(|hit| told.tell(hit));
+        let enough = told.count() + count;
         let (mut places, mut found) = (Vec::new(), Vec::new());
         let mut read = place.next;
-        while read < self.listed.len() && count_new(&before, &found, self.sameness) <= count {
+        while read < self.listed.len() && told.count() <= enough {
             let end = (read + count + SLACK).min(self.listed.len());
             for (place, hit) in self.read(pin, read..end).await? {
+                told.tell(&hit);
                 places.push(place);
                 found.push(hit);
             }

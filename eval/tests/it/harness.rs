@@ -13,7 +13,7 @@ use braid_eval::trec::{Qrels, Run, read_qrels, read_run};
 use braid_testkit::{Call, Fault, Faulty, HashEmbedder};
 use expect_test::expect;
 
-use crate::world::{World, mean, mini, without_hash};
+use crate::world::{World, mean, mini};
 
 const STAGES: [&str; 4] = ["lexical", "dense", "hybrid", "rerank"];
 
@@ -211,14 +211,7 @@ async fn a_changed_corpus_and_another_dataset_are_not_mixed_with_what_is_there()
     copy(&mini(), &other, 5);
     let report = world.run(&world.args(&other)).await;
     assert_eq!(report.settings.documents, 5);
-    let names: Vec<String> = world
-        .engine
-        .collections()
-        .await
-        .unwrap()
-        .into_iter()
-        .map(|info| without_hash(info.collection.name.as_str()).to_owned())
-        .collect();
+    let names = world.collection_names().await;
     assert_eq!(
         names,
         [

@@ -12,7 +12,7 @@ use braid_eval::tune::Validation;
 use braid_testkit::{Call, Fault, Faulty, HashEmbedder};
 use serde_json::Value;
 
-use crate::world::{World, mini, without_hash};
+use crate::world::{World, mini};
 
 fn data() -> DataArgs {
     DataArgs {
@@ -124,14 +124,7 @@ async fn settings_of_a_collection_ingest_once_for_each_value() {
     .await;
     assert_eq!(answer.json["searches"], 2 * 12, "{}", answer.text);
     assert_eq!(answer.json["rankings"], 4 * 12);
-    let names: Vec<String> = world
-        .engine
-        .collections()
-        .await
-        .unwrap()
-        .into_iter()
-        .map(|info| without_hash(info.collection.name.as_str()).to_owned())
-        .collect();
+    let names = world.collection_names().await;
     assert_eq!(
         names,
         [

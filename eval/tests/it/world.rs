@@ -111,11 +111,19 @@ impl World {
         let prepared = args.prepare(&defaults).unwrap();
         prepared.run(&self.engine).await.unwrap()
     }
+
+    /// The names of its collections, without what they end in.
+    pub(crate) async fn collection_names(&self) -> Vec<String> {
+        let collections = self.engine.collections().await.unwrap().into_iter();
+        collections
+            .map(|info| without_hash(info.collection.name.as_str()).to_owned())
+            .collect()
+    }
 }
 
 /// A collection's name without the hash of what it does not spell out.
 #[track_caller]
-pub(crate) fn without_hash(name: &str) -> &str {
+fn without_hash(name: &str) -> &str {
     let (readable, hash) = name.rsplit_once('-').expect("it has parts");
     assert_eq!(hash.len(), 8, "{name}");
     readable

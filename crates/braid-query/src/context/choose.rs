@@ -1,15 +1,10 @@
 //! Which hits are offered to the context, and in which order.
 
-use std::hash::{Hash, Hasher};
-
 use braid_core::{DocumentId, Passage};
-use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
-use unicode_segmentation::UnicodeSegmentation;
+use rustc_hash::FxHashMap;
 
 use crate::request::ContextOptions;
-
-/// Words that make one element of the sets by which near-duplicates are told.
-const SHINGLE: usize = 3;
+use crate::word_runs::{SHINGLE, WordRuns};
 
 /// The places of the hits to offer, first to last: in rank order, or by maximal marginal relevance;
 /// without those that are nearly the same as one before, and at most so many of a document. Each is
@@ -34,7 +29,7 @@ pub(super) fn choose<'a>(
 struct Chosen<'a> {
     options: &'a ContextOptions,
     of_document: FxHashMap<&'a DocumentId, usize>,
-    shingles: Vec<FxHashSet<u64>>,
+    shingles: Vec<WordRuns>,
 }
 
 impl<'a> Chosen<'a> {
@@ -45,8 +40,8 @@ impl<'a> Chosen<'a> {
             return false;
         }
         if let Some(most) = self.options.max_similarity {
-            let shingles = word_runs(&passage.record.chunk.text, SHINGLE);
-            let is_near = |other: &FxHashSet<u64>| similarity(&shingles, other) > most;
+            let shingles = WordRuns::of(&passage.record.chunk.text, SHINGLE);
+            let is_near = |other: &WordRuns| shingles.similarity(other) > most;
             if self.shingles.iter().any(is_near) {
                 return false;
             }
@@ -72,7 +67,7 @@ fn by_marginal_relevance(passages: &[&Passage], lambda: f64) -> Vec<usize> {
     let texts = passages
         .iter()
         .map(|passage| passage.record.chunk.text.as_str());
-    let words: Vec<FxHashSet<u64>> = texts.map(|text| word_runs(text, 1)).collect();
+    let words: Vec<WordRuns> = texts.map(|text| WordRuns::of(text, 1)).collect();
     let relevance = |place: usize| 1.0 - place as f64 / passages.len() as f64;
     let mut nearest = vec![0.0_f64; passages.len()];
     let mut left: Vec<usize> = (0..passages.len()).collect();
@@ -87,38 +82,9 @@ fn by_marginal_relevance(passages: &[&Passage], lambda: f64) -> Vec<usize> {
         }
         let next = left.remove(best);
         for place in &left {
-            nearest[*place] = nearest[*place].max(similarity(&words[next], &words[*place]));
+            nearest[*place] = nearest[*place].max(words[next].similarity(&words[*place]));
         }
         order.push(next);
     }
     order
-}
-
-/// Hashes of every run of `length` words, case apart; of a text of fewer words, all of it.
-fn word_runs(text: &str, length: usize) -> FxHashSet<u64> {
-    let words: Vec<u64> = text
-        .unicode_words()
-        .map(|word| hash(&word.to_lowercase()))
-        .collect();
-    if words.is_empty() {
-        return FxHashSet::default();
-    }
-    words.windows(length.min(words.len())).map(hash).collect()
-}
-
-fn hash<T: Hash + ?Sized>(value: &T) -> u64 {
-    let mut hasher = FxHasher::default();
-    value.hash(&mut hasher);
-    hasher.finish()
-}
-
-/// The share of elements in common (Jaccard); 0 where a text has no words.
-fn similarity(a: &FxHashSet<u64>, b: &FxHashSet<u64>) -> f64 {
-    let common = a.iter().filter(|element| b.contains(*element)).count();
-    let all = a.len() + b.len() - common;
-    if all == 0 {
-        0.0
-    } else {
-        common as f64 / all as f64
-    }
 }

@@ -92,9 +92,8 @@ async fn new_duplicates_are_skipped_where_the_collection_says_so() {
     assert_eq!(job["items"][1]["status"], "indexed");
 }
 
-/// Nothing says that a document is settled whose words are stored nowhere.
-#[tokio::test]
-async fn a_skipped_document_fails_with_its_original() {
+/// A server that skips duplicates, and whose model refuses some texts.
+async fn poisoned_and_skipping() -> Server {
     let setup = Setup {
         embedder: Arc::new(crate::poison::Poisoned::new()),
         ..Setup::default()
@@ -103,6 +102,13 @@ async fn a_skipped_document_fails_with_its_original() {
     let settings = json!({ "duplicates": { "action": "skip" } });
     let put = server.put("/v1/collections/default", &settings).await;
     put.ok(200);
+    server
+}
+
+/// Nothing says that a document is settled whose words are stored nowhere.
+#[tokio::test]
+async fn a_skipped_document_fails_with_its_original() {
+    let server = poisoned_and_skipping().await;
     let poison = format!("{TEXT} poison");
     let body = json!({ "documents": [
         { "id": "a", "text": poison },
@@ -123,14 +129,7 @@ async fn a_skipped_document_fails_with_its_original() {
 /// A put that waits is told too. Should it come after the failure, it fails by itself.
 #[tokio::test]
 async fn a_put_that_waits_is_told_that_its_original_failed() {
-    let setup = Setup {
-        embedder: Arc::new(crate::poison::Poisoned::new()),
-        ..Setup::default()
-    };
-    let server = setup.open().await;
-    let settings = json!({ "duplicates": { "action": "skip" } });
-    let put = server.put("/v1/collections/default", &settings).await;
-    put.ok(200);
+    let server = poisoned_and_skipping().await;
     let engine = server.app.engine();
     let name = "default".parse().unwrap();
     let collection = engine.collection(&name).await.unwrap().id;
