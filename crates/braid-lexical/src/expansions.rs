@@ -2,12 +2,10 @@
 
 use braid_core::{Expansion, Result};
 use tantivy::Searcher;
-use tantivy::index::SegmentReader;
 
-use crate::languages::{LanguageColumn, Languages};
+use crate::languages::Languages;
 use crate::phrase::{Occurrence, Phrase, occurrences};
-use crate::schema::Fields;
-use crate::scoring::{K1, Norms, documents, inverse_frequency, mean_length};
+use crate::scoring::{K1, Scale, SegmentScores, Wanted, inverse_frequency};
 
 /// Most things that one query is searched for as besides.
 pub(crate) const MAX_EXPANSIONS: usize = 32;
@@ -29,65 +27,46 @@ pub(crate) struct Expanded {
 pub(crate) struct WeighedExpansion {
     /// By segment.
     occurrences: Vec<Vec<Occurrence>>,
-    factor: f32,
-    mean_length: Option<f32>,
-    languages: Option<Languages>,
+    scale: Scale,
 }
 
 /// Looks up where expansions occur; those that do not are left out.
-pub(crate) fn weigh(
-    searcher: &Searcher,
-    fields: &Fields,
-    expansions: &[Expanded],
-) -> Result<Vec<WeighedExpansion>> {
-    let mut weighed = Vec::with_capacity(expansions.len());
-    for expansion in expansions {
+pub(crate) fn weigh(searcher: &Searcher, wanted: Wanted<'_>) -> Result<Vec<WeighedExpansion>> {
+    let mut weighed = Vec::with_capacity(wanted.expansions.len());
+    for expansion in wanted.expansions {
         let segments = searcher.segment_readers().iter();
-        let found = segments.map(|segment| occurrences(segment, fields, &expansion.phrase, None));
+        let found =
+            segments.map(|segment| occurrences(segment, wanted.fields, &expansion.phrase, None));
         let found = found.collect::<Result<Vec<_>>>()?;
         let matching: usize = found.iter().map(Vec::len).sum();
         if matching == 0 {
             continue;
         }
-        let rarity = inverse_frequency(matching as u64, documents(searcher));
+        let rarity = inverse_frequency(matching as u64, wanted.statistics.documents);
+        let scale = Scale {
+            factor: expansion.told.weight * rarity.min(expansion.at_most) * (K1 + 1.0),
+            by_length: true,
+            languages: expansion.languages,
+        };
         weighed.push(WeighedExpansion {
             occurrences: found,
-            factor: expansion.told.weight * rarity.min(expansion.at_most) * (K1 + 1.0),
-            mean_length: mean_length(searcher, fields.content, documents(searcher))?,
-            languages: expansion.languages,
+            scale,
         });
     }
     Ok(weighed)
 }
 
-/// Adds the scores of expansions to those of a segment's documents.
-pub(crate) fn add_scores(
-    (ordinal, segment): (usize, &SegmentReader),
-    fields: &Fields,
-    expansions: &[WeighedExpansion],
-    mut scores: Option<Vec<f32>>,
-) -> Result<Option<Vec<f32>>> {
-    for expansion in expansions {
-        let found = &expansion.occurrences[ordinal];
+impl WeighedExpansion {
+    /// Adds its scores in the segment that is the `ordinal`th.
+    pub(crate) fn add_to(&self, scores: &mut SegmentScores<'_>, ordinal: usize) -> Result<()> {
+        let found = &self.occurrences[ordinal];
         if found.is_empty() {
-            continue;
+            return Ok(());
         }
-        let norms = Norms::open(segment, fields.content, expansion.mean_length)?;
-        let within = match expansion.languages {
-            Some(languages) => Some((LanguageColumn::open(segment)?, languages)),
-            None => None,
-        };
-        let scores = scores.get_or_insert_with(|| vec![0.0; segment.max_doc() as usize]);
+        let mut sum = scores.adding(self.scale)?;
         for Occurrence { document, count } in found {
-            let is_within = within
-                .as_ref()
-                .is_none_or(|(column, languages)| column.is_within(*document, *languages));
-            if is_within {
-                let frequency = *count as f32;
-                let saturated = frequency / (frequency + norms.of(*document));
-                scores[*document as usize] += expansion.factor * saturated;
-            }
+            sum.add(*document, *count);
         }
+        Ok(())
     }
-    Ok(scores)
 }

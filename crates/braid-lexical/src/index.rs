@@ -21,6 +21,7 @@ use crate::error::{io_error, lexical_error, with_rebuild_help};
 use crate::query::Weights;
 use crate::schema::{CommitPayload, Fields, schema};
 use crate::scoring::{slot_column, slot_of};
+use crate::statistics::LatestStatistics;
 use crate::synonyms::SynonymForms;
 use crate::terms;
 use crate::view::{Reading, TantivyView};
@@ -124,6 +125,7 @@ impl TantivyIndex {
                 fields,
                 weights: options.weights,
                 synonyms: SynonymForms::default(),
+                statistics: LatestStatistics::default(),
                 pool,
             }),
             watermark: Mutex::new(watermark),

@@ -26,6 +26,10 @@ impl Languages {
         self.0 |= 1 << language_code(language);
     }
 
+    pub(crate) fn has(self, language: Language) -> bool {
+        self.has_code(u64::from(language_code(language)))
+    }
+
     fn has_code(self, code: u64) -> bool {
         self.0.checked_shr(code as u32).unwrap_or(0) & 1 == 1
     }

@@ -38,6 +38,8 @@ impl Default for Weights {
 pub(crate) struct QueryTerm {
     pub(crate) text: String,
     pub(crate) kind: TermKind,
+    /// Which word of the query it is first, in the first of its languages.
+    pub(crate) position: u32,
     /// The languages in which it is a term of the query; `None` for all that documents are in.
     pub(crate) languages: Option<Languages>,
 }
@@ -54,31 +56,30 @@ pub(crate) fn query_terms(analyzers: &[&Analyzer], text: &str) -> Vec<QueryTerm>
         [] | [_] => HashSet::new(),
         several => stop_positions(several, text),
     };
-    let mut terms: Vec<(String, TermKind, Languages)> = Vec::new();
+    let mut terms: Vec<(QueryTerm, Languages)> = Vec::new();
     for analyzer in analyzers {
-        for (text, kind) in terms_of(analyzer, text, &demoted) {
+        for term in terms_of(analyzer, text, &demoted) {
             let mut known = terms.iter_mut();
-            let known = known.find(|known| known.1 == kind && known.0 == text);
+            let known = known.find(|(known, _)| known.kind == term.kind && known.text == term.text);
             match known {
-                Some((_, _, languages)) => languages.add(analyzer.language()),
-                None => terms.push((text, kind, Languages::of(analyzer.language()))),
+                Some((_, languages)) => languages.add(analyzer.language()),
+                None => terms.push((term, Languages::of(analyzer.language()))),
             }
         }
     }
     let all = analyzers.iter().map(|analyzer| analyzer.language());
     let all: Languages = all.collect();
-    let limit = |(text, kind, languages)| QueryTerm {
-        text,
-        kind,
+    let limit = |(term, languages)| QueryTerm {
         languages: (languages != all).then_some(languages),
+        ..term
     };
     terms.into_iter().map(limit).collect()
 }
 
 /// The distinct terms of one analyzer, without stop words unless there is nothing else. Words at
 /// `demoted` positions are pieces.
-fn terms_of(analyzer: &Analyzer, text: &str, demoted: &HashSet<u32>) -> Vec<(String, TermKind)> {
-    let mut found: Vec<(String, TermKind)> = Vec::new();
+fn terms_of(analyzer: &Analyzer, text: &str, demoted: &HashSet<u32>) -> Vec<QueryTerm> {
+    let mut found: Vec<QueryTerm> = Vec::new();
     analyzer.visit(text, &mut |term| {
         let is_demoted = term.kind == TermKind::Word && demoted.contains(&term.position);
         let kind = if is_demoted {
@@ -86,13 +87,18 @@ fn terms_of(analyzer: &Analyzer, text: &str, demoted: &HashSet<u32>) -> Vec<(Str
         } else {
             term.kind
         };
-        let is_known = |known: &(String, TermKind)| known.1 == kind && known.0 == term.text;
+        let is_known = |known: &QueryTerm| known.kind == kind && known.text == term.text;
         if found.len() < MAX_QUERY_TERMS && !found.iter().any(is_known) {
-            found.push((term.text.to_owned(), kind));
+            found.push(QueryTerm {
+                text: term.text.to_owned(),
+                kind,
+                position: term.position,
+                languages: None,
+            });
         }
     });
-    if found.iter().any(|(_, kind)| *kind != TermKind::StopWord) {
-        found.retain(|(_, kind)| *kind != TermKind::StopWord);
+    if found.iter().any(|term| term.kind != TermKind::StopWord) {
+        found.retain(|term| term.kind != TermKind::StopWord);
     }
     found
 }

@@ -5,17 +5,22 @@
 //! document (so equal documents have equal scores, bit for bit), and lets a selection bind before
 //! anything is ranked. The cost is linear in the postings read.
 
+use std::rc::Rc;
+use std::sync::Arc;
+
 use braid_core::{Candidate, Result, Slot, SlotSet};
+use tantivy::Searcher;
 use tantivy::columnar::ColumnValues;
 use tantivy::fieldnorm::FieldNormReader;
 use tantivy::index::{InvertedIndexReader, SegmentReader};
 use tantivy::schema::{Field, IndexRecordOption};
-use tantivy::{Searcher, TantivyError, Term};
 
 use crate::error::{io_error, lexical_error};
 use crate::expansions::{self, Expanded};
 use crate::languages::{LanguageColumn, Languages};
+use crate::lookup::{Found, Lookup};
 use crate::schema::{Fields, SLOT};
+use crate::statistics::Statistics;
 use crate::top::TopCandidates;
 
 /// Saturation of the term frequency.
@@ -40,11 +45,12 @@ pub(crate) struct Wanted<'a> {
     pub(crate) clauses: &'a [Clause],
     pub(crate) expansions: &'a [Expanded],
     pub(crate) fields: &'a Fields,
+    pub(crate) statistics: &'a Statistics,
 }
 
 /// The `depth` best entries by the sum of the scores, among `slots` where given.
 pub(crate) fn search(
-    searcher: &Searcher,
+    lookup: &Lookup<'_>,
     wanted: Wanted<'_>,
     slots: Option<&SlotSet>,
     depth: usize,
@@ -53,12 +59,17 @@ pub(crate) fn search(
     if depth == 0 || slots.is_some_and(SlotSet::is_empty) {
         return Ok(top.into_ranked());
     }
-    let clauses = weigh(searcher, wanted.clauses)?;
-    let weighed = expansions::weigh(searcher, wanted.fields, wanted.expansions)?;
-    for (ordinal, segment) in searcher.segment_readers().iter().enumerate() {
-        let scores = score_segment(segment, &clauses)?;
-        let scores = expansions::add_scores((ordinal, segment), wanted.fields, &weighed, scores)?;
-        if let Some(scores) = scores {
+    let clauses = weigh(lookup, wanted)?;
+    let expansions = expansions::weigh(lookup.searcher, wanted)?;
+    for (ordinal, segment) in lookup.searcher.segment_readers().iter().enumerate() {
+        let mut scores = SegmentScores::new(segment, wanted);
+        for clause in &clauses {
+            clause.add_to(&mut scores, ordinal)?;
+        }
+        for expansion in &expansions {
+            expansion.add_to(&mut scores, ordinal)?;
+        }
+        if let Some(scores) = scores.scores {
             collect(segment, &scores, slots, &mut top)?;
         }
     }
@@ -67,60 +78,165 @@ pub(crate) fn search(
 
 /// A clause with what it needs of the whole index.
 struct WeighedClause {
-    term: Term,
-    /// Weight, inverse document frequency and BM25's constant factor.
-    factor: f32,
-    /// Mean length of the field, in terms; `None` where it has no length norm.
-    mean_length: Option<f32>,
-    languages: Option<Languages>,
+    field: Field,
+    found: Rc<Found>,
+    scale: Scale,
 }
 
 /// Looks up document frequencies; clauses that match nothing are left out.
-fn weigh(searcher: &Searcher, clauses: &[Clause]) -> Result<Vec<WeighedClause>> {
-    let documents = documents(searcher);
-    let mut weighed = Vec::with_capacity(clauses.len());
-    for clause in clauses {
-        let term = Term::from_field_text(clause.field, &clause.text);
-        let matching = document_frequency(searcher, &term)?;
-        if matching == 0 {
+fn weigh(lookup: &Lookup<'_>, wanted: Wanted<'_>) -> Result<Vec<WeighedClause>> {
+    let documents = wanted.statistics.documents;
+    let mut weighed = Vec::with_capacity(wanted.clauses.len());
+    for clause in wanted.clauses {
+        let found = lookup.find(clause.field, &clause.text)?;
+        if found.documents == 0 {
             continue;
         }
-        weighed.push(WeighedClause {
-            term,
-            factor: clause.weight * inverse_frequency(matching, documents) * (K1 + 1.0),
-            mean_length: mean_length(searcher, clause.field, documents)?,
+        let scale = Scale {
+            factor: clause.weight * inverse_frequency(found.documents, documents) * (K1 + 1.0),
+            by_length: clause.field == wanted.fields.content,
             languages: clause.languages,
+        };
+        weighed.push(WeighedClause {
+            field: clause.field,
+            found,
+            scale,
         });
     }
     Ok(weighed)
 }
 
-/// The most that the clauses of `field` can add up to. Terms that the index does not have count as
-/// what they are: the rarest.
-pub(crate) fn ceiling(searcher: &Searcher, clauses: &[Clause], field: Field) -> Result<f32> {
-    let documents = documents(searcher);
-    let mut sum = 0.0;
-    for clause in clauses.iter().filter(|clause| clause.field == field) {
-        let term = Term::from_field_text(clause.field, &clause.text);
-        let matching = document_frequency(searcher, &term)?;
-        sum += clause.weight * inverse_frequency(matching, documents) * (K1 + 1.0);
+impl WeighedClause {
+    /// Adds its scores in the segment that is the `ordinal`th.
+    fn add_to(&self, scores: &mut SegmentScores<'_>, ordinal: usize) -> Result<()> {
+        let Some(info) = &self.found.segments[ordinal] else {
+            return Ok(());
+        };
+        let mut blocks = postings(scores.segment, self.field)?
+            .read_block_postings_from_terminfo(info, IndexRecordOption::WithFreqs)
+            .map_err(|error| io_error("cannot read a posting list", error))?;
+        let mut sum = scores.adding(self.scale)?;
+        while !blocks.docs().is_empty() {
+            for (document, frequency) in blocks.docs().iter().zip(blocks.freqs()) {
+                sum.add(*document, *frequency);
+            }
+            blocks.advance();
+        }
+        Ok(())
     }
-    Ok(sum)
 }
 
-/// How many documents there are. Deleted ones count until their segment is merged, here as in the
-/// document frequencies.
-pub(crate) fn documents(searcher: &Searcher) -> u64 {
-    let segments = searcher.segment_readers().iter();
-    segments.map(|segment| u64::from(segment.max_doc())).sum()
+/// What one term's matches count.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scale {
+    /// Weight, inverse document frequency and BM25's constant factor.
+    pub(crate) factor: f32,
+    /// Whether a document's length counts, as it does in the content.
+    pub(crate) by_length: bool,
+    /// The languages of the documents in which it counts; `None` for every document.
+    pub(crate) languages: Option<Languages>,
 }
 
-/// How many documents have a term.
-pub(crate) fn document_frequency(searcher: &Searcher, term: &Term) -> Result<u64> {
-    let doing = "cannot read the statistics of the lexical index";
-    searcher
-        .doc_freq(term)
-        .map_err(|error| lexical_error(doing, error))
+/// The scores of a segment's documents so far, with the columns they are worked out from. Each is opened
+/// when it is first needed, once a query.
+pub(crate) struct SegmentScores<'a> {
+    segment: &'a SegmentReader,
+    wanted: Wanted<'a>,
+    lengths: Option<FieldNormReader>,
+    languages: Option<LanguageColumn>,
+    /// `None` where nothing matches.
+    scores: Option<Vec<f32>>,
+}
+
+impl<'a> SegmentScores<'a> {
+    fn new(segment: &'a SegmentReader, wanted: Wanted<'a>) -> Self {
+        Self {
+            segment,
+            wanted,
+            lengths: None,
+            languages: None,
+            scores: None,
+        }
+    }
+
+    /// To add the matches of one term.
+    pub(crate) fn adding(&mut self, scale: Scale) -> Result<Sum<'_>> {
+        let doing = "cannot read field lengths";
+        if scale.by_length && self.lengths.is_none() {
+            let lengths = self
+                .segment
+                .get_fieldnorms_reader(self.wanted.fields.content);
+            self.lengths = Some(lengths.map_err(|error| lexical_error(doing, error))?);
+        }
+        if scale.languages.is_some() && self.languages.is_none() {
+            self.languages = Some(LanguageColumn::open(self.segment)?);
+        }
+        let documents = self.segment.max_doc() as usize;
+        let lengths = self.lengths.as_ref().filter(|_| scale.by_length);
+        Ok(Sum {
+            factor: scale.factor,
+            norms: lengths.map(|lengths| (lengths, &self.wanted.statistics.norms)),
+            within: self.languages.as_ref().zip(scale.languages),
+            scores: self.scores.get_or_insert_with(|| vec![0.0; documents]),
+        })
+    }
+}
+
+/// Adds the matches of one term to the scores of a segment.
+pub(crate) struct Sum<'a> {
+    factor: f32,
+    norms: Option<(&'a FieldNormReader, &'a LengthNorms)>,
+    within: Option<(&'a LanguageColumn, Languages)>,
+    scores: &'a mut [f32],
+}
+
+impl Sum<'_> {
+    #[inline]
+    pub(crate) fn add(&mut self, document: u32, frequency: u32) {
+        if let Some((column, languages)) = self.within
+            && !column.is_within(document, languages)
+        {
+            return;
+        }
+        let frequency = frequency as f32;
+        let norm = match self.norms {
+            Some((lengths, norms)) => norms.0[usize::from(lengths.fieldnorm_id(document))],
+            None => K1,
+        };
+        self.scores[document as usize] += self.factor * (frequency / (frequency + norm));
+    }
+}
+
+/// `K1 * (1 - B + B * length / mean length)` by the code of a length.
+#[derive(Debug)]
+pub(crate) struct LengthNorms(Box<[f32; 256]>);
+
+impl LengthNorms {
+    /// For documents of so many terms on average.
+    pub(crate) fn new(mean_length: f32) -> Self {
+        let mut table = Box::new([0.0; 256]);
+        for (id, norm) in (0..=u8::MAX).zip(table.iter_mut()) {
+            let length = FieldNormReader::id_to_fieldnorm(id) as f32;
+            *norm = K1 * (1.0 - B + B * length / mean_length.max(1.0));
+        }
+        Self(table)
+    }
+}
+
+/// The most that the clauses of a field can add up to in a document, whichever its language is. Terms
+/// that the index does not have count as what they are: the rarest.
+pub(crate) fn ceiling(lookup: &Lookup<'_>, wanted: Wanted<'_>, field: Field) -> Result<f32> {
+    let statistics = wanted.statistics;
+    let mut sums = vec![0.0_f32; statistics.languages.len()];
+    for clause in wanted.clauses.iter().filter(|one| one.field == field) {
+        let matching = lookup.documents(clause.field, &clause.text)?;
+        let most = clause.weight * inverse_frequency(matching, statistics.documents) * (K1 + 1.0);
+        for (sum, language) in sums.iter_mut().zip(&statistics.languages) {
+            let counts = clause.languages.is_none_or(|within| within.has(*language));
+            *sum += if counts { most } else { 0.0 };
+        }
+    }
+    Ok(sums.into_iter().fold(0.0, f32::max))
 }
 
 /// `ln(1 + (N - n + 0.5) / (n + 0.5))`.
@@ -129,98 +245,19 @@ pub(crate) fn inverse_frequency(matching: u64, documents: u64) -> f32 {
     (1.0 + (rest + 0.5) / (matching as f32 + 0.5)).ln()
 }
 
-pub(crate) fn mean_length(
-    searcher: &Searcher,
-    field: Field,
-    documents: u64,
-) -> Result<Option<f32>> {
-    if !searcher.schema().get_field_entry(field).has_fieldnorms() {
-        return Ok(None);
-    }
+/// Mean length of a field in terms, over `documents`.
+pub(crate) fn mean_length(searcher: &Searcher, field: Field, documents: u64) -> Result<f32> {
     let mut terms = 0;
     for segment in searcher.segment_readers() {
         terms += postings(segment, field)?.total_num_tokens();
     }
-    Ok(Some(terms as f32 / documents.max(1) as f32))
+    Ok(terms as f32 / documents.max(1) as f32)
 }
 
-fn postings(segment: &SegmentReader, field: Field) -> Result<std::sync::Arc<InvertedIndexReader>> {
+fn postings(segment: &SegmentReader, field: Field) -> Result<Arc<InvertedIndexReader>> {
     segment
         .inverted_index(field)
         .map_err(|error| lexical_error("cannot read the postings of the lexical index", error))
-}
-
-/// The score of every document of a segment; `None` where nothing matches.
-fn score_segment(segment: &SegmentReader, clauses: &[WeighedClause]) -> Result<Option<Vec<f32>>> {
-    let mut scores: Option<Vec<f32>> = None;
-    for clause in clauses {
-        let field = clause.term.field();
-        let blocks = postings(segment, field)?
-            .read_block_postings(&clause.term, IndexRecordOption::WithFreqs)
-            .map_err(|error| io_error("cannot read a posting list", error))?;
-        let Some(mut blocks) = blocks else {
-            continue;
-        };
-        let scores = scores.get_or_insert_with(|| vec![0.0; segment.max_doc() as usize]);
-        let norms = Norms::open(segment, field, clause.mean_length)?;
-        let within = match clause.languages {
-            Some(languages) => Some((LanguageColumn::open(segment)?, languages)),
-            None => None,
-        };
-        while !blocks.docs().is_empty() {
-            for (document, frequency) in blocks.docs().iter().zip(blocks.freqs()) {
-                if within
-                    .as_ref()
-                    .is_some_and(|(column, languages)| !column.is_within(*document, *languages))
-                {
-                    continue;
-                }
-                let frequency = *frequency as f32;
-                let saturated = frequency / (frequency + norms.of(*document));
-                scores[*document as usize] += clause.factor * saturated;
-            }
-            blocks.advance();
-        }
-    }
-    Ok(scores)
-}
-
-/// `K1 * (1 - B + B * length / mean length)` by document.
-pub(crate) enum Norms {
-    Constant,
-    ByLength {
-        lengths: FieldNormReader,
-        table: Box<[f32; 256]>,
-    },
-}
-
-impl Norms {
-    pub(crate) fn open(
-        segment: &SegmentReader,
-        field: Field,
-        mean_length: Option<f32>,
-    ) -> Result<Self> {
-        let Some(mean_length) = mean_length else {
-            return Ok(Self::Constant);
-        };
-        let lengths = segment
-            .get_fieldnorms_reader(field)
-            .map_err(|error: TantivyError| lexical_error("cannot read field lengths", error))?;
-        let mut table = Box::new([0.0; 256]);
-        for (id, norm) in (0..=u8::MAX).zip(table.iter_mut()) {
-            let length = FieldNormReader::id_to_fieldnorm(id) as f32;
-            *norm = K1 * (1.0 - B + B * length / mean_length.max(1.0));
-        }
-        Ok(Self::ByLength { lengths, table })
-    }
-
-    #[inline]
-    pub(crate) fn of(&self, document: u32) -> f32 {
-        match self {
-            Self::Constant => K1,
-            Self::ByLength { lengths, table } => table[usize::from(lengths.fieldnorm_id(document))],
-        }
-    }
 }
 
 /// Offers every matching, alive and selected document of a segment.
@@ -247,9 +284,7 @@ fn collect(
 }
 
 /// The column of a segment's slots.
-pub(crate) fn slot_column(
-    segment: &SegmentReader,
-) -> Result<std::sync::Arc<dyn ColumnValues<u64>>> {
+pub(crate) fn slot_column(segment: &SegmentReader) -> Result<Arc<dyn ColumnValues<u64>>> {
     segment
         .fast_fields()
         .u64(SLOT)

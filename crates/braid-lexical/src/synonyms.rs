@@ -6,13 +6,14 @@ use std::sync::Arc;
 use braid_core::{Expansion, ExpansionKind, Language, Result, Synonyms};
 use braid_text::Analyzer;
 use parking_lot::Mutex;
-use tantivy::{Searcher, Term};
 
 use crate::expansions::{Expanded, MAX_EXPANSIONS};
 use crate::languages::Languages;
+use crate::lookup::Lookup;
 use crate::phrase::{Phrase, words};
 use crate::schema::Fields;
-use crate::scoring::{document_frequency, documents, inverse_frequency};
+use crate::scoring::inverse_frequency;
+use crate::statistics::Statistics;
 
 /// What a match of a synonym counts, where a match of the word itself counts 1.
 const WEIGHT: f32 = 0.6;
@@ -107,8 +108,8 @@ impl SynonymForms {
     /// What the rules add to `text`.
     pub(crate) fn expand(
         &self,
-        searcher: &Searcher,
-        fields: &Fields,
+        lookup: &Lookup<'_>,
+        (fields, statistics): (&Fields, &Statistics),
         analyzers: &[&Analyzer],
         synonyms: &Arc<Synonyms>,
         text: &str,
@@ -126,7 +127,7 @@ impl SynonymForms {
                         let expanded = Expanded {
                             phrase: phrase.clone(),
                             languages: None,
-                            at_most: rarity(searcher, fields, &rule.from)?,
+                            at_most: rarity(lookup, (fields, statistics), &rule.from)?,
                             told: Expansion {
                                 term: rule.said.clone(),
                                 to: to.clone(),
@@ -150,16 +151,18 @@ impl SynonymForms {
 }
 
 /// What the words of a phrase are worth together.
-fn rarity(searcher: &Searcher, fields: &Fields, phrase: &Phrase) -> Result<f32> {
-    let all = documents(searcher);
+fn rarity(
+    lookup: &Lookup<'_>,
+    (fields, statistics): (&Fields, &Statistics),
+    phrase: &Phrase,
+) -> Result<f32> {
     let mut sum = 0.0;
     for place in phrase.places() {
         let mut most = 0;
         for text in &place.terms {
-            let term = Term::from_field_text(fields.content, text);
-            most = most.max(document_frequency(searcher, &term)?);
+            most = most.max(lookup.documents(fields.content, text)?);
         }
-        sum += inverse_frequency(most, all);
+        sum += inverse_frequency(most, statistics.documents);
     }
     Ok(sum)
 }

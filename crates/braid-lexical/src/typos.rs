@@ -10,9 +10,9 @@ use tantivy::{Searcher, Term};
 use crate::error::{io_error, lexical_error};
 use crate::expansions::Expanded;
 use crate::languages::Languages;
+use crate::lookup::Lookup;
 use crate::phrase::Phrase;
 use crate::schema::Fields;
-use crate::scoring::document_frequency;
 
 /// Terms of fewer characters are not corrected: too many words are near them.
 const LEAST_CHARS: usize = 4;
@@ -31,7 +31,7 @@ const WEIGHTS: [f32; 2] = [0.5, 0.25];
 /// those that most documents have. Numbers, identifiers, acronyms and hyphenated words are never
 /// corrected, nor what `is_known` otherwise.
 pub(crate) fn corrections(
-    searcher: &Searcher,
+    lookup: &Lookup<'_>,
     fields: &Fields,
     analyzers: &[&Analyzer],
     text: &str,
@@ -45,12 +45,12 @@ pub(crate) fn corrections(
             continue;
         }
         seen.push(word);
-        let Some(terms) = unmatched(searcher, fields, analyzers, word)? else {
+        let Some(terms) = unmatched(lookup, fields, analyzers, word)? else {
             continue;
         };
         let before = found.len();
         for (term, languages) in terms {
-            let nearest = nearest(searcher, fields, &term)?;
+            let nearest = nearest(lookup.searcher, fields, &term)?;
             found.extend(nearest.into_iter().map(|(to, distance)| Expanded {
                 phrase: Phrase::of_term(&to),
                 languages,
@@ -92,7 +92,7 @@ type Formed = (String, Option<Languages>);
 /// The term that each language makes of a word; `None` where a document has one of them, or the word is
 /// more than one term, or a stop word.
 fn unmatched(
-    searcher: &Searcher,
+    lookup: &Lookup<'_>,
     fields: &Fields,
     analyzers: &[&Analyzer],
     word: &str,
@@ -113,7 +113,7 @@ fn unmatched(
     }
     for (term, _) in &terms {
         for field in [fields.content, fields.names] {
-            if document_frequency(searcher, &Term::from_field_text(field, term))? > 0 {
+            if lookup.documents(field, term)? > 0 {
                 return Ok(None);
             }
         }
@@ -147,7 +147,8 @@ fn nearest(searcher: &Searcher, fields: &Fields, term: &str) -> Result<Vec<(Stri
 }
 
 /// Words of the index within `distance` edits, with the number of documents that have them. The
-/// automaton walks the part of the dictionary that can still match.
+/// automaton walks the part of the dictionary that can still match: with two edits that is most of it,
+/// so such words begin as the term does (few typing errors are in the first letter).
 fn near(
     searcher: &Searcher,
     fields: &Fields,
@@ -159,14 +160,18 @@ fn near(
     let automaton = FuzzyTermQuery::new(wanted, distance, true)
         .automaton()
         .map_err(|error| lexical_error(doing, error))?;
+    let first = (distance > 1).then(|| beginning(term)).flatten();
     let mut found: HashMap<String, u64> = HashMap::new();
     for segment in searcher.segment_readers() {
         let inverted = segment
             .inverted_index(fields.content)
             .map_err(|error| lexical_error(doing, error))?;
-        let mut stream = inverted
-            .terms()
-            .search(&automaton)
+        let within = inverted.terms().search(&automaton);
+        let within = match &first {
+            Some((first, after)) => within.ge(first).lt(after),
+            None => within,
+        };
+        let mut stream = within
             .into_stream()
             .map_err(|error| io_error(doing, error))?;
         while let Some((key, info)) = stream.next() {
@@ -177,6 +182,13 @@ fn near(
         }
     }
     Ok(found.into_iter().collect())
+}
+
+/// The first character of a term, and the least text after all that begin with it.
+fn beginning(term: &str) -> Option<(String, String)> {
+    let first = term.chars().next()?;
+    let after = (u32::from(first) + 1..).find_map(char::from_u32)?;
+    Some((first.into(), after.into()))
 }
 
 #[cfg(test)]

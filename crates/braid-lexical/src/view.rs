@@ -1,5 +1,6 @@
 //! Searching a pinned state.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -10,14 +11,15 @@ use braid_core::{
 };
 use braid_runtime::CpuPool;
 use braid_text::{Analyzer, Analyzers, TermKind};
-use tantivy::{Searcher, Term};
+use tantivy::Searcher;
 
 use crate::conditions::narrow;
 use crate::expansions::{Expanded, MAX_EXPANSIONS};
-use crate::languages::present;
+use crate::lookup::Lookup;
 use crate::query::{QueryTerm, Weights, query_terms};
 use crate::schema::Fields;
-use crate::scoring::{Clause, Wanted, ceiling, document_frequency, search};
+use crate::scoring::{Clause, Wanted, ceiling, search};
+use crate::statistics::{LatestStatistics, Statistics};
 use crate::synonyms::SynonymForms;
 use crate::typos::corrections;
 
@@ -35,6 +37,7 @@ pub(crate) struct Reading {
     pub(crate) fields: Fields,
     pub(crate) weights: Weights,
     pub(crate) synonyms: SynonymForms,
+    pub(crate) statistics: LatestStatistics,
     pub(crate) pool: Arc<CpuPool>,
 }
 
@@ -56,17 +59,21 @@ impl LexicalView for TantivyView {
         self.reading
             .pool
             .run(move || {
-                let analyzers = reading.analyzers(&searcher)?;
+                let statistics = reading.statistics.of(&searcher, &reading.fields)?;
+                let lookup = Lookup::new(&searcher);
+                let analyzers = reading.analyzers(&statistics);
                 let terms = query_terms(&analyzers, &query.text);
                 let clauses = reading.clauses(&terms);
-                let expansions = reading.expansions(&searcher, &analyzers, &query, &terms)?;
+                let known = (&lookup, &*statistics);
+                let expansions = reading.expansions(known, &analyzers, &query, &terms)?;
                 let wanted = Wanted {
                     clauses: &clauses,
                     expansions: &expansions,
                     fields: &reading.fields,
+                    statistics: &statistics,
                 };
-                let candidates = search(&searcher, wanted, slots.as_deref(), depth)?;
-                let ceiling = ceiling(&searcher, &clauses, reading.fields.content)?;
+                let candidates = search(&lookup, wanted, slots.as_deref(), depth)?;
+                let ceiling = ceiling(&lookup, wanted, reading.fields.content)?;
                 Ok(LexicalMatches {
                     candidates,
                     terms: distinct(terms, &expansions),
@@ -92,7 +99,8 @@ impl LexicalView for TantivyView {
         self.reading
             .pool
             .run(move || {
-                let analyzers = reading.analyzers(&searcher)?;
+                let statistics = reading.statistics.of(&searcher, &reading.fields)?;
+                let analyzers = reading.analyzers(&statistics);
                 narrow(
                     &searcher,
                     &reading.fields,
@@ -117,22 +125,26 @@ fn check_slots(selection: &Selection) -> Result<()> {
 
 impl Reading {
     /// The analyzers of every language that documents are in.
-    fn analyzers(&self, searcher: &Searcher) -> Result<Vec<&Analyzer>> {
+    fn analyzers(&self, statistics: &Statistics) -> Vec<&Analyzer> {
+        let fixed;
         let languages = match self.analyzers.setting() {
-            LanguageSetting::Fixed(language) => vec![language],
-            LanguageSetting::Auto => present(searcher, self.fields.language)?,
+            LanguageSetting::Fixed(language) => {
+                fixed = [language];
+                &fixed[..]
+            }
+            LanguageSetting::Auto => &statistics.languages,
         };
         let analyzers = languages
             .iter()
             .map(|language| self.analyzers.of(*language));
-        Ok(analyzers.collect())
+        analyzers.collect()
     }
 
     /// What a query is searched for as besides. Nothing, at the cost of looking up its words once more,
     /// where there are no synonyms and the index has every word.
     fn expansions(
         &self,
-        searcher: &Searcher,
+        (lookup, statistics): (&Lookup<'_>, &Statistics),
         analyzers: &[&Analyzer],
         query: &LexicalQuery,
         terms: &[QueryTerm],
@@ -145,32 +157,32 @@ impl Reading {
         let mut expansions = Vec::new();
         if !synonyms.is_empty() {
             let forms = &self.synonyms;
-            expansions = forms.expand(searcher, &self.fields, analyzers, synonyms, text)?;
+            let index = (&self.fields, statistics);
+            expansions = forms.expand(lookup, index, analyzers, synonyms, text)?;
         }
-        if *typos && self.lacks_a_word(searcher, terms)? {
+        if *typos && self.lacks_a_word(lookup, terms)? {
             let said: Vec<String> = expansions
                 .iter()
                 .flat_map(|one| one.told.term.split_whitespace())
                 .map(str::to_lowercase)
                 .collect();
             let is_known = |word: &str| said.contains(&word.to_lowercase());
-            let found = corrections(searcher, &self.fields, analyzers, text, &is_known)?;
+            let found = corrections(lookup, &self.fields, analyzers, text, &is_known)?;
             expansions.extend(found);
             expansions.truncate(MAX_EXPANSIONS);
         }
         Ok(expansions)
     }
 
-    /// Whether no document has some word of a query.
-    fn lacks_a_word(&self, searcher: &Searcher, terms: &[QueryTerm]) -> Result<bool> {
-        let content = self.fields.content;
+    /// Whether no document has some word of a query in any form. It may err on this side where two words
+    /// have a form in common.
+    fn lacks_a_word(&self, lookup: &Lookup<'_>, terms: &[QueryTerm]) -> Result<bool> {
+        let mut is_there: BTreeMap<u32, bool> = BTreeMap::new();
         for term in terms.iter().filter(|term| term.kind == TermKind::Word) {
-            let term = Term::from_field_text(content, &term.text);
-            if document_frequency(searcher, &term)? == 0 {
-                return Ok(true);
-            }
+            let found = lookup.documents(self.fields.content, &term.text)? > 0;
+            *is_there.entry(term.position).or_default() |= found;
         }
-        Ok(false)
+        Ok(is_there.values().any(|is_there| !is_there))
     }
 
     /// Where each term is looked for, and what it counts there.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use braid_core::{
-    Language, LanguageSetting, LexicalEntry, LexicalIndex, LexicalQuery, Selection, Synonyms,
-    TextCondition, TextField,
+    Expansion, ExpansionKind, Language, LanguageSetting, LexicalEntry, LexicalIndex, LexicalQuery,
+    Selection, Synonyms, TextCondition, TextField,
 };
 use braid_lexical::{LexicalOptions, TantivyIndex};
 
@@ -83,22 +83,29 @@ async fn scripts_without_spaces_have_phrases() {
     assert_eq!(saying(&index, "都").await, [0, 1]);
 }
 
-#[tokio::test]
-async fn a_document_is_searched_in_its_own_language() {
-    let directory = tempfile::tempdir().unwrap();
+fn in_any_language(directory: &std::path::Path) -> Arc<TantivyIndex> {
     let options = LexicalOptions {
         language: LanguageSetting::Auto,
         ..LexicalOptions::default()
     };
-    let index = open(directory.path(), options).unwrap();
-    let of = |slot, language, body| LexicalEntry {
+    open(directory, options).unwrap()
+}
+
+fn in_language(slot: u32, language: Language, body: &str) -> LexicalEntry {
+    LexicalEntry {
         language: Some(language),
         ..entry(slot, body)
-    };
+    }
+}
+
+#[tokio::test]
+async fn a_document_is_searched_in_its_own_language() {
+    let directory = tempfile::tempdir().unwrap();
+    let index = in_any_language(directory.path());
     let entries = vec![
-        of(0, Language::English, "running houses"),
-        of(1, Language::German, "die Häuser der running Firma"),
-        of(2, Language::German, "das alte Haus"),
+        in_language(0, Language::English, "running houses"),
+        in_language(1, Language::German, "die Häuser der running Firma"),
+        in_language(2, Language::German, "das alte Haus"),
     ];
     index.apply(batch(1, entries, &[])).await.unwrap();
     assert_eq!(saying(&index, "runs").await, [0], "an English stem");
@@ -126,18 +133,10 @@ async fn a_document_is_searched_in_its_own_language() {
 #[tokio::test]
 async fn a_word_that_some_language_knows_is_not_corrected() {
     let directory = tempfile::tempdir().unwrap();
-    let options = LexicalOptions {
-        language: LanguageSetting::Auto,
-        ..LexicalOptions::default()
-    };
-    let index = open(directory.path(), options).unwrap();
-    let of = |slot, language, body| LexicalEntry {
-        language: Some(language),
-        ..entry(slot, body)
-    };
+    let index = in_any_language(directory.path());
     let entries = vec![
-        of(0, Language::English, "retrieval"),
-        of(1, Language::German, "Retrievals"),
+        in_language(0, Language::English, "retrieval"),
+        in_language(1, Language::German, "Retrievals"),
     ];
     index.apply(batch(1, entries, &[])).await.unwrap();
     let find = async |text: &str| {
@@ -217,4 +216,33 @@ async fn fields_have_phrases_of_their_own() {
     assert!(!says(Some(TextField::Heading), "be or").await);
     assert!(!says(None, "who to").await);
     assert!(!says(None, "not to").await);
+}
+
+#[tokio::test]
+async fn words_two_edits_away_begin_with_the_same_letter() {
+    let directory = tempfile::tempdir().unwrap();
+    let index = open(directory.path(), LexicalOptions::default()).unwrap();
+    let entries = vec![entry(0, "snapshot"), entry(1, "embedding")];
+    index.apply(batch(1, entries, &[])).await.unwrap();
+    let view = index.pin().await.unwrap();
+    for (text, wanted) in [
+        ("snpashto", vec![("snapshot", 2)]),
+        ("znpashot", vec![]),
+        ("znapshot", vec![("snapshot", 1)]),
+    ] {
+        let query = LexicalQuery {
+            typos: true,
+            ..LexicalQuery::plain(text)
+        };
+        let found = view.find(&query, &Selection::default(), 10).await.unwrap();
+        let of = |one: &Expansion| match one.kind {
+            ExpansionKind::Typo { distance } => (one.to.clone(), distance),
+            ExpansionKind::Synonym => panic!("no synonyms were given"),
+        };
+        let corrected: Vec<(String, u8)> = found.expansions.iter().map(of).collect();
+        let wanted = wanted
+            .iter()
+            .map(|(to, distance)| ((*to).to_owned(), *distance));
+        assert_eq!(corrected, wanted.collect::<Vec<_>>(), "{text}");
+    }
 }

@@ -62,6 +62,22 @@ async fn a_stem_counts_in_its_own_language_only() {
     assert_eq!(found(&index, "stall").await, [0, 1], "the same in both");
 }
 
+/// No document is in two languages: forms of several do not add up.
+#[tokio::test]
+async fn the_ceiling_is_that_of_one_language() {
+    let english = [(ENGLISH, "running houses"), (ENGLISH, "a quiet street")];
+    let (_directory, alone) = index_with(LanguageSetting::Auto, &english).await;
+    let with_german = [english[0], (GERMAN, "eine ruhige Straße")];
+    let (_directory, mixed) = index_with(LanguageSetting::Auto, &with_german).await;
+    let query = "running houses in quiet streets";
+    let (alone, mixed) = (search(&alone, query).await, search(&mixed, query).await);
+    assert!(mixed.terms.len() > alone.terms.len(), "{:?}", mixed.terms);
+    let rarest = (1.0_f32 + 2.5 / 0.5).ln() * 2.2;
+    assert!(alone.ceiling <= 4.0 * rarest, "{}", alone.ceiling);
+    assert!(mixed.ceiling <= 4.0 * rarest, "{}", mixed.ceiling);
+    assert!(mixed.ceiling >= alone.ceiling, "{mixed:?} {alone:?}");
+}
+
 #[tokio::test]
 async fn stop_words_of_the_querys_language_hardly_count_in_others() {
     let bodies = [
