@@ -106,10 +106,17 @@ pub(super) fn retrieval(asked: &RetrievalArgs) -> Result<Value> {
         body["context"]["order"] = order.as_str().into();
     }
     if let Some(filter) = &asked.filter {
-        body["filter"] = serde_json::from_str(filter)
-            .map_err(|error| Error::invalid(format!("--filter is not JSON: {error}")))?;
+        body["filter"] = parse_filter(filter)?;
     }
     Ok(body)
+}
+
+/// Read as it was written: a key that is there twice, which JSON values cannot hold, is refused.
+fn parse_filter(text: &str) -> Result<Value> {
+    let filter: Value = serde_json::from_str(text)
+        .map_err(|error| Error::invalid(format!("--filter is not JSON: {error}")))?;
+    RetrieveBody::parse(format!(r#"{{"query": "-", "filter": {text}}}"#).as_bytes())?;
+    Ok(filter)
 }
 
 async fn ask_directory(settings: &Settings, body: Value, args: &RetrieveArgs) -> Result<Exit> {

@@ -131,7 +131,7 @@ fn bad_requests_are_refused_in_one_line() {
     place.write("one.md", "# One\n\nA single document.");
     place.ok(&["ingest", "one.md"]);
     let long = "a".repeat(8193);
-    let refused: [(&[&str], &[&str]); 8] = [
+    let refused: [(&[&str], &[&str]); 9] = [
         (&[""], &["/query", "empty"]),
         (&[" \t "], &["/query", "empty"]),
         (&[&long], &["/query", "8192"]),
@@ -139,6 +139,14 @@ fn bad_requests_are_refused_in_one_line() {
         (&["x", "--top-k", "10000"], &["/top_k", "1 to 1000"]),
         (&["x", "--filter", "{"], &["--filter", "JSON"]),
         (&["x", "--filter", r#"{"must": [{"kei": 1}]}"#], &["kei"]),
+        (
+            &[
+                "x",
+                "--filter",
+                r#"{"must": [{"key": "a", "match": 1, "match": 2}]}"#,
+            ],
+            &["/filter/must/0", "match"],
+        ),
         (
             &["x", "--filter", r#"{"must": {"key": "a"}}"#],
             &["/filter/must", "found an object, expected an array"],
