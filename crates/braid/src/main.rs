@@ -22,6 +22,12 @@ use crate::open::{Directory, with_engine};
 use crate::output::Exit;
 use crate::signals::Signals;
 
+/// Gives memory back that was needed once: the C library's allocator keeps what threads freed among
+/// what others still use, so that long ingestion took the more memory the longer it ran.
+#[cfg(not(target_env = "msvc"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> anyhow::Result<ExitCode> {
     if let Some(exit) = commands::parse_file::run() {
         return exit;

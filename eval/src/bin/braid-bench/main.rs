@@ -119,6 +119,11 @@ enum Part {
     Report,
 }
 
+// As the `braid` binary, whose memory and times are measured here in process.
+#[cfg(not(target_env = "msvc"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 #[tokio::main]
 async fn main() -> Result<()> {
     let cli = Cli::parse();
