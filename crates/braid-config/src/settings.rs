@@ -329,7 +329,7 @@ impl Default for LexicalSection {
 impl Default for DenseSection {
     fn default() -> Self {
         Self {
-            ef_construction: 256,
+            ef_construction: 192,
             ef_search: 160,
             exact_threshold: 4000,
         }
