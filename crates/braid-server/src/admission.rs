@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -37,6 +38,15 @@ impl Line {
         }
     }
 }
+
+/// Set on a request whose client waits no longer than this: it shortens the server's own limit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Within(pub(crate) Duration);
+
+/// Set on a request that waits in line whatever the line's length. What sends such requests is bounded
+/// itself, and sends one at a time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patient;
 
 /// Who may run and who may wait.
 #[derive(Debug)]
@@ -74,6 +84,14 @@ impl Admission {
                 "too many requests at once",
             ));
         };
+        self.admit_patient().await
+    }
+
+    /// A permit to run, after waiting for it without a place in line.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the wait.
+    async fn admit_patient(&self) -> Result<OwnedSemaphorePermit> {
         Arc::clone(&self.running)
             .acquire_owned()
             .await
@@ -107,11 +125,18 @@ pub(crate) async fn layer(State(app): State<App>, request: Request, next: Next) 
         let error = Error::new(ErrorCode::ShuttingDown, "the server is shutting down");
         return ApiError(error).into_response();
     }
-    let limit = app.options().request_timeout;
+    let asked = request.extensions().get::<Within>();
+    let limit = asked.map_or(Duration::MAX, |Within(limit)| *limit);
+    let limit = limit.min(app.options().request_timeout);
     let line = Line::of(&request);
+    let is_patient = request.extensions().get::<Patient>().is_some();
     let answer = async {
         let admission = app.admission(line);
-        let permit = admission.admit().await.map_err(ApiError)?;
+        let permit = match is_patient {
+            true => admission.admit_patient().await,
+            false => admission.admit().await,
+        };
+        let permit = permit.map_err(ApiError)?;
         let response = next.run(request).await;
         drop(permit);
         Ok::<_, ApiError>(response)

@@ -10,6 +10,7 @@ pub mod app;
 pub mod dto;
 mod error;
 mod extract;
+pub mod grpc;
 mod idempotency;
 mod playground;
 mod reference;
