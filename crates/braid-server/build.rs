@@ -93,7 +93,7 @@ fn with_json(mut builder: Builder, descriptors: &FileDescriptorSet) -> Builder {
     for number in NUMBERS {
         builder = builder.field_attribute(
             path(number),
-            serde("serialize_with = \"crate::grpc::json::finite\""),
+            serde("serialize_with = \"crate::grpc::json::finite_value\""),
         );
     }
     builder

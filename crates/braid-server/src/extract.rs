@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use crate::app::App;
 use crate::error::ApiError;
 
-pub(crate) use json::{off_thread, parse, pointer};
+pub(crate) use json::{off_thread, parse};
 
 /// A JSON body.
 pub(crate) struct JsonBody<T>(pub(crate) T);

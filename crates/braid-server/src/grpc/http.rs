@@ -10,7 +10,6 @@ use http_body_util::BodyExt;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_path_to_error::{Serializer, Track};
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 use tower::ServiceExt;
@@ -19,7 +18,7 @@ use super::{deadline, json, proto, status};
 use crate::admission::{Patient, Within};
 use crate::dto::problem::Problem;
 use crate::error::ApiError;
-use crate::extract::{Transcoded, off_thread, pointer};
+use crate::extract::{Transcoded, off_thread};
 use crate::idempotency::{HEADER as IDEMPOTENCY_KEY, REPLAYED};
 use crate::request_id::{self, REQUEST_ID};
 
@@ -195,19 +194,12 @@ pub(super) fn parts<T>(request: Request<T>) -> (MetadataMap, T) {
 /// The JSON form of a message.
 ///
 /// # Errors
-/// `InvalidRequest` with the pointer of what JSON cannot say.
+/// None in practice: every message has one.
 pub(super) fn write(message: &impl Serialize) -> Result<Bytes> {
-    let mut bytes = Vec::new();
-    let mut writer = serde_json::Serializer::new(&mut bytes);
-    let mut track = Track::new();
-    let written = message.serialize(Serializer::new(&mut writer, &mut track));
-    match written {
-        Ok(()) => Ok(bytes.into()),
-        Err(error) => Err(Error::invalid_field(
-            pointer(&track.path()),
-            error.to_string(),
-        )),
-    }
+    let written = serde_json::to_vec(message);
+    written
+        .map(Bytes::from)
+        .map_err(|error| Error::internal("a message has no JSON form").with_source(error))
 }
 
 /// The problem that `error` is to the client; logged and counted.

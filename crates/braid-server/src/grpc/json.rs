@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct};
 use serde::de::DeserializeOwned;
-use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
@@ -63,7 +62,8 @@ where
     items.into_iter().next().is_none()
 }
 
-/// A number. JSON has no other than finite ones, and would silently leave them out.
+/// A number. JSON has no other than finite ones: another is written in words, which the reader refuses
+/// where it stands.
 #[expect(
     clippy::trivially_copy_pass_by_ref,
     reason = "serde passes fields by reference"
@@ -72,7 +72,21 @@ pub(super) fn finite<S: Serializer>(number: &f64, serializer: S) -> Result<S::Ok
     if number.is_finite() {
         serializer.serialize_f64(*number)
     } else {
-        Err(S::Error::custom("must be a finite number"))
+        serializer.collect_str(number)
+    }
+}
+
+/// A number among values that may be text: one that JSON does not have is written as none, which the
+/// reader refuses too.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes fields by reference"
+)]
+pub(super) fn finite_value<S: Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    if number.is_finite() {
+        serializer.serialize_f64(*number)
+    } else {
+        serializer.serialize_none()
     }
 }
 
@@ -169,7 +183,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::grpc::proto::{Wait, metadata_value};
+    use crate::grpc::proto::{Range, Wait, metadata_value};
 
     #[test]
     fn names_are_those_of_the_http_interface() {
@@ -186,11 +200,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_in_json_is_refused() {
-        let kind = |number| metadata_value::Kind::Number(number);
-        assert_eq!(serde_json::to_string(&kind(1.5)).unwrap(), "1.5");
+    fn what_is_no_number_in_json_does_not_pass_for_one() {
+        let value = |number| json!(metadata_value::Kind::Number(number));
+        let field = |gt| {
+            json!(Range {
+                gt: Some(gt),
+                ..Range::default()
+            })["gt"]
+                .clone()
+        };
+        assert_eq!((value(1.5), field(1.5)), (json!(1.5), json!(1.5)));
         for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-            assert!(serde_json::to_string(&kind(number)).is_err(), "{number}");
+            assert!(value(number).is_null(), "{number}");
+            assert!(field(number).is_string(), "{number}");
         }
     }
 }

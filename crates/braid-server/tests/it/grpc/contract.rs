@@ -69,13 +69,12 @@ const PAIRS: [(&str, &str); 51] = [
 ];
 
 /// Enums of both.
-const ENUMS: [(&str, &str); 17] = [
+const ENUMS: [(&str, &str); 16] = [
     ("CutStage", "CutStage"),
     ("ExpansionKindName", "ExpansionKind"),
     ("ExpansionName", "Expand"),
     ("FormatName", "Format"),
     ("FusionName", "FusionMethod"),
-    ("JobItems", "JobItems"),
     ("LegOutcome", "LegOutcome"),
     ("ModeName", "Mode"),
     ("MoveCause", "MoveCause"),

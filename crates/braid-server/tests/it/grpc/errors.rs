@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Request as HttpRequest;
+use braid_core::ErrorCode;
 use braid_server::grpc::proto;
 use braid_testkit::{Call as PortCall, Fault, Faulty, Gate, HashEmbedder};
 use http_body_util::BodyExt;
@@ -95,29 +96,33 @@ async fn shutting_down_is_said_alike() {
     assert_same_refusal(&rest, &status, "draining");
 }
 
+/// A server whose model fails with `code`.
+async fn failing(code: ErrorCode) -> Server {
+    let fault = Fault::FailBefore(code);
+    let embedder = Faulty::new(HashEmbedder::new(64)).on_from(PortCall::EmbedQuery, 1, fault);
+    let setup = Setup {
+        embedder: Arc::new(embedder),
+        ..Setup::default()
+    };
+    let server = setup.open().await;
+    let name = "default".parse().unwrap();
+    server.app.engine().ensure_collection(&name).await.unwrap();
+    server
+}
+
 #[tokio::test]
 async fn what_a_model_fails_with_is_said_alike() {
     for code in [
-        braid_core::ErrorCode::Corrupt,
-        braid_core::ErrorCode::ModelUnavailable,
-        braid_core::ErrorCode::Unavailable,
-        braid_core::ErrorCode::Internal,
+        ErrorCode::Corrupt,
+        ErrorCode::ModelUnavailable,
+        ErrorCode::Unavailable,
+        ErrorCode::Internal,
     ] {
-        let fault = Fault::FailBefore(code);
-        let embedder = Faulty::new(HashEmbedder::new(64)).on_from(PortCall::EmbedQuery, 1, fault);
-        let setup = Setup {
-            embedder: Arc::new(embedder),
-            ..Setup::default()
-        };
-        let server = setup.open().await;
-        server
-            .put("/v1/collections/default", &json!({}))
-            .await
-            .ok(200);
-        let rest = server
-            .post("/v1/retrieve", &json!({ "query": "x", "mode": "dense" }))
-            .await;
-        let status = retrieval(&server).retrieve(dense()).await.unwrap_err();
+        // A server for each: the fault says which call it was.
+        let body = json!({ "query": "x", "mode": "dense" });
+        let rest = failing(code).await.post("/v1/retrieve", &body).await;
+        let status = retrieval(&failing(code).await).retrieve(dense()).await;
+        let status = status.unwrap_err();
         assert_same_refusal(&rest, &status, code.as_str());
         assert_eq!(reason(&status), code.as_str());
     }
@@ -334,7 +339,7 @@ async fn other_protocols_see_the_http_interface() {
         let call =
             Call::post("/braid.v1.Retrieval/Retrieve", &json!({})).header("content-type", kind);
         let answer = server.send(call).await;
-        answer.problem(404, braid_core::ErrorCode::RouteNotFound);
+        answer.problem(404, ErrorCode::RouteNotFound);
     }
     // The step of a stream is no route.
     let answer = server
@@ -343,5 +348,5 @@ async fn other_protocols_see_the_http_interface() {
             &json!({ "documents": [] }),
         )
         .await;
-    answer.problem(404, braid_core::ErrorCode::RouteNotFound);
+    answer.problem(404, ErrorCode::RouteNotFound);
 }
