@@ -8,6 +8,7 @@ use braid_core::{Error, ErrorCode, Result};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use prost::Message;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tonic::metadata::MetadataMap;
@@ -68,13 +69,16 @@ impl Http {
         body: Option<B>,
     ) -> Result<Response<A>, Status>
     where
-        B: Serialize + Send + 'static,
+        B: Message + Serialize + 'static,
         A: DeserializeOwned + Send + 'static,
     {
         let sent = async {
             let target = target.map_err(told)?;
             let context = Context::of(metadata).map_err(told)?;
-            let body = body.map(|body| write(&body)).transpose().map_err(told)?;
+            let body = match body {
+                Some(body) => Some(write(body.encoded_len(), body).await.map_err(told)?),
+                None => None,
+            };
             self.send(context, (method, target), body).await
         };
         let answer = sent.await.map_err(|problem| status::of_problem(&problem))?;
@@ -191,15 +195,16 @@ pub(super) fn parts<T>(request: Request<T>) -> (MetadataMap, T) {
     (metadata, message)
 }
 
-/// The JSON form of a message.
+/// The JSON form of a message of about `size` bytes.
 ///
 /// # Errors
 /// None in practice: every message has one.
-pub(super) fn write(message: &impl Serialize) -> Result<Bytes> {
-    let written = serde_json::to_vec(message);
-    written
-        .map(Bytes::from)
-        .map_err(|error| Error::internal("a message has no JSON form").with_source(error))
+pub(super) async fn write(size: usize, message: impl Serialize + Send + 'static) -> Result<Bytes> {
+    let written = move || {
+        serde_json::to_vec(&message)
+            .map_err(|error| Error::internal("a message has no JSON form").with_source(error))
+    };
+    off_thread(size, written).await.map(Bytes::from)
 }
 
 /// The problem that `error` is to the client; logged and counted.

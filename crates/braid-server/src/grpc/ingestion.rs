@@ -145,10 +145,8 @@ impl Ingestion for Documents {
         })?;
         let limit = self.app.options().max_body_bytes;
         let changes = changes.map(move |change| change.map_err(|it| status::of_tonic(it, limit)));
-        let session = Session::new(self.http.clone(), context, changes);
+        let session = Session::new(self.http.clone(), context, (changes, place));
         let answers = session.answers(self.app.draining());
-        // The place is given back with the stream.
-        let answers = answers.inspect(move |_| _ = &place);
         Ok(Response::new(answers.boxed()))
     }
 }

@@ -96,7 +96,20 @@ pub(super) fn of_tonic(status: Status, limit: usize) -> Status {
             ErrorCode::RouteNotFound,
             "no such service, method or encoding; ask reflection for those there are",
         )),
-        _ => status,
+        Code::Ok
+        | Code::Cancelled
+        | Code::Unknown
+        | Code::InvalidArgument
+        | Code::DeadlineExceeded
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::PermissionDenied
+        | Code::ResourceExhausted
+        | Code::FailedPrecondition
+        | Code::Aborted
+        | Code::Unavailable
+        | Code::DataLoss
+        | Code::Unauthenticated => status,
     }
 }
 

@@ -9,22 +9,23 @@ use std::pin::Pin;
 
 use axum::http::{HeaderValue, Method};
 use braid_core::{Error, ErrorCode, Result};
-use bytes::Bytes;
 use futures::stream::{Stream, StreamExt, unfold};
 use futures::{FutureExt, future};
+use prost::Message;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until};
 use tonic::Status;
 
-use super::collections::collection;
 use super::http::{Answer, Context, Http, Target, told, write};
 use super::ingestion::{document, shutting_down};
 use super::proto::{
-    IngestRequest, IngestResponse, Problem, WriteResponse, ingest_request, ingest_response,
+    IngestRequest, IngestResponse, NewDocument, Problem, WriteResponse, ingest_request,
+    ingest_response,
 };
 use super::status;
 use crate::admission::{Patient, Within};
+use crate::dto::problem as dto;
 use crate::request_id;
 
 /// Most documents that are stored together.
@@ -43,8 +44,12 @@ pub(super) struct Session<S> {
     /// Read, and not to be stored together with what came before.
     held: Option<Change>,
     answers: VecDeque<IngestResponse>,
-    /// Why nothing more is read.
-    ended: Option<Option<Status>>,
+    /// Nothing more is read.
+    is_over: bool,
+    /// Why, where it is not the client's doing; told after the answers to what was read.
+    failure: Option<Status>,
+    /// Its place among the open streams.
+    _place: OwnedSemaphorePermit,
 }
 
 /// How changes are sent on.
@@ -64,7 +69,7 @@ struct Change {
 }
 
 enum Kind {
-    Put(Box<RawValue>),
+    Put(Box<NewDocument>),
     Delete,
     /// It cannot be sent on.
     Refused(Problem),
@@ -74,7 +79,11 @@ impl<S> Session<S>
 where
     S: Stream<Item = Result<IngestRequest, Status>> + Send + Unpin + 'static,
 {
-    pub(super) fn new(http: Http, context: Context, changes: S) -> Self {
+    pub(super) fn new(
+        http: Http,
+        context: Context,
+        (changes, place): (S, OwnedSemaphorePermit),
+    ) -> Self {
         let deadline = context.within;
         let deadline = deadline.and_then(|Within(within)| Instant::now().checked_add(within));
         Self {
@@ -88,7 +97,9 @@ where
             count: 0,
             held: None,
             answers: VecDeque::new(),
-            ended: None,
+            is_over: false,
+            failure: None,
+            _place: place,
         }
     }
 
@@ -122,8 +133,7 @@ where
                     let answers = self.apply(change).await;
                     self.answers = answers.into();
                 }
-                // The error is told once; then the stream is over.
-                None => return self.ended.as_mut()?.take().map(Err),
+                None => return self.failure.take().map(Err),
             }
         }
     }
@@ -136,7 +146,7 @@ where
         if let Some(held) = self.held.take() {
             return Some(held);
         }
-        if self.ended.is_some() {
+        if self.is_over {
             return None;
         }
         let late = async {
@@ -159,7 +169,7 @@ where
 
     /// The next change, if it is there already.
     fn ready(&mut self) -> Option<Change> {
-        if self.ended.is_some() {
+        if self.is_over {
             return None;
         }
         let next = self.changes.next().now_or_never()?;
@@ -168,16 +178,12 @@ where
 
     fn read(&mut self, next: Option<Result<IngestRequest, Status>>) -> Option<Change> {
         match next {
-            Some(Ok(request)) => Some(self.change(request)),
-            Some(Err(status)) => {
-                self.ended = Some(Some(status));
-                None
-            }
-            None => {
-                self.ended = Some(None);
-                None
-            }
+            Some(Ok(request)) => return Some(self.change(request)),
+            Some(Err(status)) => self.failure = Some(status),
+            None => {}
         }
+        self.is_over = true;
+        None
     }
 
     fn change(&mut self, request: IngestRequest) -> Change {
@@ -187,10 +193,7 @@ where
             self.collection = request.collection;
         }
         let (id, kind) = match request.change {
-            Some(ingest_request::Change::Put(put)) => {
-                let kind = raw(&put).map_or_else(refused, Kind::Put);
-                (put.id, kind)
-            }
+            Some(ingest_request::Change::Put(put)) => (put.id.clone(), Kind::Put(Box::new(put))),
             Some(ingest_request::Change::Delete(id)) => (id, Kind::Delete),
             None => {
                 let error = Error::invalid_field("", "give exactly one of put and delete");
@@ -232,59 +235,48 @@ where
 
     /// Applies a change, with those that are there already and can be stored together with it.
     async fn apply(&mut self, change: Change) -> Vec<IngestResponse> {
-        let alone = |change: &Change| change.key.is_some();
-        match change.kind {
-            Kind::Refused(problem) => vec![answered(change.index, Err(problem))],
-            Kind::Put(ref document) if alone(&change) => {
-                let target = document_of(&change);
-                let body = Bytes::copy_from_slice(document.get().as_bytes());
-                vec![
-                    self.steps
-                        .apply_one(change.index, change.key, (Method::PUT, target), Some(body))
-                        .await,
-                ]
-            }
-            Kind::Delete => {
-                let target = document_of(&change);
-                vec![
-                    self.steps
-                        .apply_one(change.index, change.key, (Method::DELETE, target), None)
-                        .await,
-                ]
-            }
+        let target = document(&change.collection, &change.id);
+        let (method, document) = match change.kind {
+            Kind::Refused(problem) => return vec![answered(change.index, Err(problem))],
+            Kind::Delete => (Method::DELETE, None),
+            Kind::Put(document) if change.key.is_some() => (Method::PUT, Some(document)),
             Kind::Put(document) => {
-                let (indices, documents) =
-                    self.gather((change.index, change.id, document), &change.collection);
-                self.steps
-                    .apply_together(&change.collection, indices, documents)
-                    .await
+                let first = (change.index, document);
+                let (indices, documents) = self.gather(first, &change.collection);
+                let together = self.steps.put_together(&change.collection, documents).await;
+                return answered_together(indices, together);
             }
-        }
+        };
+        let call = (method, target);
+        let done = self.steps.apply_one(change.key, call, document).await;
+        let is_replayed = done.as_ref().is_ok_and(|answer| answer.is_replayed);
+        let outcome = done.map(|answer| answer.message).map_err(Problem::from);
+        vec![IngestResponse {
+            replayed: is_replayed,
+            ..answered(change.index, outcome)
+        }]
     }
 
     /// Puts that are there already, of the same collection and of other documents.
     fn gather(
         &mut self,
-        (index, id, document): (u64, String, Box<RawValue>),
+        (index, document): (u64, Box<NewDocument>),
         collection: &str,
-    ) -> (Vec<u64>, Vec<Box<RawValue>>) {
-        let mut bytes = document.get().len();
-        let mut ids = HashSet::from([id]);
-        let (mut indices, mut documents) = (vec![index], vec![document]);
+    ) -> (Vec<u64>, Vec<NewDocument>) {
+        let mut bytes = document.encoded_len();
+        let mut ids = HashSet::from([document.id.clone()]);
+        let (mut indices, mut documents) = (vec![index], vec![*document]);
         while documents.len() < MAX_TOGETHER && bytes < MAX_BYTES_TOGETHER {
             let Some(next) = self.ready() else { break };
+            let fits = next.key.is_none() && next.collection == collection;
             match next.kind {
-                Kind::Put(document)
-                    if next.key.is_none()
-                        && next.collection == collection
-                        && !ids.contains(&next.id) =>
-                {
-                    bytes += document.get().len();
+                Kind::Put(document) if fits && !ids.contains(&next.id) => {
+                    bytes += document.encoded_len();
                     ids.insert(next.id);
                     indices.push(next.index);
-                    documents.push(document);
+                    documents.push(*document);
                 }
-                kind => {
+                kind @ (Kind::Put(_) | Kind::Delete | Kind::Refused(_)) => {
                     self.held = Some(Change { kind, ..next });
                     break;
                 }
@@ -297,60 +289,34 @@ where
 impl Steps {
     async fn apply_one(
         &self,
-        index: u64,
         key: Option<HeaderValue>,
         (method, target): (Method, Result<Target>),
-        body: Option<Bytes>,
-    ) -> IngestResponse {
-        let sent = async {
-            let target = target.map_err(told)?;
-            self.http
-                .send(self.context(key), (method, target), body)
-                .await
+        document: Option<Box<NewDocument>>,
+    ) -> Result<Answer<WriteResponse>, dto::Problem> {
+        let target = target.map_err(told)?;
+        let body = match document {
+            Some(document) => Some(
+                write(document.encoded_len(), document)
+                    .await
+                    .map_err(told)?,
+            ),
+            None => None,
         };
-        let answer: Result<Answer<WriteResponse>, _> = sent.await;
-        let is_replayed = answer.as_ref().is_ok_and(|answer| answer.is_replayed);
-        let outcome = answer.map(|answer| answer.message).map_err(Problem::from);
-        IngestResponse {
-            replayed: is_replayed,
-            ..answered(index, outcome)
-        }
+        let call = (method, target);
+        self.http.send(self.context(key), call, body).await
     }
 
-    async fn apply_together(
+    async fn put_together(
         &self,
-        name: &str,
-        indices: Vec<u64>,
-        documents: Vec<Box<RawValue>>,
-    ) -> Vec<IngestResponse> {
-        let sent = async {
-            // Refuses an empty name as every other call does.
-            collection(name).map_err(told)?;
-            let target = Target::new("/grpc/collections").name("collection", name);
-            let target = target.map_err(told)?.then("each");
-            let body = write(&Together { documents }).map_err(told)?;
-            let call = (Method::POST, target);
-            self.http.send(self.context(None), call, Some(body)).await
-        };
-        let indices = indices.into_iter();
-        match sent.await {
-            Ok(Answer {
-                message: Each { answers },
-                ..
-            }) => indices
-                .zip(answers)
-                .map(|(index, answer)| match answer {
-                    One::Problem(problem) => answered(index, Err(problem)),
-                    One::Written(written) => answered(index, Ok(written)),
-                })
-                .collect(),
-            Err(problem) => {
-                let problem = Problem::from(problem);
-                indices
-                    .map(|index| answered(index, Err(problem.clone())))
-                    .collect()
-            }
-        }
+        collection: &str,
+        documents: Vec<NewDocument>,
+    ) -> Result<Answer<Each>, dto::Problem> {
+        let target = Target::new("/grpc/collections").name("collection", collection);
+        let target = target.map_err(told)?.then("each");
+        let size = documents.iter().map(Message::encoded_len).sum();
+        let body = write(size, Together { documents }).await.map_err(told)?;
+        let call = (Method::POST, target);
+        self.http.send(self.context(None), call, Some(body)).await
     }
 
     /// What accompanies one step of the stream.
@@ -367,7 +333,7 @@ impl Steps {
 
 #[derive(Serialize)]
 struct Together {
-    documents: Vec<Box<RawValue>>,
+    documents: Vec<NewDocument>,
 }
 
 #[derive(Deserialize)]
@@ -382,20 +348,31 @@ enum One {
     Written(WriteResponse),
 }
 
-fn document_of(change: &Change) -> Result<Target> {
-    document(&change.collection, &change.id)
-}
-
-/// The JSON form of a document.
-fn raw(document: &impl Serialize) -> Result<Box<RawValue>> {
-    let text = String::from_utf8(write(document)?.into())
-        .map_err(|error| Error::internal("JSON is not text").with_source(error))?;
-    RawValue::from_string(text)
-        .map_err(|error| Error::internal("a document has no JSON form").with_source(error))
-}
-
 fn refused(error: Error) -> Kind {
     Kind::Refused(told(error).into())
+}
+
+/// One answer for each of `indices`: its own, or the problem of all.
+fn answered_together(
+    indices: Vec<u64>,
+    together: Result<Answer<Each>, dto::Problem>,
+) -> Vec<IngestResponse> {
+    let indices = indices.into_iter();
+    match together {
+        Ok(done) => indices
+            .zip(done.message.answers)
+            .map(|(index, one)| match one {
+                One::Problem(problem) => answered(index, Err(problem)),
+                One::Written(written) => answered(index, Ok(written)),
+            })
+            .collect(),
+        Err(problem) => {
+            let problem = Problem::from(problem);
+            indices
+                .map(|index| answered(index, Err(problem.clone())))
+                .collect()
+        }
+    }
 }
 
 fn answered(index: u64, outcome: Result<WriteResponse, Problem>) -> IngestResponse {
