@@ -3,6 +3,7 @@
 mod contract;
 mod errors;
 mod parity;
+mod resources;
 mod socket;
 mod stream;
 

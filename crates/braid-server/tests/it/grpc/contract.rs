@@ -175,6 +175,44 @@ fn screaming(name: &str) -> String {
     prefix + "_"
 }
 
+/// Operations of the HTTP interface that gRPC does not have. A new one gets a method or a line here.
+const HTTP_ONLY: [&str; 11] = [
+    "DELETE /v1/cache",
+    "GET /healthz",
+    "GET /metrics",
+    "GET /readyz",
+    "GET /v1/collections/{collection}/chunks/{chunk_id}",
+    "GET /v1/collections/{collection}/documents/{id}/chunks",
+    "GET /v1/collections/{collection}/synonyms",
+    "POST /retrieve",
+    "POST /v1/cache/lookup",
+    "POST /v1/cache/store",
+    "PUT /v1/collections/{collection}/synonyms",
+];
+
+#[test]
+fn every_operation_has_a_method_that_says_so() {
+    let files = [
+        include_str!("../../../../../proto/braid/v1/collections.proto"),
+        include_str!("../../../../../proto/braid/v1/ingestion.proto"),
+        include_str!("../../../../../proto/braid/v1/jobs.proto"),
+        include_str!("../../../../../proto/braid/v1/retrieval.proto"),
+    ];
+    let quoted = files
+        .iter()
+        .flat_map(|text| text.split('`').skip(1).step_by(2));
+    let said: BTreeSet<&str> = quoted.filter(|text| text.contains(" /")).collect();
+    let mut operations = BTreeSet::new();
+    for (path, item) in DOCUMENT["paths"].as_object().unwrap() {
+        for method in item.as_object().unwrap().keys() {
+            operations.insert(format!("{} {path}", method.to_ascii_uppercase()));
+        }
+    }
+    let mut covered: BTreeSet<String> = said.iter().map(|&text| text.to_owned()).collect();
+    covered.extend(HTTP_ONLY.map(str::to_owned));
+    assert_eq!(operations, covered);
+}
+
 /// Every name and number that a caller depends on, a line each.
 fn lines(set: &FileDescriptorSet) -> Vec<String> {
     let mut lines = Vec::new();
