@@ -26,8 +26,9 @@ use tonic_health::pb::health_server::HealthServer;
 use tower::ServiceExt;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::admission::{Line, Turn};
 use crate::app::{App, defect};
-use crate::{extract, request_id};
+use crate::{admission, extract, request_id};
 use http::Http;
 use proto::collections_server::CollectionsServer;
 use proto::ingestion_server::IngestionServer;
@@ -75,11 +76,42 @@ pub(crate) fn router(app: &App, http: Router) -> Router {
     }
     routes
         .into_axum_router()
+        .layer(middleware::from_fn_with_state(app.clone(), admit))
         .layer(middleware::map_response_with_state(limit, status::complete))
         .layer(CatchPanicLayer::custom(|panic| {
             status::of_error(defect(panic)).into_http::<axum::body::Body>()
         }))
         .layer(middleware::from_fn(request_id::layer))
+}
+
+/// Admits a call before its message is read, as the HTTP interface admits a request before its body is.
+async fn admit(State(app): State<App>, request: Request, next: Next) -> Response {
+    let Some(line) = line_of(request.uri().path()) else {
+        return next.run(request).await;
+    };
+    let turn = deadline::of(request.headers()).map(|within| Turn {
+        line,
+        within,
+        patient: None,
+    });
+    let answer = match turn {
+        Ok(turn) => admission::in_turn(&app, turn, next.run(request)).await,
+        Err(error) => Err(error),
+    };
+    answer.unwrap_or_else(|error| status::of_error(error).into_http())
+}
+
+/// The line in which a call stands; `None` for streams, whose steps are admitted one by one, and for
+/// what is answered even when the server is full.
+fn line_of(path: &str) -> Option<Line> {
+    let (service, method) = path.strip_prefix("/braid.v1.")?.split_once('/')?;
+    match (service, method) {
+        ("Ingestion", "Ingest") => None,
+        ("Retrieval", "Explain") => Some(Line::Explanations),
+        ("Retrieval", _) => Some(Line::Reads),
+        (_, method) if method.starts_with("Get") || method.starts_with("List") => Some(Line::Reads),
+        (_, _) => Some(Line::Writes),
+    }
 }
 
 fn reflection() -> Result<
@@ -107,4 +139,43 @@ pub(crate) async fn steer(State(grpc): State<Router>, request: Request, next: Ne
 fn is_grpc(headers: &HeaderMap) -> bool {
     let (essence, _) = extract::content_type(headers);
     essence == "application/grpc" || essence.starts_with("application/grpc+")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_stand_in_the_line_of_their_request() {
+        let line = |method: &str| line_of(&format!("/braid.v1.{method}"));
+        for method in ["Retrieval/Retrieve", "Retrieval/BatchRetrieve"] {
+            assert_eq!(line(method), Some(Line::Reads), "{method}");
+        }
+        assert_eq!(line("Retrieval/Explain"), Some(Line::Explanations));
+        for method in [
+            "Collections/GetCollection",
+            "Ingestion/ListDocuments",
+            "Jobs/GetJob",
+            "Jobs/ListFailures",
+        ] {
+            assert_eq!(line(method), Some(Line::Reads), "{method}");
+        }
+        for method in [
+            "Collections/PutCollection",
+            "Ingestion/DeleteDocument",
+            "Ingestion/PutDocuments",
+            "Jobs/CancelJob",
+            "Jobs/RetryFailures",
+        ] {
+            assert_eq!(line(method), Some(Line::Writes), "{method}");
+        }
+        for path in [
+            "/braid.v1.Ingestion/Ingest",
+            "/grpc.health.v1.Health/Check",
+            "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+            "/",
+        ] {
+            assert_eq!(line_of(path), None, "{path}");
+        }
+    }
 }

@@ -2,21 +2,23 @@
 
 use std::time::Duration;
 
+use axum::http::HeaderMap;
 use braid_core::{Error, Result};
-use tonic::metadata::MetadataMap;
+
+use crate::admission::Within;
 
 /// How long the client waits for the answer, if it says.
 ///
 /// # Errors
 /// `InvalidRequest` where it is not what the protocol says: up to 8 digits and a unit.
-pub(super) fn of(metadata: &MetadataMap) -> Result<Option<Duration>> {
-    let Some(value) = metadata.get("grpc-timeout") else {
+pub(super) fn of(headers: &HeaderMap) -> Result<Option<Within>> {
+    let Some(value) = headers.get("grpc-timeout") else {
         return Ok(None);
     };
     let parsed = value.to_str().ok().and_then(parse);
     let refused =
         || Error::invalid("grpc-timeout must be 1 to 8 digits and one of the units H M S m u n");
-    parsed.map(Some).ok_or_else(refused)
+    parsed.map(Within).map(Some).ok_or_else(refused)
 }
 
 fn parse(text: &str) -> Option<Duration> {

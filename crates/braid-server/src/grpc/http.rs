@@ -15,8 +15,8 @@ use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 use tower::ServiceExt;
 
-use super::{deadline, json, proto, status};
-use crate::admission::{Patient, Within};
+use super::{json, proto, status};
+use crate::admission::{Admitted, Patient, Within};
 use crate::dto::problem::Problem;
 use crate::error::ApiError;
 use crate::extract::{Transcoded, off_thread};
@@ -34,9 +34,18 @@ pub(super) struct Http {
 pub(super) struct Context {
     pub(super) request_id: String,
     pub(super) key: Option<HeaderValue>,
-    pub(super) within: Option<Within>,
-    /// Set where the request waits in line whatever the line's length: how many do is bounded elsewhere.
-    pub(super) patient: Option<Patient>,
+    pub(super) turn: Turned,
+}
+
+/// Whose turn a request is part of.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) enum Turned {
+    /// That of the call, which was admitted before its message was read.
+    #[default]
+    Call,
+    /// Its own, as a step of a stream: it waits whatever the line's length, as the number of streams
+    /// is bounded.
+    Own(Option<Within>),
 }
 
 /// An answer, and whether it was recorded earlier.
@@ -74,7 +83,7 @@ impl Http {
     {
         let sent = async {
             let target = target.map_err(told)?;
-            let context = Context::of(metadata).map_err(told)?;
+            let context = Context::of(metadata);
             let body = match body {
                 Some(body) => Some(write(body.encoded_len(), body).await.map_err(told)?),
                 None => None,
@@ -124,16 +133,12 @@ impl Http {
 
 impl Context {
     /// What a call says about itself.
-    ///
-    /// # Errors
-    /// `InvalidRequest` for metadata that cannot be read.
-    pub(super) fn of(metadata: &MetadataMap) -> Result<Self> {
-        Ok(Self {
+    pub(super) fn of(metadata: &MetadataMap) -> Self {
+        Self {
             request_id: request_id::current(),
             key: metadata.as_ref().get(IDEMPOTENCY_KEY).cloned(),
-            within: deadline::of(metadata)?.map(Within),
-            patient: None,
-        })
+            turn: Turned::Call,
+        }
     }
 }
 
@@ -236,8 +241,15 @@ fn request(
     }
     let extensions = request.extensions_mut();
     extensions.insert(Transcoded);
-    context.within.map(|within| extensions.insert(within));
-    context.patient.map(|patient| extensions.insert(patient));
+    match context.turn {
+        Turned::Call => {
+            extensions.insert(Admitted);
+        }
+        Turned::Own(within) => {
+            extensions.insert(Patient);
+            within.map(|within| extensions.insert(within));
+        }
+    }
     Ok(request)
 }
 

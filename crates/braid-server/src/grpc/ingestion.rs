@@ -17,8 +17,8 @@ use super::proto::{
     IngestResponse, JobAccepted, ListDocumentsRequest, ListDocumentsResponse, PutDocumentRequest,
     PutDocumentsRequest, Wait, WriteResponse,
 };
-use super::status;
 use super::stream::Session;
+use super::{deadline, status};
 use crate::app::App;
 
 /// Documents over the HTTP interface.
@@ -26,14 +26,13 @@ use crate::app::App;
 pub(super) struct Documents {
     http: Http,
     app: App,
-    /// Streams that may be open at once: each holds a few documents, and may wait for its turn.
+    /// Streams that may be open at once: each holds a few documents, and waits for its turn.
     streams: Arc<Semaphore>,
 }
 
 impl Documents {
     pub(super) fn new(app: &App, http: Http) -> Self {
-        let options = app.options();
-        let streams = options.max_concurrent_requests + options.max_waiting_requests;
+        let streams = app.options().max_concurrent_requests;
         Self {
             http,
             app: app.clone(),
@@ -132,7 +131,8 @@ impl Ingestion for Documents {
         request: Request<Streaming<IngestRequest>>,
     ) -> Result<Response<Self::IngestStream>, Status> {
         let (metadata, changes) = parts(request);
-        let context = Context::of(&metadata).map_err(status::of_error)?;
+        let within = deadline::of(metadata.as_ref()).map_err(status::of_error)?;
+        let context = Context::of(&metadata);
         if self.app.is_draining() {
             return Err(status::of_error(shutting_down()));
         }
@@ -145,7 +145,7 @@ impl Ingestion for Documents {
         })?;
         let limit = self.app.options().max_body_bytes;
         let changes = changes.map(move |change| change.map_err(|it| status::of_tonic(it, limit)));
-        let session = Session::new(self.http.clone(), context, (changes, place));
+        let session = Session::new(self.http.clone(), (context, within), (changes, place));
         let answers = session.answers(self.app.draining());
         Ok(Response::new(answers.boxed()))
     }

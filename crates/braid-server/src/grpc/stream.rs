@@ -17,14 +17,14 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until};
 use tonic::Status;
 
-use super::http::{Answer, Context, Http, Target, told, write};
+use super::http::{Answer, Context, Http, Target, Turned, told, write};
 use super::ingestion::{document, shutting_down};
 use super::proto::{
     IngestRequest, IngestResponse, NewDocument, Problem, WriteResponse, ingest_request,
     ingest_response,
 };
 use super::status;
-use crate::admission::{Patient, Within};
+use crate::admission::Within;
 use crate::dto::problem as dto;
 use crate::request_id;
 
@@ -81,11 +81,10 @@ where
 {
     pub(super) fn new(
         http: Http,
-        context: Context,
+        (context, within): (Context, Option<Within>),
         (changes, place): (S, OwnedSemaphorePermit),
     ) -> Self {
-        let deadline = context.within;
-        let deadline = deadline.and_then(|Within(within)| Instant::now().checked_add(within));
+        let deadline = within.and_then(|Within(within)| Instant::now().checked_add(within));
         Self {
             steps: Steps {
                 http,
@@ -325,8 +324,7 @@ impl Steps {
         Context {
             request_id: self.context.request_id.clone(),
             key,
-            within: self.deadline.map(left),
-            patient: Some(Patient),
+            turn: Turned::Own(self.deadline.map(left)),
         }
     }
 }

@@ -8,6 +8,7 @@ use axum::http::Request as HttpRequest;
 use braid_core::ErrorCode;
 use braid_server::grpc::proto;
 use braid_testkit::{Call as PortCall, Fault, Faulty, Gate, HashEmbedder};
+use futures::FutureExt;
 use http_body_util::BodyExt;
 use serde_json::json;
 use tonic::{Code, Request, Status};
@@ -82,6 +83,42 @@ async fn a_deadline_shortens_the_servers_own() {
     request.metadata_mut().insert("grpc-timeout", timeout);
     let status = retrieval(&server).retrieve(request).await.unwrap_err();
     assert_eq!(reason(&status), "INVALID_REQUEST");
+}
+
+/// A call whose message never comes.
+fn endless() -> HttpRequest<Body> {
+    let nothing = futures::stream::pending::<Result<Vec<u8>, std::io::Error>>();
+    HttpRequest::post("/braid.v1.Ingestion/PutDocument")
+        .header("content-type", "application/grpc")
+        .body(Body::from_stream(nothing))
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_call_is_admitted_before_its_message_is_read() {
+    let mut setup = Setup::default();
+    setup.options.max_concurrent_requests = 1;
+    setup.options.max_waiting_requests = 0;
+    let server = setup.open().await;
+    let mut slow = Box::pin(server.router().oneshot(endless()));
+    assert!((&mut slow).now_or_never().is_none());
+    let put = proto::PutDocumentRequest {
+        collection: "default".to_owned(),
+        document: Some(new_document("a", "x")),
+        wait: 0,
+    };
+    let status = ingestion(&server).put_document(put).await.unwrap_err();
+    assert_eq!(reason(&status), "OVERLOADED");
+    drop(slow);
+    let mut setup = Setup::default();
+    setup.options.request_timeout = Duration::from_millis(20);
+    let server = setup.open().await;
+    let response = server.router().oneshot(endless()).await.unwrap();
+    let status = Status::from_header_map(response.headers()).unwrap();
+    assert_eq!(
+        (status.code(), reason(&status)),
+        (Code::DeadlineExceeded, "TIMEOUT".to_owned())
+    );
 }
 
 #[tokio::test]
