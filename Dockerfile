@@ -10,6 +10,7 @@ COPY .cargo .cargo
 COPY crates crates
 COPY eval eval
 COPY ingest ingest
+COPY proto proto
 COPY xtask xtask
 RUN cargo build --locked --profile dist --package braid --bin braid
 

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -37,6 +38,19 @@ impl Line {
         }
     }
 }
+
+/// Set on a request whose client waits no longer than this: it shortens the server's own limit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Within(pub(crate) Duration);
+
+/// Set on a request that waits in line whatever the line's length. What sends such requests is bounded
+/// itself, and sends one at a time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patient;
+
+/// Set on a request that is part of one whose turn it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Admitted;
 
 /// Who may run and who may wait.
 #[derive(Debug)]
@@ -74,6 +88,14 @@ impl Admission {
                 "too many requests at once",
             ));
         };
+        self.admit_patient().await
+    }
+
+    /// A permit to run, after waiting for it without a place in line.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the wait.
+    async fn admit_patient(&self) -> Result<OwnedSemaphorePermit> {
         Arc::clone(&self.running)
             .acquire_owned()
             .await
@@ -101,36 +123,67 @@ impl Drop for Place<'_> {
     }
 }
 
+/// How a request waits for its turn, and how long it may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Turn {
+    pub(crate) line: Line,
+    /// How long the client waits, if it says.
+    pub(crate) within: Option<Within>,
+    pub(crate) patient: Option<Patient>,
+}
+
 /// Refuses what comes after shutdown began or finds the line full; times out the rest.
 pub(crate) async fn layer(State(app): State<App>, request: Request, next: Next) -> Response {
-    if app.is_draining() {
-        let error = Error::new(ErrorCode::ShuttingDown, "the server is shutting down");
-        return ApiError(error).into_response();
+    let extensions = request.extensions();
+    if extensions.get::<Admitted>().is_some() {
+        return next.run(request).await;
     }
-    let limit = app.options().request_timeout;
-    let line = Line::of(&request);
-    let answer = async {
-        let admission = app.admission(line);
-        let permit = admission.admit().await.map_err(ApiError)?;
-        let response = next.run(request).await;
-        drop(permit);
-        Ok::<_, ApiError>(response)
+    let turn = Turn {
+        line: Line::of(&request),
+        within: extensions.get().copied(),
+        patient: extensions.get().copied(),
     };
-    match tokio::time::timeout(limit, answer).await {
-        Ok(Ok(response)) => response,
-        Ok(Err(refused)) => refused.into_response(),
-        Err(_) => {
-            let message = format!("no answer within {} ms", limit.as_millis());
-            let error = Error::new(ErrorCode::Timeout, message);
-            let error = match line {
-                Line::Reads => error,
-                Line::Explanations => error.with_help("ask with a smaller depth or top_k"),
-                Line::Writes => error.with_help(
-                    "the write may have been done: repeat it under the same Idempotency-Key",
-                ),
-            };
-            ApiError(error).into_response()
-        }
+    let answer = in_turn(&app, turn, next.run(request)).await;
+    answer.unwrap_or_else(|refused| ApiError(refused).into_response())
+}
+
+/// Runs `work` when it is its turn.
+///
+/// # Errors
+/// `ShuttingDown` after shutdown began, `Overloaded` where the line is full, `Timeout`.
+pub(crate) async fn in_turn<T>(app: &App, turn: Turn, work: impl Future<Output = T>) -> Result<T> {
+    if app.is_draining() {
+        return Err(Error::new(
+            ErrorCode::ShuttingDown,
+            "the server is shutting down",
+        ));
+    }
+    let asked = turn.within.map_or(Duration::MAX, |Within(limit)| limit);
+    let limit = asked.min(app.options().request_timeout);
+    let done = async {
+        let admission = app.admission(turn.line);
+        let permit = match turn.patient {
+            Some(Patient) => admission.admit_patient().await?,
+            None => admission.admit().await?,
+        };
+        let done = work.await;
+        drop(permit);
+        Ok(done)
+    };
+    match tokio::time::timeout(limit, done).await {
+        Ok(done) => done,
+        Err(_) => Err(timed_out(turn.line, limit)),
+    }
+}
+
+fn timed_out(line: Line, limit: Duration) -> Error {
+    let message = format!("no answer within {} ms", limit.as_millis());
+    let error = Error::new(ErrorCode::Timeout, message);
+    match line {
+        Line::Reads => error,
+        Line::Explanations => error.with_help("ask with a smaller depth or top_k"),
+        Line::Writes => error
+            .with_help("the write may have been done: repeat it under the same Idempotency-Key"),
     }
 }
 

@@ -1,7 +1,6 @@
 //! The router: routes, layers and shared state.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::extract::DefaultBodyLimit;
@@ -12,6 +11,7 @@ use braid_core::{Error, ErrorCode};
 use braid_engine::Engine;
 use braid_engine::query::RetrieveRequest;
 use braid_runtime::telemetry::PrometheusHandle;
+use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa::OpenApi;
@@ -19,7 +19,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::admission::{self, Admission, Line};
 use crate::error::ApiError;
-use crate::{playground, reference, request_id, routes};
+use crate::{grpc, playground, reference, request_id, routes};
 
 /// Explanations that run at once: each takes as much as some hundred retrievals.
 const MOST_EXPLANATIONS: usize = 2;
@@ -57,7 +57,7 @@ struct Inner {
     reads: Admission,
     explanations: Admission,
     writes: Admission,
-    draining: AtomicBool,
+    draining: CancellationToken,
 }
 
 impl std::fmt::Debug for Inner {
@@ -83,7 +83,7 @@ impl App {
         };
         let (reads, writes) = (admission(usize::MAX), admission(usize::MAX));
         let explanations = admission(MOST_EXPLANATIONS);
-        let draining = AtomicBool::new(false);
+        let draining = CancellationToken::new();
         let inner = Inner {
             engine,
             options,
@@ -126,16 +126,29 @@ impl App {
 
     /// Refuses every request from now on with `SHUTTING_DOWN`; those in flight go on.
     pub fn drain(&self) {
-        self.inner.draining.store(true, Ordering::Release);
+        self.inner.draining.cancel();
     }
 
     pub(crate) fn is_draining(&self) -> bool {
-        self.inner.draining.load(Ordering::Acquire)
+        self.inner.draining.is_cancelled()
     }
 
-    /// The router with every route and layer.
+    /// Resolves when draining starts.
+    pub(crate) fn draining(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.inner.draining.clone().cancelled_owned()
+    }
+
+    /// The router with every route and layer, for HTTP and gRPC.
     pub fn router(&self) -> Router {
-        let (api, mut document) = api().split_for_parts();
+        let behind_grpc = self.http(api().merge(routes::documents::each::router()));
+        let grpc = grpc::router(self, behind_grpc);
+        self.http(api())
+            .layer(middleware::from_fn_with_state(grpc, grpc::steer))
+    }
+
+    /// The HTTP interface with these routes behind admission control.
+    fn http(&self, api: OpenApiRouter<Self>) -> Router {
+        let (api, mut document) = api.split_for_parts();
         let (probes, probe_paths) = probes().split_for_parts();
         document.merge(probe_paths);
         let admitted = api.layer(middleware::from_fn_with_state(
@@ -214,13 +227,19 @@ fn refuse(code: ErrorCode, message: &str) -> Response {
 }
 
 fn panicked(panic: Box<dyn std::any::Any + Send>) -> Response {
+    ApiError(defect(panic)).into_response()
+}
+
+/// What a panic is to a client; logged.
+#[expect(clippy::needless_pass_by_value, reason = "a panic is handed on")]
+pub(crate) fn defect(panic: Box<dyn std::any::Any + Send>) -> Error {
     let message = panic
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message");
     tracing::error!(panic = message, "a request handler panicked");
-    refuse(
+    Error::new(
         ErrorCode::Internal,
         "a defect in Braid stopped this request",
     )

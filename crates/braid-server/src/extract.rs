@@ -3,7 +3,7 @@
 mod json;
 
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
-use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use braid_core::{
@@ -32,8 +32,15 @@ impl<T: DeserializeOwned + Send + 'static> FromRequest<App> for JsonBody<T> {
     }
 }
 
+/// Set on a request made within the process of one that was within the limit: in JSON it may be longer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Transcoded;
+
 /// Reads a body within the limit.
-pub(crate) async fn read_body(request: Request, app: &App) -> Result<Bytes> {
+pub(crate) async fn read_body(mut request: Request, app: &App) -> Result<Bytes> {
+    if request.extensions().get::<Transcoded>().is_some() {
+        DefaultBodyLimit::disable().apply(&mut request);
+    }
     Bytes::from_request(request, app)
         .await
         .map_err(|rejection| {

@@ -25,9 +25,9 @@ use crate::extract::{check_media_type, off_thread, parse, read_body};
 /// How long an answer is kept.
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 /// The header's name.
-const HEADER: &str = "idempotency-key";
+pub(crate) const HEADER: &str = "idempotency-key";
 /// Marks an answer that was recorded earlier.
-const REPLAYED: &str = "idempotency-replayed";
+pub(crate) const REPLAYED: &str = "idempotency-replayed";
 
 /// A mutating request: its body and, if it has one, its idempotency key.
 pub(crate) struct Mutation {

@@ -20,6 +20,11 @@ pub(crate) fn current() -> String {
     CURRENT.try_with(Clone::clone).unwrap_or_default()
 }
 
+/// Runs `work` as part of the request `id`.
+pub(crate) async fn within<T>(id: String, work: impl Future<Output = T>) -> T {
+    CURRENT.scope(id, work).await
+}
+
 /// Takes the client's id where it is printable and short, or makes one, and returns it with the
 /// answer.
 pub(crate) async fn layer(request: Request, next: Next) -> Response {

@@ -2,6 +2,7 @@
 
 pub(crate) mod bulk;
 mod chunks;
+pub(crate) mod each;
 mod single;
 mod upload;
 

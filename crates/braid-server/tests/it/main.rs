@@ -1,4 +1,4 @@
-//! The HTTP contract, against a real embedded engine with a hashing embedder in place of a model.
+//! The HTTP and gRPC contracts, against a real embedded engine with a hashing embedder in place of a model.
 //!
 //! Every answer that any test sees is checked against `/openapi.json`: see `contract`. Start at
 //! `server` for how a test talks to Braid.
@@ -21,6 +21,7 @@ mod documents;
 mod duplicates;
 mod example_page;
 mod explain;
+mod grpc;
 mod idempotency;
 mod idempotency_everywhere;
 mod jobs;

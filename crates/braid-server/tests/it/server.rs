@@ -122,6 +122,11 @@ impl Server {
         }
     }
 
+    /// What a socket would serve.
+    pub(crate) fn router(&self) -> Router {
+        self.router.clone()
+    }
+
     pub(crate) async fn send(&self, call: Call) -> Answer {
         let method = call.method.clone();
         let path = call.path.clone();

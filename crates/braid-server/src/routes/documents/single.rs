@@ -294,7 +294,11 @@ fn no_document(name: &CollectionName, id: &DocumentId) -> ApiError {
 }
 
 fn written(id: &DocumentId, receipt: &StageReceipt) -> WriteAnswer {
-    let outcome = receipt.outcomes.first();
+    write_answer(id, receipt.outcomes.first())
+}
+
+/// What a change of a document did.
+pub(super) fn write_answer(id: &DocumentId, outcome: Option<&ChangeOutcome>) -> WriteAnswer {
     let (result, sequence) = outcome.map_or(("absent", None), describe);
     let duplicate = match outcome {
         Some(ChangeOutcome::Staged { duplicate, .. }) => duplicate.clone(),
