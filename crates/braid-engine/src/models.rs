@@ -117,6 +117,10 @@ impl Embedder for NotLoaded {
         Err(Self::error())
     }
 
+    async fn embed_verbatim(&self, _texts: Vec<String>) -> Result<Vec<Embedding>> {
+        Err(Self::error())
+    }
+
     async fn embed_query(&self, _text: &str) -> Result<Embedding> {
         Err(Self::error())
     }
