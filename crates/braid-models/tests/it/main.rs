@@ -4,6 +4,7 @@
 mod bundled;
 mod custom;
 mod priority;
+mod remote;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
