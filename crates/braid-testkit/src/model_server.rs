@@ -4,6 +4,7 @@
 // A double is test code: a failed unwrap is a failed test.
 #![allow(clippy::unwrap_used)]
 
+pub mod folder;
 mod shapes;
 
 use std::convert::Infallible;

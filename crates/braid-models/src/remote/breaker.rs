@@ -13,11 +13,17 @@ const FIRST_BREAK: Duration = Duration::from_secs(2);
 /// The longest it stays open.
 const LONGEST_BREAK: Duration = Duration::from_secs(60);
 
+/// Calls given up in a row, with nothing answered between them, that open it as well.
+const ABANDONED: u32 = 12;
+/// A call that was given up sooner says nothing: its caller hardly waited.
+const PATIENCE: Duration = Duration::from_millis(50);
+
 /// Tells the time; tests have their own.
 pub(crate) type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
 
 /// Closed, it lets every call through. After three failures in a row it is open: nothing gets
-/// through for a while, then one call as a trial, whose outcome closes it or opens it for longer.
+/// through for a while, then one call as a trial, whose outcome closes it or opens it for longer. Who
+/// calls may have a deadline and give up, again and again, before a failure is known: that opens it too.
 pub(crate) struct CircuitBreaker {
     clock: Clock,
     state: Mutex<State>,
@@ -26,6 +32,7 @@ pub(crate) struct CircuitBreaker {
 #[derive(Debug, Default)]
 struct State {
     failures: u32,
+    abandoned: u32,
     /// How often in a row it opened.
     breaks: u32,
     open_until: Option<Instant>,
@@ -33,11 +40,13 @@ struct State {
     reason: String,
 }
 
-/// Leave to make one call. Dropped without an outcome (the caller gave up) it counts as none.
+/// Leave to make one call. Dropped without an outcome, the caller gave up.
 #[must_use = "the breaker wants to know how the call ended"]
 pub(crate) struct Leave<'a> {
     breaker: &'a CircuitBreaker,
     is_trial: bool,
+    began: Instant,
+    has_ended: bool,
 }
 
 /// What an outcome changed.
@@ -61,22 +70,39 @@ impl CircuitBreaker {
 
     /// Leave to call, or why the calls before failed.
     pub(crate) fn ask(&self) -> Result<Leave<'_>, String> {
+        let began = (self.clock)();
         let mut state = self.state.lock();
         let is_trial = match state.open_until {
             None => false,
-            Some(until) if (self.clock)() >= until && !state.on_trial => true,
+            Some(until) if began >= until && !state.on_trial => true,
             Some(_) => return Err(state.reason.clone()),
         };
         state.on_trial |= is_trial;
         Ok(Leave {
             breaker: self,
             is_trial,
+            began,
+            has_ended: false,
         })
     }
 }
 
+impl State {
+    fn open(&mut self, now: Instant, reason: String) -> Change {
+        let doublings = self.breaks.min(8);
+        let length = FIRST_BREAK
+            .saturating_mul(1 << doublings)
+            .min(LONGEST_BREAK);
+        self.breaks = self.breaks.saturating_add(1);
+        self.open_until = Some(now + length);
+        self.reason = reason;
+        Change::Opened(length)
+    }
+}
+
 impl Leave<'_> {
-    pub(crate) fn succeeded(self) -> Change {
+    pub(crate) fn succeeded(mut self) -> Change {
+        self.has_ended = true;
         let mut state = self.breaker.state.lock();
         let was_open = state.open_until.is_some();
         if was_open && !self.is_trial {
@@ -91,30 +117,36 @@ impl Leave<'_> {
         }
     }
 
-    pub(crate) fn failed(self, reason: String) -> Change {
+    pub(crate) fn failed(mut self, reason: String) -> Change {
+        self.has_ended = true;
         let mut state = self.breaker.state.lock();
         if state.open_until.is_some() && !self.is_trial {
             return Change::None;
         }
         state.failures += 1;
-        state.reason = reason;
         if !self.is_trial && state.failures < FAILURES {
             return Change::None;
         }
-        let doublings = state.breaks.min(8);
-        let length = FIRST_BREAK
-            .saturating_mul(1 << doublings)
-            .min(LONGEST_BREAK);
-        state.breaks = state.breaks.saturating_add(1);
-        state.open_until = Some((self.breaker.clock)() + length);
-        Change::Opened(length)
+        state.open((self.breaker.clock)(), reason)
     }
 }
 
 impl Drop for Leave<'_> {
     fn drop(&mut self) {
+        let now = (self.breaker.clock)();
+        let mut state = self.breaker.state.lock();
         if self.is_trial {
-            self.breaker.state.lock().on_trial = false;
+            state.on_trial = false;
+        }
+        let waited = now.saturating_duration_since(self.began) >= PATIENCE;
+        let counts = self.is_trial || state.open_until.is_none();
+        if self.has_ended || !waited || !counts {
+            return;
+        }
+        state.abandoned += 1;
+        if self.is_trial || state.abandoned >= ABANDONED {
+            let reason = "nobody got an answer in the time they had";
+            let _ = state.open(now, reason.to_owned());
         }
     }
 }
@@ -200,6 +232,42 @@ pub(crate) mod tests {
         assert!(breaker.ask().is_err());
         time.advance(FIRST_BREAK);
         drop(breaker.ask().ok().unwrap());
+        assert!(breaker.ask().is_ok());
+    }
+
+    fn give_up(breaker: &CircuitBreaker, time: &TestClock, after: Duration) {
+        let leave = breaker.ask().ok().expect("leave");
+        time.advance(after);
+        drop(leave);
+    }
+
+    /// As when a re-ranker never answers before the deadline.
+    #[test]
+    fn calls_given_up_again_and_again_open_it() {
+        let time = TestClock::new();
+        let breaker = CircuitBreaker::new(time.clock());
+        for _ in 0..20 {
+            give_up(&breaker, &time, PATIENCE / 2);
+        }
+        for _ in 1..ABANDONED {
+            give_up(&breaker, &time, PATIENCE);
+        }
+        assert_eq!(breaker.ask().ok().unwrap().succeeded(), Change::None);
+        for _ in 0..ABANDONED {
+            give_up(&breaker, &time, PATIENCE);
+        }
+        assert!(
+            breaker
+                .ask()
+                .err()
+                .unwrap()
+                .contains("nobody got an answer")
+        );
+        time.advance(FIRST_BREAK);
+        give_up(&breaker, &time, PATIENCE);
+        time.advance(FIRST_BREAK);
+        assert!(breaker.ask().is_err(), "a trial given up makes it longer");
+        time.advance(FIRST_BREAK);
         assert!(breaker.ask().is_ok());
     }
 }

@@ -123,7 +123,14 @@ impl Caller {
         line: Line,
     ) -> Result<Vec<T::Item>> {
         let _permit = self.permit(line).await?;
-        let answer = self.run_splitting(task, texts).await;
+        let answer = match line {
+            Line::Bulk => self.run_splitting(task, texts).await,
+            Line::Query => {
+                let limit = self.http.options().query_timeout;
+                let answer = tokio::time::timeout(limit, self.run_splitting(task, texts)).await;
+                answer.unwrap_or_else(|_| Err(Refusal::too_late(limit)))
+            }
+        };
         answer.map_err(|refusal| {
             if refusal.is_outage() {
                 self.known.store(false, Ordering::Release);

@@ -73,6 +73,14 @@ impl Endpoint {
         &self.url
     }
 
+    /// What the model there is for.
+    pub(crate) fn kind(&self) -> ModelKind {
+        match self.api {
+            Api::TeiEmbed | Api::OpenAi => ModelKind::Embedder,
+            Api::TeiRerank | Api::Cohere | Api::CohereV1 => ModelKind::Reranker,
+        }
+    }
+
     /// Whether requests to it cross a network in the open.
     pub(crate) fn is_exposed(&self) -> bool {
         let host = self.url.host().unwrap_or_default();

@@ -87,10 +87,7 @@ impl HttpClient {
     async fn post_once(&self, body: Bytes, most: usize) -> Result<Bytes, Refusal> {
         let limit = self.options.timeout;
         let answer = tokio::time::timeout(limit, self.exchange(body, most)).await;
-        let answer = answer.unwrap_or_else(|_| {
-            let detail = format!("no answer within {} ms", limit.as_millis());
-            Err(Refusal::new(RefusalKind::Timeout, detail))
-        })?;
+        let answer = answer.unwrap_or_else(|_| Err(Refusal::too_late(limit)))?;
         self.count("answered");
         Ok(answer)
     }

@@ -42,10 +42,8 @@ impl ModelStore {
                 ModelPlace::Here => (HERE.to_owned(), self.load_embedder(name, options)?),
                 ModelPlace::At(endpoint) => {
                     let model = self.find_served(name, ModelKind::Embedder)?;
-                    let make = |limits| RemoteEmbedder::new(&model, endpoint.clone(), limits);
-                    let embedder = make(limits)?;
-                    let trial = make(first_limits(remote))?;
-                    if checked_now(endpoint, remote, trial.check())? {
+                    let embedder = RemoteEmbedder::new(&model, endpoint.clone(), limits)?;
+                    if is_known(endpoint, self.check_endpoint(name, endpoint, remote))? {
                         embedder.mark_known();
                     }
                     (
@@ -78,10 +76,8 @@ impl ModelStore {
                 ModelPlace::Here => (HERE.to_owned(), self.load_reranker(name, options)?),
                 ModelPlace::At(endpoint) => {
                     let model = self.find_served(name, ModelKind::Reranker)?;
-                    let make = |limits| RemoteReranker::new(&model, endpoint.clone(), limits);
-                    let reranker = make(limits)?;
-                    let trial = make(first_limits(remote))?;
-                    if checked_now(endpoint, remote, trial.check())? {
+                    let reranker = RemoteReranker::new(&model, endpoint.clone(), limits)?;
+                    if is_known(endpoint, self.check_endpoint(name, endpoint, remote))? {
                         reranker.mark_known();
                     }
                     (
@@ -92,6 +88,35 @@ impl ModelStore {
             });
         }
         Ok(Arc::new(FallbackReranker::new(named)?))
+    }
+
+    /// Sends the model's probes to a server, and compares what comes back. Blocks, some seconds at
+    /// most.
+    ///
+    /// # Errors
+    /// [`ModelUnavailable`](ErrorCode::ModelUnavailable) when the server has another model, or does
+    /// not take what is sent; a code that may be retried when it cannot say now.
+    pub fn check_endpoint(
+        &self,
+        name: &str,
+        endpoint: &Endpoint,
+        remote: &RemoteOptions,
+    ) -> Result<()> {
+        if remote.key.is_some() && endpoint.is_exposed() {
+            tracing::warn!(%endpoint, "the API key and every text cross the network unencrypted; use https");
+        }
+        let (kind, limits) = (endpoint.kind(), first_limits(remote));
+        let model = self.find_served(name, kind)?;
+        match kind {
+            ModelKind::Embedder => {
+                let trial = RemoteEmbedder::new(&model, endpoint.clone(), limits)?;
+                run_apart(trial.check())
+            }
+            ModelKind::Reranker => {
+                let trial = RemoteReranker::new(&model, endpoint.clone(), limits)?;
+                run_apart(trial.check())
+            }
+        }
     }
 
     /// A model whose weights need not be here. What is here of it is verified.
@@ -148,15 +173,8 @@ fn first_limits(remote: &RemoteOptions) -> RemoteOptions {
 }
 
 /// Whether a server gave what it must; false where it cannot say now.
-fn checked_now(
-    endpoint: &Endpoint,
-    remote: &RemoteOptions,
-    check: impl Future<Output = Result<()>> + Send,
-) -> Result<bool> {
-    if remote.key.is_some() && endpoint.is_exposed() {
-        tracing::warn!(%endpoint, "the API key and every text cross the network unencrypted; use https");
-    }
-    match run_apart(check) {
+fn is_known(endpoint: &Endpoint, checked: Result<()>) -> Result<bool> {
+    match checked {
         Ok(()) => Ok(true),
         Err(error) if error.code().is_retryable() => {
             tracing::warn!(%endpoint, error = error.chain(), "a model server cannot be checked now; it is before its first use");

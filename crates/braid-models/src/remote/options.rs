@@ -7,7 +7,7 @@ use crate::remote::key::ApiKey;
 /// Calls that answer a query, in flight at once to one endpoint; one more is refused as overloaded.
 pub(crate) const MOST_QUERY_CALLS: usize = 128;
 /// Longest time to open a connection.
-pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Longest time for the probes when a model is loaded; a server that takes longer is checked later.
 pub(crate) const FIRST_CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -18,6 +18,8 @@ pub struct RemoteOptions {
     pub key: Option<ApiKey>,
     /// Longest time for one request, its answer read to the end.
     pub timeout: Duration,
+    /// Longest time for a call that somebody waits for, all its tries together.
+    pub query_timeout: Duration,
     /// Most texts in one request.
     pub batch_texts: usize,
     /// Most bytes of text in one request, but for a single text that is longer.
@@ -37,6 +39,7 @@ impl Default for RemoteOptions {
         Self {
             key: None,
             timeout: Duration::from_secs(30),
+            query_timeout: Duration::from_secs(30),
             batch_texts: 32,
             batch_bytes: 1024 * 1024,
             concurrency: 4,

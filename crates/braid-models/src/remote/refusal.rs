@@ -51,6 +51,11 @@ impl Refusal {
         }
     }
 
+    pub(crate) fn too_late(limit: Duration) -> Self {
+        let detail = format!("no answer within {} ms", limit.as_millis());
+        Self::new(RefusalKind::Timeout, detail)
+    }
+
     /// Of an answer with another status than 200.
     pub(crate) fn of_status(
         status: StatusCode,

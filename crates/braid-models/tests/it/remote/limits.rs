@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use braid_models::{ApiKey, RemoteOptions};
-use braid_testkit::{Gate, ModelServer, ServerFault};
+use braid_testkit::model_server::folder::{PROBES, embedder_manifest};
+use braid_testkit::{Gate, ModelServer, ServedModels, ServerFault};
 use serde_json::json;
 
-use super::{Folder, QUERY, embedder_manifest, options, served, start, texts};
+use super::{Folder, QUERY, options, start, texts};
 
 #[tokio::test]
 async fn calls_are_cut_into_requests_a_bounded_number_at_once() {
@@ -98,7 +99,7 @@ async fn prefixes_are_put_before_what_is_sent() {
     let urls = [server.url("/v1/embeddings")];
     let embedder = folder.embedder(&urls, options()).await.unwrap();
     let probes = server.seen().pop().unwrap().body;
-    assert_eq!(probes["input"][0], super::PROBES[0], "probes have none");
+    assert_eq!(probes["input"][0], PROBES[0], "probes have none");
     embedder.embed_query("fox").await.unwrap();
     embedder.embed_passages(texts(1)).await.unwrap();
     embedder.embed_verbatim(texts(1)).await.unwrap();
@@ -113,7 +114,7 @@ async fn prefixes_are_put_before_what_is_sent() {
 
 #[tokio::test]
 async fn the_key_is_sent_and_its_lack_is_told() {
-    let mut models = served();
+    let mut models = ServedModels::default();
     models.key = Some("sk-hush");
     let (server, folder) = (ModelServer::start(models).await, Folder::new().await);
     let urls = [server.url("/v2/rerank")];

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use braid_core::{Embedder, Embedding, ErrorCode, Fingerprint, Result, Script, TokenCounter};
 use braid_models::{DEFAULT_EMBEDDER, EmbedderOptions, ModelPlace, ModelStatus, ModelStore};
-use braid_testkit::{HashEmbedder, ModelServer, ServerFault};
+use braid_testkit::model_server::folder::embedder_manifest;
+use braid_testkit::{HashEmbedder, ModelServer, ServedModels, ServerFault};
 
-use super::{Folder, embedder_manifest, nowhere, options, served, start, texts};
+use super::{Folder, nowhere, options, start, texts};
 use crate::{EMBEDDER, bundled_folder};
 
 /// Another model of the same dimension.
@@ -162,7 +163,7 @@ async fn a_model_without_weights_is_listed_and_does_not_run_here() {
 
 #[tokio::test]
 async fn a_manifest_that_cannot_tell_models_apart_is_refused() {
-    let server = ModelServer::start(served()).await;
+    let server = ModelServer::start(ServedModels::default()).await;
     let folder = Folder::new().await;
     let urls = [server.url("/embed")];
     let mut manifest = embedder_manifest().await;

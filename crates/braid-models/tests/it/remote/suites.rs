@@ -1,8 +1,8 @@
 //! The ports' suites, through every shape.
 
-use braid_testkit::{ModelServer, embedder_suite, reranker_suite};
+use braid_testkit::{ModelServer, ServedModels, embedder_suite, reranker_suite};
 
-use super::{Folder, options, served, start};
+use super::{Folder, options, start};
 
 async fn embedder_passes(path: &str) {
     let (server, folder) = start().await;
@@ -22,7 +22,7 @@ async fn openai_embeddings_pass_the_suite() {
 
 #[tokio::test]
 async fn vectors_that_are_not_normalised_are() {
-    let mut models = served();
+    let mut models = ServedModels::default();
     models.unnormalised = true;
     let (server, folder) = (ModelServer::start(models).await, Folder::new().await);
     let urls = [server.url("/v1/embeddings")];
