@@ -114,8 +114,10 @@ async fn prefixes_are_put_before_what_is_sent() {
 
 #[tokio::test]
 async fn the_key_is_sent_and_its_lack_is_told() {
-    let mut models = ServedModels::default();
-    models.key = Some("sk-hush");
+    let models = ServedModels {
+        key: Some("sk-hush"),
+        ..ServedModels::default()
+    };
     let (server, folder) = (ModelServer::start(models).await, Folder::new().await);
     let urls = [server.url("/v2/rerank")];
     let error = folder.reranker(&urls, options()).await.unwrap_err();

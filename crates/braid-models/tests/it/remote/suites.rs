@@ -22,8 +22,10 @@ async fn openai_embeddings_pass_the_suite() {
 
 #[tokio::test]
 async fn vectors_that_are_not_normalised_are() {
-    let mut models = ServedModels::default();
-    models.unnormalised = true;
+    let models = ServedModels {
+        unnormalised: true,
+        ..ServedModels::default()
+    };
     let (server, folder) = (ModelServer::start(models).await, Folder::new().await);
     let urls = [server.url("/v1/embeddings")];
     let embedder = folder.embedder(&urls, options()).await.unwrap();
