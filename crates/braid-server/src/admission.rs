@@ -34,7 +34,7 @@ impl Line {
         match request.uri().path() {
             "/retrieve" | "/v1/retrieve" | "/v1/retrieve/batch" | "/v1/cache/lookup" => Self::Reads,
             "/v1/explain" => Self::Explanations,
-            "/v1/embeddings" | "/v1/rerank" | "/v2/rerank" => Self::Models,
+            "/v1/embeddings" | "/v1/rerank" | "/v2/rerank" | "/embed" | "/rerank" => Self::Models,
             _ if request.method().is_safe() => Self::Reads,
             _ => Self::Writes,
         }

@@ -2,6 +2,7 @@
 
 mod embeddings;
 mod rerank;
+mod tei;
 
 pub use embeddings::{
     EmbeddingItem, EmbeddingsAnswer, EmbeddingsBody, EmbeddingsUsage, Encoded, EncodingFormat,
@@ -11,6 +12,7 @@ pub use rerank::{
     DocumentText, RerankAnswer, RerankBody, RerankDocument, RerankRequest, RerankResult,
     RerankUsage,
 };
+pub use tei::{EmbedBody, EmbedVectors, RankBody, Ranked, RankedText};
 
 use braid_core::{Error, FieldError, Fingerprint, Result};
 use serde::{Deserialize, Serialize};

@@ -10,7 +10,8 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::dto::models::{
-    EmbeddingsAnswer, EmbeddingsBody, ModelsAnswer, RerankAnswer, RerankBody, ServedModel,
+    EmbedBody, EmbedVectors, EmbeddingsAnswer, EmbeddingsBody, ModelsAnswer, RankBody, Ranked,
+    RerankAnswer, RerankBody, ServedModel,
 };
 use crate::dto::problem::Problem;
 use crate::error::ApiError;
@@ -30,6 +31,8 @@ pub(crate) fn router() -> OpenApiRouter<App> {
         .routes(routes!(embeddings))
         .routes(routes!(rerank))
         .routes(routes!(rerank_v2))
+        .routes(routes!(embed))
+        .routes(routes!(rank))
 }
 
 /// The models that this server runs.
@@ -112,10 +115,7 @@ async fn rerank(
     let reranker = reranker(&app)?;
     let name = name_of(reranker.fingerprint()).to_owned();
     let request = body.into_request(&name)?;
-    let mut scores = Vec::with_capacity(request.documents.len());
-    for window in request.documents.chunks(WINDOW) {
-        scores.extend(reranker.score(&request.query, window).await?);
-    }
+    let scores = score(&**reranker, &request.query, &request.documents).await?;
     let id = request_id::current();
     Ok(Json(RerankAnswer::new(id, name, request, &scores)))
 }
@@ -138,6 +138,59 @@ async fn rerank_v2(
     body: JsonBody<RerankBody>,
 ) -> Result<Json<RerankAnswer>, ApiError> {
     rerank(state, body).await
+}
+
+/// Embed texts, in the shape of text-embeddings-inference.
+#[utoipa::path(
+    post,
+    path = "/embed",
+    operation_id = "embed",
+    tag = "models",
+    request_body = EmbedBody,
+    responses(
+        (status = 200, description = "A vector for each text, in order", body = EmbedVectors),
+        (status = "4XX", description = "The request is refused", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "The request failed", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn embed(
+    State(app): State<App>,
+    JsonBody(body): JsonBody<EmbedBody>,
+) -> Result<Json<EmbedVectors>, ApiError> {
+    let texts = body.into_texts()?;
+    let vectors = app.engine().embedder().embed_verbatim(texts).await?;
+    Ok(Json(EmbedVectors::new(&vectors)))
+}
+
+/// Put texts in order for a query, in the shape of text-embeddings-inference.
+#[utoipa::path(
+    post,
+    path = "/rerank",
+    operation_id = "rank_texts",
+    tag = "models",
+    request_body = RankBody,
+    responses(
+        (status = 200, description = "Texts, best first", body = Ranked),
+        (status = "4XX", description = "The request is refused", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "The request failed", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn rank(
+    State(app): State<App>,
+    JsonBody(body): JsonBody<RankBody>,
+) -> Result<Json<Ranked>, ApiError> {
+    let reranker = reranker(&app)?;
+    body.check()?;
+    let scores = score(&**reranker, &body.query, &body.texts).await?;
+    Ok(Json(Ranked::new(&body, &scores)))
+}
+
+async fn score(reranker: &dyn Reranker, query: &str, texts: &[String]) -> Result<Vec<f32>> {
+    let mut scores = Vec::with_capacity(texts.len());
+    for window in texts.chunks(WINDOW) {
+        scores.extend(reranker.score(query, window).await?);
+    }
+    Ok(scores)
 }
 
 fn reranker(app: &App) -> Result<&Arc<dyn Reranker>> {

@@ -41,6 +41,19 @@ pub(crate) fn requests() -> Vec<(&'static str, &'static str, Value)> {
         ),
         ("post", "/v1/rerank", rerank.clone()),
         ("post", "/v2/rerank", rerank),
+        (
+            "post",
+            "/embed",
+            json!({ "inputs": ["x"], "truncate": true, "normalize": true }),
+        ),
+        (
+            "post",
+            "/rerank",
+            json!({
+                "query": "red fox", "texts": ["a fox"], "raw_scores": true,
+                "return_text": true, "truncate": false,
+            }),
+        ),
     ]
 }
 
@@ -132,6 +145,36 @@ async fn documents_are_ordered_by_relevance() {
     let answer = server.post("/v2/rerank", &body).await.ok(200);
     assert_eq!(answer["results"].as_array().unwrap().len(), 2);
     assert_eq!(answer["results"][0].get("document"), None);
+}
+
+#[tokio::test]
+async fn the_shapes_of_text_embeddings_inference_have_the_same_numbers() {
+    let server = with_reranker().await;
+    let body = json!({ "input": ["a red fox", "revenue"] });
+    let openai = server.post("/v1/embeddings", &body).await.ok(200);
+    let body = json!({ "inputs": ["a red fox", "revenue"] });
+    let vectors = server.post("/embed", &body).await.ok(200);
+    for place in 0..2 {
+        assert_eq!(vectors[place], openai["data"][place]["embedding"]);
+    }
+    let unscaled = json!({ "inputs": "x", "normalize": false });
+    let refused = server.post("/embed", &unscaled).await;
+    refused.bad_field("/normalize", "must be true: vectors have length 1 here");
+    let texts = json!(["a whale", "an owl", "a red fox"]);
+    let body = json!({ "query": "red fox", "texts": texts, "raw_scores": true });
+    let ranked = server.post("/rerank", &body).await.ok(200);
+    let expected = json!([
+        {"index": 2, "score": 1.0}, {"index": 1, "score": 0.0}, {"index": 0, "score": null},
+    ]);
+    assert_eq!(ranked, expected);
+    let body = json!({ "query": "red fox", "texts": texts, "return_text": true });
+    let ranked = server.post("/rerank", &body).await.ok(200);
+    assert_eq!(ranked[0]["text"], "a red fox");
+    assert_eq!(ranked[0]["score"], 1.0 / (1.0 + (-1.0_f64).exp()));
+    let none = server
+        .post("/rerank", &json!({ "query": "x", "texts": [] }))
+        .await;
+    none.bad_field("/texts", "must have 1 to 1024 texts, not 0");
 }
 
 #[tokio::test]

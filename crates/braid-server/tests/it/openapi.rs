@@ -18,9 +18,11 @@ use crate::server::{Call, Server};
 
 /// Every operation: method, path, id. What is not here is not served.
 const OPERATIONS: &str = "\
+post /embed embed
 get /healthz healthz
 get /metrics metrics
 get /readyz readyz
+post /rerank rank_texts
 post /retrieve retrieve
 delete /v1/cache delete_answers
 post /v1/cache/lookup lookup_answer

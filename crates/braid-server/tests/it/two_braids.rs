@@ -47,8 +47,8 @@ async fn model_server(scratch: &Path) -> Listening {
     Listening::start(App::new(engine.unwrap(), options, defaults, None)).await
 }
 
-/// Settings of a Braid without weights, whose models are the server's.
-fn elsewhere(scratch: &Path, data: &str, server: &Listening) -> Settings {
+/// Settings of a Braid without weights, whose models are the server's, at these paths.
+fn elsewhere(scratch: &Path, data: &str, server: &Listening, paths: [&str; 2]) -> Settings {
     let folder = scratch.join("models");
     let mut settings = settings(scratch, data);
     for model in [&settings.models.embedder, &settings.models.reranker] {
@@ -60,10 +60,15 @@ fn elsewhere(scratch: &Path, data: &str, server: &Listening) -> Settings {
     }
     let at = |path: &str| ModelEndpoints(vec![format!("http://{}{path}", server.address)]);
     settings.models.dir = Some(folder);
-    settings.models.embedder_endpoints = at("/v1/embeddings");
-    settings.models.reranker_endpoints = at("/v1/rerank");
+    settings.models.embedder_endpoints = at(paths[0]);
+    settings.models.reranker_endpoints = at(paths[1]);
     settings
 }
+
+/// Where OpenAI's and Cohere's clients ask.
+const COMMON: [&str; 2] = ["/v1/embeddings", "/v1/rerank"];
+/// Where those of text-embeddings-inference ask.
+const TEI: [&str; 2] = ["/embed", "/rerank"];
 
 type Loaded = (Arc<dyn Embedder>, Arc<dyn Reranker>);
 
@@ -80,12 +85,19 @@ async fn load(settings: &Settings) -> Loaded {
 async fn models_of_another_braid_pass_the_suites_and_give_the_same() {
     let scratch = tempfile::tempdir().unwrap();
     let server = model_server(scratch.path()).await;
-    let (embedder, reranker) = load(&elsewhere(scratch.path(), "client", &server)).await;
-    let (local_embedder, local_reranker) = load(&settings(scratch.path(), "local")).await;
+    let local = load(&settings(scratch.path(), "local")).await;
+    for paths in [COMMON, TEI] {
+        let remote = load(&elsewhere(scratch.path(), "client", &server, paths)).await;
+        assert_same(&remote, &local).await;
+    }
+    server.stop().await;
+}
+
+async fn assert_same((embedder, reranker): &Loaded, (local_embedder, local_reranker): &Loaded) {
     assert_eq!(embedder.fingerprint(), local_embedder.fingerprint());
     assert_eq!(reranker.fingerprint(), local_reranker.fingerprint());
-    embedder_suite(&*embedder, 0.999).await;
-    reranker_suite(&*reranker, 1e-4).await;
+    embedder_suite(&**embedder, 0.999).await;
+    reranker_suite(&**reranker, 1e-4).await;
     let long = "a text beyond the window of the model ".repeat(200);
     let texts = [
         "a red fox".to_owned(),
@@ -102,7 +114,6 @@ async fn models_of_another_braid_pass_the_suites_and_give_the_same() {
     for (served, local) in served.iter().zip(local) {
         assert!((served - local).abs() < 1e-5, "{served} {local}");
     }
-    server.stop().await;
 }
 
 fn document(id: &str, text: &str) -> NewDocument {
@@ -154,7 +165,7 @@ async fn a_collection_that_was_ingested_here_is_queried_through_the_server() {
     engine.close().await;
     drop(engine);
     let server = model_server(scratch.path()).await;
-    let remote = elsewhere(scratch.path(), "data", &server);
+    let remote = elsewhere(scratch.path(), "data", &server, COMMON);
     let engine = Engine::open(&remote, OpenOptions::default()).await.unwrap();
     let collection = engine.collection(&name).await.unwrap();
     assert_eq!(engine.fingerprint_mismatches(&collection).unwrap(), []);

@@ -41,6 +41,16 @@ pub enum TextOrTexts {
     Several(Vec<String>),
 }
 
+impl TextOrTexts {
+    /// The texts, and whether it is one that stands alone.
+    pub(super) fn into_texts(self) -> (Vec<String>, bool) {
+        match self {
+            Self::One(text) => (vec![text], true),
+            Self::Several(texts) => (texts, false),
+        }
+    }
+}
+
 /// How vectors are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -105,10 +115,7 @@ impl EmbeddingsBody {
     pub fn into_texts(self, model: &str, dimension: usize) -> Result<Vec<String>> {
         let mut fields = Vec::new();
         check_model(self.model.as_deref(), model, &mut fields);
-        let (texts, single) = match self.input {
-            TextOrTexts::One(text) => (vec![text], true),
-            TextOrTexts::Several(texts) => (texts, false),
-        };
+        let (texts, single) = self.input.into_texts();
         check_texts("/input", &texts, single, &mut fields);
         if self.dimensions.is_some_and(|asked| asked != dimension) {
             let detail = format!("the model's vectors have {dimension} numbers and are not cut");

@@ -99,6 +99,20 @@ pub struct RerankUsage {
     pub pairs: usize,
 }
 
+/// Notes a query that is too long.
+pub(super) fn checked_query(query: &str, fields: &mut Vec<FieldError>) {
+    if query.len() > MAX_QUERY_BYTES {
+        let detail = format!("has {} bytes, the limit is {MAX_QUERY_BYTES}", query.len());
+        fields.push(FieldError::new("/query", detail));
+    }
+}
+
+/// A raw score from 0 to 1; none for one that is no number.
+pub(super) fn relevance(score: f32) -> Option<f64> {
+    let probability = 1.0 / (1.0 + (-f64::from(score)).exp());
+    score.is_finite().then_some(probability)
+}
+
 impl RerankBody {
     /// What it asks of the re-ranker `model`.
     ///
@@ -107,13 +121,7 @@ impl RerankBody {
     pub fn into_request(self, model: &str) -> Result<RerankRequest> {
         let mut fields = Vec::new();
         check_model(self.model.as_deref(), model, &mut fields);
-        if self.query.len() > MAX_QUERY_BYTES {
-            let detail = format!(
-                "has {} bytes, the limit is {MAX_QUERY_BYTES}",
-                self.query.len()
-            );
-            fields.push(FieldError::new("/query", detail));
-        }
+        checked_query(&self.query, &mut fields);
         let documents = self.documents.into_iter().map(|document| match document {
             RerankDocument::Text(text) => text,
             RerankDocument::Object(object) => object.text,
@@ -136,10 +144,6 @@ impl RerankBody {
 impl RerankAnswer {
     /// The answer to `request` with these raw scores.
     pub fn new(id: String, model: String, request: RerankRequest, scores: &[f32]) -> Self {
-        let relevance = |score: f32| {
-            let probability = 1.0 / (1.0 + (-f64::from(score)).exp());
-            score.is_finite().then_some(probability)
-        };
         let scored = scores.iter().map(|score| relevance(*score));
         let mut order: Vec<(usize, Option<f64>)> = scored.enumerate().collect();
         let value = |score: Option<f64>| score.unwrap_or(-1.0);
