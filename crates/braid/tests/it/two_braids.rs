@@ -76,6 +76,8 @@ fn one_braid_ingests_and_retrieves_with_the_models_of_another() {
         said(&report, "embedder server").contains("warning"),
         "{report:#}"
     );
+    let said = said(&report, "embedder");
+    assert!(said.contains("its servers' answers are above"), "{said}");
     let (status, answer) = run(&place, &["retrieve", "red fox den"]);
     assert_eq!(status, 0, "{answer:#}");
     let degraded = answer["degraded"].as_array().unwrap();
