@@ -61,7 +61,14 @@ keys! {
     server.batch_concurrency: positive, "Retrievals of one batch that run at once while there are places of server.max_concurrent_requests; a retrieval uses several cores by itself, and re-ranking has a deadline.";
     models.dir: any, "Folder of model folders, searched before the bundled ones.";
     models.embedder: any, "Name of the embedder. After a change, rebuild every collection.";
+    models.embedder_endpoints: any, "Where the embedder runs, in the order in which places are asked, separated by commas: local is this process, http://... a server of that model (.../v1/embeddings or .../embed).";
+    models.embedder_key_file: any, "A file with the key that every one of its servers is sent; BRAID_EMBEDDER_KEY goes before it.";
     models.reranker: any, "Name of the re-ranker; none runs without one.";
+    models.reranker_endpoints: any, "Where the re-ranker runs, in the same form (.../v2/rerank, .../v1/rerank or .../rerank).";
+    models.reranker_key_file: any, "A file with the key that every one of its servers is sent; BRAID_RERANKER_KEY goes before it.";
+    models.remote_timeout_ms: positive_u64, "Longest time for one request to a model server, in milliseconds.";
+    models.remote_batch_texts: batch_texts, "Most texts in one request to a model server.";
+    models.remote_concurrency: remote_concurrency, "Bulk requests to one model server at once.";
     models.ort_library: any, "The ONNX Runtime library; found by itself where not set.";
     models.threads: any, "Inference threads of each model; 0 is one a core.";
     chunking.strategy: any, "How documents of new collections are chunked: structure (by what a document is), tokens, sentences, headings, code or whole.";
@@ -123,6 +130,14 @@ fn positive(value: &usize) -> Result<(), String> {
 
 fn positive_u64(value: &u64) -> Result<(), String> {
     require(*value > 0, "must be 1 or more")
+}
+
+fn batch_texts(value: &usize) -> Result<(), String> {
+    require((1..=2048).contains(value), "must be from 1 to 2048")
+}
+
+fn remote_concurrency(value: &usize) -> Result<(), String> {
+    require((1..=256).contains(value), "must be from 1 to 256")
 }
 
 fn map_size(value: &f64) -> Result<(), String> {

@@ -14,6 +14,6 @@ pub use keys::{KEYS, Key};
 pub use load::{Overrides, load, with};
 pub use settings::{
     CacheSection, ChunkingSection, DenseSection, DuplicatesSection, IngestSection, LexicalSection,
-    LogFormat, LogSection, ModelsSection, RetrieveFusion, RetrieveMode, RetrieveSection,
-    RetrieveTrust, ServerSection, Settings, StorageSection,
+    LogFormat, LogSection, ModelEndpoints, ModelsSection, RetrieveFusion, RetrieveMode,
+    RetrieveSection, RetrieveTrust, ServerSection, Settings, StorageSection,
 };

@@ -73,12 +73,42 @@ pub struct ModelsSection {
     pub dir: Option<PathBuf>,
     /// Name of the embedder.
     pub embedder: String,
+    /// Where the embedder runs.
+    pub embedder_endpoints: ModelEndpoints,
+    /// A file with the key for its servers.
+    pub embedder_key_file: Option<PathBuf>,
     /// Name of the re-ranker; `none` runs without.
     pub reranker: String,
+    /// Where the re-ranker runs.
+    pub reranker_endpoints: ModelEndpoints,
+    /// A file with the key for its servers.
+    pub reranker_key_file: Option<PathBuf>,
+    /// Longest time for one request to a model server, in milliseconds.
+    pub remote_timeout_ms: u64,
+    /// Most texts in one request to a model server.
+    pub remote_batch_texts: usize,
+    /// Requests to one model server at once, in bulk.
+    pub remote_concurrency: usize,
     /// The ONNX Runtime library.
     pub ort_library: Option<PathBuf>,
     /// Inference threads per model; 0 is one a core.
     pub threads: usize,
+}
+
+/// Places at which one model runs, in the order in which they are asked: `local`, which is this
+/// process, and addresses of servers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelEndpoints(pub Vec<String>);
+
+impl ModelEndpoints {
+    /// The place that is this process.
+    pub const LOCAL: &str = "local";
+}
+
+impl Default for ModelEndpoints {
+    fn default() -> Self {
+        Self(vec![Self::LOCAL.to_owned()])
+    }
 }
 
 /// How documents of new collections are chunked.
@@ -281,7 +311,14 @@ impl Default for ModelsSection {
         Self {
             dir: None,
             embedder: "all-MiniLM-L6-v2-int8".to_owned(),
+            embedder_endpoints: ModelEndpoints::default(),
+            embedder_key_file: None,
             reranker: "braid-rerank-mini-en".to_owned(),
+            reranker_endpoints: ModelEndpoints::default(),
+            reranker_key_file: None,
+            remote_timeout_ms: 30_000,
+            remote_batch_texts: 32,
+            remote_concurrency: 4,
             ort_library: None,
             threads: 0,
         }

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use braid_core::{ChunkingOverride, ChunkingStrategy, DuplicateAction, LanguageSetting};
 
-use crate::settings::{LogFormat, RetrieveFusion, RetrieveMode, RetrieveTrust};
+use crate::settings::{LogFormat, ModelEndpoints, RetrieveFusion, RetrieveMode, RetrieveTrust};
 
 /// A value before it has a type.
 #[derive(Clone, Debug, PartialEq)]
@@ -160,6 +160,26 @@ impl SettingValue for SocketAddr {
 
     fn write(&self) -> Option<String> {
         quoted(self)
+    }
+}
+
+impl SettingValue for ModelEndpoints {
+    fn read(raw: &Raw) -> Result<Self, String> {
+        let error = || {
+            raw.expected("local, addresses such as http://127.0.0.1:8080/v1/embeddings, or several of them separated by commas")
+        };
+        let places = text(raw).map_err(|_| error())?.split(',').map(str::trim);
+        let known = |place: &str| {
+            place == Self::LOCAL || place.starts_with("http://") || place.starts_with("https://")
+        };
+        let places: Option<Vec<String>> = places
+            .map(|place| known(place).then(|| place.to_owned()))
+            .collect();
+        places.map(Self).ok_or_else(error)
+    }
+
+    fn write(&self) -> Option<String> {
+        quoted(self.0.join(", "))
     }
 }
 

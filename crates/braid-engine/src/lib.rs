@@ -37,5 +37,7 @@ pub use engine::{Engine, LoadModels, OpenOptions, Readiness};
 pub use known::StoredTexts;
 pub use lineage::{ChunkTerms, IndexedSlots};
 pub use load::{FoundDuplicate, LoadReport, Loader, SourceStep, read_ahead};
-pub use models::{load_embedder, load_reranker};
+pub use models::{
+    ServerCheck, check_model_servers, load_embedder, load_reranker, runs_models_here,
+};
 pub use wiring::{collection_settings, model_store, retrieve_defaults};

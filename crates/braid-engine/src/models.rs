@@ -8,7 +8,7 @@ use braid_core::{
     Embedder, Embedding, Error, ErrorCode, Fingerprint, Reranker, Result, Script, TokenCounter,
 };
 
-use braid_models::ModelStore;
+use braid_models::{ModelPlace, ModelStore, RemoteOptions};
 
 use crate::engine::LoadModels;
 use crate::wiring;
@@ -19,11 +19,10 @@ pub(crate) struct Models {
     pub(crate) reranker: Option<Arc<dyn Reranker>>,
 }
 
-/// Loads what `which` asks for. Loading reads and hashes files: it runs off the async threads.
+/// Loads what `which` asks for. Loading reads and hashes files, and asks model servers: it runs off
+/// the async threads.
 pub(crate) async fn load(settings: &Settings, which: LoadModels) -> Result<Models> {
-    let options = wiring::model_options(settings);
-    let reranker_name = settings.models.reranker.clone();
-    let embedder_name = settings.models.embedder.clone();
+    let settings = settings.clone();
     let loaded = tokio::task::spawn_blocking(move || -> Result<Models> {
         if which == LoadModels::None {
             return Ok(Models {
@@ -31,13 +30,11 @@ pub(crate) async fn load(settings: &Settings, which: LoadModels) -> Result<Model
                 reranker: None,
             });
         }
-        let store = ModelStore::new(options.store);
-        let embedder = store.load_embedder(&embedder_name, &options.embedder)?;
-        let reranker = match (which, reranker_name.as_str()) {
-            (LoadModels::All, name) if name != "none" => {
-                Some(store.load_reranker(name, &options.reranker)?)
-            }
-            (LoadModels::All | LoadModels::Embedder | LoadModels::None, _) => None,
+        let store = ModelStore::new(wiring::model_options(&settings).store);
+        let embedder = embedder_of(&store, &settings)?;
+        let reranker = match which {
+            LoadModels::All => reranker_of(&store, &settings)?,
+            LoadModels::Embedder | LoadModels::None => None,
         };
         Ok(Models { embedder, reranker })
     });
@@ -52,9 +49,8 @@ pub(crate) async fn load(settings: &Settings, which: LoadModels) -> Result<Model
 /// # Errors
 /// `ModelUnavailable`, with what mends it.
 pub fn load_embedder(settings: &Settings) -> Result<Arc<dyn Embedder>> {
-    let options = wiring::model_options(settings);
-    let store = ModelStore::new(options.store);
-    store.load_embedder(&settings.models.embedder, &options.embedder)
+    let store = ModelStore::new(wiring::model_options(settings).store);
+    embedder_of(&store, settings)
 }
 
 /// Loads the configured re-ranker alone, as [`load_embedder`]; `None` where none is configured.
@@ -62,13 +58,86 @@ pub fn load_embedder(settings: &Settings) -> Result<Arc<dyn Embedder>> {
 /// # Errors
 /// `ModelUnavailable`, with what mends it.
 pub fn load_reranker(settings: &Settings) -> Result<Option<Arc<dyn Reranker>>> {
+    let store = ModelStore::new(wiring::model_options(settings).store);
+    reranker_of(&store, settings)
+}
+
+fn embedder_of(store: &ModelStore, settings: &Settings) -> Result<Arc<dyn Embedder>> {
+    let options = wiring::model_options(settings).embedder;
+    let places = wiring::embedder_places(settings)?;
+    let remote = wiring::embedder_calls(settings)?;
+    store.load_embedder_at(&settings.models.embedder, &places, &options, &remote)
+}
+
+fn reranker_of(store: &ModelStore, settings: &Settings) -> Result<Option<Arc<dyn Reranker>>> {
     if settings.models.reranker == "none" {
         return Ok(None);
     }
-    let options = wiring::model_options(settings);
-    let store = ModelStore::new(options.store);
-    let loaded = store.load_reranker(&settings.models.reranker, &options.reranker)?;
+    let options = wiring::model_options(settings).reranker;
+    let places = wiring::reranker_places(settings)?;
+    let remote = wiring::reranker_calls(settings)?;
+    let name = &settings.models.reranker;
+    let loaded = store.load_reranker_at(name, &places, &options, &remote)?;
     Ok(Some(loaded))
+}
+
+/// What a configured model server said to the probes.
+#[derive(Debug)]
+pub struct ServerCheck {
+    /// `embedder` or `reranker`.
+    pub model: &'static str,
+    /// Its address.
+    pub endpoint: String,
+    /// Whether it has the model; a retryable code where it cannot be asked now.
+    pub outcome: Result<()>,
+}
+
+/// Asks every configured model server. Blocks, some seconds a server at most.
+///
+/// # Errors
+/// `InvalidRequest` for an address that is none, `ModelUnavailable` for a bad key.
+pub fn check_model_servers(settings: &Settings) -> Result<Vec<ServerCheck>> {
+    let store = ModelStore::new(wiring::model_options(settings).store);
+    let mut checks = Vec::new();
+    let mut check = |model, name: &str, places: Vec<ModelPlace>, remote: RemoteOptions| {
+        for place in places {
+            if let ModelPlace::At(endpoint) = place {
+                checks.push(ServerCheck {
+                    model,
+                    endpoint: endpoint.to_string(),
+                    outcome: store.check_endpoint(name, &endpoint, &remote),
+                });
+            }
+        }
+    };
+    let models = &settings.models;
+    let places = wiring::embedder_places(settings)?;
+    check(
+        "embedder",
+        &models.embedder,
+        places,
+        wiring::embedder_calls(settings)?,
+    );
+    if models.reranker != "none" {
+        let places = wiring::reranker_places(settings)?;
+        check(
+            "reranker",
+            &models.reranker,
+            places,
+            wiring::reranker_calls(settings)?,
+        );
+    }
+    Ok(checks)
+}
+
+/// Whether any configured model runs in this process, which needs ONNX Runtime.
+///
+/// # Errors
+/// `InvalidRequest` for an address that is none.
+pub fn runs_models_here(settings: &Settings) -> Result<bool> {
+    let here = |places: Vec<ModelPlace>| places.contains(&ModelPlace::Here);
+    let reranker = settings.models.reranker != "none" && here(wiring::reranker_places(settings)?);
+    Ok(here(wiring::embedder_places(settings)?) || reranker)
 }
 
 /// An embedder for commands that embed nothing.
@@ -114,6 +183,10 @@ impl Embedder for NotLoaded {
     }
 
     async fn embed_passages(&self, _texts: Vec<String>) -> Result<Vec<Embedding>> {
+        Err(Self::error())
+    }
+
+    async fn embed_verbatim(&self, _texts: Vec<String>) -> Result<Vec<Embedding>> {
         Err(Self::error())
     }
 

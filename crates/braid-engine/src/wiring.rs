@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use braid_config::{RetrieveFusion, RetrieveMode, RetrieveTrust, Settings};
+use braid_config::{ModelEndpoints, RetrieveFusion, RetrieveMode, RetrieveTrust, Settings};
 use braid_core::{
     ChunkingSettings, CollectionName, CollectionSettings, DuplicateSettings, FormatOverrides,
     Result,
@@ -11,7 +11,10 @@ use braid_core::{
 use braid_indexing::{Breakpoints, IndexingOptions};
 use braid_ledger::LedgerOptions;
 use braid_lexical::LexicalOptions;
-use braid_models::{EmbedderOptions, LanguageModelTokens, RerankerOptions, StoreOptions};
+use braid_models::{
+    ApiKey, EmbedderOptions, Endpoint, LanguageModelTokens, ModelKind, ModelPlace, RemoteOptions,
+    RerankerOptions, StoreOptions,
+};
 use braid_query::cache::semantic::SemanticOptions;
 use braid_query::{
     CandidateDepths, ContextExpansion, ContextOptions, FusionMethod, FusionOptions, LegTrust,
@@ -202,6 +205,61 @@ pub(crate) fn model_options(settings: &Settings) -> ModelOptions {
     }
 }
 
+/// Where the embedder runs.
+pub(crate) fn embedder_places(settings: &Settings) -> Result<Vec<ModelPlace>> {
+    let places = &settings.models.embedder_endpoints;
+    model_places(places, ModelKind::Embedder)
+        .map_err(|error| error.context("models.embedder_endpoints"))
+}
+
+/// Where the re-ranker runs.
+pub(crate) fn reranker_places(settings: &Settings) -> Result<Vec<ModelPlace>> {
+    let places = &settings.models.reranker_endpoints;
+    model_places(places, ModelKind::Reranker)
+        .map_err(|error| error.context("models.reranker_endpoints"))
+}
+
+fn model_places(places: &ModelEndpoints, kind: ModelKind) -> Result<Vec<ModelPlace>> {
+    let places = places.0.iter().map(|place| match place.as_str() {
+        ModelEndpoints::LOCAL => Ok(ModelPlace::Here),
+        url => Endpoint::new(url, kind).map(ModelPlace::At),
+    });
+    places.collect()
+}
+
+/// How the embedder's servers are called. A query's embedding takes at most three quarters of its
+/// leg's time: a server that hangs is then known to, and is left out, instead of the leg giving up.
+pub(crate) fn embedder_calls(settings: &Settings) -> Result<RemoteOptions> {
+    let models = &settings.models;
+    let leg = Duration::from_millis(settings.retrieve.leg_timeout_ms);
+    Ok(RemoteOptions {
+        key: ApiKey::find("BRAID_EMBEDDER_KEY", models.embedder_key_file.as_deref())?,
+        query_timeout: leg.mul_f64(0.75),
+        ..remote_options(settings)
+    })
+}
+
+/// How the re-ranker's servers are called.
+pub(crate) fn reranker_calls(settings: &Settings) -> Result<RemoteOptions> {
+    let models = &settings.models;
+    Ok(RemoteOptions {
+        key: ApiKey::find("BRAID_RERANKER_KEY", models.reranker_key_file.as_deref())?,
+        ..remote_options(settings)
+    })
+}
+
+fn remote_options(settings: &Settings) -> RemoteOptions {
+    let models = &settings.models;
+    let timeout = Duration::from_millis(models.remote_timeout_ms);
+    RemoteOptions {
+        timeout,
+        query_timeout: timeout,
+        batch_texts: models.remote_batch_texts,
+        concurrency: models.remote_concurrency,
+        ..RemoteOptions::default()
+    }
+}
+
 pub(crate) fn leg_timeout(settings: &Settings) -> Option<Duration> {
     Some(Duration::from_millis(settings.retrieve.leg_timeout_ms))
 }
@@ -259,6 +317,23 @@ mod tests {
     }
 
     #[test]
+    fn places_of_models_are_read_and_mistakes_name_their_setting() {
+        let mut settings = Settings::default();
+        assert_eq!(embedder_places(&settings).unwrap(), [ModelPlace::Here]);
+        let place = |text: &str| ModelEndpoints(vec![text.to_owned(), "local".to_owned()]);
+        settings.models.embedder_endpoints = place("http://gpu:1/embed");
+        let places = embedder_places(&settings).unwrap();
+        assert!(matches!(places[..], [ModelPlace::At(_), ModelPlace::Here]));
+        settings.models.reranker_endpoints = place("http://gpu:1/embed");
+        let error = reranker_places(&settings).unwrap_err();
+        assert!(error.message().starts_with("models.reranker_endpoints: "));
+        assert_eq!(
+            embedder_calls(&settings).unwrap().query_timeout.as_millis(),
+            3750
+        );
+    }
+
+    #[test]
     fn defaults_of_the_parts_and_of_the_settings_agree() {
         let settings = Settings::default();
         let indexing = indexing_options(&settings, Breakpoints::default());
@@ -270,6 +345,10 @@ mod tests {
         assert_eq!(vector.ef_search, parts.ef_search);
         assert_eq!(vector.ef_construction, parts.ef_construction);
         assert_eq!(vector.exact_threshold, parts.exact_threshold);
+        let (calls, parts) = (remote_options(&settings), RemoteOptions::default());
+        assert_eq!(calls.timeout, parts.timeout);
+        assert_eq!(calls.batch_texts, parts.batch_texts);
+        assert_eq!(calls.concurrency, parts.concurrency);
         // Of the parts, only the configuration has languages detected.
         let detected = CollectionSettings {
             language: LanguageSetting::Auto,

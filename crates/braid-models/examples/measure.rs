@@ -1,7 +1,8 @@
 //! Measures what the choices in braid-models rest on: bulk throughput, query latency alone and
 //! under bulk load, re-ranking latency, memory.
 //!
-//! `cargo run --release -p braid-models --example measure [THREADS]`
+//! `cargo run --release -p braid-models --example measure [THREADS [URL]]`; with the URL of a Braid its
+//! models are measured, through the network, instead of those in the process.
 
 use std::error::Error;
 use std::fs;
@@ -10,7 +11,8 @@ use std::time::Instant;
 
 use braid_core::{Embedder, Reranker};
 use braid_models::{
-    DEFAULT_EMBEDDER, DEFAULT_RERANKER, EmbedderOptions, ModelStore, RerankerOptions, StoreOptions,
+    DEFAULT_EMBEDDER, DEFAULT_RERANKER, EmbedderOptions, Endpoint, ModelKind, ModelPlace,
+    ModelStore, RemoteOptions, RerankerOptions, StoreOptions,
 };
 use futures::StreamExt;
 
@@ -27,19 +29,29 @@ fn main() -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Runtime::new()?;
     let started = Instant::now();
     let store = ModelStore::new(StoreOptions::default());
-    let embedder = store.load_embedder(
+    let url = std::env::args().nth(2);
+    let place = |path: &str, kind| match &url {
+        None => Ok(ModelPlace::Here),
+        Some(url) => Endpoint::new(&format!("{url}{path}"), kind).map(ModelPlace::At),
+    };
+    let remote = RemoteOptions::default();
+    let embedder = store.load_embedder_at(
         DEFAULT_EMBEDDER,
+        &[place("/v1/embeddings", ModelKind::Embedder)?],
         &EmbedderOptions {
             threads,
             ..Default::default()
         },
+        &remote,
     )?;
-    let reranker = store.load_reranker(
+    let reranker = store.load_reranker_at(
         DEFAULT_RERANKER,
+        &[place("/v1/rerank", ModelKind::Reranker)?],
         &RerankerOptions {
             threads,
             ..Default::default()
         },
+        &remote,
     )?;
     report(
         "load both models",

@@ -89,10 +89,7 @@ impl OnnxEmbedder {
         let single = source.for_single_texts(options.threads);
         let mut session = ModelSession::open(&single)?;
         let dimension = network.check(&mut session, &section, model)?;
-        let fingerprint = model.fingerprint(&format!(
-            "dimension {dimension}, pooling {:?}, query prefix {:?}, passage prefix {:?}",
-            section.pooling, section.query_prefix, section.passage_prefix
-        ))?;
+        let fingerprint = model.fingerprint(&section.identity(dimension))?;
         let lane = |name, source: &SessionSource, threads, capacity, ready| {
             let source = source.clone();
             let settings = LaneSettings {
@@ -146,11 +143,39 @@ impl Embedder for OnnxEmbedder {
     /// # Cancel safety
     /// Dropping the future abandons what has not run yet.
     async fn embed_passages(&self, texts: Vec<String>) -> Result<Vec<Embedding>> {
+        self.embed_bulk(texts, Prefix::Passage).await
+    }
+
+    async fn embed_verbatim(&self, mut texts: Vec<String>) -> Result<Vec<Embedding>> {
+        if texts.len() > 1 {
+            return self.embed_bulk(texts, Prefix::None).await;
+        }
+        match texts.pop() {
+            Some(text) => Ok(vec![self.embed_now(text).await?]),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    async fn embed_query(&self, text: &str) -> Result<Embedding> {
+        let text = format!("{}{text}", self.network.query_prefix);
+        self.embed_now(text).await
+    }
+}
+
+/// What is put before the texts of a bulk call.
+#[derive(Clone, Copy, Debug)]
+enum Prefix {
+    Passage,
+    None,
+}
+
+impl OnnxEmbedder {
+    async fn embed_bulk(&self, texts: Vec<String>, prefix: Prefix) -> Result<Vec<Embedding>> {
         let mut answers = Vec::new();
         for (places, texts) in self.network.tasks(texts) {
             let (network, gate) = (Arc::clone(&self.network), Arc::clone(&self.gate));
             let work = move |session: &mut ModelSession, caller: &dyn Caller| {
-                network.embed_passages(session, &texts, || {
+                network.embed_bulk(session, &texts, prefix, || {
                     gate.yield_to_foreground(LONGEST_WAIT);
                     !caller.is_gone()
                 })
@@ -165,10 +190,10 @@ impl Embedder for OnnxEmbedder {
         Ok(placed.into_iter().map(|(_, embedding)| embedding).collect())
     }
 
-    async fn embed_query(&self, text: &str) -> Result<Embedding> {
+    /// Embeds one text ahead of bulk work.
+    async fn embed_now(&self, text: String) -> Result<Embedding> {
         let foreground = self.gate.enter();
         let network = Arc::clone(&self.network);
-        let text = format!("{}{text}", network.query_prefix);
         let answer = self
             .queries
             .try_submit(move |session, _| network.embed_one(session, &text));
@@ -242,16 +267,21 @@ impl Network {
             .collect()
     }
 
-    /// Embeds passages, in order. `go_on` is asked before every run.
-    fn embed_passages(
+    /// Embeds texts, in order. `go_on` is asked before every run.
+    fn embed_bulk(
         &self,
         session: &mut ModelSession,
         texts: &[String],
+        prefix: Prefix,
         go_on: impl Fn() -> bool,
     ) -> Result<Vec<Embedding>> {
+        let prefix = match prefix {
+            Prefix::Passage => self.passage_prefix.as_str(),
+            Prefix::None => "",
+        };
         let encodings = texts
             .iter()
-            .map(|text| match self.passage_prefix.as_str() {
+            .map(|text| match prefix {
                 "" => self.tokenizer.encode(text),
                 prefix => self.tokenizer.encode(&format!("{prefix}{text}")),
             })

@@ -1,7 +1,7 @@
-//! Models: the embedder and the cross-encoder, run in process on ONNX Runtime.
+//! Models: the embedder and the cross-encoder, run in process on ONNX Runtime or by another server.
 //!
 //! [`ModelStore`] finds model directories, verifies them and loads them into the ports
-//! [`Embedder`](braid_core::Embedder) and [`Reranker`](braid_core::Reranker). Nothing is fetched
+//! [`Embedder`](braid_core::Embedder) and [`Reranker`](braid_core::Reranker). No model is fetched
 //! while serving, and nothing here blocks an async thread: inference runs on threads of its own
 //! behind bounded queues (`lane`), queries apart from and ahead of bulk work (`gate`).
 //!
@@ -12,7 +12,8 @@
 //! gives the pooling vocabulary, the catalogue of built-in models and, with the `hub` feature, the
 //! download behind `braid models pull`.
 //!
-//! Start at [`store`] for what can be loaded, at `embedder` for how a text becomes a vector.
+//! Start at [`store`] for what can be loaded, at `embedder` for how a text becomes a vector, at
+//! `remote` for models that another server runs.
 
 mod batch;
 mod catalogue;
@@ -29,6 +30,7 @@ mod pooling;
 mod probe;
 #[cfg(feature = "hub")]
 mod pull;
+mod remote;
 mod reranker;
 mod session;
 pub mod store;
@@ -38,8 +40,12 @@ mod verify;
 pub use embedder::OnnxEmbedder;
 pub use language_model::LanguageModelTokens;
 pub use library::{LibraryInfo, LibrarySource, ORT_VERSION, library_path};
-pub use manifest::{Batching, Manifest, ModelKind, PoolingKind};
+pub use manifest::{Batching, Manifest, ModelKind, PoolingKind, Relevance, RemoteManifest};
 pub use options::{EmbedderOptions, RerankerOptions, StoreOptions};
+pub use remote::{
+    ApiKey, Endpoint, FallbackEmbedder, FallbackReranker, ModelPlace, RemoteEmbedder,
+    RemoteOptions, RemoteReranker,
+};
 pub use reranker::OnnxReranker;
 pub use store::{
     DEFAULT_EMBEDDER, DEFAULT_RERANKER, ModelDir, ModelStatus, ModelStore, ModelSummary,

@@ -123,6 +123,9 @@ pub struct Manifest {
     /// Present when `kind` is `reranker`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reranker: Option<RerankerManifest>,
+    /// Where another server runs it: how that server names it and what stands for its weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote: Option<RemoteManifest>,
     /// The files, by name.
     pub files: BTreeMap<String, FileEntry>,
 }
@@ -219,6 +222,34 @@ pub struct RerankerProbe {
     pub logit: f32,
 }
 
+/// A model that another server runs. Where that server is, and the key for it, are settings: a model
+/// folder is the same wherever it is copied.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RemoteManifest {
+    /// What servers call the model; its name when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Which weights these are, such as the commit they come from. Needed where `files` lists no
+    /// network, whose hash it stands for in the fingerprint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+    /// What a re-ranker's `relevance_score` is.
+    #[serde(default)]
+    pub relevance: Relevance,
+}
+
+/// What a served `relevance_score` is of a cross-encoder's raw score.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Relevance {
+    /// `1 / (1 + exp(-score))`, as Braid and most servers give.
+    #[default]
+    Sigmoid,
+    /// The score itself.
+    Raw,
+}
+
 fn default_probe_min_cosine() -> f64 {
     0.98
 }
@@ -261,10 +292,13 @@ impl Manifest {
                 self.max_tokens
             ));
         }
-        for needed in [MODEL_FILE, TOKENIZER_FILE] {
-            if !self.files.contains_key(needed) {
-                return Err(format!("files does not list {needed}"));
-            }
+        if !self.names_weights() {
+            return Err(format!(
+                "files does not list {MODEL_FILE}, and there is no remote.revision in its place"
+            ));
+        }
+        if !self.files.contains_key(TOKENIZER_FILE) {
+            return Err(format!("files does not list {TOKENIZER_FILE}"));
         }
         if let Some(name) = self.files.keys().find(|name| name.contains(['/', '\\'])) {
             return Err(format!("file {name} is not a plain name"));
@@ -274,6 +308,30 @@ impl Manifest {
             (ModelKind::Reranker, None, Some(reranker)) => reranker.check(),
             (kind, ..) => Err(format!("a {kind} needs the section {kind} and no other")),
         }
+    }
+
+    /// Whether two folders with this manifest are of the same weights.
+    fn names_weights(&self) -> bool {
+        let revision = self
+            .remote
+            .as_ref()
+            .and_then(|remote| remote.revision.as_ref());
+        self.files.contains_key(MODEL_FILE) || revision.is_some_and(|text| !text.is_empty())
+    }
+
+    /// What stands for the weights in the fingerprint where no file of them is listed.
+    pub(crate) fn weights_elsewhere(&self) -> Option<String> {
+        let remote = self.remote.as_ref()?;
+        let revision = remote.revision.as_ref()?;
+        let stands_in = !self.files.contains_key(MODEL_FILE);
+        stands_in.then(|| format!("remote {} revision {revision}", self.served_name()))
+    }
+
+    /// What servers call the model.
+    pub(crate) fn served_name(&self) -> &str {
+        let remote = self.remote.as_ref();
+        let name = remote.and_then(|remote| remote.model.as_deref());
+        name.unwrap_or(&self.name)
     }
 
     /// The embedder's section, or the defaults for a model that came without a manifest.
@@ -307,6 +365,14 @@ impl EmbedderManifest {
         scripts
             .map(drop)
             .map_err(|error| error.message().to_owned())
+    }
+
+    /// What of it changes the vectors, for the fingerprint.
+    pub(crate) fn identity(&self, dimension: usize) -> String {
+        format!(
+            "dimension {dimension}, pooling {:?}, query prefix {:?}, passage prefix {:?}",
+            self.pooling, self.query_prefix, self.passage_prefix
+        )
     }
 
     /// The scripts it reads; none stands for all.
@@ -372,6 +438,7 @@ pub(crate) fn conservative(dir: &Path, name: &str) -> Manifest {
         batching: guess_batching(&dir.join(MODEL_FILE)),
         embedder: None,
         reranker: None,
+        remote: None,
         files: BTreeMap::new(),
     }
 }

@@ -10,23 +10,32 @@ pub(crate) fn probe_embedder(
     section: &EmbedderManifest,
     mut embed: impl FnMut(&str) -> Result<Vec<f32>>,
 ) -> Result<()> {
-    for EmbedderProbe {
-        text,
-        vector_starts,
-    } in &section.probes
-    {
-        let vector = embed(text)?;
-        let start = &vector[..vector_starts.len().min(vector.len())];
-        let cosine = cosine(start, vector_starts);
-        if start.len() != vector_starts.len()
-            || cosine.is_nan()
-            || cosine < section.probe_min_cosine
-        {
-            let detail = format!("cosine {cosine:.4} to the expected vector of {text:?}");
-            return Err(misbehaves(detail));
-        }
+    for probe in &section.probes {
+        let vector = embed(&probe.text)?;
+        compare_vector(section, probe, &vector).map_err(misbehaves)?;
     }
     Ok(())
+}
+
+/// Compares what was made of a probe's text; an error says how it differs.
+pub(crate) fn compare_vector(
+    section: &EmbedderManifest,
+    probe: &EmbedderProbe,
+    vector: &[f32],
+) -> Result<(), String> {
+    let EmbedderProbe {
+        text,
+        vector_starts,
+    } = probe;
+    let start = &vector[..vector_starts.len().min(vector.len())];
+    let cosine = cosine(start, vector_starts);
+    let enough = start.len() == vector_starts.len() && cosine >= section.probe_min_cosine;
+    if enough {
+        return Ok(());
+    }
+    Err(format!(
+        "cosine {cosine:.4} to the expected vector of {text:?}"
+    ))
 }
 
 /// Compares what `score` makes of the probe pairs.
@@ -34,20 +43,26 @@ pub(crate) fn probe_reranker(
     section: &RerankerManifest,
     mut score: impl FnMut(&str, &str) -> Result<f32>,
 ) -> Result<()> {
-    for RerankerProbe {
-        query,
-        passage,
-        logit,
-    } in &section.probes
-    {
-        let found = score(query, passage)?;
-        let off = (found - logit).abs();
-        if off.is_nan() || off > section.probe_tolerance {
-            let detail = format!("score {found:.3} for {query:?} where {logit:.3} is expected");
-            return Err(misbehaves(detail));
-        }
+    for probe in &section.probes {
+        let found = score(&probe.query, &probe.passage)?;
+        compare_score(section, probe, found).map_err(misbehaves)?;
     }
     Ok(())
+}
+
+/// Compares what was made of a probe's pair; an error says how it differs.
+pub(crate) fn compare_score(
+    section: &RerankerManifest,
+    probe: &RerankerProbe,
+    found: f32,
+) -> Result<(), String> {
+    let RerankerProbe { query, logit, .. } = probe;
+    if (found - logit).abs() <= section.probe_tolerance {
+        return Ok(());
+    }
+    Err(format!(
+        "score {found:.3} for {query:?} where {logit:.3} is expected"
+    ))
 }
 
 fn misbehaves(detail: String) -> Error {

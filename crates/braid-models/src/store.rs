@@ -45,6 +45,8 @@ pub struct ModelDir {
 pub enum ModelStatus {
     /// Every listed file is there and of the right length.
     Ready,
+    /// It has no weights, which its manifest says are elsewhere; the rest is as listed.
+    Elsewhere,
     /// It has no manifest, so there is nothing to check its files against.
     Unverified,
     /// It cannot be loaded, and why.
@@ -55,6 +57,7 @@ impl fmt::Display for ModelStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ready => f.write_str("ready"),
+            Self::Elsewhere => f.write_str("served elsewhere"),
             Self::Unverified => f.write_str("unverified"),
             Self::Broken(reason) => write!(f, "broken: {reason}"),
         }
@@ -254,12 +257,16 @@ impl ModelStore {
 
     fn find_verified(&self, name: &str, kind: ModelKind) -> Result<ModelDir> {
         let model = self.find(name)?;
-        if model.has_manifest && model.manifest.kind != kind {
-            let message = format!(
-                "the model {name} is a {}, not a {kind}",
-                model.manifest.kind
+        if model.has_manifest {
+            model.check_kind(kind)?;
+        }
+        if model.is_elsewhere() {
+            let message = format!("the weights of {name} are not here, so it does not run here");
+            return Err(
+                Error::new(ErrorCode::ModelUnavailable, message).with_help(format!(
+                    "name a server that runs it in models.{kind}_endpoints"
+                )),
             );
-            return Err(Error::new(ErrorCode::ModelUnavailable, message));
         }
         // Lengths first: they find most damage without reading anything.
         model.check(Depth::Sizes)?;
@@ -291,7 +298,26 @@ impl ModelStore {
 impl ModelDir {
     /// Fails, with the command that mends it, when a listed file is not as it should be.
     fn check(&self, depth: Depth) -> Result<()> {
-        let checks = check_files(&self.path, &self.manifest.files, depth);
+        self.check_found(&check_files(&self.path, &self.manifest.files, depth))
+    }
+
+    /// Whether it has no weights, and is not meant to have any.
+    fn is_elsewhere(&self) -> bool {
+        self.manifest.remote.is_some() && !self.path.join(MODEL_FILE).is_file()
+    }
+
+    /// Fails where the model is of another kind.
+    pub(crate) fn check_kind(&self, kind: ModelKind) -> Result<()> {
+        let (name, found) = (&self.name, self.manifest.kind);
+        if found == kind {
+            return Ok(());
+        }
+        let message = format!("the model {name} is a {found}, not a {kind}");
+        Err(Error::new(ErrorCode::ModelUnavailable, message))
+    }
+
+    /// Fails, with the command that mends it, where a check was not good.
+    pub(crate) fn check_found(&self, checks: &[FileCheck]) -> Result<()> {
         let Some(bad) = checks.iter().find(|check| !check.state.is_good()) else {
             return Ok(());
         };
@@ -309,7 +335,12 @@ impl ModelDir {
     /// Names everything that changes the model's output: its files, window, batching and `more`.
     pub(crate) fn fingerprint(&self, more: &str) -> Result<Fingerprint> {
         let mut all = String::new();
-        for file in network_files(&self.path) {
+        let mut files = network_files(&self.path);
+        let listed = self.manifest.files.keys();
+        files.extend(listed.filter(|name| is_network(name)).cloned());
+        files.sort_unstable();
+        files.dedup();
+        for file in files {
             let hash = match self.manifest.files.get(&file) {
                 Some(entry) => entry.sha256.clone(),
                 None => hash_file(&self.path.join(&file)).map_err(|error| {
@@ -318,6 +349,9 @@ impl ModelDir {
                 })?,
             };
             all.push_str(&format!("{file} {hash}\n"));
+        }
+        if let Some(weights) = self.manifest.weights_elsewhere() {
+            all.push_str(&format!("{weights}\n"));
         }
         let Manifest {
             max_tokens,
@@ -341,10 +375,14 @@ pub(crate) fn network_files(dir: &Path) -> Vec<String> {
         .into_iter()
         .flatten()
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| name.starts_with(MODEL_FILE) || name == TOKENIZER_FILE)
+        .filter(|name| is_network(name))
         .collect();
     files.sort_unstable();
     files
+}
+
+fn is_network(file: &str) -> bool {
+    file.starts_with(MODEL_FILE) || file == TOKENIZER_FILE
 }
 
 /// What puts a model's files back. Those that come with Braid are in no model hub.
@@ -418,6 +456,7 @@ fn summarise(name: String, path: PathBuf) -> ModelSummary {
             name,
             kind: Some(model.manifest.kind),
             status: match model.check(Depth::Sizes) {
+                _ if model.is_elsewhere() => ModelStatus::Elsewhere,
                 Err(error) => ModelStatus::Broken(error.to_string()),
                 Ok(()) if model.has_manifest => ModelStatus::Ready,
                 Ok(()) => ModelStatus::Unverified,

@@ -119,6 +119,45 @@ impl ModelTokenizer {
             .map_err(cannot_tokenize)
     }
 
+    /// Whether a text is within the window at a glance: no token is shorter than a byte.
+    pub(crate) fn surely_fits(&self, text: &str) -> bool {
+        text.len() <= self.max_tokens - self.special_single
+    }
+
+    /// As [`ModelTokenizer::surely_fits`], of a pair.
+    pub(crate) fn pair_surely_fits(&self, query: &str, passage: &str) -> bool {
+        query.len() + passage.len() <= self.max_tokens - self.special_pair
+    }
+
+    /// The start of a text that is within the window.
+    pub(crate) fn cut<'t>(&self, text: &'t str) -> Result<&'t str> {
+        self.start_of(text, self.max_tokens - self.special_single)
+    }
+
+    /// The start of a query that leaves a passage room, and how many tokens of room.
+    pub(crate) fn cut_query<'t>(&self, query: &'t str) -> Result<(&'t str, usize)> {
+        let room = self.max_tokens - self.special_pair;
+        let query = self.start_of(query, room - LEAST_PASSAGE_TOKENS.min(room / 2))?;
+        Ok((query, room.saturating_sub(self.count(query))))
+    }
+
+    /// The start of `text` that has `most` tokens, all of it where it has no more.
+    pub(crate) fn start_of<'t>(&self, text: &'t str, most: usize) -> Result<&'t str> {
+        let text = clip(text, self.max_tokens * BYTES_PER_TOKEN);
+        if text.len() <= most {
+            return Ok(text);
+        }
+        let encoding = self
+            .tokenizer
+            .encode(text, false)
+            .map_err(cannot_tokenize)?;
+        match (most, encoding.get_offsets().get(most)) {
+            (0, Some(_)) => Ok(""),
+            (_, Some(_)) => Ok(clip(text, encoding.get_offsets()[most - 1].1)),
+            (_, None) => Ok(text),
+        }
+    }
+
     /// At most `most` tokens of `text`, without special tokens.
     fn pieces(&self, text: &str, most: usize) -> Result<Encoding> {
         let text = clip(text, self.max_tokens * BYTES_PER_TOKEN);

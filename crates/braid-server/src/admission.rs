@@ -26,6 +26,8 @@ pub(crate) enum Line {
     Explanations,
     /// Mutations.
     Writes,
+    /// Calls of the models themselves, which may be as much work as a load: they keep nobody else out.
+    Models,
 }
 
 impl Line {
@@ -33,6 +35,7 @@ impl Line {
         match request.uri().path() {
             "/retrieve" | "/v1/retrieve" | "/v1/retrieve/batch" | "/v1/cache/lookup" => Self::Reads,
             "/v1/explain" => Self::Explanations,
+            "/v1/embeddings" | "/v1/rerank" | "/v2/rerank" | "/embed" | "/rerank" => Self::Models,
             _ if request.method().is_safe() => Self::Reads,
             _ => Self::Writes,
         }
@@ -181,6 +184,7 @@ fn timed_out(line: Line, limit: Duration) -> Error {
     let error = Error::new(ErrorCode::Timeout, message);
     match line {
         Line::Reads => error,
+        Line::Models => error.with_help("send fewer texts in one request"),
         Line::Explanations => error.with_help("ask with a smaller depth or top_k"),
         Line::Writes => error
             .with_help("the write may have been done: repeat it under the same Idempotency-Key"),
@@ -203,6 +207,8 @@ mod tests {
         assert_eq!(line("POST", "/v1/retrieve/batch"), Line::Reads);
         assert_eq!(line("POST", "/v1/cache/lookup"), Line::Reads);
         assert_eq!(line("POST", "/v1/cache/store"), Line::Writes);
+        assert_eq!(line("POST", "/v1/embeddings"), Line::Models);
+        assert_eq!(line("POST", "/v2/rerank"), Line::Models);
         assert_eq!(line("GET", "/v1/collections/c/documents"), Line::Reads);
         assert_eq!(
             line("PUT", "/v1/collections/c/documents/retrieve"),

@@ -58,6 +58,7 @@ struct Inner {
     explanations: Admission,
     writes: Admission,
     draining: CancellationToken,
+    models: Admission,
 }
 
 impl std::fmt::Debug for Inner {
@@ -83,6 +84,7 @@ impl App {
         };
         let (reads, writes) = (admission(usize::MAX), admission(usize::MAX));
         let explanations = admission(MOST_EXPLANATIONS);
+        let models = admission(usize::MAX);
         let draining = CancellationToken::new();
         let inner = Inner {
             engine,
@@ -92,6 +94,7 @@ impl App {
             reads,
             explanations,
             writes,
+            models,
             draining,
         };
         Self {
@@ -121,6 +124,7 @@ impl App {
             Line::Reads => &self.inner.reads,
             Line::Explanations => &self.inner.explanations,
             Line::Writes => &self.inner.writes,
+            Line::Models => &self.inner.models,
         }
     }
 
@@ -199,6 +203,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         (name = "documents", description = "What is searched."),
         (name = "jobs", description = "Bulk writes."),
         (name = "cache", description = "Answers kept for questions that ask the same."),
+        (name = "models", description = "The models of this server, for others."),
         (name = "operations", description = "Health and metrics.")
     )
 )]
@@ -215,6 +220,7 @@ fn api() -> OpenApiRouter<App> {
         .merge(routes::documents::router())
         .merge(routes::jobs::router())
         .merge(routes::cache::router())
+        .merge(routes::models::router())
 }
 
 /// Routes that answer even when the server is full.

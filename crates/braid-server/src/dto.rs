@@ -11,6 +11,7 @@ pub mod explain;
 pub mod filter;
 pub mod jobs;
 pub mod metadata;
+pub mod models;
 mod number;
 pub(crate) mod object;
 pub mod problem;

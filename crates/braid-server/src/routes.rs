@@ -6,6 +6,7 @@ pub(crate) mod collections;
 pub(crate) mod documents;
 pub(crate) mod explain;
 pub(crate) mod jobs;
+pub(crate) mod models;
 pub(crate) mod operations;
 pub(crate) mod retrieve;
 pub(crate) mod synonyms;

@@ -41,6 +41,8 @@ pub enum Call {
     Narrow,
     /// `embed_passages`.
     EmbedPassages,
+    /// [`Embedder::embed_verbatim`].
+    EmbedVerbatim,
     /// `embed_query`.
     EmbedQuery,
     /// `score` of a re-ranker.
@@ -335,6 +337,11 @@ impl<T: Embedder + ?Sized> Embedder for Faulty<T> {
     async fn embed_passages(&self, texts: Vec<String>) -> Result<Vec<Embedding>> {
         let work = self.inner.embed_passages(texts);
         self.script.play(Call::EmbedPassages, work).await
+    }
+
+    async fn embed_verbatim(&self, texts: Vec<String>) -> Result<Vec<Embedding>> {
+        let work = self.inner.embed_verbatim(texts);
+        self.script.play(Call::EmbedVerbatim, work).await
     }
 
     async fn embed_query(&self, text: &str) -> Result<Embedding> {

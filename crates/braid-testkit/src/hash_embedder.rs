@@ -122,6 +122,10 @@ impl Embedder for HashEmbedder {
         Ok(texts.iter().map(|text| self.embed(text)).collect())
     }
 
+    async fn embed_verbatim(&self, texts: Vec<String>) -> Result<Vec<Embedding>> {
+        self.embed_passages(texts).await
+    }
+
     async fn embed_query(&self, text: &str) -> Result<Embedding> {
         self.calls.fetch_add(1, Ordering::SeqCst);
         self.queries.fetch_add(1, Ordering::SeqCst);

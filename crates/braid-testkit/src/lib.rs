@@ -4,7 +4,8 @@
 //! every adapter of a port must do and take a closure that makes a fresh instance; doubles (`Ram*`,
 //! [`HashEmbedder`], [`OverlapReranker`]) are the smallest implementations that pass them.
 //! [`Faulty`] wraps any port and fails or holds scripted calls, so that crashes and interleavings
-//! are tested without sleeps. Everything is deterministic.
+//! are tested without sleeps. [`ModelServer`] speaks the protocols of model servers on loopback.
+//! Everything is deterministic.
 
 pub mod embedder_suite;
 pub mod faulty;
@@ -12,6 +13,7 @@ pub mod fixture;
 pub mod hash_embedder;
 pub mod ledger_suite;
 pub mod lexical_suite;
+pub mod model_server;
 pub mod overlap_reranker;
 pub mod ram_ledger;
 pub mod ram_lexical;
@@ -27,6 +29,7 @@ pub use fixture::MiniCorpus;
 pub use hash_embedder::{HashEmbedder, WhitespaceTokens};
 pub use ledger_suite::{LedgerSubject, ledger_durability_suite, ledger_suite};
 pub use lexical_suite::{lexical_durability_suite, lexical_suite};
+pub use model_server::{ModelServer, SeenRequest, ServedModels, ServerFault};
 pub use overlap_reranker::OverlapReranker;
 pub use ram_ledger::RamLedger;
 pub use ram_lexical::RamLexicalIndex;

@@ -144,6 +144,10 @@ impl Embedder for Scattered {
         self.0.embed_passages(texts).await
     }
 
+    async fn embed_verbatim(&self, texts: Vec<String>) -> Result<Vec<Embedding>> {
+        self.0.embed_verbatim(texts).await
+    }
+
     async fn embed_query(&self, text: &str) -> Result<Embedding> {
         let bytes = text.bytes();
         let seed = bytes.fold(7_u64, |seed, byte| {

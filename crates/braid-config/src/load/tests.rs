@@ -148,6 +148,14 @@ fn a_bad_value_is_told_with_its_key_and_what_is_allowed() {
             "server = 1",
             "server is a section: write [server] and its keys below it",
         ),
+        (
+            "[models]\nembedder_endpoints = \"local, gpu:8080\"",
+            "models.embedder_endpoints: expected local, addresses such as http://",
+        ),
+        (
+            "[models]\nremote_batch_texts = 0",
+            "models.remote_batch_texts: must be from 1 to 2048",
+        ),
         ("[log]\nlevel = info", "not TOML: "),
     ];
     for (file, expected) in cases {
@@ -159,6 +167,17 @@ fn a_bad_value_is_told_with_its_key_and_what_is_allowed() {
         assert!(field.detail.contains(expected), "{}", field.detail);
         assert!(!error.message().contains('\n'), "{error}");
     }
+}
+
+#[test]
+fn places_of_a_model_keep_their_order() {
+    let mut overrides = Overrides::default();
+    let places = "http://gpu:8080/v1/embeddings,local";
+    overrides.environment = vec![variable("BRAID__MODELS__EMBEDDER_ENDPOINTS", places)];
+    let settings = load(&overrides).unwrap();
+    let expected = ["http://gpu:8080/v1/embeddings", "local"];
+    assert_eq!(settings.models.embedder_endpoints.0, expected);
+    assert_eq!(settings.models.reranker_endpoints.0, ["local"]);
 }
 
 #[test]

@@ -40,6 +40,12 @@ pub trait Embedder: Send + Sync + fmt::Debug {
     /// [`ModelUnavailable`](crate::ErrorCode::ModelUnavailable), [`Overloaded`](crate::ErrorCode::Overloaded)
     /// when the queue is full, [`Internal`](crate::ErrorCode::Internal) when a vector is not finite.
     async fn embed_passages(&self, texts: Vec<String>) -> Result<Vec<Embedding>>;
+    /// Embeds texts as they are, without the prefix that the model puts before passages or queries:
+    /// for callers that have put it there. One text goes ahead of bulk work, as a query does.
+    ///
+    /// # Errors
+    /// As [`Embedder::embed_passages`].
+    async fn embed_verbatim(&self, texts: Vec<String>) -> Result<Vec<Embedding>>;
     /// Embeds one query, ahead of any bulk work.
     ///
     /// # Errors

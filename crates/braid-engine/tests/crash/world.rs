@@ -78,6 +78,10 @@ impl Embedder for Model {
         self.inner.embed_passages(texts).await
     }
 
+    async fn embed_verbatim(&self, texts: Vec<String>) -> Result<Vec<Embedding>> {
+        self.inner.embed_verbatim(texts).await
+    }
+
     async fn embed_query(&self, text: &str) -> Result<Embedding> {
         self.inner.embed_query(text).await
     }

@@ -47,7 +47,7 @@ impl Isolation<'_> {
                 Err(Fault::Embedder(error)) => {
                     self.check_outage().await?;
                     if let [operation] = slice {
-                        self.fail(operation, &error).await?;
+                        counts.add(self.settle_one(operation, error, note).await?);
                     } else {
                         let (first, second) = slice.split_at(slice.len() / 2);
                         slices.extend([second, first]);
@@ -56,6 +56,31 @@ impl Isolation<'_> {
             }
         }
         Ok(counts)
+    }
+
+    /// One operation that failed while the model embeds other texts. A failure that passes may be of
+    /// an outage that ended since, as when a model server was left out for a while: it is tried once
+    /// more before it is blamed.
+    async fn settle_one(
+        &self,
+        operation: &Operation,
+        error: Error,
+        note: &Note<'_>,
+    ) -> Result<Counts> {
+        let may_pass = error.code().is_retryable() || error.code() == ErrorCode::ModelUnavailable;
+        let error = match may_pass {
+            false => error,
+            true => match self
+                .embed_together(std::slice::from_ref(operation), note)
+                .await
+            {
+                Ok(counts) => return Ok(counts),
+                Err(Fault::Store(error)) => return Err(error),
+                Err(Fault::Embedder(error)) => error,
+            },
+        };
+        self.fail(operation, &error).await?;
+        Ok(Counts::default())
     }
 
     /// A model that embeds nothing at all is down: that is waited out, no document is to blame.

@@ -150,6 +150,30 @@ async fn an_outage_of_the_embedder_fails_no_document() {
     assert_eq!(life.indexer.health(life.collection.id), Health::Working);
 }
 
+/// A model server comes back just when it is asked whether it works at all: the document that was
+/// tried before is tried again, not blamed.
+#[tokio::test(start_paused = true)]
+async fn an_outage_that_ends_with_the_probe_fails_no_document() {
+    let cases = [
+        (ErrorCode::Unavailable, 5),
+        (ErrorCode::ModelUnavailable, 1),
+    ];
+    for (code, failures) in cases {
+        let outage = |embedder: Faulty<HashEmbedder>| {
+            (1..=failures).fold(embedder, |embedder, nth| {
+                embedder.on(Call::EmbedPassages, nth, Fault::FailBefore(code))
+            })
+        };
+        let world = faulty_embedder(outage);
+        let life = world.open().await;
+        life.ingest("a: one").await;
+        life.idle().await;
+        assert_eq!(world.live().await, texts(&[("a", &["one"])]), "{code}");
+        let stats = world.ledger.stats(life.collection.id).await.unwrap();
+        assert_eq!(stats.failed, 0, "{code}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_full_disk_is_waited_out() {
     let store = Arc::new(Faulty::new(RamVectorStore::new(DIMENSION)).on_from(

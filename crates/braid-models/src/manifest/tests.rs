@@ -106,3 +106,29 @@ fn a_directory_without_manifest_gets_defaults_from_its_configuration() {
     );
     assert_eq!(described.batching, Batching::Single);
 }
+
+#[test]
+fn a_model_that_is_served_elsewhere_needs_no_weights_but_a_name_for_them() {
+    let mut manifest = sample();
+    manifest["files"]
+        .as_object_mut()
+        .unwrap()
+        .remove(MODEL_FILE);
+    manifest["remote"] = serde_json::json!({"model": "org/m"});
+    let error = read(&manifest).unwrap_err();
+    assert!(error.message().contains("remote.revision"), "{error}");
+    manifest["remote"]["revision"] = "1a2b".into();
+    let read_back = read(&manifest).unwrap().unwrap();
+    assert_eq!(read_back.served_name(), "org/m");
+    let weights = read_back.weights_elsewhere();
+    assert_eq!(weights.as_deref(), Some("remote org/m revision 1a2b"));
+    manifest["files"] = sample()["files"].clone();
+    let listed = read(&manifest).unwrap().unwrap();
+    assert_eq!(
+        listed.weights_elsewhere(),
+        None,
+        "the file's hash says more"
+    );
+    manifest["remote"]["relevance"] = "odds".into();
+    assert!(read(&manifest).is_err());
+}

@@ -129,3 +129,33 @@ fn a_prefix_takes_its_part_of_the_window() {
     assert_eq!(tokenizer.leaving_room_for("").max_tokens(), 64);
     assert_eq!(tokenizer.leaving_room_for("passage: ").max_tokens(), 62);
 }
+
+/// What a server is sent has the tokens that the model would be given here.
+#[test]
+fn cut_texts_have_the_tokens_of_the_window() {
+    let tokenizer = tokenizer(64);
+    let texts = [
+        "fox ".repeat(999),
+        "antidisestablishmentarianism, ".repeat(99),
+        "Größere Füchse schlafen länger — 狐狸。".repeat(50),
+        "e\u{301}\u{301} \u{0} ".repeat(200),
+        "fox".repeat(99_999),
+        "short".to_owned(),
+        String::new(),
+    ];
+    for text in texts {
+        let cut = tokenizer.cut(&text).unwrap();
+        assert!(text.starts_with(cut));
+        let (sent, whole) = (tokenizer.encode(cut), tokenizer.encode(&text));
+        assert_eq!(sent.unwrap().get_ids(), whole.unwrap().get_ids(), "{cut}");
+        let (query, room) = tokenizer.cut_query(&text).unwrap();
+        let (sent, whole) = (tokenizer.encode_query(query), tokenizer.encode_query(&text));
+        let whole = whole.unwrap();
+        assert_eq!(sent.unwrap().get_ids(), whole.get_ids(), "{query}");
+        let passage = "den of a fox ".repeat(50);
+        let start = tokenizer.start_of(&passage, room).unwrap();
+        let sent = tokenizer.encode_pair(&whole, start).unwrap();
+        let local = tokenizer.encode_pair(&whole, &passage).unwrap();
+        assert_eq!(sent.get_ids(), local.get_ids());
+    }
+}

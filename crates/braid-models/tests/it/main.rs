@@ -1,9 +1,12 @@
 //! The bundled models on the real library. They fail, with the command that mends it, when the
 //! library has not been fetched (`make models`).
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod bundled;
 mod custom;
 mod priority;
+mod remote;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};

@@ -51,6 +51,10 @@ impl Embedder for CachingEmbedder {
         self.inner.embed_passages(texts).await
     }
 
+    async fn embed_verbatim(&self, texts: Vec<String>) -> Result<Vec<Embedding>> {
+        self.inner.embed_verbatim(texts).await
+    }
+
     async fn embed_query(&self, text: &str) -> Result<Embedding> {
         let known = self.queries.get(text);
         observe::cache("query_embeddings", known.is_some());

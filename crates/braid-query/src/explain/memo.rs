@@ -58,6 +58,10 @@ impl Embedder for MemoEmbedder {
         self.model.embed_passages(texts).await
     }
 
+    async fn embed_verbatim(&self, texts: Vec<String>) -> Result<Vec<Embedding>> {
+        self.model.embed_verbatim(texts).await
+    }
+
     async fn embed_query(&self, text: &str) -> Result<Embedding> {
         let known = self.query.lock().clone();
         if let Some((_, embedding)) = known.filter(|(query, _)| query == text) {

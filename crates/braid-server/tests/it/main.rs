@@ -26,6 +26,7 @@ mod idempotency;
 mod idempotency_everywhere;
 mod jobs;
 mod languages;
+mod models;
 mod openapi;
 mod operations;
 mod overload;
@@ -38,5 +39,6 @@ mod server;
 mod shutdown;
 mod syntax;
 mod tree;
+mod two_braids;
 #[cfg(unix)]
 mod upload;

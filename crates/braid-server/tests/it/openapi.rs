@@ -18,9 +18,11 @@ use crate::server::{Call, Server};
 
 /// Every operation: method, path, id. What is not here is not served.
 const OPERATIONS: &str = "\
+post /embed embed
 get /healthz healthz
 get /metrics metrics
 get /readyz readyz
+post /rerank rank_texts
 post /retrieve retrieve
 delete /v1/cache delete_answers
 post /v1/cache/lookup lookup_answer
@@ -41,13 +43,17 @@ get /v1/collections/{collection}/failures list_failures
 post /v1/collections/{collection}/failures/retry retry_failures
 get /v1/collections/{collection}/synonyms get_synonyms
 put /v1/collections/{collection}/synonyms put_synonyms
+post /v1/embeddings create_embeddings
 post /v1/explain explain
 get /v1/jobs list_jobs
 get /v1/jobs/{id} get_job
 post /v1/jobs/{id}/cancel cancel_job
 post /v1/jobs/{id}/retry retry_job
+get /v1/models list_models
+post /v1/rerank rerank
 post /v1/retrieve retrieve_v1
 post /v1/retrieve/batch retrieve_batch
+post /v2/rerank rerank_v2
 ";
 
 #[test]
@@ -152,6 +158,7 @@ fn requests() -> Vec<(&'static str, &'static str, Value)> {
     let condition = |predicate: &str, value: Value| json!({ "key": "k", predicate: value });
     let mut requests = crate::explain::requests();
     requests.extend(crate::cache::requests());
+    requests.extend(crate::models::requests());
     requests.extend([
         (
             "put",
@@ -232,7 +239,7 @@ fn the_list_of_requests_has_every_body() {
 
 #[tokio::test]
 async fn schema_and_server_agree_on_unknown_fields() {
-    let server = Server::new().await;
+    let server = crate::models::with_reranker().await;
     for (method, template, body) in requests() {
         assert!(
             contract::accepts(template, method, &body),

@@ -35,6 +35,9 @@ impl Embedder for Poisoned {
         }
         self.0.embed_passages(texts).await
     }
+    async fn embed_verbatim(&self, texts: Vec<String>) -> Result<Vec<Embedding>> {
+        self.0.embed_verbatim(texts).await
+    }
     async fn embed_query(&self, text: &str) -> Result<Embedding> {
         self.0.embed_query(text).await
     }

@@ -14,4 +14,5 @@ mod jobs;
 mod retrieve;
 mod run;
 mod serve;
+mod two_braids;
 mod watch;

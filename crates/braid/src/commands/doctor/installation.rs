@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use braid_config::Settings;
-use braid_core::{Embedder, Error, Result};
+use braid_core::{Embedder, Error, Fingerprint, Result};
 use braid_engine::model_files::{LibraryInfo, LibrarySource, ModelStore};
-use braid_engine::{load_embedder, load_reranker, model_store};
+use braid_engine::{
+    ServerCheck, check_model_servers, load_embedder, load_reranker, model_store, runs_models_here,
+};
 
 use super::{Finding, Report};
 
@@ -26,12 +28,23 @@ pub(super) async fn check(
 fn check_models(settings: &Settings) -> (Vec<Finding>, Option<Arc<dyn Embedder>>) {
     let store = model_store(settings);
     let library = store.library();
+    let needed = runs_models_here(settings).unwrap_or(true);
     let mut findings = vec![match &library {
         Ok(info) => Finding::ok("library", describe(info)),
+        Err(_) if !needed => Finding::ok("library", "not needed: the models run elsewhere"),
         Err(error) => Finding::error("library", error),
     }];
+    let servers = match check_model_servers(settings) {
+        Ok(servers) => servers,
+        Err(error) => {
+            findings.push(Finding::error("model servers", &error));
+            Vec::new()
+        }
+    };
+    findings.extend(servers.iter().map(server));
+    let is_served = |model: &str| servers.iter().any(|server| server.model == model);
     let (embedder, reranker) = (&settings.models.embedder, &settings.models.reranker);
-    if library.is_err() {
+    if library.is_err() && needed {
         findings.push(check_files(&store, "embedder", embedder));
         if reranker != "none" {
             findings.push(check_files(&store, "reranker", reranker));
@@ -40,20 +53,46 @@ fn check_models(settings: &Settings) -> (Vec<Finding>, Option<Arc<dyn Embedder>>
     }
     let loaded = load_embedder(settings);
     findings.push(match &loaded {
-        Ok(embedder) => works("embedder", embedder.fingerprint().as_str()),
+        Ok(embedder) => works("embedder", embedder.fingerprint(), is_served("embedder")),
         Err(error) => Finding::error("embedder", error),
     });
     findings.push(match load_reranker(settings) {
-        Ok(Some(reranker)) => works("reranker", reranker.fingerprint().as_str()),
+        Ok(Some(reranker)) => works("reranker", reranker.fingerprint(), is_served("reranker")),
         Ok(None) => Finding::ok("reranker", "none is configured"),
         Err(error) => Finding::error("reranker", &error),
     });
     (findings, loaded.ok())
 }
 
-fn works(check: &'static str, fingerprint: &str) -> Finding {
-    let message = format!("{fingerprint}: files as listed, probe texts as expected");
-    Finding::ok(check, message)
+/// A server that cannot be asked now is waited for: the rest works without it.
+fn server(check: &ServerCheck) -> Finding {
+    let (name, endpoint) = (server_check_name(check.model), &check.endpoint);
+    match &check.outcome {
+        Ok(()) => Finding::ok(name, format!("{endpoint}: probe texts as expected")),
+        Err(error) if error.code().is_retryable() => {
+            let finding = Finding::warning(name, error.chain());
+            match error.help() {
+                Some(help) => finding.remedy(help),
+                None => finding,
+            }
+        }
+        Err(error) => Finding::error(name, error),
+    }
+}
+
+fn server_check_name(model: &str) -> &'static str {
+    match model {
+        "embedder" => "embedder server",
+        _ => "reranker server",
+    }
+}
+
+fn works(check: &'static str, fingerprint: &Fingerprint, is_served: bool) -> Finding {
+    let probes = match is_served {
+        false => "probe texts as expected",
+        true => "its servers' answers are above",
+    };
+    Finding::ok(check, format!("{fingerprint}: files as listed, {probes}"))
 }
 
 /// Looks at the files alone: without the library nothing can be run.

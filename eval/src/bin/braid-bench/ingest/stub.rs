@@ -75,6 +75,10 @@ impl Embedder for Instant {
         Ok(texts.iter().map(|text| self.embed(text)).collect())
     }
 
+    async fn embed_verbatim(&self, texts: Vec<String>) -> Result<Vec<Embedding>> {
+        self.embed_passages(texts).await
+    }
+
     async fn embed_query(&self, text: &str) -> Result<Embedding> {
         Ok(self.embed(text))
     }
