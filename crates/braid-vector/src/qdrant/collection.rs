@@ -97,9 +97,9 @@ impl RemoteCollection {
             }
         };
         self.check(&info)?;
-        let there: BTreeSet<String> = info.payload_schema.into_keys().collect();
+        let mut there: BTreeSet<String> = info.payload_schema.into_keys().collect();
         for (name, kind) in [(SLOT, FieldType::Integer), (KEYS, FieldType::Keyword)] {
-            if !there.contains(name) {
+            if there.insert(name.to_owned()) {
                 self.create_index(name, kind).await?;
             }
         }
@@ -160,9 +160,7 @@ impl RemoteCollection {
                 missing.insert(name, kind);
             }
         }
-        let own = [SLOT, KEYS].iter();
-        let taken = indexed.len() - own.filter(|name| indexed.contains(**name)).count();
-        let room = self.options.collection.indexed_fields.saturating_sub(taken);
+        let room = self.room_for_indexes();
         let mut indexed = BTreeSet::clone(&indexed);
         for (name, kind) in missing.into_iter().take(room) {
             self.create_index(&name, kind.index()).await?;
@@ -170,6 +168,20 @@ impl RemoteCollection {
             *self.indexed.write() = Arc::new(indexed.clone());
         }
         Ok(())
+    }
+
+    /// Whether each field that an entry has got an index.
+    pub(super) fn indexes_every_field(&self) -> bool {
+        self.room_for_indexes() > 0
+    }
+
+    fn room_for_indexes(&self) -> usize {
+        let indexed = self.indexed();
+        let of_fields = indexed
+            .iter()
+            .filter(|name| ![SLOT, KEYS].contains(&name.as_str()));
+        let most = self.options.collection.indexed_fields;
+        most.saturating_sub(of_fields.count())
     }
 
     async fn create_index(&self, name: &str, kind: FieldType) -> Result<()> {

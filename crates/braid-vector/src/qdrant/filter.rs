@@ -18,13 +18,39 @@ use super::payload::{FieldKind, KEYS, SLOT, positive_zero};
 /// No slot: a condition that nothing meets.
 const NO_SLOT: i64 = -1;
 
-/// Translates `filter`, without conditions on fields that `indexed` lacks; with all of them where it
-/// is `None`.
-pub(super) fn translate(filter: &Filter, indexed: Option<&BTreeSet<String>>) -> wire::Filter {
+/// The fields that have an index, and what to do about a condition on another.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Indexed<'a> {
+    pub(super) fields: &'a BTreeSet<String>,
+    pub(super) others: Others,
+}
+
+/// What to do about a condition on a field without an index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Others {
+    /// Leave it out: slots say what it means.
+    LeaveOut,
+    /// No entry has the field, since each that one has got an index.
+    Absent,
+    /// Ask it all the same; the server may refuse, or look at every entry.
+    Ask,
+}
+
+/// What a condition becomes.
+enum Translated {
+    Condition(wire::Condition),
+    LeftOut,
+}
+
+/// Translates `filter`.
+pub(super) fn translate(filter: &Filter, indexed: Indexed<'_>) -> wire::Filter {
     let translated = |conditions: &[Condition]| -> Vec<Option<wire::Condition>> {
         let each = conditions.iter();
-        each.map(|condition| translate_condition(condition, indexed))
-            .collect()
+        each.map(|condition| match translate_condition(condition, indexed) {
+            Translated::Condition(condition) => Some(condition),
+            Translated::LeftOut => None,
+        })
+        .collect()
     };
     // A choice of which one part is not known lets everything pass.
     let should: Option<Vec<_>> = translated(&filter.should).into_iter().collect();
@@ -57,67 +83,70 @@ pub(super) fn any_of(slots: &[u32]) -> wire::Filter {
     ))
 }
 
-fn translate_condition(
-    condition: &Condition,
-    indexed: Option<&BTreeSet<String>>,
-) -> Option<wire::Condition> {
+fn translate_condition(condition: &Condition, indexed: Indexed<'_>) -> Translated {
     let key = condition.key.as_str();
-    let is_indexed = |kind: FieldKind| indexed.is_none_or(|names| names.contains(&kind.name(key)));
-    match &condition.predicate {
-        Predicate::Match(value) => one_of(key, std::slice::from_ref(value), is_indexed),
-        Predicate::Any(values) => one_of(key, values, is_indexed),
+    let choices = match &condition.predicate {
+        Predicate::Match(value) => choices(key, std::slice::from_ref(value)),
+        Predicate::Any(values) => choices(key, values),
         Predicate::Range(range) => {
-            let number = FieldKind::Number;
-            is_indexed(number).then(|| on_range(&number.name(key), bounds(*range)))
+            let name = FieldKind::Number.name(key);
+            let condition = on_range(&name, bounds(*range));
+            vec![(name, condition)]
         }
-        Predicate::Exists(wanted) => Some(exists(key, *wanted)),
+        Predicate::Exists(wanted) => return Translated::Condition(exists(key, *wanted)),
+    };
+    let mut asked = Vec::with_capacity(choices.len());
+    for (name, choice) in choices {
+        if indexed.fields.contains(&name) || indexed.others == Others::Ask {
+            asked.push(choice);
+        } else if indexed.others == Others::LeaveOut {
+            return Translated::LeftOut;
+        }
     }
+    Translated::Condition(one_of(asked))
 }
 
-/// That a field has one of `values`; `None` where a field that it takes has no index.
-fn one_of(
-    key: &str,
-    values: &[MetadataValue],
-    is_indexed: impl Fn(FieldKind) -> bool,
-) -> Option<wire::Condition> {
+/// Conditions one of which holds where the field has one of `values`, each with the name of what it
+/// looks at.
+fn choices(key: &str, values: &[MetadataValue]) -> Vec<(String, wire::Condition)> {
     let mut texts = Vec::new();
     let mut choices = Vec::new();
     for value in values {
         match value {
             MetadataValue::String(text) => texts.push(text.clone()),
             MetadataValue::Number(number) => {
-                if !is_indexed(FieldKind::Number) {
-                    return None;
-                }
-                choices.push(on_range(&FieldKind::Number.name(key), exactly(*number)));
+                let name = FieldKind::Number.name(key);
+                let condition = on_range(&name, exactly(*number));
+                choices.push((name, condition));
             }
             MetadataValue::Bool(flag) => {
-                if !is_indexed(FieldKind::Flag) {
-                    return None;
-                }
                 let name = FieldKind::Flag.name(key);
-                choices.push(on_match(&name, MatchValue::Boolean(*flag)));
+                let condition = on_match(&name, MatchValue::Boolean(*flag));
+                choices.push((name, condition));
             }
-            // A filter that was checked asks for none.
-            MetadataValue::Strings(_) => return None,
+            // A filter that was checked has none, and nothing is equal to one.
+            MetadataValue::Strings(_) => {}
         }
     }
     if !texts.is_empty() {
-        if !is_indexed(FieldKind::Text) {
-            return None;
-        }
-        let texts = RepeatedStrings { strings: texts };
         let name = FieldKind::Text.name(key);
-        choices.push(on_match(&name, MatchValue::Keywords(texts)));
+        let texts = RepeatedStrings { strings: texts };
+        let condition = on_match(&name, MatchValue::Keywords(texts));
+        choices.push((name, condition));
     }
-    Some(match choices.len() {
+    choices
+}
+
+/// One of `choices`; nothing meets it where there are none.
+fn one_of(mut choices: Vec<wire::Condition>) -> wire::Condition {
+    match choices.len() {
         0 => on_match(SLOT, MatchValue::Integer(NO_SLOT)),
         1 => choices.remove(0),
         _ => nested(wire::Filter {
             should: choices,
             ..wire::Filter::default()
         }),
-    })
+    }
 }
 
 fn exists(key: &str, wanted: bool) -> wire::Condition {

@@ -9,9 +9,10 @@ use braid_core::{Embedding, RankedList, Result, Selection, SlotSet, VectorView};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::collection::{RemoteCollection, only};
+use super::error;
+use super::filter::{self, Indexed, Others};
 use super::options::Quantization;
 use super::payload::{self, SLOT};
-use super::{error, filter};
 use crate::cosine::unit;
 use crate::nearest::Nearest;
 
@@ -181,11 +182,18 @@ impl VectorView for QdrantView {
         if let Some(slots) = slots.filter(|slots| slots.len() <= NAMED_EXACTLY) {
             return self.ask_by_name(&question, slots).await;
         }
-        let filter = selection.filter.as_deref().map(|filter| {
-            let indexed = self.remote.indexed();
-            // Where no slots say what belongs, every condition must be asked.
-            filter::translate(filter, slots.is_some().then_some(&*indexed))
-        });
+        let fields = self.remote.indexed();
+        let others = match slots {
+            Some(_) => Others::LeaveOut,
+            None if self.remote.indexes_every_field() => Others::Absent,
+            None => Others::Ask,
+        };
+        let indexed = Indexed {
+            fields: &fields,
+            others,
+        };
+        let filter = selection.filter.as_deref();
+        let filter = filter.map(|filter| filter::translate(filter, indexed));
         self.ask_wider(&question, filter).await
     }
 }
