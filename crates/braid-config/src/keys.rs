@@ -66,7 +66,7 @@ keys! {
     qdrant.quantization: any, "How vectors of new Qdrant collections are compressed for searching: none, scalar or binary.";
     qdrant.vectors_on_disk: any, "Whether vectors of new Qdrant collections are read from disk.";
     qdrant.payload_on_disk: any, "Whether metadata of new Qdrant collections is read from disk.";
-    qdrant.indexed_fields: small, "Most metadata fields of a collection that get an index in Qdrant, in the order in which they come; filters on others are answered with the ledger's.";
+    qdrant.indexed_fields: small, "Most metadata fields of a collection that get an index in Qdrant, in the order in which they come; filters on others are left to the ledger.";
     qdrant.upload_concurrency: concurrency, "Most requests of one upload to Qdrant at a time.";
     qdrant.upload_points: points, "Most vectors in one request to Qdrant.";
     qdrant.retry_attempts: attempts, "How often a request to Qdrant is tried, the first time included.";
