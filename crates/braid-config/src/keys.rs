@@ -156,7 +156,8 @@ fn map_size(value: &f64) -> Result<(), String> {
     )
 }
 
-fn url(value: &String) -> Result<(), String> {
+fn url(value: &impl AsRef<str>) -> Result<(), String> {
+    let value = value.as_ref();
     let scheme = value.split_once("://").map(|(scheme, _)| scheme);
     require(
         matches!(scheme, Some("http" | "https")),
@@ -164,7 +165,8 @@ fn url(value: &String) -> Result<(), String> {
     )
 }
 
-fn prefix(value: &String) -> Result<(), String> {
+fn prefix(value: &impl AsRef<str>) -> Result<(), String> {
+    let value = value.as_ref();
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     require(
         value.len() <= 64 && value.bytes().all(is_plain),

@@ -108,9 +108,7 @@ impl State {
         check_name(&name)?;
         let config = created.vectors_config.as_ref();
         let vectors = match config.and_then(|config| config.config.as_ref()) {
-            Some(Config::Params(vectors)) if vectors.size > 0 && vectors.distance > 0 => {
-                vectors.clone()
-            }
+            Some(Config::Params(vectors)) if vectors.size > 0 && vectors.distance > 0 => *vectors,
             _ => return Err(Status::invalid_argument("Wrong input: bad vectors_config")),
         };
         if created.shard_number == Some(0) || created.replication_factor == Some(0) {

@@ -110,7 +110,7 @@ fn document(number: usize) -> NewDocument {
 }
 
 pub(crate) fn id(number: usize) -> DocumentId {
-    DocumentId::new(&format!("doc/{number}")).unwrap()
+    DocumentId::new(format!("doc/{number}")).unwrap()
 }
 
 pub(crate) async fn delete(engine: &Engine, number: usize) {

@@ -48,7 +48,12 @@ pub(super) fn translate(error: &QdrantError) -> Error {
         )),
         QdrantError::InvalidUri(error) => Error::invalid(format!("the URL of Qdrant: {error}")),
         QdrantError::Io(error) => unreachable_server(&error.to_string()),
-        other => Error::internal(format!("the client of Qdrant: {other}")),
+        QdrantError::ConversionError(_)
+        | QdrantError::NoSnapshotFound(_)
+        | QdrantError::JsonToPayload(_)
+        | QdrantError::PayloadDeserialization(_) => {
+            Error::internal(format!("the client of Qdrant: {error}"))
+        }
     }
 }
 
@@ -64,10 +69,10 @@ pub(super) fn is_there_already(error: &QdrantError) -> bool {
 }
 
 fn code_of(error: &QdrantError) -> Option<i32> {
-    match error {
-        QdrantError::ResponseError { status } => Some(i32::from(status.code())),
-        _ => None,
-    }
+    let QdrantError::ResponseError { status } = error else {
+        return None;
+    };
+    Some(i32::from(status.code()))
 }
 
 /// A collection that must be there is not, or is not what was written last.

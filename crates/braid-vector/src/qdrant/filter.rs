@@ -36,21 +36,12 @@ pub(super) enum Others {
     Ask,
 }
 
-/// What a condition becomes.
-enum Translated {
-    Condition(wire::Condition),
-    LeftOut,
-}
-
 /// Translates `filter`.
 pub(super) fn translate(filter: &Filter, indexed: Indexed<'_>) -> wire::Filter {
     let translated = |conditions: &[Condition]| -> Vec<Option<wire::Condition>> {
         let each = conditions.iter();
-        each.map(|condition| match translate_condition(condition, indexed) {
-            Translated::Condition(condition) => Some(condition),
-            Translated::LeftOut => None,
-        })
-        .collect()
+        each.map(|condition| translate_condition(condition, indexed))
+            .collect()
     };
     // A choice of which one part is not known lets everything pass.
     let should: Option<Vec<_>> = translated(&filter.should).into_iter().collect();
@@ -83,7 +74,8 @@ pub(super) fn any_of(slots: &[u32]) -> wire::Filter {
     ))
 }
 
-fn translate_condition(condition: &Condition, indexed: Indexed<'_>) -> Translated {
+/// `None` where it is left out.
+fn translate_condition(condition: &Condition, indexed: Indexed<'_>) -> Option<wire::Condition> {
     let key = condition.key.as_str();
     let choices = match &condition.predicate {
         Predicate::Match(value) => choices(key, std::slice::from_ref(value)),
@@ -93,17 +85,17 @@ fn translate_condition(condition: &Condition, indexed: Indexed<'_>) -> Translate
             let condition = on_range(&name, bounds(*range));
             vec![(name, condition)]
         }
-        Predicate::Exists(wanted) => return Translated::Condition(exists(key, *wanted)),
+        Predicate::Exists(wanted) => return Some(exists(key, *wanted)),
     };
     let mut asked = Vec::with_capacity(choices.len());
     for (name, choice) in choices {
         if indexed.fields.contains(&name) || indexed.others == Others::Ask {
             asked.push(choice);
         } else if indexed.others == Others::LeaveOut {
-            return Translated::LeftOut;
+            return None;
         }
     }
-    Translated::Condition(one_of(asked))
+    Some(one_of(asked))
 }
 
 /// Conditions one of which holds where the field has one of `values`, each with the name of what it
