@@ -169,9 +169,12 @@ pub(crate) fn index_options(settings: &Settings) -> IndexOptions {
 pub(crate) fn qdrant_options(settings: &Settings) -> QdrantOptions {
     let section = &settings.qdrant;
     let number = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
+    let timeout = Duration::from_millis(section.timeout_ms);
+    let leg = Duration::from_millis(settings.retrieve.leg_timeout_ms);
     QdrantOptions {
         url: section.url.clone(),
-        timeout: Duration::from_millis(section.timeout_ms),
+        timeout,
+        search_timeout: timeout.min(leg * 4 / 5),
         connect_timeout: Duration::from_millis(section.connect_timeout_ms),
         collection: CollectionOptions {
             hnsw_links: section.hnsw_links,

@@ -1,7 +1,7 @@
 //! [`QdrantVectors`]: vectors in a collection of a Qdrant server or cluster.
 //!
 //! Each generation of a Braid collection is one Qdrant collection ([`QdrantSite`] names them), made
-//! on first use ([`collection`]). An entry is a point: its id is made of collection, generation and
+//! with the first batch ([`collection`]). An entry is a point: its id is made of collection, generation and
 //! slot, so that whatever is written twice is there once; its payload is in [`payload`]. One more
 //! point, without a vector, has the watermark. It is written after all points of a batch are, each
 //! acknowledged as applied, so it is never ahead of them ([`write`](mod@write)).
@@ -68,21 +68,12 @@ impl VectorStore for QdrantVectors {
         write::apply(&self.remote, batch).await
     }
 
-    /// Makes the collection where there is none, also where there was one: its watermark is zero, and
-    /// whoever asks fills it again.
+    /// Zero where there is no collection, also where there was one: whoever asks fills it again.
     async fn watermark(&self) -> Result<Sequence> {
-        self.remote.ensure().await?;
-        match self.remote.watermark().await? {
-            Some(watermark) => Ok(watermark),
-            None => {
-                self.remote.ensure_now().await?;
-                Ok(Sequence::ZERO)
-            }
-        }
+        self.remote.watermark().await
     }
 
     async fn slots(&self) -> Result<SlotSet> {
-        self.remote.ensure().await?;
         self.remote.slots().await
     }
 

@@ -37,10 +37,10 @@ pub(super) struct RemoteCollection {
     pub(super) client: Qdrant,
     pub(super) options: Arc<QdrantOptions>,
     pub(super) pool: Arc<CpuPool>,
-    /// Whether this process has seen the collection.
-    seen: Mutex<bool>,
-    /// Metadata fields that have an index, by their stored names.
-    indexed: RwLock<Arc<BTreeSet<String>>>,
+    /// Whether the collection was made, or seen, since its watermark was last missing.
+    is_there: Mutex<bool>,
+    /// Fields that have an index, by their stored names; `None` before the server was asked.
+    indexed: RwLock<Option<Arc<BTreeSet<String>>>>,
 }
 
 impl RemoteCollection {
@@ -59,7 +59,7 @@ impl RemoteCollection {
             client,
             options,
             pool,
-            seen: Mutex::default(),
+            is_there: Mutex::default(),
             indexed: RwLock::default(),
         }
     }
@@ -69,26 +69,43 @@ impl RemoteCollection {
         translate(error).context(format_args!("collection {}", self.name))
     }
 
-    /// Metadata fields that have an index.
-    pub(super) fn indexed(&self) -> Arc<BTreeSet<String>> {
-        Arc::clone(&self.indexed.read())
-    }
-
-    /// Makes the collection if this process has not seen it yet. One that was seen is not made again
-    /// quietly: what was in it would be missing.
-    pub(super) async fn ensure(&self) -> Result<()> {
-        if *self.seen.lock().await {
-            return Ok(());
-        }
-        self.ensure_now().await
-    }
-
-    /// Makes the collection if there is none.
+    /// Fields that have an index; `None` where there is no collection.
     ///
     /// # Errors
     /// [`Corrupt`](ErrorCode::Corrupt) where there is one of another shape.
-    pub(super) async fn ensure_now(&self) -> Result<()> {
-        let mut seen = self.seen.lock().await;
+    pub(super) async fn indexed(&self) -> Result<Option<Arc<BTreeSet<String>>>> {
+        let known = self.indexed.read().clone();
+        match known {
+            Some(indexed) => Ok(Some(indexed)),
+            None => {
+                let info = self.info().await?;
+                info.map(|info| self.note_indexed(info)).transpose()
+            }
+        }
+    }
+
+    fn note_indexed(&self, info: CollectionInfo) -> Result<Arc<BTreeSet<String>>> {
+        self.check(&info)?;
+        let indexed: BTreeSet<String> = info.payload_schema.into_keys().collect();
+        Ok(self.set_indexed(indexed))
+    }
+
+    fn set_indexed(&self, indexed: BTreeSet<String>) -> Arc<BTreeSet<String>> {
+        let indexed = Arc::new(indexed);
+        *self.indexed.write() = Some(Arc::clone(&indexed));
+        indexed
+    }
+
+    /// Makes the collection if there is none. One that was there is not made again before somebody
+    /// has learned that its watermark is zero: what was in it would be missing.
+    ///
+    /// # Errors
+    /// [`Corrupt`](ErrorCode::Corrupt) where there is one of another shape.
+    pub(super) async fn ensure(&self) -> Result<()> {
+        let mut is_there = self.is_there.lock().await;
+        if *is_there {
+            return Ok(());
+        }
         let info = match self.info().await? {
             Some(info) => info,
             None => {
@@ -96,15 +113,14 @@ impl RemoteCollection {
                 self.info().await?.unwrap_or_default()
             }
         };
-        self.check(&info)?;
-        let mut there: BTreeSet<String> = info.payload_schema.into_keys().collect();
+        let mut indexed = BTreeSet::clone(&*self.note_indexed(info)?);
         for (name, kind) in [(SLOT, FieldType::Integer), (KEYS, FieldType::Keyword)] {
-            if there.insert(name.to_owned()) {
+            if indexed.insert(name.to_owned()) {
                 self.create_index(name, kind).await?;
             }
         }
-        *self.indexed.write() = Arc::new(there);
-        *seen = true;
+        self.set_indexed(indexed);
+        *is_there = true;
         Ok(())
     }
 
@@ -153,30 +169,29 @@ impl RemoteCollection {
     /// Makes an index for each metadata field of `entries` that has none, up to the configured number
     /// of them: a field that comes later is stored, and filters on it are left to the ledger.
     pub(super) async fn index_fields(&self, entries: &[VectorEntry]) -> Result<()> {
-        let indexed = self.indexed();
+        let indexed = self.indexed().await?.unwrap_or_default();
         let mut missing: BTreeMap<String, FieldKind> = BTreeMap::new();
         for (name, kind) in entries.iter().flat_map(payload::stored_fields) {
             if !indexed.contains(&name) {
                 missing.insert(name, kind);
             }
         }
-        let room = self.room_for_indexes();
+        let room = self.room_for_indexes(&indexed);
         let mut indexed = BTreeSet::clone(&indexed);
         for (name, kind) in missing.into_iter().take(room) {
             self.create_index(&name, kind.index()).await?;
             indexed.insert(name);
-            *self.indexed.write() = Arc::new(indexed.clone());
+            self.set_indexed(indexed.clone());
         }
         Ok(())
     }
 
     /// Whether each field that an entry has got an index.
-    pub(super) fn indexes_every_field(&self) -> bool {
-        self.room_for_indexes() > 0
+    pub(super) fn indexes_every_field(&self, indexed: &BTreeSet<String>) -> bool {
+        self.room_for_indexes(indexed) > 0
     }
 
-    fn room_for_indexes(&self) -> usize {
-        let indexed = self.indexed();
+    fn room_for_indexes(&self, indexed: &BTreeSet<String>) -> usize {
         let of_fields = indexed
             .iter()
             .filter(|name| ![SLOT, KEYS].contains(&name.as_str()));
@@ -196,11 +211,11 @@ impl RemoteCollection {
         made.map(drop).map_err(|error| self.failed(&error))
     }
 
-    /// The stored watermark, zero where nothing was written yet; `None` where the collection is gone.
+    /// The stored watermark; zero where nothing was written yet, or everything is gone.
     ///
     /// # Errors
     /// [`UnsupportedVersion`](ErrorCode::UnsupportedVersion).
-    pub(super) async fn watermark(&self) -> Result<Option<Sequence>> {
+    pub(super) async fn watermark(&self) -> Result<Sequence> {
         let request = GetPoints {
             collection_name: self.name.clone(),
             ids: vec![PointId::from(payload::watermark_id(self.key))],
@@ -210,11 +225,14 @@ impl RemoteCollection {
         };
         let answer = match self.client.get_points(request).await {
             Ok(answer) => answer,
-            Err(error) if is_missing(&error) => return Ok(None),
+            Err(error) if is_missing(&error) => {
+                *self.is_there.lock().await = false;
+                return Ok(Sequence::ZERO);
+            }
             Err(error) => return Err(self.failed(&error)),
         };
         let Some(point) = answer.result.first() else {
-            return Ok(Some(Sequence::ZERO));
+            return Ok(Sequence::ZERO);
         };
         let format = payload::read_integer(&point.payload, FORMAT);
         if format != Some(CURRENT_FORMAT) {
@@ -229,12 +247,12 @@ impl RemoteCollection {
         let watermark = payload::read_integer(&point.payload, WATERMARK);
         let watermark = watermark.and_then(|number| u64::try_from(number).ok());
         match watermark {
-            Some(watermark) => Ok(Some(Sequence(watermark))),
+            Some(watermark) => Ok(Sequence(watermark)),
             None => Err(self.odd("has no watermark that can be read")),
         }
     }
 
-    /// The slots of every point that is an entry.
+    /// The slots of every point that is an entry; none where there is no collection.
     pub(super) async fn slots(&self) -> Result<SlotSet> {
         let mut slots = SlotSet::new();
         let mut offset = None;
@@ -247,8 +265,11 @@ impl RemoteCollection {
                 read_consistency: self.consistency(),
                 ..ScrollPoints::default()
             };
-            let answer = self.client.scroll(request).await;
-            let answer = answer.map_err(|error| self.failed(&error))?;
+            let answer = match self.client.scroll(request).await {
+                Ok(answer) => answer,
+                Err(error) if is_missing(&error) => return Ok(SlotSet::new()),
+                Err(error) => return Err(self.failed(&error)),
+            };
             let found = answer.result.iter();
             slots.extend(found.filter_map(|point| payload::read_slot(&point.payload)));
             offset = answer.next_page_offset;

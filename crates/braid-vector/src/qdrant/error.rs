@@ -1,5 +1,7 @@
 //! Qdrant's answers in Braid's words.
 
+use std::time::Duration;
+
 use ::qdrant_client::QdrantError;
 use braid_core::{Error, ErrorCode};
 
@@ -30,7 +32,7 @@ const CHECK_SERVER: &str = "check that Qdrant runs and that qdrant.url is its gR
 const CHECK_KEY: &str = "check the API key that qdrant.api_key_env or qdrant.api_key_file names";
 const MAKE_ROOM: &str =
     "make room on Qdrant's disks; what was acknowledged is kept and tried again";
-const REBUILD: &str = "it is filled again from the ledger, or run `braid verify --repair`";
+const REFILL: &str = "it is filled again from the ledger with the next write or start, or by `braid verify --repair`";
 
 /// What is wrong, and what to do. The key that was sent is in none of it.
 pub(super) fn translate(error: &QdrantError) -> Error {
@@ -75,13 +77,33 @@ fn code_of(error: &QdrantError) -> Option<i32> {
     Some(i32::from(status.code()))
 }
 
-/// A collection that must be there is not, or is not what was written last.
-pub(super) fn lost(collection: &str, what: &str) -> Error {
+/// There is no collection to search. Not [`Unavailable`](ErrorCode::Unavailable): the server answers, and
+/// asking again does not help.
+pub(super) fn gone(collection: &str) -> Error {
     Error::new(
-        ErrorCode::Unavailable,
-        format!("Qdrant's collection {collection} {what}"),
+        ErrorCode::Corrupt,
+        format!("Qdrant's collection {collection} is gone"),
     )
-    .with_help(REBUILD)
+    .with_help(REFILL)
+}
+
+/// What is live cannot be found among what is not.
+pub(super) fn cluttered(collection: &str) -> Error {
+    Error::new(
+        ErrorCode::Corrupt,
+        format!("Qdrant's collection {collection} has more live entries than can be named, behind others that are not"),
+    )
+    .with_help("run `braid verify --repair`")
+}
+
+/// A search took longer than it may.
+pub(super) fn late(limit: Duration) -> Error {
+    let limit = limit.as_millis();
+    Error::new(
+        ErrorCode::Timeout,
+        format!("Qdrant did not answer a search within {limit} ms"),
+    )
+    .with_help("look at its load, or raise retrieve.leg_timeout_ms and qdrant.timeout_ms")
 }
 
 fn from_status(code: i32, message: &str, lacks_room: bool) -> Error {
@@ -99,7 +121,7 @@ fn from_status(code: i32, message: &str, lacks_room: bool) -> Error {
         )
         .with_help(CHECK_KEY),
         grpc::NOT_FOUND => {
-            Error::new(ErrorCode::Unavailable, format!("Qdrant: {message}")).with_help(REBUILD)
+            Error::new(ErrorCode::Unavailable, format!("Qdrant: {message}")).with_help(REFILL)
         }
         grpc::INVALID_ARGUMENT => Error::invalid(format!("Qdrant refuses a request: {message}")),
         grpc::UNAVAILABLE

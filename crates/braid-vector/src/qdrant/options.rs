@@ -22,6 +22,9 @@ pub struct QdrantOptions {
     pub namespace: String,
     /// Longest time of one request.
     pub timeout: Duration,
+    /// Longest time of one search, all its requests included. Less than whoever asks would wait: a
+    /// search that nobody waits for any more tells nobody that the server hangs.
+    pub search_timeout: Duration,
     /// Longest time of connecting.
     pub connect_timeout: Duration,
     /// How collections are made.
@@ -154,6 +157,7 @@ impl Default for QdrantOptions {
             api_key: None,
             namespace: "braid".to_owned(),
             timeout: Duration::from_secs(10),
+            search_timeout: Duration::from_secs(4),
             connect_timeout: Duration::from_secs(2),
             collection: CollectionOptions::default(),
             ef_search: 160,

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use ::qdrant_client::qdrant::{self as wire, QuantizationSearchParams, QueryPoints, SearchParams};
 use async_trait::async_trait;
-use braid_core::{Embedding, RankedList, Result, Selection, SlotSet, VectorView};
+use braid_core::{Embedding, Filter, RankedList, Result, Selection, SlotSet, VectorView};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::collection::{RemoteCollection, only};
-use super::error;
+use super::error::{cluttered, gone, is_missing, late};
 use super::filter::{self, Indexed, Others};
 use super::options::Quantization;
 use super::payload::{self, SLOT};
@@ -94,10 +94,7 @@ impl QdrantView {
         let exactly = slots.len() <= NAMED_EXACTLY;
         let slots: Vec<u32> = slots.iter().collect();
         if slots.len().div_ceil(NAMED) > NAMINGS {
-            return Err(error::lost(
-                &self.remote.name,
-                "holds so much that is no longer live that what is cannot be found",
-            ));
+            return Err(cluttered(&self.remote.name));
         }
         let mut asked = Vec::new();
         for piece in slots.chunks(NAMED) {
@@ -121,9 +118,18 @@ impl QdrantView {
         exactly: bool,
     ) -> Result<Found> {
         let request = self.request(question.vector, filter, limit, exactly);
-        let answer = self.remote.client.query(request).await;
-        let answer = answer.map_err(|error| self.remote.failed(&error))?;
-        Ok(sift(question, &answer.result, limit))
+        match self.remote.client.query(request).await {
+            Ok(answer) => Ok(sift(question, &answer.result, limit)),
+            Err(error) if is_missing(&error) => {
+                let nearest = self.nothing_of(question)?;
+                Ok(Found {
+                    nearest,
+                    is_settled: true,
+                    is_full: false,
+                })
+            }
+            Err(error) => Err(self.remote.failed(&error)),
+        }
     }
 
     fn request(
@@ -173,28 +179,49 @@ impl VectorView for QdrantView {
         if depth == 0 || slots.is_some_and(SlotSet::is_empty) {
             return Ok(RankedList::new());
         }
-        self.remote.ensure().await?;
         let question = Question {
             vector: &vector,
             depth,
             slots,
         };
-        if let Some(slots) = slots.filter(|slots| slots.len() <= NAMED_EXACTLY) {
-            return self.ask_by_name(&question, slots).await;
+        let limit = self.remote.options.search_timeout;
+        let answer =
+            tokio::time::timeout(limit, self.answer(&question, selection.filter.as_deref()));
+        answer.await.unwrap_or_else(|_| Err(late(limit)))
+    }
+}
+
+impl QdrantView {
+    /// The answer of a collection that is not there: nothing, unless something must be.
+    fn nothing_of(&self, question: &Question<'_>) -> Result<RankedList> {
+        match question.slots {
+            Some(_) => Err(gone(&self.remote.name)),
+            None => Ok(RankedList::new()),
         }
-        let fields = self.remote.indexed();
+    }
+
+    async fn answer(&self, question: &Question<'_>, filter: Option<&Filter>) -> Result<RankedList> {
+        let slots = question.slots;
+        if let Some(slots) = slots.filter(|slots| slots.len() <= NAMED_EXACTLY) {
+            return self.ask_by_name(question, slots).await;
+        }
+        let Some(filter) = filter else {
+            return self.ask_wider(question, None).await;
+        };
+        let Some(fields) = self.remote.indexed().await? else {
+            return self.nothing_of(question);
+        };
         let others = match slots {
             Some(_) => Others::LeaveOut,
-            None if self.remote.indexes_every_field() => Others::Absent,
+            None if self.remote.indexes_every_field(&fields) => Others::Absent,
             None => Others::Ask,
         };
         let indexed = Indexed {
             fields: &fields,
             others,
         };
-        let filter = selection.filter.as_deref();
-        let filter = filter.map(|filter| filter::translate(filter, indexed));
-        self.ask_wider(&question, filter).await
+        let filter = filter::translate(filter, indexed);
+        self.ask_wider(question, Some(filter)).await
     }
 }
 

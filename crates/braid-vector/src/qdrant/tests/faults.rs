@@ -28,6 +28,10 @@ fn batch(watermark: u64, slots: std::ops::Range<u32>) -> IndexBatch<VectorEntry>
     }
 }
 
+fn nothing() -> IndexBatch<VectorEntry> {
+    batch(1, 0..0)
+}
+
 async fn nearest(store: &QdrantVectors, selection: &Selection) -> braid_core::Result<Vec<u32>> {
     let query = Embedding::from(vec![1.0, 0.0]);
     let found = store.pin().await?.search(&query, selection, 3).await?;
@@ -111,6 +115,17 @@ async fn a_collection_that_was_deleted_is_not_made_again_quietly() {
     let error = store.apply(batch(4, 5..9)).await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::Unavailable);
     assert!(error.to_string().contains(&name) && error.to_string().contains("ledger"));
+    let live = Selection {
+        filter: None,
+        slots: Some(Arc::new((0..5).collect())),
+    };
+    let error = nearest(&store, &live).await.unwrap_err();
+    assert_eq!(
+        error.code(),
+        ErrorCode::Corrupt,
+        "the server answers: {error}"
+    );
+    assert!(store.slots().await.unwrap().is_empty());
     assert!(double.collections().is_empty());
     // Who asks for the watermark learns that everything is missing.
     assert_eq!(store.watermark().await.unwrap(), Sequence::ZERO);
@@ -122,16 +137,10 @@ async fn a_collection_that_was_deleted_is_not_made_again_quietly() {
 async fn a_collection_of_another_shape_is_refused() {
     let double = QdrantDouble::start();
     let options = options(double.url());
-    site(options.clone())
-        .store(key(1), 2)
-        .watermark()
-        .await
-        .unwrap();
-    let error = site(options)
-        .store(key(1), 3)
-        .watermark()
-        .await
-        .unwrap_err();
+    let store = site(options.clone()).store(key(1), 2);
+    store.apply(batch(1, 0..1)).await.unwrap();
+    let store = site(options).store(key(1), 3);
+    let error = store.apply(nothing()).await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::Corrupt);
     assert!(error.message().contains("dimension 2, not 3"), "{error}");
 }
@@ -217,4 +226,30 @@ async fn retries_get_over_what_passes() {
     double.inject(Kind::Write, Fault::RateLimited, 2);
     store.apply(batch(2, 5..7)).await.unwrap();
     assert_eq!(store.watermark().await.unwrap(), Sequence(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_that_hangs_ends_and_counts_as_a_failure() {
+    let double = QdrantDouble::start();
+    let store = site(QdrantOptions {
+        search_timeout: std::time::Duration::from_millis(20),
+        ..options(double.url())
+    })
+    .store(key(1), 2);
+    store.apply(batch(1, 0..5)).await.unwrap();
+    double.inject(Kind::Query, Fault::Held, 1);
+    let retries = Retries {
+        attempts: 1,
+        ..Retries::default()
+    };
+    let breaker = Arc::new(Breaker::new(BreakerPolicy {
+        failures: 1,
+        ..BreakerPolicy::default()
+    }));
+    let store = Resilient::new(store, retries, Arc::clone(&breaker), 1);
+    let view = store.pin().await.unwrap();
+    let query = Embedding::from(vec![1.0, 0.0]);
+    let hung = view.search(&query, &Selection::default(), 2).await;
+    assert_eq!(hung.unwrap_err().code(), ErrorCode::Timeout);
+    assert!(breaker.is_open().is_some());
 }

@@ -7,7 +7,12 @@ async fn make(site: &QdrantSite, collection: u32, generation: u32) -> IndexKey {
         collection: CollectionId(collection),
         generation: Generation(generation),
     };
-    site.store(key, 2).watermark().await.unwrap();
+    let nothing = IndexBatch {
+        add: Vec::new(),
+        delete: SlotSet::new(),
+        watermark: Sequence(1),
+    };
+    site.store(key, 2).apply(nothing).await.unwrap();
     key
 }
 
@@ -40,4 +45,13 @@ async fn a_site_asks_nothing_before_it_is_used() {
     let site = site(options("http://127.0.0.1:1".to_owned()));
     let store = site.store(key(1), 2);
     assert!(store.pin().await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn looking_makes_nothing() {
+    let double = QdrantDouble::start();
+    let store = site(options(double.url())).store(key(1), 2);
+    assert_eq!(store.watermark().await.unwrap(), Sequence::ZERO);
+    assert!(store.slots().await.unwrap().is_empty());
+    assert!(double.collections().is_empty());
 }
