@@ -121,6 +121,7 @@ impl Guard {
             if !may_pass(&error) || failures >= self.retries.attempts {
                 return Err(error);
             }
+            metrics::counter!("braid_vector_server_retries_total").increment(1);
             tokio::time::sleep(self.jittered(self.retries.wait(failures))).await;
         }
     }

@@ -84,14 +84,22 @@ impl Breaker {
     }
 
     fn close(&self) {
-        *self.state.lock() = State::default();
+        let was_open = std::mem::take(&mut *self.state.lock()).open.is_some();
+        if was_open {
+            tracing::info!("the vector server answers again");
+        }
+        metrics::gauge!("braid_vector_server_away").set(0.0);
     }
 
     fn count(&self, probe: bool, error: &Error) {
         let mut state = self.state.lock();
         state.failures = state.failures.saturating_add(1);
         if probe || (state.open.is_none() && state.failures >= self.policy.failures) {
+            if state.open.is_none() {
+                tracing::warn!(error = %error.chain(), failures = state.failures, "the vector server does not answer, it is not asked for a while");
+            }
             state.open = Some((Instant::now(), error.to_string()));
+            metrics::gauge!("braid_vector_server_away").set(1.0);
         }
     }
 }
