@@ -28,6 +28,8 @@ pub(crate) const CRATES: &[(&str, Place)] = &[
     ("braid-eval", Place::Layer(5)),
     ("braid", Place::Layer(6)),
     ("braid-testkit", Place::DevOnly(&["braid-core"])),
+    // Speaks the protocol of Qdrant and knows nothing of Braid.
+    ("braid-qdrant-double", Place::DevOnly(&[])),
     (
         "braid-fuzz",
         Place::DevOnly(&["braid-core", "braid-text", "braid-readers"]),
@@ -41,15 +43,15 @@ pub(crate) const ADAPTERS: u8 = 2;
 /// The one crate that wires adapters, so the only one that names them outside tests.
 pub(crate) const WIRING: &str = "braid-engine";
 
-/// The dev-only crate that tests of any crate may use.
-pub(crate) const TESTKIT: &str = "braid-testkit";
+/// The dev-only crates that tests of any crate may use.
+pub(crate) const TEST_CRATES: &[&str] = &["braid-testkit", "braid-qdrant-double"];
 
 /// External crates and the crates that own them, in every kind of dependency. A trailing `*` stands
 /// for any rest of the name.
 pub(crate) const OWNED: &[(&str, &[&str])] = &[
     ("tantivy*", &["braid-lexical"]),
     ("hannoy", &["braid-vector"]),
-    ("qdrant-client", &["braid-vector"]),
+    ("qdrant-client", &["braid-vector", "braid-qdrant-double"]),
     ("heed*", &["braid-ledger", "braid-vector"]),
     ("fastembed", &["braid-models"]),
     ("ort*", &["braid-models"]),
@@ -57,7 +59,7 @@ pub(crate) const OWNED: &[(&str, &[&str])] = &[
     ("axum*", &["braid-server"]),
     ("tower-http", &["braid-server"]),
     ("utoipa*", &["braid-server"]),
-    ("tonic*", &["braid-server"]),
+    ("tonic*", &["braid-server", "braid-qdrant-double"]),
     ("anyhow", &["braid", "braid-eval", "xtask"]),
 ];
 

@@ -48,8 +48,32 @@ macro_rules! keys {
 }
 
 keys! {
+    storage.profile: any, "Where vectors are: embedded (in the data directory) or qdrant (in a Qdrant server or cluster). After a change they are brought there from the ledger.";
     storage.data_dir: any, "Where everything is stored. One process owns it at a time.";
     storage.map_size_gib: map_size, "Most GiB of the ledger, and of each collection's vectors. Address space, not memory: only what is used takes disk.";
+    qdrant.url: url, "gRPC address of Qdrant for storage.profile = qdrant; https:// for TLS.";
+    qdrant.api_key_env: any, "Environment variable that has Qdrant's API key.";
+    qdrant.api_key_file: any, "File that has Qdrant's API key.";
+    qdrant.prefix: prefix, "What the names of Braid's collections in Qdrant begin with; an id of the data directory follows.";
+    qdrant.timeout_ms: positive_u64, "Longest time of one request to Qdrant, in milliseconds.";
+    qdrant.connect_timeout_ms: positive_u64, "Longest time of connecting to Qdrant, in milliseconds.";
+    qdrant.shards: small, "Shards of new Qdrant collections; 0 is Qdrant's own default.";
+    qdrant.replication: copies, "Copies of each shard of new Qdrant collections.";
+    qdrant.write_consistency: copies, "Copies that must have taken a write before it counts.";
+    qdrant.read_consistency: any, "How many copies must agree on what is read: one, majority, quorum or all.";
+    qdrant.write_ordering: any, "In which order copies take writes: weak, medium or strong.";
+    qdrant.hnsw_links: hnsw_links, "Links of a vector in the graph of new Qdrant collections.";
+    qdrant.quantization: any, "How vectors of new Qdrant collections are compressed for searching: none, scalar or binary.";
+    qdrant.vectors_on_disk: any, "Whether vectors of new Qdrant collections are read from disk.";
+    qdrant.payload_on_disk: any, "Whether metadata of new Qdrant collections is read from disk.";
+    qdrant.indexed_fields: small, "Most metadata fields of a collection that get an index in Qdrant, in the order in which they come; filters on others are left to the ledger.";
+    qdrant.upload_concurrency: concurrency, "Most requests of one upload to Qdrant at a time.";
+    qdrant.upload_points: points, "Most vectors in one request to Qdrant.";
+    qdrant.retry_attempts: attempts, "How often a request to Qdrant is tried, the first time included.";
+    qdrant.retry_first_ms: positive_u64, "Wait before the second try, in milliseconds; it doubles.";
+    qdrant.retry_longest_ms: positive_u64, "Longest such wait, in milliseconds.";
+    qdrant.breaker_failures: attempts, "Failures in a row after which Qdrant is not asked for a while.";
+    qdrant.breaker_open_ms: positive_u64, "How long it is not asked then, in milliseconds.";
     server.listen: any, "Address the server listens on.";
     server.allow_unauthenticated: any, "Whether the server may listen beyond loopback although requests are not authenticated.";
     server.max_body_bytes: positive, "Largest request body, in bytes.";
@@ -145,6 +169,48 @@ fn map_size(value: &f64) -> Result<(), String> {
         (0.001..=65536.0).contains(value),
         "must be from 0.001 to 65536",
     )
+}
+
+fn url(value: &impl AsRef<str>) -> Result<(), String> {
+    let value = value.as_ref();
+    let scheme = value.split_once("://").map(|(scheme, _)| scheme);
+    require(
+        matches!(scheme, Some("http" | "https")),
+        "must begin with http:// or https://",
+    )
+}
+
+fn prefix(value: &impl AsRef<str>) -> Result<(), String> {
+    let value = value.as_ref();
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    require(
+        value.len() <= 64 && value.bytes().all(is_plain),
+        "must be up to 64 letters, digits, - and _",
+    )
+}
+
+fn small(value: &usize) -> Result<(), String> {
+    require(*value <= 1024, "must be at most 1024")
+}
+
+fn copies(value: &usize) -> Result<(), String> {
+    require((1..=64).contains(value), "must be from 1 to 64")
+}
+
+fn hnsw_links(value: &usize) -> Result<(), String> {
+    require((4..=512).contains(value), "must be from 4 to 512")
+}
+
+fn concurrency(value: &usize) -> Result<(), String> {
+    require((1..=64).contains(value), "must be from 1 to 64")
+}
+
+fn points(value: &usize) -> Result<(), String> {
+    require((1..=10_000).contains(value), "must be from 1 to 10000")
+}
+
+fn attempts(value: &usize) -> Result<(), String> {
+    require((1..=1000).contains(value), "must be from 1 to 1000")
 }
 
 fn writer_memory(value: &usize) -> Result<(), String> {

@@ -7,11 +7,13 @@
 
 pub mod keys;
 mod load;
+pub mod qdrant;
 pub mod settings;
 mod value;
 
 pub use keys::{KEYS, Key};
 pub use load::{Overrides, load, with};
+pub use qdrant::{QdrantQuantization, QdrantReads, QdrantSection, QdrantWrites, StorageProfile};
 pub use settings::{
     CacheSection, ChunkingSection, DenseSection, DuplicatesSection, IngestSection, LexicalSection,
     LogFormat, LogSection, ModelEndpoints, ModelsSection, RetrieveFusion, RetrieveMode,

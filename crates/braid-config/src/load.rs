@@ -124,6 +124,20 @@ impl Layers {
                 "must be less than chunking.target_tokens",
             );
         }
+        let qdrant = &self.settings.qdrant;
+        if qdrant.write_consistency > qdrant.replication {
+            self.problem(
+                "qdrant.write_consistency",
+                "must be at most qdrant.replication",
+            );
+        }
+        let qdrant = &self.settings.qdrant;
+        if qdrant.api_key_env.is_some() && qdrant.api_key_file.is_some() {
+            self.problem(
+                "qdrant.api_key_file",
+                "is set beside qdrant.api_key_env: one of them must do",
+            );
+        }
         if self.problems.is_empty() {
             return Ok(self.settings);
         }

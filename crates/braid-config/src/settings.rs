@@ -7,11 +7,15 @@ use braid_core::{
     ChunkingOverride, ChunkingSettings, ChunkingStrategy, DuplicateAction, LanguageSetting,
 };
 
+use crate::qdrant::{QdrantSection, StorageProfile};
+
 /// Every setting.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settings {
     /// Where and how much is stored.
     pub storage: StorageSection,
+    /// The Qdrant server of the profile `qdrant`.
+    pub qdrant: QdrantSection,
     /// The HTTP server.
     pub server: ServerSection,
     /// Models and their runtime.
@@ -37,6 +41,8 @@ pub struct Settings {
 /// Where and how much is stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StorageSection {
+    /// Where vectors are.
+    pub profile: StorageProfile,
     /// The data directory.
     pub data_dir: PathBuf,
     /// Most GiB of the ledger, and of each collection's vectors.
@@ -284,6 +290,7 @@ pub struct LogSection {
 impl Default for StorageSection {
     fn default() -> Self {
         Self {
+            profile: StorageProfile::Embedded,
             data_dir: PathBuf::from("data"),
             map_size_gib: 16.0,
         }

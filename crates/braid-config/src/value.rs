@@ -238,7 +238,7 @@ impl SettingValue for ChunkingOverride {
 }
 
 /// Reads one of some names.
-fn one_of<T: Copy>(raw: &Raw, names: &[(T, &'static str)]) -> Result<T, String> {
+pub(crate) fn one_of<T: Copy>(raw: &Raw, names: &[(T, &'static str)]) -> Result<T, String> {
     let found = names
         .iter()
         .find(|(_, name)| matches!(raw, Raw::Text(text) if text == name));
@@ -248,7 +248,7 @@ fn one_of<T: Copy>(raw: &Raw, names: &[(T, &'static str)]) -> Result<T, String> 
     })
 }
 
-fn name_of<T: PartialEq>(value: &T, names: &[(T, &'static str)]) -> Option<String> {
+pub(crate) fn name_of<T: PartialEq>(value: &T, names: &[(T, &'static str)]) -> Option<String> {
     names
         .iter()
         .find(|(known, _)| known == value)

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use braid_config::Settings;
+use braid_config::{Settings, StorageProfile};
 use braid_core::{
     CollectionName, CollectionSettings, Embedder, IndexProvider, Ledger, Reranker, Result,
 };
@@ -22,7 +22,8 @@ use crate::durable::{sync_directories, sync_directory};
 use crate::lock::DirectoryLock;
 use crate::models;
 use crate::parsing::Parsing;
-use crate::provider::EmbeddedIndexes;
+use crate::provider::Indexes;
+use crate::remote::{RemoteVectors, VectorServer};
 use crate::wiring;
 
 /// Which models [`Engine::open`] loads. What is not loaded answers `ModelUnavailable` when used.
@@ -67,6 +68,9 @@ pub struct Readiness {
     pub reconciling: Vec<CollectionName>,
     /// Collections whose applier cannot go on, with the reason.
     pub stalled: Vec<(CollectionName, String)>,
+    /// Why the server that has the vectors cannot be reached, if it cannot: retrieval is by the
+    /// lexical leg alone meanwhile, and writes wait in the ledger.
+    pub unreachable: Option<String>,
 }
 
 /// A data directory in use. Clones share it.
@@ -79,7 +83,7 @@ pub struct Engine {
 pub(crate) struct Inner {
     pub(crate) default_settings: CollectionSettings,
     pub(crate) ledger: Arc<dyn Ledger>,
-    pub(crate) indexes: Arc<EmbeddedIndexes>,
+    pub(crate) indexes: Arc<Indexes>,
     pub(crate) embedder: Arc<dyn Embedder>,
     pub(crate) reranker: Option<Arc<dyn Reranker>>,
     pub(crate) indexer: Indexer,
@@ -115,9 +119,11 @@ impl Engine {
             None => models::load(settings, options.models).await?,
         };
         let writes = Arc::new(IndexWrites::default());
-        let indexes = Arc::new(EmbeddedIndexes::new(
+        let remote = open_remote(&directory, settings, &pool).await?;
+        let indexes = Arc::new(Indexes::new(
             directory.join("indexes"),
             wiring::index_options(settings),
+            remote,
             Arc::clone(&pool),
             Arc::clone(&writes),
         ));
@@ -198,7 +204,16 @@ impl Engine {
                 readiness.stalled.push((name, reason));
             }
         }
+        if let Some(remote) = self.inner.indexes.remote() {
+            readiness.unreachable = remote.unreachable().await;
+        }
         Ok(readiness)
+    }
+
+    /// The server that has the vectors, asked now; `None` where they are in the data directory.
+    pub async fn vector_server(&self) -> Option<VectorServer> {
+        let remote = self.inner.indexes.remote()?;
+        Some(remote.server().await)
     }
 
     /// The re-ranker in use, if any.
@@ -228,6 +243,21 @@ impl Engine {
         self.inner.shutdown.finish().await;
         self.inner.pool.finish().await;
     }
+}
+
+/// The server that the profile keeps vectors in, if it does.
+async fn open_remote(
+    directory: &Path,
+    settings: &Settings,
+    pool: &Arc<CpuPool>,
+) -> Result<Option<RemoteVectors>> {
+    if settings.storage.profile == StorageProfile::Embedded {
+        return Ok(None);
+    }
+    let (directory, settings) = (directory.to_owned(), settings.clone());
+    let vectors = Arc::clone(pool);
+    let opening = move || RemoteVectors::open(&settings, &directory, vectors);
+    pool.blocking().run(opening).await.map(Some)
 }
 
 async fn open_storage(

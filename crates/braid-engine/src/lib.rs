@@ -1,9 +1,9 @@
 //! Settings in, a working Braid out: the only crate that names adapters.
 //!
 //! [`Engine::open`] takes a data directory's lock, opens the ledger, loads the models, wires the
-//! ingest and retrieve pipelines over the embedded adapters and starts background replay. The
-//! server, the CLI and the eval harness all talk to the one [`Engine`]; none of them sees an
-//! adapter. This crate has no ranking, chunking or storage logic of its own.
+//! ingest and retrieve pipelines over the adapters of the storage profile and starts background
+//! replay. The server, the CLI and the eval harness all talk to the one [`Engine`]; none of them
+//! sees an adapter. This crate has no ranking, chunking or storage logic of its own.
 
 mod answers;
 mod collections;
@@ -21,6 +21,7 @@ mod maintenance;
 mod models;
 mod parsing;
 mod provider;
+mod remote;
 mod wiring;
 
 pub use braid_indexing::{
@@ -40,4 +41,5 @@ pub use load::{FoundDuplicate, LoadReport, Loader, SourceStep, read_ahead};
 pub use models::{
     ServerCheck, check_model_servers, load_embedder, load_reranker, runs_models_here,
 };
+pub use remote::VectorServer;
 pub use wiring::{collection_settings, model_store, retrieve_defaults};

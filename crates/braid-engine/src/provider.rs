@@ -1,5 +1,6 @@
-//! The embedded profile's indexes: one Tantivy directory and one hannoy environment per collection
-//! generation, under `indexes/COLLECTION-GENERATION/` of the data directory.
+//! The indexes of both storage profiles: one Tantivy directory per collection generation, under
+//! `indexes/COLLECTION-GENERATION/` of the data directory, and beside it one hannoy environment, or a
+//! collection in [Qdrant](crate::remote).
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use tokio::sync::Mutex;
 
 use crate::counted::Counted;
 use crate::durable::sync_directories;
+use crate::remote::RemoteVectors;
 
 /// Options every index of the process shares.
 #[derive(Clone, Debug)]
@@ -49,25 +51,30 @@ impl Open {
 }
 
 /// Opens each index once and keeps it open.
-pub(crate) struct EmbeddedIndexes {
+pub(crate) struct Indexes {
     root: PathBuf,
     options: IndexOptions,
+    /// Where vectors are, if not below `root`.
+    remote: Option<RemoteVectors>,
     pool: Arc<CpuPool>,
     writes: Arc<IndexWrites>,
     open: Mutex<Open>,
 }
 
-impl EmbeddedIndexes {
-    /// Indexes below `root`; every batch written to one of them is noted in `writes`.
+impl Indexes {
+    /// Indexes below `root`, vectors in `remote` if there is one; every batch written to one of them
+    /// is noted in `writes`.
     pub(crate) fn new(
         root: PathBuf,
         options: IndexOptions,
+        remote: Option<RemoteVectors>,
         pool: Arc<CpuPool>,
         writes: Arc<IndexWrites>,
     ) -> Self {
         Self {
             root,
             options,
+            remote,
             pool,
             writes,
             open: Mutex::default(),
@@ -84,10 +91,60 @@ impl EmbeddedIndexes {
         self.root.parent().unwrap_or(&self.root).to_owned()
     }
 
-    /// Removes the indexes of a collection that was deleted, for good.
+    /// Where vectors are, if not in the data directory.
+    pub(crate) fn remote(&self) -> Option<&RemoteVectors> {
+        self.remote.as_ref()
+    }
+
+    /// Removes the indexes of a collection that was deleted, for good. A server that is away does not
+    /// keep it from being deleted: what is there is removed at the next start.
     pub(crate) async fn delete(&self, key: IndexKey) -> Result<()> {
         self.open.lock().await.deleted.insert(key.collection);
-        self.remove(key).await
+        self.remove_local(key).await?;
+        match &self.remote {
+            Some(remote) => remote.remove_if_reachable(key).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Opens the vectors of `key` in the data directory.
+    async fn open_vectors(
+        &self,
+        collection: &Collection,
+        key: IndexKey,
+    ) -> Result<Arc<EmbeddedVectors>> {
+        let directory = self.directory(key).join("vector");
+        let options = VectorOptions {
+            dimension: collection.dimension,
+            ..self.options.vector.clone()
+        };
+        let (pool, root) = (Arc::clone(&self.pool), self.data_directory());
+        let opened = self.blocking().run(move || {
+            let store = EmbeddedVectors::open(&directory, options, pool)?;
+            sync_directories(&directory, &root)?;
+            Ok(store)
+        });
+        opened.await
+    }
+
+    async fn remove_local(&self, key: IndexKey) -> Result<()> {
+        let mut open = self.open.lock().await;
+        open.lexical.remove(&key);
+        open.vector.remove(&key);
+        open.removals += 1;
+        let (directory, removed) = (self.directory(key), self.removed_directory(open.removals));
+        let moving = self.blocking().run(move || move_away(&directory, removed));
+        let moved = moving.await?;
+        // Every query opens its indexes under this lock: deleting large files must not hold it.
+        drop(open);
+        match moved {
+            Some(removed) => {
+                self.blocking()
+                    .run(move || remove_directory(&removed))
+                    .await
+            }
+            None => Ok(()),
+        }
     }
 
     /// Where a directory waits to be deleted; [`IndexProvider::retain`] deletes what a crash leaves.
@@ -110,16 +167,16 @@ impl EmbeddedIndexes {
     }
 }
 
-impl std::fmt::Debug for EmbeddedIndexes {
+impl std::fmt::Debug for Indexes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("EmbeddedIndexes")
+        f.debug_struct("Indexes")
             .field("root", &self.root)
             .finish_non_exhaustive()
     }
 }
 
 #[async_trait]
-impl IndexProvider for EmbeddedIndexes {
+impl IndexProvider for Indexes {
     async fn lexical(
         &self,
         collection: &Collection,
@@ -153,39 +210,22 @@ impl IndexProvider for EmbeddedIndexes {
         if let Some(store) = open.vector.get(&key) {
             return Ok(Arc::clone(store));
         }
-        let directory = self.directory(key).join("vector");
-        let options = VectorOptions {
-            dimension: collection.dimension,
-            ..self.options.vector.clone()
+        let (id, writes) = (key.collection, &self.writes);
+        let store: Arc<dyn VectorStore> = match &self.remote {
+            Some(remote) => {
+                let store = Arc::new(remote.store(key, collection.dimension));
+                Counted::over(store, id, writes)
+            }
+            None => Counted::over(self.open_vectors(collection, key).await?, id, writes),
         };
-        let (pool, root) = (Arc::clone(&self.pool), self.data_directory());
-        let opened = self.blocking().run(move || {
-            let store = EmbeddedVectors::open(&directory, options, pool)?;
-            sync_directories(&directory, &root)?;
-            Ok(store)
-        });
-        let store = opened.await?;
-        let store: Arc<dyn VectorStore> = Counted::over(store, key.collection, &self.writes);
         open.vector.insert(key, Arc::clone(&store));
         Ok(store)
     }
 
     async fn remove(&self, key: IndexKey) -> Result<()> {
-        let mut open = self.open.lock().await;
-        open.lexical.remove(&key);
-        open.vector.remove(&key);
-        open.removals += 1;
-        let (directory, removed) = (self.directory(key), self.removed_directory(open.removals));
-        let moving = self.blocking().run(move || move_away(&directory, removed));
-        let moved = moving.await?;
-        // Every query opens its indexes under this lock: deleting large files must not hold it.
-        drop(open);
-        match moved {
-            Some(removed) => {
-                self.blocking()
-                    .run(move || remove_directory(&removed))
-                    .await
-            }
+        self.remove_local(key).await?;
+        match &self.remote {
+            Some(remote) => remote.remove(key).await,
             None => Ok(()),
         }
     }
@@ -194,7 +234,11 @@ impl IndexProvider for EmbeddedIndexes {
         let names: Vec<String> = keep.iter().map(|key| directory_name(*key)).collect();
         let root = self.root.clone();
         let retaining = move || retain_directories(&root, &names);
-        self.blocking().run(retaining).await
+        self.blocking().run(retaining).await?;
+        match &self.remote {
+            Some(remote) => remote.retain_if_reachable(keep).await,
+            None => Ok(()),
+        }
     }
 }
 
@@ -302,7 +346,7 @@ mod tests {
         let pool = CpuPool::new(1).unwrap();
         let writes = Arc::new(IndexWrites::default());
         let counted = Arc::clone(&writes);
-        let indexes = EmbeddedIndexes::new(root.path().join("indexes"), options, pool, counted);
+        let indexes = Indexes::new(root.path().join("indexes"), options, None, pool, counted);
         let fingerprint = |name: &str| braid_core::Fingerprint::new(name);
         let collection = Collection {
             id: CollectionId(1),

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use braid_config::{ModelEndpoints, RetrieveFusion, RetrieveMode, RetrieveTrust, Settings};
+use braid_config::{
+    ModelEndpoints, QdrantQuantization, QdrantReads, QdrantWrites, RetrieveFusion, RetrieveMode,
+    RetrieveTrust, Settings,
+};
 use braid_core::{
     ChunkingSettings, CollectionName, CollectionSettings, DuplicateSettings, FormatOverrides,
     Result,
@@ -22,7 +25,8 @@ use braid_query::{
     Typos,
 };
 use braid_runtime::CpuPool;
-use braid_vector::VectorOptions;
+use braid_vector::qdrant::{CollectionOptions, Quantization, ReadConsistency, WriteOrdering};
+use braid_vector::{BreakerPolicy, QdrantOptions, Retries, VectorOptions};
 
 use crate::provider::IndexOptions;
 
@@ -161,6 +165,67 @@ pub(crate) fn index_options(settings: &Settings) -> IndexOptions {
             exact_threshold: dense.exact_threshold,
             ..VectorOptions::default()
         },
+    }
+}
+
+/// The key and the namespace are the data directory's own.
+pub(crate) fn qdrant_options(settings: &Settings) -> QdrantOptions {
+    let section = &settings.qdrant;
+    let number = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
+    let timeout = Duration::from_millis(section.timeout_ms);
+    let leg = Duration::from_millis(settings.retrieve.leg_timeout_ms);
+    QdrantOptions {
+        url: section.url.clone(),
+        timeout,
+        search_timeout: timeout.min(leg * 4 / 5),
+        connect_timeout: Duration::from_millis(section.connect_timeout_ms),
+        collection: CollectionOptions {
+            hnsw_links: section.hnsw_links,
+            ef_construction: settings.dense.ef_construction,
+            quantization: match section.quantization {
+                QdrantQuantization::None => Quantization::None,
+                QdrantQuantization::Scalar => Quantization::Scalar,
+                QdrantQuantization::Binary => Quantization::Binary,
+            },
+            shards: (section.shards > 0).then(|| number(section.shards)),
+            replication: number(section.replication),
+            write_consistency: number(section.write_consistency),
+            vectors_on_disk: section.vectors_on_disk,
+            payload_on_disk: section.payload_on_disk,
+            indexed_fields: section.indexed_fields,
+        },
+        ef_search: settings.dense.ef_search,
+        read_consistency: match section.read_consistency {
+            QdrantReads::One => None,
+            QdrantReads::Majority => Some(ReadConsistency::Majority),
+            QdrantReads::Quorum => Some(ReadConsistency::Quorum),
+            QdrantReads::All => Some(ReadConsistency::All),
+        },
+        write_ordering: match section.write_ordering {
+            QdrantWrites::Weak => WriteOrdering::Weak,
+            QdrantWrites::Medium => WriteOrdering::Medium,
+            QdrantWrites::Strong => WriteOrdering::Strong,
+        },
+        upload_concurrency: section.upload_concurrency,
+        upload_points: section.upload_points,
+        ..QdrantOptions::default()
+    }
+}
+
+pub(crate) fn qdrant_retries(settings: &Settings) -> Retries {
+    let section = &settings.qdrant;
+    Retries {
+        attempts: u32::try_from(section.retry_attempts).unwrap_or(u32::MAX),
+        first: Duration::from_millis(section.retry_first_ms),
+        longest: Duration::from_millis(section.retry_longest_ms),
+    }
+}
+
+pub(crate) fn qdrant_breaker(settings: &Settings) -> BreakerPolicy {
+    let section = &settings.qdrant;
+    BreakerPolicy {
+        failures: u32::try_from(section.breaker_failures).unwrap_or(u32::MAX),
+        open_for: Duration::from_millis(section.breaker_open_ms),
     }
 }
 
@@ -349,6 +414,9 @@ mod tests {
         assert_eq!(calls.timeout, parts.timeout);
         assert_eq!(calls.batch_texts, parts.batch_texts);
         assert_eq!(calls.concurrency, parts.concurrency);
+        assert_eq!(qdrant_options(&settings), QdrantOptions::default());
+        assert_eq!(qdrant_retries(&settings), Retries::default());
+        assert_eq!(qdrant_breaker(&settings), BreakerPolicy::default());
         // Of the parts, only the configuration has languages detected.
         let detected = CollectionSettings {
             language: LanguageSetting::Auto,

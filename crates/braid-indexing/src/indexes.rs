@@ -153,6 +153,7 @@ impl DerivedIndex for Vectors {
             slot: chunk.record.slot,
             chunk: chunk.record.id,
             embedding,
+            language: chunk.record.language,
             metadata: chunk.metadata,
         });
         let batch = IndexBatch {

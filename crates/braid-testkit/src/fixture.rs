@@ -138,6 +138,7 @@ impl MiniCorpus {
                 chunk: record.id,
                 embedding: self.embedder.embed(&record.embedded_text()),
                 metadata: Arc::clone(&chunk.metadata),
+                language: record.language,
             });
             lexical.push(LexicalEntry {
                 slot: record.slot,

@@ -37,5 +37,6 @@ pub use ram_provider::RamIndexProvider;
 pub use ram_vector::RamVectorStore;
 pub use reranker_suite::reranker_suite;
 pub use vector_suite::{
-    RecallCase, vector_durability_suite, vector_recall_suite, vector_store_suite,
+    RecallCase, remote_vector_store_suite, vector_durability_suite, vector_recall_suite,
+    vector_store_suite,
 };

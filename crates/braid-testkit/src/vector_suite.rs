@@ -3,12 +3,20 @@
 //! [`vector_store_suite`] checks the contract, [`vector_recall_suite`] how much an approximate store
 //! may miss, [`vector_durability_suite`] what a durable one keeps over a reopening. Selections carry
 //! the filter and the slots that mean the same, so that stores which honour either pass.
+//!
+//! [`remote_vector_store_suite`] is for stores behind a network. They promise everything but two
+//! things, for which a server would have to keep old states and take transactions: a view that is
+//! pinned does not change, and a batch is visible as a whole or not at all. Neither shows within the
+//! slots of a selection, which is checked of every store. In return they must honour a filter alone,
+//! where no slots say what it means.
 
 // A suite is test code: a failed unwrap is a failed check.
 #![allow(clippy::unwrap_used)]
 
 mod corpus;
+mod filters;
 mod recall;
+mod stale;
 
 use std::sync::Arc;
 
@@ -27,12 +35,25 @@ const DIMENSION: usize = 24;
 
 /// Checks the contract of [`VectorStore`] on fresh stores.
 pub async fn vector_store_suite(fresh: FreshVectorStore<'_>) {
+    every_store(fresh).await;
+    pinned_views_do_not_change(&*fresh(DIMENSION)).await;
+}
+
+/// Checks the contract as far as a store behind a network can keep it, and its filters.
+pub async fn remote_vector_store_suite(fresh: FreshVectorStore<'_>) {
+    every_store(fresh).await;
+    filters::mean_what_they_say(&*fresh(DIMENSION)).await;
+}
+
+/// What every store promises.
+async fn every_store(fresh: FreshVectorStore<'_>) {
     starts_empty(&*fresh(DIMENSION)).await;
     ranks_like_the_oracle(&*fresh(DIMENSION)).await;
     breaks_ties_by_slot(&*fresh(DIMENSION)).await;
     returns_at_most_what_is_there(&*fresh(DIMENSION)).await;
     honours_selections(&*fresh(DIMENSION)).await;
-    pinned_views_do_not_change(&*fresh(DIMENSION)).await;
+    later_batches_do_not_show_within_a_selection(&*fresh(DIMENSION)).await;
+    stale::uses_up_no_depth(&*fresh(DIMENSION)).await;
     deletes_before_adds(&*fresh(DIMENSION)).await;
     batches_can_be_replayed(&*fresh(DIMENSION)).await;
     refuses_bad_vectors(&*fresh(DIMENSION)).await;
@@ -129,6 +150,24 @@ async fn honours_selections(store: &dyn VectorStore) {
     );
     let nothing = search(&*view, &vectors[3], &select_none(), 10).await;
     assert!(nothing.is_empty(), "an empty selection gives an empty list");
+}
+
+/// Slots that a pin may see are not purged, and others are not in its selection.
+async fn later_batches_do_not_show_within_a_selection(store: &dyn VectorStore) {
+    let vectors = clustered(60, DIMENSION, 15);
+    let (old, new) = vectors.split_at(40);
+    apply(store, 1, numbered(old), &[]).await;
+    let pinned = store.pin().await.unwrap();
+    let live = Selection {
+        filter: None,
+        slots: Some(Arc::new((3..40).collect())),
+    };
+    let before = search(&*pinned, &old[0], &live, 50).await;
+    assert_eq!(before.len(), 37);
+    let added = (40..).zip(new).map(|(slot, vector)| entry(slot, vector));
+    apply(store, 2, added.collect(), &[0, 1, 2]).await;
+    let after = search(&*pinned, &old[0], &live, 50).await;
+    assert_eq!(after, before, "nothing of the selection has changed");
 }
 
 async fn pinned_views_do_not_change(store: &dyn VectorStore) {

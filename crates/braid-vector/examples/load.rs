@@ -150,6 +150,7 @@ fn batch(
         chunk: ChunkId(uuid::Uuid::nil()),
         embedding: Arc::clone(&vectors[slot]),
         metadata: Arc::default(),
+        language: None,
     });
     IndexBatch {
         add: entries.collect(),

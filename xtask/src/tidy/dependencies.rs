@@ -1,7 +1,7 @@
 //! Dependency rules: layers, owners of external crates, and where crates come from.
 
 use super::Violation;
-use crate::rules::{ADAPTERS, CONFINED, CRATES, OWNED, Place, TESTKIT, WIRING};
+use crate::rules::{ADAPTERS, CONFINED, CRATES, OWNED, Place, TEST_CRATES, WIRING};
 use crate::workspace::{Dependency, Kind, Package};
 
 /// Checks what one crate declares to depend on.
@@ -37,7 +37,11 @@ fn check_internal(package: &Package, from: Place, to: &Dependency) -> Option<Vio
             "unknown-crate",
             format!("{} has no layer in xtask/src/rules.rs", to.name),
         )),
-        Some(Place::DevOnly(_)) if to.kind == Kind::Dev && to.name == TESTKIT => None,
+        Some(Place::DevOnly(_))
+            if to.kind == Kind::Dev && TEST_CRATES.contains(&to.name.as_str()) =>
+        {
+            None
+        }
         Some(Place::DevOnly(_)) => Some((
             "dev-only-crate",
             format!("{} is for tests and chores; remove it", to.name),

@@ -142,7 +142,7 @@ fn a_bad_value_is_told_with_its_key_and_what_is_allowed() {
         ),
         (
             "[logging]\nlevel = 2",
-            "use one of storage, server, models, ",
+            "use one of storage, qdrant, server, models, ",
         ),
         (
             "server = 1",
@@ -185,6 +185,13 @@ fn settings_that_contradict_each_other_are_refused() {
     let (_directory, overrides) =
         with_file("[chunking]\ntarget_tokens = 10\noverlap_tokens = 10\n");
     check_refused(&overrides, &[("chunking.overlap_tokens", "less than")]);
+    let (_directory, overrides) =
+        with_file("[qdrant]\nwrite_consistency = 2\napi_key_env = \"A\"\napi_key_file = \"b\"\n");
+    let expected = [
+        ("qdrant.write_consistency", "at most"),
+        ("qdrant.api_key_file", "one of them"),
+    ];
+    check_refused(&overrides, &expected);
 }
 
 /// The shipped file documents every key with its default: as written it says nothing new, and with
@@ -200,4 +207,14 @@ fn the_shipped_file_is_the_defaults() {
         crate::keys::shipped_file(),
         "run `cargo xtask codegen`"
     );
+}
+
+/// The example profile for Qdrant sets known keys to good values.
+#[test]
+fn the_profile_for_qdrant_is_valid() {
+    let profile = concat!(env!("CARGO_MANIFEST_DIR"), "/../../config/qdrant.toml");
+    let (_directory, overrides) = with_file(&std::fs::read_to_string(profile).unwrap());
+    let settings = load(&overrides).unwrap();
+    assert_eq!(settings.storage.profile, crate::StorageProfile::Qdrant);
+    assert_eq!(settings.qdrant.replication, 2);
 }

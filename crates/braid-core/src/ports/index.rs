@@ -57,6 +57,8 @@ pub struct VectorEntry {
     pub embedding: Embedding,
     /// Document metadata, for remote filters.
     pub metadata: Arc<Metadata>,
+    /// The language detected in the document, where one was: remote filters see it too.
+    pub language: Option<Language>,
 }
 
 /// What the lexical leg found.

@@ -1,7 +1,7 @@
 //! One run of operations: both indexes, then the ledger.
 
 use braid_core::operation::PublishReceipt;
-use braid_core::{Leg, Result};
+use braid_core::{Error, ErrorCode, Leg, Result, Sequence};
 
 use super::Session;
 use super::gather::{Run, take_within};
@@ -24,6 +24,7 @@ pub(crate) async fn apply_run(session: &Session, indexes: &Indexes) -> Result<u6
     breakpoints.reach(Breakpoint::BeforeApply);
     for index in indexes.both() {
         let watermark = index.watermark().await?;
+        check_not_behind(session, index.leg(), watermark)?;
         if watermark < run.through {
             session
                 .source
@@ -44,6 +45,21 @@ pub(crate) async fn apply_run(session: &Session, indexes: &Indexes) -> Result<u6
     breakpoints.reach(Breakpoint::AfterPublish);
     note_published(session, &run, &receipt);
     Ok(run.chunks())
+}
+
+/// An index that lost what is published already, as a remote one may behind this process's back, is
+/// not written to: the applying task begins again, with comparing it with the ledger.
+fn check_not_behind(session: &Session, leg: Leg, watermark: Sequence) -> Result<()> {
+    let published = session.state.progress.borrow().published;
+    if watermark >= published {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorCode::Unavailable,
+        format!(
+            "the {leg} index is at operation {watermark}, older than the published {published}: it is brought back from the ledger"
+        ),
+    ))
 }
 
 /// The embedded operations after the published ones, as far as one batch goes.

@@ -45,6 +45,7 @@ async fn spoil_vector(store: &dyn VectorStore, watermark: Sequence) {
         chunk: ChunkId(Default::default()),
         embedding: HashEmbedder::new(DIMENSION).embed("nobody's"),
         metadata: Arc::default(),
+        language: None,
     };
     let batch = IndexBatch {
         add: vec![entry],
@@ -160,6 +161,7 @@ async fn copy(world: &World, life: &Life) -> RamIndexProvider {
             chunk: chunk.record.id,
             embedding: HashEmbedder::new(DIMENSION).embed(&text),
             metadata: Arc::default(),
+            language: None,
         });
     }
     let lexical = copy.lexical(&life.collection, key).await.unwrap();

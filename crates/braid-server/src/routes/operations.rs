@@ -44,6 +44,9 @@ struct ReadyAnswer {
     reconciling: Vec<String>,
     /// Collections whose indexing cannot go on.
     stalled: Vec<StalledCollection>,
+    /// Why the server that has the vectors cannot be reached, where one has them and it cannot:
+    /// retrieval is by the lexical leg alone meanwhile, and says so.
+    vectors_unreachable: Option<String>,
 }
 
 /// A collection with writes that are not retrievable yet.
@@ -120,6 +123,7 @@ async fn readyz(State(app): State<App>) -> Result<Json<ReadyAnswer>, ApiError> {
             .map(|name| name.as_str().to_owned())
             .collect(),
         stalled: stalled.collect(),
+        vectors_unreachable: readiness.unreachable,
     }))
 }
 

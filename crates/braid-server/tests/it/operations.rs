@@ -18,7 +18,8 @@ async fn health_and_readiness_are_stated() {
     assert_eq!(health["version"], env!("CARGO_PKG_VERSION"));
     let ready = server.get("/readyz").await.ok(200);
     let idle = json!({
-        "status": "ready", "lag": 0, "lagging": [], "reconciling": [], "stalled": []
+        "status": "ready", "lag": 0, "lagging": [], "reconciling": [], "stalled": [],
+        "vectors_unreachable": null
     });
     assert_eq!(ready, idle);
     server.app.drain();

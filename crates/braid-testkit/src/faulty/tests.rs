@@ -10,6 +10,7 @@ fn batch(slot: u32) -> IndexBatch<VectorEntry> {
             chunk: ChunkId(uuid::Uuid::nil()),
             embedding: vec![1.0, 0.0].into(),
             metadata: Arc::default(),
+            language: None,
         }],
         delete: SlotSet::new(),
         watermark: Sequence(u64::from(slot)),

@@ -63,6 +63,7 @@ pub(super) fn entry(slot: u32, vector: &Embedding) -> VectorEntry {
         chunk: ChunkId(uuid::Uuid::from_u64_pair(7, u64::from(slot))),
         embedding: Arc::clone(vector),
         metadata: Arc::new(Metadata::new(BTreeMap::from(classes)).expect("good metadata")),
+        language: None,
     }
 }
 

@@ -58,6 +58,7 @@ fn batch<'v>(
         chunk: ChunkId(uuid::Uuid::nil()),
         embedding: Arc::clone(vector),
         metadata: Arc::default(),
+        language: None,
     });
     IndexBatch {
         add: entries.collect(),

@@ -100,6 +100,25 @@ fn a_sound_installation_has_no_problem() {
     );
 }
 
+/// The port is of nobody: each check says so by itself, and the ledger is looked at all the same.
+#[test]
+fn a_vector_server_that_is_away() {
+    let place = ingested();
+    place.write(
+        "braid.toml",
+        "[storage]\nprofile = \"qdrant\"\n[qdrant]\nurl = \"http://127.0.0.1:1\"\nretry_first_ms = 1\n",
+    );
+    let report = place.json(&["doctor", "--quick"], 1);
+    said(
+        &report,
+        "qdrant",
+        "problem",
+        &["cannot be reached", "qdrant.url"],
+    );
+    said(&report, "vector store", "problem", &["qdrant.url"]);
+    said(&report, "lexical index", "ok", &[]);
+}
+
 #[test]
 fn a_configuration_that_cannot_be_read() {
     let place = Place::new();

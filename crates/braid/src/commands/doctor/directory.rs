@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use braid_config::Settings;
 use braid_core::{Embedder, Error, ErrorCode, Result, StorageUse};
-use braid_engine::{DataFiles, Engine, LoadModels, OpenOptions, file_bytes};
+use braid_engine::{DataFiles, Engine, LoadModels, OpenOptions, VectorServer, file_bytes};
 
 use super::collection::Checks;
 use super::{Finding, Report, collection};
@@ -86,6 +86,9 @@ async fn check_engine(engine: &Engine, checks: &Checks, report: &mut Report) -> 
         Ok(in_use) => ledger(in_use),
         Err(error) => Finding::error("ledger", &error),
     });
+    if let Some(server) = engine.vector_server().await {
+        report.add(vector_server(&server));
+    }
     match engine.collections().await {
         Ok(infos) if infos.is_empty() => {
             report.add(Finding::ok("collections", "there are none"));
@@ -98,6 +101,14 @@ async fn check_engine(engine: &Engine, checks: &Checks, report: &mut Report) -> 
         Err(error) => report.add(Finding::error("collections", &error)),
     }
     Ok(())
+}
+
+/// The server that has the vectors.
+fn vector_server(server: &VectorServer) -> Finding {
+    match &server.version {
+        Ok(version) => Finding::ok("qdrant", format!("{} runs Qdrant {version}", server.url)),
+        Err(error) => Finding::error("qdrant", error),
+    }
 }
 
 /// How full the ledger is.

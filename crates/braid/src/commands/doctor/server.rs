@@ -17,6 +17,8 @@ struct Health {
 struct Ready {
     reconciling: Vec<String>,
     stalled: Vec<Stalled>,
+    #[serde(default)]
+    vectors_unreachable: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -68,6 +70,11 @@ fn readiness(ready: &Ready, report: &mut Report) {
         let message = "its indexes are being compared with the ledger; hits may be missing";
         let finding = Finding::warning("indexing", message);
         report.add(finding.remedy("wait: it ends by itself").about(collection));
+    }
+    if let Some(reason) = &ready.vectors_unreachable {
+        let message = format!("cannot be reached, so only words are searched: {reason}");
+        let remedy = "start it or mend the network; the server goes on by itself";
+        report.add(Finding::problem("qdrant", message).remedy(remedy));
     }
     if ready.stalled.is_empty() && ready.reconciling.is_empty() {
         report.add(Finding::ok("indexing", "no collection is stalled"));
@@ -219,6 +226,7 @@ mod tests {
                 collection: "b".to_owned(),
                 reason: "another model".to_owned(),
             }],
+            vectors_unreachable: None,
         };
         readiness(&ready, &mut report);
         let levels: Vec<_> = report.findings.iter().map(|it| it.level).collect();

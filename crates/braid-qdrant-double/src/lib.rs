@@ -1,0 +1,22 @@
+//! A protocol double of Qdrant: the gRPC calls that Braid makes, answered from memory.
+//!
+//! It listens on a port of the loopback interface on a runtime of its own, so that a real client talks
+//! to it, tests may pause their time, and [`QdrantDouble::stop`] cuts connections as a killed process
+//! does. Answers are exact. It refuses what a server refuses, with the same codes and words where
+//! Braid reads them: unknown collections, other dimensions, ids that are no UUID or number, points
+//! without vectors, limits of zero, filters without an index and batches beyond the limit in
+//! [strict mode](Strictness), a missing API key. Calls that Braid does not make are `UNIMPLEMENTED`.
+//! [`QdrantDouble::inject`] makes calls fail.
+//!
+//! A dev-only crate. It never decides whether Braid is right about Qdrant: a real server does
+//! (`BRAID_TEST_QDRANT_URL`). Start at [`QdrantDouble`].
+
+mod faults;
+mod filter;
+mod server;
+mod services;
+mod state;
+
+pub use faults::{Fault, Kind};
+pub use server::QdrantDouble;
+pub use state::Strictness;
