@@ -9,6 +9,7 @@
 
 pub mod bootstrap;
 pub mod calibration;
+pub mod capacity;
 pub mod cli;
 pub mod compare;
 pub mod convert;
