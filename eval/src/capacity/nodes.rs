@@ -161,7 +161,7 @@ pub fn plan(measured: &Measured, wanted: &Wanted) -> Plan {
         qdrant: qdrant.map(|found| found.0),
         ingest_hours: sizing.ingest_hours(),
         drivers,
-        assumptions: sizing.assumptions(),
+        assumptions: sizing.assumptions(copies.is_some()),
         measured_chunks: measured.sizes.iter().map(|size| size.chunks).max(),
         errors: errors(measured),
     }
@@ -328,7 +328,7 @@ impl Sizing<'_> {
         gib / (self.wanted.node_memory_gib * MEMORY_SHARE)
     }
 
-    /// Qdrant for so many Braids, and the nodes its memory takes.
+    /// Qdrant for so many Braids, one where that is not known, and the nodes its memory takes.
     fn qdrant(&self, copies: Option<f64>) -> (Nodes, Option<f64>) {
         let (chunks, dimension) = (self.wanted.chunks as f64, self.wanted.dimension as f64);
         let gib = |bytes: f64| bytes * chunks * f64::from(self.wanted.replicas) / GIB;
@@ -341,7 +341,7 @@ impl Sizing<'_> {
         let compressed = self.wanted.quantization.bytes(dimension);
         let part = |what, bytes: Option<f64>| Part {
             what,
-            value: bytes.zip(copies).map(|(bytes, copies)| gib(bytes) * copies),
+            value: bytes.map(|bytes| gib(bytes) * copies.unwrap_or(1.0)),
         };
         let rest = part(
             "graph, ids and room for optimizers",
@@ -419,7 +419,7 @@ impl Sizing<'_> {
         problems
     }
 
-    fn assumptions(&self) -> Vec<String> {
+    fn assumptions(&self, copies_known: bool) -> Vec<String> {
         let mut said = vec![
             format!("queries may use {:.0} % of a node's cores, and Braid or Qdrant {:.0} % of its memory", CPU_SHARE * 100.0, MEMORY_SHARE * 100.0),
             "a core does what a core of the measured machine does; ingestion uses all of them".to_owned(),
@@ -430,6 +430,12 @@ impl Sizing<'_> {
         ];
         if self.wanted.dimension != self.measured.dimension {
             said.push(format!("measured with vectors of {} numbers: vectors take 4 bytes a number more or less, their comparison time in proportion, and the model is as fast as the bundled one", self.measured.dimension));
+        }
+        if !copies_known && !self.is_embedded() {
+            said.push(
+                "Qdrant is planned for one Braid: how many there must be was not measured"
+                    .to_owned(),
+            );
         }
         match self.wanted.profile {
             Profile::Embedded => said.push("each Braid has everything and ingests everything; the application spreads queries over them".to_owned()),

@@ -141,8 +141,15 @@ fn what_was_not_measured_is_said_and_not_guessed() {
         (None, None, None)
     );
     let qdrant = found.qdrant.unwrap();
-    assert_eq!((qdrant.nodes, qdrant.disk_gib), (None, None));
-    assert!(found.drivers.is_empty());
+    assert_eq!((qdrant.nodes, qdrant.disk_gib), (Some(1), None));
+    assert_near(qdrant.memory_gib, 1000.0 * 384.0 * 6.0 / f64::from(1 << 30));
+    assert!(
+        found
+            .assumptions
+            .iter()
+            .any(|said| said.contains("for one Braid"))
+    );
+    assert_eq!(found.drivers.len(), 1, "Qdrant's memory is a rule");
     for name in [
         "ledger on disk",
         "embedding the query",

@@ -17,7 +17,7 @@ pub(crate) fn run(args: &PlanArgs) -> Result<Exit> {
     if let Some(qdrant) = &plan.qdrant {
         print_nodes("Qdrant", qdrant);
     }
-    output::line(format!("ingestion: {} hours", said(plan.ingest_hours)));
+    output::line(format!("ingestion, hours: {}", said(plan.ingest_hours)));
     print_drivers(&plan);
     print_list("problem", &plan.problems);
     print_list("not measured, and not in the numbers", &plan.not_measured);
@@ -30,7 +30,7 @@ fn print_nodes(name: &str, nodes: &Nodes) {
     let count = nodes
         .nodes
         .map_or_else(|| "not measured".to_owned(), |nodes| nodes.to_string());
-    output::line(format!("{name}: {count} node(s)"));
+    output::line(format!("{name}, nodes: {count}"));
     print_sum("memory of each, GiB", nodes.memory_gib, &nodes.memory);
     print_sum("disk of each, GiB", nodes.disk_gib, &nodes.disk);
     print_sum("CPU of a query, ms", nodes.query_cpu_ms, &nodes.query_cpu);

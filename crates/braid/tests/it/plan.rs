@@ -11,10 +11,10 @@ fn a_plan_says_what_it_takes_for_granted_and_what_is_missing() {
     let place = Place::new();
     let text = place.ok(&ASKED);
     for word in [
-        "Braid: ",
+        "Braid, nodes: ",
         "disk of each, GiB",
         "CPU of a query, ms",
-        "ingestion: ",
+        "ingestion, hours: ",
         "assumed: ",
         "error: ",
     ] {
