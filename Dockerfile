@@ -9,10 +9,10 @@ FROM rust:1.95-bookworm AS build
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY .cargo .cargo
-COPY proto proto
 COPY crates crates
 COPY eval eval
 COPY ingest ingest
+COPY proto proto
 COPY xtask xtask
 RUN cargo build --locked --profile dist --package braid --bin braid
 
