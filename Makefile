@@ -34,7 +34,7 @@ soak: models ## kill a process at 500 seeded points and check what is left (POIN
 	BRAID_SOAK_POINTS=$(POINTS) BRAID_SOAK_SEED=$(SEED) $(CARGO) test --package braid-engine --locked --test crash -- \
 	  --nocapture --exact kills::killed_at_seeded_points_and_times
 
-bench: models ## measure and write docs/benchmarks.md (PARTS=quality,gain,rerank,ingest,load,latency,http,startup,report)
+bench: models ## measure and write docs/benchmarks.md (PARTS=quality,gain,rerank,ingest,load,latency,http,startup,report; capacity for braid plan)
 	$(CARGO) build --release --locked --package braid --package braid-eval --bins
 	./target/release/braid-bench $(PARTS)
 

@@ -4,11 +4,12 @@
 //! requests and measures each stage ([`harness`], [`report`], [`html`]). [`compare`], [`convert`] and
 //! [`gate`] work on run files and reports. [`losses`] follows every relevant document to the stage that
 //! lost it. [`study`] replays many settings ([`trials`]) over each query's legs, searched once; [`outcome`]
-//! and [`tune`] say what came of it. [`paraphrases`] measures the cache of stored answers. Metrics follow trec_eval. This crate never ranks anything itself: what
+//! and [`tune`] say what came of it. [`paraphrases`] measures the cache of stored answers; [`capacity`] plans nodes from measured sizes. Metrics follow trec_eval. This crate never ranks anything itself: what
 //! it measures comes from `braid-query`. Start at [`harness`] and [`metrics`].
 
 pub mod bootstrap;
 pub mod calibration;
+pub mod capacity;
 pub mod cli;
 pub mod compare;
 pub mod convert;

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod plan;
 mod retrieve;
 mod synonyms;
 
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use braid_core::{ChunkingOverride, CollectionName, FormatFamily};
 use clap::{Args, Parser, Subcommand};
 
+pub(crate) use plan::PlanArgs;
 pub(crate) use retrieve::{ExplainArgs, RetrievalArgs, RetrieveArgs};
 pub(crate) use synonyms::SynonymsArgs;
 
@@ -129,6 +131,11 @@ pub(crate) enum Command {
     /// Look at what is stored: where a chunk came from, and whether a query can find it
     #[command(subcommand)]
     Inspect(InspectCommand),
+    /// Say how many nodes, and how much memory, disk and time, so many chunks and queries need
+    ///
+    /// From what was measured at a few sizes, with its error and every assumption; what was not measured
+    /// is said. Nothing is opened.
+    Plan(PlanArgs),
 }
 
 /// `braid serve`.

@@ -9,6 +9,7 @@ pub(crate) mod inspect;
 pub(crate) mod job;
 pub(crate) mod models;
 pub(crate) mod parse_file;
+pub(crate) mod plan;
 pub(crate) mod retrieve;
 pub(crate) mod serve;
 mod synonyms;

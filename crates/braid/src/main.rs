@@ -65,6 +65,7 @@ async fn run(cli: Cli) -> Result<Exit> {
         // A configuration that cannot be read is one of its findings.
         Command::Doctor(args) => commands::doctor::run(settings, &args).await,
         Command::Inspect(command) => commands::inspect::run(&settings?, command).await,
+        Command::Plan(args) => commands::plan::run(&args),
     }
 }
 

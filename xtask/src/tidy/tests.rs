@@ -331,6 +331,34 @@ fn the_dockerfile_copies_what_is_there() {
 }
 
 #[test]
+fn the_dockerfile_is_pinned_unprivileged_and_leaves_nothing() {
+    let good = "FROM a:1 AS build\nFROM build AS more\nFROM b/c:bookworm-slim\nUSER 7:7\n\
+        RUN apt-get install x \\\n  && rm -rf /var/lib/apt/lists/*\n\
+        HEALTHCHECK CMD [\"x\"]\nENTRYPOINT [\"x\"]\n";
+    check_files(vec![file("Dockerfile", good)], &[]);
+    let planted: [(&str, &str, &str); 10] = [
+        ("a:1", "a:latest", "docker-pinned"),
+        ("a:1", "host:80/a", "docker-pinned"),
+        ("USER 7:7", "USER 0", "docker-user"),
+        ("USER 7:7", "USER braid", "docker-user"),
+        ("USER 7:7", "", "docker-user"),
+        ("HEALTHCHECK CMD", "HEALTHCHECK NONE", "docker-healthcheck"),
+        ("USER", "ADD x /\nUSER", "docker-instruction"),
+        (
+            " \\\n  && rm -rf /var/lib/apt/lists/*",
+            "",
+            "docker-instruction",
+        ),
+        ("ENTRYPOINT [\"x\"]", "ENTRYPOINT x", "docker-instruction"),
+        ("USER", "RUN fetch x | sh\nUSER", "docker-instruction"),
+    ];
+    for (from, to, rule) in planted {
+        let text = good.replace(from, to);
+        check_files(vec![file("Dockerfile", &text)], &[("Dockerfile", rule)]);
+    }
+}
+
+#[test]
 fn a_violation_is_one_line_with_a_remedy() {
     let violation = Violation::new("braid-core", "layers", "go through a port");
     assert_eq!(

@@ -1,9 +1,11 @@
-//! `cargo xtask tidy` as a person runs it, on a planted workspace.
+//! `cargo xtask tidy` as a person runs it, on a planted workspace; and the deployment files.
 
 #![expect(
     clippy::unwrap_used,
     reason = "a fixture that cannot be planted fails the test"
 )]
+
+mod deploy;
 
 use std::fs;
 use std::path::Path;

@@ -6,7 +6,23 @@ const GLOBAL: [&str; 4] = ["--config", "--data-dir", "--set", "--log-level"];
 
 #[test]
 fn every_command_documents_its_flags() {
-    let commands: [(&str, &[&str]); 36] = [
+    let commands: [(&str, &[&str]); 37] = [
+        (
+            "plan",
+            &[
+                "--chunks",
+                "--qps",
+                "--dimension",
+                "--profile",
+                "--quantization",
+                "--vectors-on-disk",
+                "--replicas",
+                "--node-memory",
+                "--node-cores",
+                "--no-rerank",
+                "--json",
+            ],
+        ),
         (
             "job list",
             &["--collection", "--limit", "--server", "--json"],
@@ -223,6 +239,7 @@ fn every_command_documents_its_flags() {
                 "verify",
                 "doctor",
                 "inspect",
+                "plan",
             ],
         ),
     ];

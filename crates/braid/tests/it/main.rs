@@ -4,6 +4,7 @@
 
 mod admin;
 mod config;
+mod deploy;
 mod doctor;
 mod eval;
 mod formats;
@@ -11,6 +12,7 @@ mod help;
 mod ingest;
 mod inspect;
 mod jobs;
+mod plan;
 mod retrieve;
 mod run;
 mod serve;

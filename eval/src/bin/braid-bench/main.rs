@@ -103,6 +103,14 @@ enum Part {
     /// The process that `memory` measures
     #[value(hide = true)]
     MemoryChild,
+    /// Bytes, memory and CPU time of several sizes, for `braid plan`: hours at the largest
+    Capacity,
+    /// The process that loads for `capacity`
+    #[value(hide = true)]
+    CapacityLoad,
+    /// The process that is asked for it
+    #[value(hide = true)]
+    CapacityAsk,
     /// Documents per second against the embedder alone, with the vectors' graph and without
     Load,
     /// Latency in process (needs `load`)
@@ -139,6 +147,9 @@ async fn main() -> Result<()> {
             Part::Rerun => ingest::rerun::measure(&cli).await?,
             Part::Memory => ingest::memory::measure(&cli)?,
             Part::MemoryChild => ingest::memory::run(&cli).await?,
+            Part::Capacity => ingest::capacity::measure(&cli).await?,
+            Part::CapacityLoad => ingest::capacity::run_load(&cli).await?,
+            Part::CapacityAsk => ingest::capacity::run_ask(&cli).await?,
             Part::Load => load::measure(&cli).await?,
             Part::Latency => latency::measure(&cli).await?,
             Part::Http => http::measure(&cli).await?,

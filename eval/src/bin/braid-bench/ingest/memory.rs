@@ -159,13 +159,13 @@ fn ingest_command(braid: &Path, file: &Path, directory: &Path) -> Command {
 }
 
 /// Looks at a process's anonymous memory until it is dropped.
-struct Watch {
+pub(super) struct Watch {
     peak_kib: Arc<AtomicU64>,
     done: Arc<AtomicBool>,
 }
 
 impl Watch {
-    fn begin(pid: u32) -> Self {
+    pub(super) fn begin(pid: u32) -> Self {
         let (peak_kib, done) = (
             Arc::new(AtomicU64::new(0)),
             Arc::new(AtomicBool::new(false)),
@@ -188,7 +188,7 @@ impl Watch {
     }
 
     /// The peak so far; begins anew.
-    fn take_mib(&self) -> f64 {
+    pub(super) fn take_mib(&self) -> f64 {
         self.peak_kib.swap(0, Ordering::Relaxed) as f64 / 1024.0
     }
 }

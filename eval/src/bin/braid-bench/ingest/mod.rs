@@ -3,14 +3,16 @@
 //! The embedder is replaced by [`stub::Instant`], so that everything else is what is measured. What
 //! a load costs beside the model is the `load` part's question.
 
+pub(crate) mod capacity;
 pub(crate) mod memory;
 mod prose;
 pub(crate) mod rerun;
 mod steps;
 mod stub;
 pub(crate) mod throughput;
+mod zipf;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -35,6 +37,12 @@ pub(crate) struct Sizes {
     /// Chunks of the memory measurement with it
     #[arg(long, default_value_t = 5_000)]
     memory_embedded_chunks: usize,
+    /// Sizes of the capacity measurement, in chunks
+    #[arg(long, value_delimiter = ',', default_value = "10000,100000,1000000")]
+    capacity_chunks: Vec<u64>,
+    /// Where the capacity measurement is written
+    #[arg(long, default_value = "eval/capacity/measured.json")]
+    capacity_out: PathBuf,
 }
 
 /// Everything but the load.
