@@ -138,7 +138,7 @@ impl Default for CollectionOptions {
     fn default() -> Self {
         Self {
             hnsw_links: 16,
-            ef_construction: 100,
+            ef_construction: 192,
             quantization: Quantization::None,
             shards: None,
             replication: 1,

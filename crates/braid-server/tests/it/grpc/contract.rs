@@ -176,7 +176,7 @@ fn screaming(name: &str) -> String {
 }
 
 /// Operations of the HTTP interface that gRPC does not have. A new one gets a method or a line here.
-const HTTP_ONLY: [&str; 11] = [
+const HTTP_ONLY: [&str; 17] = [
     "DELETE /v1/cache",
     "GET /healthz",
     "GET /metrics",
@@ -184,9 +184,15 @@ const HTTP_ONLY: [&str; 11] = [
     "GET /v1/collections/{collection}/chunks/{chunk_id}",
     "GET /v1/collections/{collection}/documents/{id}/chunks",
     "GET /v1/collections/{collection}/synonyms",
+    "GET /v1/models",
+    "POST /embed",
+    "POST /rerank",
     "POST /retrieve",
     "POST /v1/cache/lookup",
     "POST /v1/cache/store",
+    "POST /v1/embeddings",
+    "POST /v1/rerank",
+    "POST /v2/rerank",
     "PUT /v1/collections/{collection}/synonyms",
 ];
 
