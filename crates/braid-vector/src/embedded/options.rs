@@ -73,10 +73,11 @@ impl VectorOptions {
         Ok(())
     }
 
-    /// Most vectors the tail may hold beside a graph of `graph` vectors: a small share of the graph,
-    /// so that both the scan per search and the number of builds stay small.
+    /// Most vectors the tail may hold beside a graph of `graph` vectors: a small share of the graph, so
+    /// that the scan per search stays small. Not a tiny one: a build prunes the links of nearly every
+    /// vector that the new ones reach, so few large builds cost less than many small ones.
     pub(super) fn tail_limit(&self, graph: u64) -> u64 {
         let most = self.exact_threshold as u64;
-        (graph / 25).clamp(most / 4, most)
+        (graph / 10).clamp(most / 2, most)
     }
 }

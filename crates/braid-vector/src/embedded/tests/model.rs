@@ -94,11 +94,11 @@ async fn the_graph_is_built_only_when_it_is_due() {
         let snapshot = Snapshot::take(&store.storage, &store.options).unwrap();
         sizes.push(snapshot.segment_sizes());
     }
-    // Above 100 vectors there is a graph; it then grows whenever more than a quarter of that waits.
+    // Above 100 vectors there is a graph; it then grows whenever more than half of that waits.
     let none = Vec::<u64>::new;
     let built = |size| vec![size];
     let first = std::iter::repeat_with(none).take(5);
-    let then = [120, 120, 160, 160, 200].map(built);
+    let then = [120, 120, 120, 180, 180].map(built);
     assert_eq!(sizes, first.chain(then).collect::<Vec<_>>());
     let mut deletes = batch(20, []);
     deletes.delete = (0..180).collect();
