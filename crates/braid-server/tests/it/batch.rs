@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use braid_core::ErrorCode;
 use braid_server::ServerOptions;
-use braid_testkit::{Call as PortCall, Fault, Faulty, Gate, HashEmbedder};
+use braid_testkit::{Call as PortCall, Gate};
 use futures::FutureExt;
 use serde_json::{Value, json};
 
@@ -152,13 +152,7 @@ async fn a_batch_has_a_size() {
 
 /// A server with `places` to run, whose queries wait at the gate.
 async fn held(places: usize, concurrency: usize) -> (Arc<Server>, Gate) {
-    let gate = Gate::new();
-    let fault = Fault::HoldBefore(gate.clone());
-    let embedder = Faulty::new(HashEmbedder::new(64)).on_from(PortCall::EmbedQuery, 1, fault);
-    let mut setup = Setup {
-        embedder: Arc::new(embedder),
-        ..Setup::default()
-    };
+    let (mut setup, gate) = Setup::held_from_first(PortCall::EmbedQuery);
     setup.options.max_concurrent_requests = places;
     setup.options.max_waiting_requests = 0;
     setup.options.batch_concurrency = concurrency;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use braid_core::{Embedder, ErrorCode};
-use braid_testkit::{Call as PortCall, Fault, Faulty, Gate, HashEmbedder, OverlapReranker};
+use braid_testkit::{Call as PortCall, Fault, Faulty, HashEmbedder, OverlapReranker};
 use serde_json::{Value, json};
 
 use crate::server::{Call, Server, Setup};
@@ -282,13 +282,7 @@ async fn failures_of_the_model_are_told() {
 /// Whoever uses the models has a line of their own: retrievals and writes go on.
 #[tokio::test]
 async fn calls_of_the_models_keep_nobody_else_out() {
-    let gate = Gate::new();
-    let held = Fault::HoldBefore(gate.clone());
-    let embedder = Faulty::new(HashEmbedder::new(64)).on_from(PortCall::EmbedVerbatim, 1, held);
-    let mut setup = Setup {
-        embedder: Arc::new(embedder),
-        ..Setup::default()
-    };
+    let (mut setup, gate) = Setup::held_from_first(PortCall::EmbedVerbatim);
     setup.options.max_concurrent_requests = 1;
     setup.options.max_waiting_requests = 0;
     let server = Arc::new(setup.open().await);

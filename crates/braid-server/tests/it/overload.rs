@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use braid_core::{Embedder, Embedding, ErrorCode, Fingerprint, Result, Script, TokenCounter};
-use braid_testkit::{Call as PortCall, Fault, Faulty, Gate, HashEmbedder};
+use braid_testkit::{Call as PortCall, Gate, HashEmbedder};
 use futures::FutureExt;
 use serde_json::json;
 
@@ -17,13 +17,7 @@ fn query() -> Call {
 
 /// A server with one place to run and `waiting` places in line, whose queries wait at the gate.
 async fn narrow(waiting: usize, change: impl FnOnce(&mut Setup)) -> (Arc<Server>, Gate) {
-    let gate = Gate::new();
-    let held = Fault::HoldBefore(gate.clone());
-    let embedder = Faulty::new(HashEmbedder::new(64)).on_from(PortCall::EmbedQuery, 1, held);
-    let mut setup = Setup {
-        embedder: Arc::new(embedder),
-        ..Setup::default()
-    };
+    let (mut setup, gate) = Setup::held_from_first(PortCall::EmbedQuery);
     setup.options.max_concurrent_requests = 1;
     setup.options.max_waiting_requests = waiting;
     change(&mut setup);
@@ -59,13 +53,7 @@ async fn a_full_server_says_when_to_come_back() {
 
 #[tokio::test]
 async fn writes_that_wait_keep_no_query_out() {
-    let gate = Gate::new();
-    let held = Fault::HoldBefore(gate.clone());
-    let embedder = Faulty::new(HashEmbedder::new(64)).on(PortCall::EmbedPassages, 1, held);
-    let mut setup = Setup {
-        embedder: Arc::new(embedder),
-        ..Setup::default()
-    };
+    let (mut setup, gate) = Setup::held_at_first(PortCall::EmbedPassages);
     setup.options.max_concurrent_requests = 1;
     setup.options.max_waiting_requests = 0;
     let server = Arc::new(setup.open().await);

@@ -11,7 +11,7 @@ use braid_core::{Embedder, ErrorCode, Reranker};
 use braid_engine::file::isolated::Parser;
 use braid_engine::{Engine, OpenOptions, retrieve_defaults};
 use braid_server::{App, ServerOptions};
-use braid_testkit::HashEmbedder;
+use braid_testkit::{Call as PortCall, Fault, Faulty, Gate, HashEmbedder};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -51,6 +51,31 @@ impl Default for Setup {
 }
 
 impl Setup {
+    /// The `call` of the embedder, from the first on, waits at the gate.
+    pub(crate) fn held_from_first(call: PortCall) -> (Self, Gate) {
+        Self::held(|embedder, fault| embedder.on_from(call, 1, fault))
+    }
+
+    /// The first `call` of the embedder waits at the gate; later ones do not.
+    pub(crate) fn held_at_first(call: PortCall) -> (Self, Gate) {
+        Self::held(|embedder, fault| embedder.on(call, 1, fault))
+    }
+
+    fn held(
+        plan: impl FnOnce(Faulty<HashEmbedder>, Fault) -> Faulty<HashEmbedder>,
+    ) -> (Self, Gate) {
+        let gate = Gate::new();
+        let embedder = plan(
+            Faulty::new(HashEmbedder::new(64)),
+            Fault::HoldBefore(gate.clone()),
+        );
+        let setup = Self {
+            embedder: Arc::new(embedder),
+            ..Self::default()
+        };
+        (setup, gate)
+    }
+
     pub(crate) async fn open(self) -> Server {
         let directory = tempfile::tempdir().unwrap();
         self.open_in(directory).await

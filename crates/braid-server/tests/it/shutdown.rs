@@ -69,13 +69,7 @@ async fn read_to_end(mut stream: TcpStream) -> String {
 }
 
 async fn gated() -> (Server, Gate) {
-    let gate = Gate::new();
-    let held = Fault::HoldBefore(gate.clone());
-    let embedder = Faulty::new(HashEmbedder::new(64)).on_from(PortCall::EmbedQuery, 1, held);
-    let mut setup = Setup {
-        embedder: Arc::new(embedder),
-        ..Setup::default()
-    };
+    let (mut setup, gate) = Setup::held_from_first(PortCall::EmbedQuery);
     setup.options.shutdown_grace = Duration::from_secs(3600);
     let server = setup.open().await;
     server
@@ -135,13 +129,7 @@ async fn the_grace_ends_even_if_a_request_does_not() {
 
 #[tokio::test]
 async fn what_was_acknowledged_is_there_after_a_restart() {
-    let gate = Gate::new();
-    let held = Fault::HoldBefore(gate.clone());
-    let embedder = Faulty::new(HashEmbedder::new(64)).on_from(PortCall::EmbedPassages, 1, held);
-    let setup = Setup {
-        embedder: Arc::new(embedder),
-        ..Setup::default()
-    };
+    let (setup, gate) = Setup::held_from_first(PortCall::EmbedPassages);
     let server = setup.open().await;
     server
         .put("/v1/collections/default", &json!({}))

@@ -24,13 +24,7 @@ fn dense() -> proto::RetrieveRequest {
 
 /// A server whose queries wait at a gate.
 async fn gated(change: impl FnOnce(&mut Setup)) -> (Server, Gate) {
-    let gate = Gate::new();
-    let held = Fault::HoldBefore(gate.clone());
-    let embedder = Faulty::new(HashEmbedder::new(64)).on_from(PortCall::EmbedQuery, 1, held);
-    let mut setup = Setup {
-        embedder: Arc::new(embedder),
-        ..Setup::default()
-    };
+    let (mut setup, gate) = Setup::held_from_first(PortCall::EmbedQuery);
     change(&mut setup);
     let server = setup.open().await;
     let name = "default".parse().unwrap();

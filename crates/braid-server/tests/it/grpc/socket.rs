@@ -7,7 +7,7 @@ use std::time::Duration;
 use braid_server::grpc::proto::ingestion_client::IngestionClient;
 use braid_server::grpc::proto::retrieval_client::RetrievalClient;
 use braid_server::grpc::proto::{IngestRequest, RetrieveRequest, ingest_request};
-use braid_testkit::{Call as PortCall, Fault, Faulty, Gate, HashEmbedder};
+use braid_testkit::Call as PortCall;
 use futures::stream::{self, StreamExt};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -184,13 +184,7 @@ const COUNT: usize = 256;
 
 #[tokio::test]
 async fn a_busy_server_holds_the_sender_back() {
-    let gate = Gate::new();
-    let held = Fault::HoldBefore(gate.clone());
-    let embedder = Faulty::new(HashEmbedder::new(64)).on(PortCall::EmbedPassages, 1, held);
-    let mut setup = Setup {
-        embedder: Arc::new(embedder),
-        ..Setup::default()
-    };
+    let (mut setup, gate) = Setup::held_at_first(PortCall::EmbedPassages);
     setup.options.max_concurrent_requests = 1;
     let server = Arc::new(setup.open().await);
     server
