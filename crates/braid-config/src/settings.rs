@@ -373,7 +373,7 @@ impl Default for LexicalSection {
 impl Default for DenseSection {
     fn default() -> Self {
         Self {
-            ef_construction: 192,
+            ef_construction: 144,
             ef_search: 160,
             exact_threshold: 4000,
         }

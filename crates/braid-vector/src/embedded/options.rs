@@ -36,7 +36,7 @@ impl Default for VectorOptions {
         Self {
             dimension: 384,
             map_size: 16 << 30,
-            ef_construction: 192,
+            ef_construction: 144,
             ef_search: 160,
             exact_threshold: 4000,
             segment_vectors: 64 << 10,

@@ -138,7 +138,7 @@ impl Default for CollectionOptions {
     fn default() -> Self {
         Self {
             hnsw_links: 16,
-            ef_construction: 192,
+            ef_construction: 144,
             quantization: Quantization::None,
             shards: None,
             replication: 1,
