@@ -9,11 +9,12 @@ mod measured;
 mod model;
 mod nodes;
 mod series;
+mod store;
 #[cfg(test)]
 mod tests;
 
-pub use measured::{Machine, Measured, MeasuredModels, MeasuredQdrant, MeasuredSize};
-pub use model::{Component, Error, errors};
+pub use measured::{Machine, Measured, MeasuredModels, MeasuredSize, MeasuredStore};
+pub use model::{Component, Error, StoreQuantity, errors};
 pub use nodes::{Driver, Nodes, Part, Plan, Profile, Quantization, Wanted, plan};
 pub use series::{Growth, Series};
 

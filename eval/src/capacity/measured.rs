@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::nodes::Profile;
+
 /// Everything that was measured.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -16,8 +18,8 @@ pub struct Measured {
     pub sizes: Vec<MeasuredSize>,
     /// The bundled models.
     pub models: MeasuredModels,
-    /// A Qdrant server.
-    pub qdrant: MeasuredQdrant,
+    /// Qdrant servers, by profile and then by size, rising.
+    pub stores: Vec<MeasuredStore>,
 }
 
 /// What the numbers depend on.
@@ -76,12 +78,29 @@ pub struct MeasuredModels {
     pub rerank_cpu_ms: Option<f64>,
 }
 
-/// What a Qdrant server needs.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// One collection of so many chunks in a Qdrant server of one node, one copy of it, nothing compressed, its
+/// embedder replaced by made-up vectors.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct MeasuredQdrant {
-    /// Bytes of metadata and its indexes on disk, a chunk.
-    pub payload_bytes: Option<f64>,
-    /// CPU milliseconds of a search.
-    pub search_cpu_ms: Option<f64>,
+pub struct MeasuredStore {
+    /// What it holds: `qdrant` or `cluster`.
+    pub profile: Profile,
+    /// The version of the server.
+    pub server: String,
+    /// Chunks, each a document of its own.
+    pub chunks: u64,
+    /// Bytes of its storage folder.
+    pub disk_bytes: u64,
+    /// Resident memory of the server after the queries, file-backed pages included, in bytes.
+    pub memory_bytes: u64,
+    /// CPU seconds of the server until all are retrievable and its optimizers rest.
+    pub ingest_cpu_seconds: f64,
+    /// CPU seconds of Braid until all are retrievable, models apart.
+    pub braid_ingest_cpu_seconds: f64,
+    /// CPU milliseconds of the server for a query with both legs.
+    pub query_cpu_ms: f64,
+    /// CPU milliseconds of Braid for the same, models apart.
+    pub braid_query_cpu_ms: f64,
+    /// Peak of anonymous memory of the Braid that asks, in bytes.
+    pub braid_memory_bytes: u64,
 }

@@ -1,13 +1,13 @@
 //! What is predicted from the measurements, and how far off it was.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use super::measured::{Measured, MeasuredSize};
+use super::measured::{Measured, MeasuredSize, MeasuredStore};
+use super::nodes::Profile;
 use super::series::{Growth, Series};
 
 /// A quantity that is measured at every size.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Component {
     /// Bytes of the ledger on disk.
     Ledger,
@@ -27,11 +27,111 @@ pub enum Component {
     LexicalCpu,
     /// CPU milliseconds of a query with the dense leg alone.
     DenseCpu,
+    /// A quantity of a Qdrant server, or of the Braid before it, in a profile.
+    Store(Profile, StoreQuantity),
+}
+
+/// What is measured of a Qdrant server and of the Braid before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreQuantity {
+    /// Bytes on the server's disk.
+    Disk,
+    /// Resident memory of the server, in bytes.
+    Memory,
+    /// CPU milliseconds of the server to take a chunk.
+    IngestCpu,
+    /// CPU milliseconds of Braid to ingest a chunk, its embedding apart.
+    BraidIngestCpu,
+    /// CPU milliseconds of the server for a query.
+    QueryCpu,
+    /// CPU milliseconds of Braid for a query, models apart.
+    BraidQueryCpu,
+    /// Anonymous memory of the Braid that asks, in bytes.
+    BraidMemory,
+}
+
+impl Serialize for Component {
+    /// Its key: a word, `PROFILE_QUANTITY` of a Qdrant server.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (profile, key) = match self {
+            Self::Ledger => ("", "ledger"),
+            Self::Lexical => ("", "lexical"),
+            Self::Vectors => ("", "vectors"),
+            Self::IngestMemory => ("", "ingest_memory"),
+            Self::ServingMemory => ("", "serving_memory"),
+            Self::IngestCpu => ("", "ingest_cpu"),
+            Self::HybridCpu => ("", "hybrid_cpu"),
+            Self::LexicalCpu => ("", "lexical_cpu"),
+            Self::DenseCpu => ("", "dense_cpu"),
+            Self::Store(Profile::Embedded, quantity) => ("embedded_", quantity.key()),
+            Self::Store(Profile::Qdrant, quantity) => ("qdrant_", quantity.key()),
+            Self::Store(Profile::Cluster, quantity) => ("cluster_", quantity.key()),
+        };
+        serializer.collect_str(&format_args!("{profile}{key}"))
+    }
+}
+
+impl StoreQuantity {
+    fn key(self) -> &'static str {
+        match self {
+            Self::Disk => "disk",
+            Self::Memory => "memory",
+            Self::IngestCpu => "ingest_cpu",
+            Self::BraidIngestCpu => "braid_ingest_cpu",
+            Self::QueryCpu => "query_cpu",
+            Self::BraidQueryCpu => "braid_query_cpu",
+            Self::BraidMemory => "braid_memory",
+        }
+    }
+
+    const ALL: [Self; 7] = [
+        Self::Disk,
+        Self::Memory,
+        Self::IngestCpu,
+        Self::BraidIngestCpu,
+        Self::QueryCpu,
+        Self::BraidQueryCpu,
+        Self::BraidMemory,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Disk => "Qdrant on disk",
+            Self::Memory => "memory of Qdrant",
+            Self::IngestCpu => "CPU of Qdrant to take a chunk",
+            Self::BraidIngestCpu => "CPU of Braid to ingest a chunk, models apart",
+            Self::QueryCpu => "CPU of Qdrant for a query",
+            Self::BraidQueryCpu => "CPU of Braid for a query, models apart",
+            Self::BraidMemory => "memory of a Braid before Qdrant",
+        }
+    }
+
+    /// As of [`Component`]; sparse vectors are walked like posting lists.
+    fn growth(self, profile: Profile) -> Growth {
+        match (self, profile) {
+            (Self::IngestCpu | Self::BraidIngestCpu, _) => Growth::Logarithmic,
+            (Self::QueryCpu, Profile::Qdrant) => Growth::Logarithmic,
+            _ => Growth::Linear,
+        }
+    }
+
+    fn of(self, store: &MeasuredStore) -> f64 {
+        let chunk_ms = |seconds: f64| seconds * 1000.0 / store.chunks as f64;
+        match self {
+            Self::Disk => store.disk_bytes as f64,
+            Self::Memory => store.memory_bytes as f64,
+            Self::IngestCpu => chunk_ms(store.ingest_cpu_seconds),
+            Self::BraidIngestCpu => chunk_ms(store.braid_ingest_cpu_seconds),
+            Self::QueryCpu => store.query_cpu_ms,
+            Self::BraidQueryCpu => store.braid_query_cpu_ms,
+            Self::BraidMemory => store.braid_memory_bytes as f64,
+        }
+    }
 }
 
 impl Component {
-    /// All of them.
-    pub const ALL: [Self; 9] = [
+    /// Those of the embedded profile.
+    const EMBEDDED: [Self; 9] = [
         Self::Ledger,
         Self::Lexical,
         Self::Vectors,
@@ -42,6 +142,14 @@ impl Component {
         Self::LexicalCpu,
         Self::DenseCpu,
     ];
+
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let stores = [Profile::Qdrant, Profile::Cluster].into_iter();
+        let stores = stores
+            .flat_map(|profile| StoreQuantity::ALL.map(|quantity| Self::Store(profile, quantity)));
+        Self::EMBEDDED.into_iter().chain(stores)
+    }
 
     /// How it is called.
     pub fn name(self) -> &'static str {
@@ -55,6 +163,7 @@ impl Component {
             Self::HybridCpu => "CPU of a query, models apart",
             Self::LexicalCpu => "CPU of the lexical leg",
             Self::DenseCpu => "CPU of the dense leg",
+            Self::Store(_, quantity) => quantity.name(),
         }
     }
 
@@ -70,7 +179,23 @@ impl Component {
             | Self::ServingMemory
             | Self::HybridCpu
             | Self::LexicalCpu => Growth::Linear,
+            Self::Store(profile, quantity) => quantity.growth(profile),
         }
+    }
+
+    /// Chunks and the quantity at every size that was measured.
+    fn points(self, measured: &Measured) -> Vec<(f64, f64)> {
+        if let Self::Store(profile, quantity) = self {
+            let stores = measured.stores.iter();
+            return stores
+                .filter(|store| store.profile == profile)
+                .map(|store| (store.chunks as f64, quantity.of(store)))
+                .collect();
+        }
+        let sizes = measured.sizes.iter();
+        sizes
+            .map(|size| (size.chunks as f64, self.of(size)))
+            .collect()
     }
 
     fn of(self, size: &MeasuredSize) -> f64 {
@@ -84,16 +209,16 @@ impl Component {
             Self::HybridCpu => size.hybrid_cpu_ms,
             Self::LexicalCpu => size.lexical_cpu_ms,
             Self::DenseCpu => size.dense_cpu_ms,
+            Self::Store(..) => 0.0,
         }
     }
 
     /// The line through what was measured, without the size at `left_out`.
     pub fn series(self, measured: &Measured, left_out: Option<usize>) -> Option<Series> {
-        let sizes = measured.sizes.iter().enumerate();
-        let points: Vec<(f64, f64)> = sizes
-            .filter(|(index, _)| Some(*index) != left_out)
-            .map(|(_, size)| (size.chunks as f64, self.of(size)))
-            .collect();
+        let mut points = self.points(measured);
+        if let Some(index) = left_out.filter(|index| *index < points.len()) {
+            points.remove(index);
+        }
         Series::fit(self.growth(), &points)
     }
 }
@@ -113,28 +238,23 @@ pub struct Error {
     pub error: f64,
 }
 
-/// Of every component at every size; none where fewer than three sizes were measured, since two others are
-/// needed for a line.
+/// Of every component at every size; none of one that was measured at fewer than three sizes, since two
+/// others are needed for a line.
 pub fn errors(measured: &Measured) -> Vec<Error> {
-    if measured.sizes.len() < 3 {
-        return Vec::new();
-    }
-    let every = Component::ALL.into_iter();
-    every
-        .flat_map(|component| (0..measured.sizes.len()).map(move |index| (component, index)))
-        .filter_map(|(component, index)| {
-            let size = &measured.sizes[index];
-            let found = component.of(size);
-            let predicted = component
-                .series(measured, Some(index))?
-                .at(size.chunks as f64);
+    let of = |component: Component| {
+        let points = component.points(measured);
+        let enough = if points.len() < 3 { 0 } else { points.len() };
+        let points = points.into_iter().enumerate().take(enough);
+        points.filter_map(move |(index, (chunks, found))| {
+            let predicted = component.series(measured, Some(index))?.at(chunks);
             (found > 0.0).then(|| Error {
                 component,
-                chunks: size.chunks,
+                chunks: chunks as u64,
                 measured: found,
                 predicted,
                 error: predicted / found - 1.0,
             })
         })
-        .collect()
+    };
+    Component::all().flat_map(of).collect()
 }

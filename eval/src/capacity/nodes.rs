@@ -1,28 +1,27 @@
 //! The arithmetic: nodes, memory, disk and time, and what drives them.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::measured::Measured;
-use super::model::{Component, Error, errors};
+use super::model::{Component, Error, StoreQuantity, errors};
+use super::store::RULE;
 
-const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
+pub(super) const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
 /// Share of a node's CPU that is planned with: queues grow without bound as it nears 1.
 const CPU_SHARE: f64 = 0.6;
 /// Share of a node's memory that is planned with; the rest is the system's.
 const MEMORY_SHARE: f64 = 0.8;
-/// Qdrant's published rule: memory is vectors * dimension * 4 bytes, times this, for graph, ids and the
-/// optimizers' copies.
-const QDRANT_RULE: f64 = 1.5;
-
-/// Where vectors are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+/// Where everything is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Profile {
     /// In the data directory.
     #[default]
     Embedded,
-    /// In Qdrant.
+    /// Vectors in Qdrant, the rest in the data directory.
     Qdrant,
+    /// In Qdrant.
+    Cluster,
 }
 
 /// How Qdrant compresses vectors for searching, beside the whole ones.
@@ -39,7 +38,7 @@ pub enum Quantization {
 }
 
 impl Quantization {
-    fn bytes(self, dimension: f64) -> f64 {
+    pub(super) fn bytes(self, dimension: f64) -> f64 {
         match self {
             Self::None => 0.0,
             Self::Scalar => dimension,
@@ -63,8 +62,10 @@ pub struct Wanted {
     pub quantization: Quantization,
     /// Whether Qdrant reads whole vectors from disk.
     pub vectors_on_disk: bool,
-    /// Embedded: complete sets of nodes. Qdrant: copies of each shard.
+    /// Embedded: complete sets of nodes. Otherwise: copies of each shard.
     pub replicas: u32,
+    /// Machines that ingest, of profile `cluster`.
+    pub workers: u32,
     /// Memory of a node, in GiB.
     pub node_memory_gib: f64,
     /// Cores of a node.
@@ -82,7 +83,8 @@ pub struct Plan {
     pub braid: Nodes,
     /// Machines that run Qdrant.
     pub qdrant: Option<Nodes>,
-    /// Hours until all is retrievable, each Braid ingesting everything at the same time as the others.
+    /// Hours until all is retrievable: each Braid ingests everything at the same time as the others; of
+    /// profile `cluster`, the workers share it.
     pub ingest_hours: Option<f64>,
     /// What takes how many nodes, most first: the first one binds.
     pub drivers: Vec<Driver>,
@@ -138,41 +140,48 @@ pub struct Driver {
 /// Plans. The same arguments give the same plan.
 pub fn plan(measured: &Measured, wanted: &Wanted) -> Plan {
     let sizing = Sizing { measured, wanted };
-    let mut braid = sizing.braid();
+    let is_cluster = wanted.profile == Profile::Cluster;
+    let mut braid = if is_cluster {
+        sizing.query_server()
+    } else {
+        sizing.braid()
+    };
     let cpu_nodes = braid.query_cpu_ms.map(|ms| sizing.cpu_nodes(ms));
     let copies = cpu_nodes.map(|nodes| nodes.ceil().max(1.0));
     let sets = match wanted.profile {
         Profile::Embedded => f64::from(wanted.replicas),
-        Profile::Qdrant => 1.0,
+        Profile::Qdrant | Profile::Cluster => 1.0,
     };
     braid.nodes = copies.map(|copies| (copies * sets) as u64);
     let memory_nodes = braid.memory_gib.map(|gib| sizing.memory_nodes(gib));
-    let qdrant = (wanted.profile == Profile::Qdrant).then(|| sizing.qdrant(copies));
-    let drivers = drivers(
-        cpu_nodes,
-        memory_nodes,
-        qdrant.as_ref().and_then(|found| found.1),
-    );
+    let store = (wanted.profile != Profile::Embedded).then(|| sizing.store(copies));
+    let drivers = drivers([
+        ("CPU of queries", cpu_nodes),
+        ("memory of Braid", memory_nodes),
+        (
+            "memory of Qdrant",
+            store.as_ref().and_then(|store| store.by_memory),
+        ),
+        (
+            "CPU of queries in Qdrant",
+            store.as_ref().and_then(|store| store.by_cpu),
+        ),
+    ]);
     Plan {
         wanted: wanted.clone(),
         problems: sizing.problems(memory_nodes),
-        not_measured: not_measured(&braid, qdrant.as_ref().map(|found| &found.0), &sizing),
+        not_measured: not_measured(&braid, store.as_ref().map(|store| &store.nodes), &sizing),
         braid,
-        qdrant: qdrant.map(|found| found.0),
+        qdrant: store.map(|store| store.nodes),
         ingest_hours: sizing.ingest_hours(),
         drivers,
         assumptions: sizing.assumptions(copies.is_some()),
-        measured_chunks: measured.sizes.iter().map(|size| size.chunks).max(),
+        measured_chunks: sizing.measured_chunks(),
         errors: errors(measured),
     }
 }
 
-fn drivers(cpu: Option<f64>, memory: Option<f64>, qdrant: Option<f64>) -> Vec<Driver> {
-    let found = [
-        ("CPU of queries", cpu),
-        ("memory of Braid", memory),
-        ("memory of Qdrant", qdrant),
-    ];
+fn drivers(found: [(&'static str, Option<f64>); 4]) -> Vec<Driver> {
     let mut drivers: Vec<Driver> = found
         .into_iter()
         .filter_map(|(resource, nodes)| {
@@ -214,18 +223,18 @@ fn not_measured(braid: &Nodes, qdrant: Option<&Nodes>, sizing: &Sizing<'_>) -> V
 }
 
 /// The sum, if every part has a value.
-fn sum(parts: &[Part]) -> Option<f64> {
+pub(super) fn sum(parts: &[Part]) -> Option<f64> {
     parts.iter().map(|part| part.value).sum()
 }
 
 /// One question and what it is answered from.
-struct Sizing<'a> {
-    measured: &'a Measured,
-    wanted: &'a Wanted,
+pub(super) struct Sizing<'a> {
+    pub(super) measured: &'a Measured,
+    pub(super) wanted: &'a Wanted,
 }
 
 impl Sizing<'_> {
-    fn at(&self, component: Component) -> Option<f64> {
+    pub(super) fn at(&self, component: Component) -> Option<f64> {
         let series = component.series(self.measured, None)?;
         Some(series.at(self.wanted.chunks as f64))
     }
@@ -240,6 +249,19 @@ impl Sizing<'_> {
         let more = self.wanted.dimension as f64 - self.measured.dimension as f64;
         let bytes = self.at(component)? + 4.0 * more * self.wanted.chunks as f64;
         Some(bytes.max(0.0) / GIB)
+    }
+
+    /// Chunks of the largest size that was measured of everything that the profile has.
+    fn measured_chunks(&self) -> Option<u64> {
+        let sizes = self.measured.sizes.iter().map(|size| size.chunks).max();
+        let stores = self.measured.stores.iter();
+        let stores = stores.filter(|store| store.profile == self.wanted.profile);
+        let stores = stores.map(|store| store.chunks).max();
+        match self.wanted.profile {
+            Profile::Embedded => sizes,
+            Profile::Qdrant => stores.map_or(sizes, |stores| sizes.map(|sizes| sizes.min(stores))),
+            Profile::Cluster => stores,
+        }
     }
 
     fn is_embedded(&self) -> bool {
@@ -293,11 +315,18 @@ impl Sizing<'_> {
     }
 
     /// CPU milliseconds of a query in Braid.
-    fn query_cpu(&self) -> Vec<Part> {
+    pub(super) fn query_cpu(&self) -> Vec<Part> {
         let models = &self.measured.models;
         let mut parts = match self.wanted.profile {
+            Profile::Cluster => vec![self.store_part(StoreQuantity::BraidQueryCpu)],
             Profile::Qdrant => {
-                vec![self.part(Component::LexicalCpu, self.at(Component::LexicalCpu))]
+                let measured = self.store_part(StoreQuantity::BraidQueryCpu);
+                let lexical = self.part(Component::LexicalCpu, self.at(Component::LexicalCpu));
+                vec![if measured.value.is_some() {
+                    measured
+                } else {
+                    lexical
+                }]
             }
             Profile::Embedded => {
                 let share = self.wanted.dimension as f64 / self.measured.dimension as f64 - 1.0;
@@ -320,72 +349,26 @@ impl Sizing<'_> {
         parts
     }
 
-    fn cpu_nodes(&self, query_ms: f64) -> f64 {
+    pub(super) fn cpu_nodes(&self, query_ms: f64) -> f64 {
         self.wanted.qps * query_ms / 1000.0 / (f64::from(self.wanted.node_cores) * CPU_SHARE)
     }
 
-    fn memory_nodes(&self, gib: f64) -> f64 {
+    pub(super) fn memory_nodes(&self, gib: f64) -> f64 {
         gib / (self.wanted.node_memory_gib * MEMORY_SHARE)
-    }
-
-    /// Qdrant for so many Braids, one where that is not known, and the nodes its memory takes.
-    fn qdrant(&self, copies: Option<f64>) -> (Nodes, Option<f64>) {
-        let (chunks, dimension) = (self.wanted.chunks as f64, self.wanted.dimension as f64);
-        let gib = |bytes: f64| bytes * chunks * f64::from(self.wanted.replicas) / GIB;
-        let whole = 4.0 * dimension;
-        let resident = if self.wanted.vectors_on_disk {
-            0.0
-        } else {
-            whole
-        };
-        let compressed = self.wanted.quantization.bytes(dimension);
-        let part = |what, bytes: Option<f64>| Part {
-            what,
-            value: bytes.map(|bytes| gib(bytes) * copies.unwrap_or(1.0)),
-        };
-        let rest = part(
-            "graph, ids and room for optimizers",
-            Some((QDRANT_RULE - 1.0) * whole),
-        );
-        let compressed = part("compressed vectors", Some(compressed));
-        let mut memory = vec![
-            part("vectors in Qdrant", Some(resident)),
-            compressed.clone(),
-            rest.clone(),
-        ];
-        let payload = part("metadata in Qdrant", self.measured.qdrant.payload_bytes);
-        let mut disk = vec![
-            part("vectors in Qdrant", Some(whole)),
-            compressed,
-            rest,
-            payload,
-        ];
-        let wanted = sum(&memory).map(|gib| self.memory_nodes(gib));
-        let nodes = wanted.map(|nodes| nodes.ceil().max(f64::from(self.wanted.replicas)));
-        for part in memory.iter_mut().chain(&mut disk) {
-            part.value = part.value.zip(nodes).map(|(gib, nodes)| gib / nodes);
-        }
-        let search = self.measured.qdrant.search_cpu_ms;
-        let found = Nodes {
-            nodes: nodes.map(|nodes| nodes as u64),
-            memory_gib: sum(&memory),
-            memory,
-            disk_gib: sum(&disk),
-            disk,
-            query_cpu_ms: search,
-            query_cpu: vec![Part {
-                what: "a search in Qdrant",
-                value: search,
-            }],
-        };
-        (found, wanted)
     }
 
     /// CPU milliseconds to ingest a chunk.
     fn ingest_cpu(&self) -> [Part; 2] {
+        let measured = self.store_part(StoreQuantity::BraidIngestCpu);
+        let embedded = self.part(Component::IngestCpu, self.at(Component::IngestCpu));
+        let own = match self.wanted.profile {
+            Profile::Embedded => embedded,
+            Profile::Qdrant if measured.value.is_none() => embedded,
+            Profile::Qdrant | Profile::Cluster => measured,
+        };
         let embed = self.measured.models.embed_chunk_cpu_ms;
         [
-            self.part(Component::IngestCpu, self.at(Component::IngestCpu)),
+            own,
             Part {
                 what: "embedding a chunk",
                 value: embed,
@@ -395,7 +378,11 @@ impl Sizing<'_> {
 
     fn ingest_hours(&self) -> Option<f64> {
         let ms = sum(&self.ingest_cpu())?;
-        let cores = f64::from(self.wanted.node_cores);
+        let machines = match self.wanted.profile {
+            Profile::Embedded | Profile::Qdrant => 1,
+            Profile::Cluster => self.wanted.workers,
+        };
+        let cores = f64::from(self.wanted.node_cores) * f64::from(machines);
         Some(ms / 1000.0 * self.wanted.chunks as f64 / cores / 3600.0)
     }
 
@@ -405,15 +392,17 @@ impl Sizing<'_> {
             let gib = nodes * self.wanted.node_memory_gib;
             let advice = match self.wanted.profile {
                 Profile::Embedded => "or put the vectors into Qdrant (--profile qdrant)",
-                Profile::Qdrant => "or split the documents among several Braids",
+                Profile::Qdrant => "or keep everything in Qdrant (--profile cluster)",
+                Profile::Cluster => "it keeps nothing else",
             };
             problems.push(format!(
                 "one Braid does not fit into a node: it needs one of {gib:.0} GiB; take a larger one (--node-memory), {advice}"
             ));
         }
-        if self.wanted.chunks > u64::from(u32::MAX) && self.is_embedded() {
+        if self.wanted.chunks > u64::from(u32::MAX) {
             problems.push(
-                "the embedded vectors number chunks with 32 bits: at most 4,294,967,295".to_owned(),
+                "a collection numbers its chunks with 32 bits, at most 4,294,967,295: take several"
+                    .to_owned(),
             );
         }
         problems
@@ -431,20 +420,28 @@ impl Sizing<'_> {
         if self.wanted.dimension != self.measured.dimension {
             said.push(format!("measured with vectors of {} numbers: vectors take 4 bytes a number more or less, their comparison time in proportion, and the model is as fast as the bundled one", self.measured.dimension));
         }
-        if !copies_known && !self.is_embedded() {
+        if !copies_known && self.wanted.profile == Profile::Qdrant {
             said.push(
                 "Qdrant is planned for one Braid: how many there must be was not measured"
                     .to_owned(),
             );
         }
+        if self.is_ruled() {
+            said.push(format!("Qdrant's memory is {RULE} x 4 bytes a number, its own published rule, not a measurement; compressed vectors come on top"));
+        }
         match self.wanted.profile {
             Profile::Embedded => said.push("each Braid has everything and ingests everything; the application spreads queries over them".to_owned()),
             Profile::Qdrant => said.extend([
-                format!("Qdrant's memory is {QDRANT_RULE} x 4 bytes a number, its own published rule, not a measurement; compressed vectors come on top"),
                 "each Braid has ledger and lexical index whole, and a collection of its own in Qdrant".to_owned(),
-                "a search costs Braid what its lexical leg costs; calling Qdrant is not counted".to_owned(),
+                SHARDS.to_owned(),
+            ]),
+            Profile::Cluster => said.extend([
+                "query servers and workers keep nothing; ingestion is as fast as the workers, whatever it costs Qdrant".to_owned(),
+                SHARDS.to_owned(),
             ]),
         }
         said
     }
 }
+
+const SHARDS: &str = "Qdrant was measured as one node with one copy, nothing compressed: a search costs its nodes together the same whatever the shards, and messages between nodes nothing";

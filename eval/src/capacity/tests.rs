@@ -34,10 +34,28 @@ fn measured() -> Measured {
             embed_query_cpu_ms: Some(6.0),
             rerank_cpu_ms: Some(200.0),
         },
-        qdrant: MeasuredQdrant {
-            payload_bytes: Some(100.0),
-            search_cpu_ms: Some(3.0),
-        },
+        stores: [Profile::Qdrant, Profile::Cluster]
+            .into_iter()
+            .flat_map(|profile| [10_000, 100_000, 1_000_000].map(|chunks| store(profile, chunks)))
+            .collect(),
+    }
+}
+
+/// Beside its vector a chunk has 500 bytes in memory and 1,000 on disk in Qdrant, ten times that where
+/// everything is there.
+fn store(profile: Profile, chunks: u64) -> MeasuredStore {
+    let times = if profile == Profile::Cluster { 10 } else { 1 };
+    MeasuredStore {
+        profile,
+        server: "1.18.3".to_owned(),
+        chunks,
+        disk_bytes: chunks * (4 * 384 + 1_000 * times),
+        memory_bytes: chunks * (4 * 384 + 500 * times),
+        ingest_cpu_seconds: chunks as f64 * 0.001,
+        braid_ingest_cpu_seconds: chunks as f64 * 0.002,
+        query_cpu_ms: 3.0,
+        braid_query_cpu_ms: 1.0,
+        braid_memory_bytes: 100_000_000,
     }
 }
 
@@ -50,9 +68,17 @@ fn wanted(chunks: u64, qps: f64) -> Wanted {
         quantization: Quantization::None,
         vectors_on_disk: false,
         replicas: 1,
+        workers: 1,
         node_memory_gib: 64.0,
         node_cores: 16,
         rerank: false,
+    }
+}
+
+fn in_cluster(chunks: u64, qps: f64) -> Wanted {
+    Wanted {
+        profile: Profile::Cluster,
+        ..wanted(chunks, qps)
     }
 }
 
@@ -110,19 +136,56 @@ fn qdrant_by_hand() {
         ..through_qdrant(100_000_000, 100.0)
     };
     let plan = plan(&measured(), &question);
-    let qdrant = plan.qdrant.unwrap();
-    // 384 compressed and 768 of the rule's half a chunk, twice; 51.2 GiB of a node.
-    let gib: f64 = 1e8 * (384.0 + 768.0) * 2.0 / (1024.0 * 1024.0 * 1024.0);
+    let qdrant = plan.qdrant.as_ref().unwrap();
+    // 384 compressed and 500 of the rest a chunk, twice; 51.2 GiB of a node.
+    let gib: f64 = 1e8 * (384.0 + 500.0) * 2.0 / (1024.0 * 1024.0 * 1024.0);
     let nodes = (gib / 51.2).ceil();
     assert_eq!(qdrant.nodes, Some(nodes as u64));
     assert_near(qdrant.memory_gib, gib / nodes);
     assert_near(plan.braid.query_cpu_ms, 7.0);
     assert_eq!(plan.braid.nodes, Some(1));
-    assert!(
+    assert_near(qdrant.query_cpu_ms, 3.0);
+    let is_ruled = |plan: &Plan| {
         plan.assumptions
             .iter()
             .any(|said| said.contains("published rule"))
+    };
+    assert!(!is_ruled(&plan));
+    let mut without = measured();
+    without.stores.clear();
+    let ruled = super::plan(&without, &question);
+    assert!(is_ruled(&ruled));
+    let gib: f64 = 1e8 * (384.0 + 768.0) * 2.0 / (1024.0 * 1024.0 * 1024.0);
+    let nodes = (gib / 51.2).ceil();
+    assert_near(ruled.qdrant.unwrap().memory_gib, gib / nodes);
+}
+
+#[test]
+fn a_cluster_by_hand() {
+    let question = Wanted {
+        replicas: 2,
+        workers: 4,
+        ..in_cluster(1_000_000_000, 2000.0)
+    };
+    let found = plan(&measured(), &question);
+    let qdrant = found.qdrant.as_ref().unwrap();
+    let gib: f64 = 1e9 * (1536.0 + 5000.0) * 2.0 / (1024.0 * 1024.0 * 1024.0);
+    let nodes = (gib / 51.2).ceil();
+    assert_eq!(qdrant.nodes, Some(nodes as u64));
+    assert_near(
+        qdrant.disk_gib,
+        1e9 * 11536.0 * 2.0 / (1024.0 * 1024.0 * 1024.0) / nodes,
     );
+    // 7 ms a query, 14 cores' worth, 9.6 cores a node; nothing on its disk.
+    assert_near(found.braid.query_cpu_ms, 7.0);
+    assert_eq!(found.braid.nodes, Some(2));
+    assert_eq!(found.braid.disk_gib, Some(0.0));
+    assert_near(found.ingest_hours, 42.0 * 1e9 / 1000.0 / 64.0 / 3600.0);
+    assert_eq!(found.drivers[0].resource, "memory of Qdrant");
+    assert_eq!(found.not_measured, [""; 0]);
+    let busy = plan(&measured(), &in_cluster(1000, 100_000.0));
+    // 300 cores' worth of searches.
+    assert_eq!(busy.qdrant.unwrap().nodes, Some(32));
 }
 
 #[test]
@@ -154,7 +217,8 @@ fn what_was_not_measured_is_said_and_not_guessed() {
         "ledger on disk",
         "embedding the query",
         "embedding a chunk",
-        "metadata in Qdrant",
+        "metadata and graph on disk",
+        "CPU of Qdrant for a query",
     ] {
         assert!(
             found.not_measured.iter().any(|said| said == name),
@@ -177,17 +241,28 @@ fn what_was_not_measured_is_said_and_not_guessed() {
 fn errors_are_of_predictions_from_the_other_sizes() {
     let mut measured = measured();
     let found = errors(&measured);
-    assert_eq!(found.len(), 27);
+    assert_eq!(found.len(), 27 + 2 * 21);
     assert!(
         found.iter().all(|error| error.error.abs() < 1e-6),
         "{found:?}"
     );
+    let key = |error: &Error| serde_json::to_value(error.component).unwrap();
+    let keys: Vec<_> = found.iter().map(key).collect();
+    for expected in [
+        "ledger",
+        "hybrid_cpu",
+        "qdrant_disk",
+        "cluster_braid_query_cpu",
+    ] {
+        assert!(keys.iter().any(|key| key == expected), "{keys:?}");
+    }
     measured.sizes[2].lexical_bytes *= 2;
     let found = errors(&measured);
     let of = |error: &&Error| error.component == Component::Lexical && error.chunks == 1_000_000;
     let largest = found.iter().find(of).unwrap();
     assert!((largest.error + 0.5).abs() < 1e-6, "{largest:?}");
     measured.sizes.truncate(2);
+    measured.stores.clear();
     assert!(
         errors(&measured).is_empty(),
         "two sizes leave one, which is no line"
@@ -224,6 +299,12 @@ fn the_measurements_of_this_repository_are_in_order() {
             "{size:?}"
         );
     }
+    for store in &measured.stores {
+        assert!(
+            store.disk_bytes > 0 && store.query_cpu_ms > 0.0,
+            "{store:?}"
+        );
+    }
 }
 
 fn questions() -> impl Strategy<Value = Wanted> {
@@ -232,19 +313,20 @@ fn questions() -> impl Strategy<Value = Wanted> {
         Just(Quantization::Scalar),
         Just(Quantization::Binary)
     ];
+    let profile = prop_oneof![
+        Just(Profile::Embedded),
+        Just(Profile::Qdrant),
+        Just(Profile::Cluster)
+    ];
     let numbers = (1u64..4_000_000_000, 0.0f64..5000.0, 16usize..4096, 1u32..4);
-    (numbers, any::<[bool; 3]>(), quantization).prop_map(
-        |((chunks, qps, dimension, replicas), [qdrant, on_disk, rerank], quantization)| Wanted {
+    (numbers, any::<[bool; 2]>(), quantization, profile).prop_map(
+        |((chunks, qps, dimension, replicas), [on_disk, rerank], quantization, profile)| Wanted {
             dimension,
             replicas,
             rerank,
             quantization,
             vectors_on_disk: on_disk,
-            profile: if qdrant {
-                Profile::Qdrant
-            } else {
-                Profile::Embedded
-            },
+            profile,
             ..wanted(chunks, qps)
         },
     )

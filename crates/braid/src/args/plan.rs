@@ -15,7 +15,7 @@ pub(crate) struct PlanArgs {
     /// Numbers in a vector
     #[arg(long, value_name = "D", default_value_t = 384, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     dimension: u32,
-    /// Where vectors are
+    /// Where everything is
     #[arg(long, value_enum, default_value_t)]
     profile: PlanProfile,
     /// How Qdrant compresses vectors for searching
@@ -24,7 +24,10 @@ pub(crate) struct PlanArgs {
     /// Qdrant reads whole vectors from disk
     #[arg(long)]
     vectors_on_disk: bool,
-    /// Embedded: complete sets of nodes, each for all queries; Qdrant: copies of each shard
+    /// Machines that ingest, of profile cluster
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    workers: Option<u32>,
+    /// Embedded: complete sets of nodes, each for all queries; otherwise: copies of each shard
     #[arg(long, value_name = "R", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     replicas: u32,
     /// Memory of a node
@@ -41,14 +44,16 @@ pub(crate) struct PlanArgs {
     pub(crate) json: bool,
 }
 
-/// Where vectors are.
+/// Where everything is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum PlanProfile {
     /// In the data directory
     #[default]
     Embedded,
-    /// In Qdrant
+    /// Vectors in Qdrant, the rest in the data directory
     Qdrant,
+    /// In Qdrant
+    Cluster,
 }
 
 /// How Qdrant compresses vectors.
@@ -71,7 +76,10 @@ impl PlanArgs {
     pub(crate) fn wanted(&self) -> Result<Wanted, &'static str> {
         let compressed = self.quantization != PlanQuantization::None;
         if self.profile == PlanProfile::Embedded && (compressed || self.vectors_on_disk) {
-            return Err("--quantization and --vectors-on-disk are of --profile qdrant");
+            return Err("--quantization and --vectors-on-disk are of --profile qdrant and cluster");
+        }
+        if self.profile != PlanProfile::Cluster && self.workers.is_some() {
+            return Err("--workers is of --profile cluster");
         }
         Ok(Wanted {
             chunks: self.chunks,
@@ -80,6 +88,7 @@ impl PlanArgs {
             profile: match self.profile {
                 PlanProfile::Embedded => Profile::Embedded,
                 PlanProfile::Qdrant => Profile::Qdrant,
+                PlanProfile::Cluster => Profile::Cluster,
             },
             quantization: match self.quantization {
                 PlanQuantization::None => Quantization::None,
@@ -88,6 +97,7 @@ impl PlanArgs {
             },
             vectors_on_disk: self.vectors_on_disk,
             replicas: self.replicas,
+            workers: self.workers.unwrap_or(1),
             node_memory_gib: self.node_memory,
             node_cores: self.node_cores,
             rerank: !self.no_rerank,

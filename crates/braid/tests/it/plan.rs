@@ -37,6 +37,7 @@ fn json_has_every_part_and_what_is_null_is_named() {
             "--replicas",
             "2",
         ],
+        &["--profile", "cluster", "--workers", "8"],
     ] {
         let plan = place.json(&[&ASKED[..], more].concat(), 0);
         assert_eq!(plan["wanted"]["chunks"], 1_000_000_000_u64);
@@ -77,24 +78,11 @@ fn what_makes_no_sense_is_refused() {
     place.fails(&["plan", "--chunks", "0", "--qps", "1"], 2, &["--chunks"]);
     place.fails(&["plan", "--chunks", "1", "--qps", "nan"], 2, &["--qps"]);
     place.fails(&["plan", "--chunks", "1", "--qps=-1"], 2, &["--qps"]);
-    let cluster = [
-        "plan",
-        "--chunks",
-        "1",
-        "--qps",
-        "1",
-        "--profile",
-        "cluster",
-    ];
-    place.fails(&cluster, 2, &["embedded", "qdrant"]);
-    let scalar = [
-        "plan",
-        "--chunks",
-        "1",
-        "--qps",
-        "1",
-        "--quantization",
-        "scalar",
-    ];
+    let asked = ["plan", "--chunks", "1", "--qps", "1"];
+    let with = |more: [&'static str; 2]| [&asked[..], &more[..]].concat();
+    let known = &["embedded", "qdrant", "cluster"];
+    place.fails(&with(["--profile", "galaxy"]), 2, known);
+    place.fails(&with(["--workers", "2"]), 2, &["--profile cluster"]);
+    let scalar = with(["--quantization", "scalar"]);
     place.fails(&scalar, 2, &["--profile qdrant"]);
 }
