@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::memory::Watch;
 use super::zipf::Words;
-use super::{open_fresh, without_work};
+use super::{open_fresh, stores, without_work};
 use crate::load::COLLECTION;
 use crate::machine;
 use crate::{Cli, say};
@@ -60,8 +60,7 @@ pub(crate) async fn measure(cli: &Cli) -> Result<()> {
         dimension: super::instant(&Settings::default())?.dimension(),
         sizes,
         models: models(cli).await?,
-        // No Qdrant server is started here; what was measured of one elsewhere stays.
-        qdrant: braid_eval::capacity::measured().qdrant,
+        stores: stores::measure(cli)?.unwrap_or_else(|| braid_eval::capacity::measured().stores),
     };
     let path = &cli.sizes.capacity_out;
     std::fs::write(path, serde_json::to_string_pretty(&measured)? + "\n")
@@ -70,8 +69,8 @@ pub(crate) async fn measure(cli: &Cli) -> Result<()> {
 
 /// This program again: once to load, once to be asked, so that neither has the other's memory.
 fn measure_size(cli: &Cli, chunks: u64) -> Result<MeasuredSize> {
-    let loaded: Loaded = run_child(cli, "capacity-load", chunks)?;
-    let asked: Asked = run_child(cli, "capacity-ask", chunks)?;
+    let loaded: Loaded = run_child(cli, "capacity-load", chunks, &[])?;
+    let asked: Asked = run_child(cli, "capacity-ask", chunks, &[])?;
     let directory = data_dir(cli);
     Ok(MeasuredSize {
         chunks: loaded.chunks,
@@ -89,12 +88,18 @@ fn measure_size(cli: &Cli, chunks: u64) -> Result<MeasuredSize> {
     })
 }
 
-fn run_child<T: DeserializeOwned>(cli: &Cli, part: &str, chunks: u64) -> Result<T> {
+pub(super) fn run_child<T: DeserializeOwned>(
+    cli: &Cli,
+    part: &str,
+    chunks: u64,
+    more: &[String],
+) -> Result<T> {
     let output = Command::new(std::env::current_exe()?)
         .arg(part)
         .arg("--work")
         .arg(&cli.work)
         .args(["--capacity-chunks", &chunks.to_string()])
+        .args(more)
         .stderr(Stdio::inherit())
         .output()?;
     anyhow::ensure!(output.status.success(), "the measured process failed");
@@ -111,40 +116,46 @@ fn settings(cli: &Cli) -> Settings {
     settings.cache.answers_mib = 0;
     settings.cache.query_embeddings = 0;
     settings.cache.pages_mib = 0;
+    if let (Some(profile), Some(url)) = (cli.sizes.store_profile, &cli.sizes.store_url) {
+        settings.storage.profile = profile.configured();
+        settings.qdrant.url.clone_from(url);
+    }
     settings
 }
 
 /// What loading took.
 #[derive(Serialize, Deserialize)]
-struct Loaded {
-    chunks: u64,
+pub(super) struct Loaded {
+    pub(super) chunks: u64,
     text_bytes: u64,
     peak_mib: f64,
     seconds: f64,
-    cpu_seconds: f64,
+    pub(super) cpu_seconds: f64,
 }
 
 /// What being asked took.
 #[derive(Serialize, Deserialize)]
-struct Asked {
-    peak_mib: f64,
-    hybrid_cpu_ms: f64,
+pub(super) struct Asked {
+    pub(super) peak_mib: f64,
+    pub(super) hybrid_cpu_ms: f64,
     lexical_cpu_ms: f64,
     dense_cpu_ms: f64,
+    /// CPU of the server for a query with both legs, where there is one.
+    pub(super) server_cpu_ms: Option<f64>,
 }
 
 /// Loads the first size and prints what it took.
 pub(crate) async fn run_load(cli: &Cli) -> Result<()> {
     let chunks = *cli.sizes.capacity_chunks.first().context("no size")?;
     let watch = Watch::begin(std::process::id());
-    let (start, cpu) = (Instant::now(), cpu_seconds()?);
+    let (start, cpu) = (Instant::now(), cpu_seconds(None)?);
     let (chunks, text_bytes) = load(&settings(cli), chunks).await?;
     print(&Loaded {
         chunks,
         text_bytes,
         peak_mib: watch.take_mib(),
         seconds: start.elapsed().as_secs_f64(),
-        cpu_seconds: cpu_seconds()? - cpu,
+        cpu_seconds: cpu_seconds(None)? - cpu,
     })
 }
 
@@ -153,10 +164,13 @@ pub(crate) async fn run_ask(cli: &Cli) -> Result<()> {
     let settings = settings(cli);
     let watch = Watch::begin(std::process::id());
     let engine = Engine::open(&settings, without_work(&settings)?).await?;
+    let server = cli.sizes.store_pid;
+    let (hybrid_cpu_ms, server_cpu_ms) = ask(&engine, &settings, Mode::Hybrid, server).await?;
     let asked = Asked {
-        hybrid_cpu_ms: ask(&engine, &settings, Mode::Hybrid).await?,
-        lexical_cpu_ms: ask(&engine, &settings, Mode::Lexical).await?,
-        dense_cpu_ms: ask(&engine, &settings, Mode::Dense).await?,
+        hybrid_cpu_ms,
+        lexical_cpu_ms: ask(&engine, &settings, Mode::Lexical, None).await?.0,
+        dense_cpu_ms: ask(&engine, &settings, Mode::Dense, None).await?.0,
+        server_cpu_ms,
         peak_mib: watch.take_mib(),
     };
     engine.close().await;
@@ -169,7 +183,7 @@ fn print(value: &impl Serialize) -> Result<()> {
     Ok(())
 }
 
-fn bytes(mib: f64) -> u64 {
+pub(super) fn bytes(mib: f64) -> u64 {
     (mib * 1024.0 * 1024.0) as u64
 }
 
@@ -217,18 +231,27 @@ fn document(index: u64, text: String) -> Result<NewDocument> {
     })
 }
 
-/// CPU milliseconds of a query without re-ranking.
-async fn ask(engine: &Engine, settings: &Settings, mode: Mode) -> Result<f64> {
+/// CPU milliseconds of a query without re-ranking, here and in the process `server`.
+async fn ask(
+    engine: &Engine,
+    settings: &Settings,
+    mode: Mode,
+    server: Option<u32>,
+) -> Result<(f64, Option<f64>)> {
     let defaults = RetrieveRequest {
         collection: CollectionName::new(COLLECTION)?,
         mode,
         ..retrieve_defaults(settings)?
     };
     let words = words(settings)?;
-    let mut started = cpu_seconds()?;
+    let spent = || -> Result<(f64, Option<f64>)> {
+        let there = server.map(|pid| cpu_seconds(Some(pid))).transpose()?;
+        Ok((cpu_seconds(None)?, there))
+    };
+    let mut started = spent()?;
     for index in 0..WARM_UP + QUERIES {
         if index == WARM_UP {
-            started = cpu_seconds()?;
+            started = spent()?;
         }
         let mut request = RetrieveRequest {
             query: words.query(index),
@@ -238,7 +261,10 @@ async fn ask(engine: &Engine, settings: &Settings, mode: Mode) -> Result<f64> {
         let answer = engine.retrieve(request).await?;
         anyhow::ensure!(answer.degraded.is_empty(), "{:?}", answer.degraded);
     }
-    Ok((cpu_seconds()? - started) * 1000.0 / QUERIES as f64)
+    let (here, there) = spent()?;
+    let each = |seconds: f64| seconds * 1000.0 / QUERIES as f64;
+    let there = there.zip(started.1).map(|(end, start)| each(end - start));
+    Ok((each(here - started.0), there))
 }
 
 /// Bytes of one leg's index.
@@ -250,21 +276,19 @@ fn index_bytes(directory: &Path, leg: &str) -> Result<u64> {
     Ok(bytes)
 }
 
-/// CPU seconds of this process so far, by all its threads: to a hundredth.
-fn cpu_seconds() -> Result<f64> {
+/// CPU seconds of a process so far, by all its threads, to a hundredth; of this one for `None`.
+pub(super) fn cpu_seconds(process: Option<u32>) -> Result<f64> {
     /// Of the clock that `/proc` counts in, on every architecture that Linux runs Braid on.
     const TICKS: f64 = 100.0;
-    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    let process = process.map_or_else(|| "self".to_owned(), |pid| pid.to_string());
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
     // The name, in parentheses, may have spaces.
     let (_, fields) = stat
         .rsplit_once(')')
-        .context("/proc/self/stat has no name")?;
+        .context("/proc/PID/stat has no name")?;
     let fields: Vec<&str> = fields.split_whitespace().collect();
     let ticks = |at: usize| -> Result<f64> {
-        Ok(fields
-            .get(at)
-            .context("/proc/self/stat is short")?
-            .parse()?)
+        Ok(fields.get(at).context("/proc/PID/stat is short")?.parse()?)
     };
     Ok((ticks(11)? + ticks(12)?) / TICKS)
 }
@@ -282,23 +306,23 @@ async fn models(cli: &Cli) -> Result<MeasuredModels> {
         .map(|index| cut(&words.text(index, WORDS), &*counter))
         .collect();
     embedder.embed_passages(texts[..16].to_vec()).await?;
-    let start = cpu_seconds()?;
+    let start = cpu_seconds(None)?;
     embedder.embed_passages(texts.clone()).await?;
-    let embed_chunk = (cpu_seconds()? - start) * 1000.0 / EMBEDDED as f64;
-    let start = cpu_seconds()?;
+    let embed_chunk = (cpu_seconds(None)? - start) * 1000.0 / EMBEDDED as f64;
+    let start = cpu_seconds(None)?;
     for index in 0..100 {
         embedder.embed_query(&words.query(index)).await?;
     }
-    let embed_query = (cpu_seconds()? - start) * 1000.0 / 100.0;
+    let embed_query = (cpu_seconds(None)? - start) * 1000.0 / 100.0;
     let mut rerank = None;
     if let Some(reranker) = engine.reranker() {
-        let start = cpu_seconds()?;
+        let start = cpu_seconds(None)?;
         for index in 0..10 {
             reranker
                 .score(&words.query(index), &texts[..RERANKED])
                 .await?;
         }
-        rerank = Some((cpu_seconds()? - start) * 1000.0 / 10.0);
+        rerank = Some((cpu_seconds(None)? - start) * 1000.0 / 10.0);
     }
     engine.close().await;
     Ok(MeasuredModels {

@@ -8,6 +8,7 @@ pub(crate) mod memory;
 mod prose;
 pub(crate) mod rerun;
 mod steps;
+mod stores;
 mod stub;
 pub(crate) mod throughput;
 mod zipf;
@@ -43,6 +44,29 @@ pub(crate) struct Sizes {
     /// Where the capacity measurement is written
     #[arg(long, default_value = "eval/capacity/measured.json")]
     capacity_out: PathBuf,
+    /// A Qdrant server to start for the capacity of profiles qdrant and cluster
+    #[arg(long, value_name = "FILE")]
+    qdrant_bin: Option<PathBuf>,
+    /// Sizes of its capacity measurement, in chunks
+    #[arg(long, value_delimiter = ',', default_value = "10000,100000,1000000")]
+    store_chunks: Vec<u64>,
+    /// Profiles of its capacity measurement
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        default_value = "qdrant,cluster"
+    )]
+    store_profiles: Vec<stores::StoreProfile>,
+    /// The profile of a measured process
+    #[arg(long, value_enum, hide = true)]
+    store_profile: Option<stores::StoreProfile>,
+    /// Its server
+    #[arg(long, hide = true)]
+    store_url: Option<String>,
+    /// The server's process
+    #[arg(long, hide = true)]
+    store_pid: Option<u32>,
 }
 
 /// Everything but the load.
