@@ -4,8 +4,8 @@
 
 use ::qdrant_client::qdrant::{
     Condition, CountPointsBuilder, CreateCollectionBuilder, CreateFieldIndexCollectionBuilder,
-    Distance, FieldType, Filter, PointStruct, Query, QueryPointsBuilder, UpsertPointsBuilder,
-    VectorParamsBuilder,
+    Distance, FieldType, Filter, HnswConfigDiffBuilder, PointStruct, Query, QueryPointsBuilder,
+    UpsertPointsBuilder, VectorParamsBuilder,
 };
 use ::qdrant_client::{Payload, Qdrant, QdrantError};
 use braid_qdrant_double::{QdrantDouble, Strictness};
@@ -64,6 +64,13 @@ async fn what_a_server_refuses() {
     refused(put(&client, one()).await, Code::NotFound, "doesn't exist");
     made(&client).await.unwrap();
     refused(made(&client).await, Code::AlreadyExists, "already exists");
+    let cosine = |size| VectorParamsBuilder::new(size, Distance::Cosine);
+    let large = CreateCollectionBuilder::new("b").vectors_config(cosine(65_537));
+    refused(client.create_collection(large).await, bad, "vectors_config");
+    let hasty = CreateCollectionBuilder::new("b")
+        .vectors_config(cosine(2))
+        .hnsw_config(HnswConfigDiffBuilder::default().ef_construct(3));
+    refused(client.create_collection(hasty).await, bad, "ef_construct");
 
     put(&client, one()).await.unwrap();
     let wide = vec![point(2, vec![1.0, 0.0, 0.0])];

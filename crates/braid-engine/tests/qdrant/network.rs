@@ -28,7 +28,11 @@ async fn cut_and_mended(link: Link) {
     let engine = open(&settings).await;
     ingest(&engine, 0..BEFORE).await;
     idle(&engine).await;
-    let traffic = Traffic::start(&engine, BEFORE);
+    // A write that is tried again would find a new connection for the searches.
+    let traffic = match link {
+        Link::Silent => Traffic::queries(&engine, BEFORE),
+        Link::Whole | Link::Closed => Traffic::start(&engine, BEFORE),
+    };
     wire.set(link);
     while engine.readiness().await.unwrap().unreachable.is_none() {
         tokio::task::yield_now().await;

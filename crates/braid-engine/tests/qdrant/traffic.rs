@@ -38,8 +38,17 @@ impl Traffic {
     /// Begins, with so many documents acknowledged before. Every query is to be answered, with the
     /// document it names, and degraded by the dense leg alone; every write is to be acknowledged.
     pub(crate) fn start(engine: &Engine, documents: usize) -> Self {
+        Self::spawn(engine, documents, MOST)
+    }
+
+    /// The same without writes.
+    pub(crate) fn queries(engine: &Engine, documents: usize) -> Self {
+        Self::spawn(engine, documents, 0)
+    }
+
+    fn spawn(engine: &Engine, documents: usize, most: usize) -> Self {
         let is_over = Arc::new(AtomicBool::new(false));
-        let running = tokio::spawn(go_on(engine.clone(), documents, Arc::clone(&is_over)));
+        let running = tokio::spawn(go_on(engine.clone(), documents, most, Arc::clone(&is_over)));
         Self { is_over, running }
     }
 
@@ -50,13 +59,13 @@ impl Traffic {
     }
 }
 
-async fn go_on(engine: Engine, before: usize, is_over: Arc<AtomicBool>) -> Seen {
+async fn go_on(engine: Engine, before: usize, most: usize, is_over: Arc<AtomicBool>) -> Seen {
     let mut seen = Seen {
         documents: before,
         ..Seen::default()
     };
     while !is_over.load(Relaxed) {
-        if seen.documents < MOST {
+        if seen.documents < most {
             ingest(&engine, seen.documents..seen.documents + WRITTEN).await;
             seen.documents += WRITTEN;
         }
