@@ -55,7 +55,9 @@ impl Traffic {
     /// Ends it.
     pub(crate) async fn stop(self) -> Seen {
         self.is_over.store(true, Relaxed);
-        self.running.await.expect("queries and writes did not fail")
+        let seen = self.running.await.expect("queries and writes did not fail");
+        eprintln!("{seen:?}");
+        seen
     }
 }
 
