@@ -14,6 +14,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use braid_config::{Settings, StorageProfile};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::machine::Machine;
 use crate::{Cli, say};
@@ -32,13 +33,14 @@ pub(crate) struct Sizes {
     qdrant_embedded_passages: usize,
 }
 
+/// A part that was left out keeps what was measured before.
 #[derive(Serialize)]
 struct QdrantResult {
     machine: Machine,
     version: String,
-    ingest: Option<ingest::Ingests>,
-    latency: Option<latency::Latencies>,
-    parity: Vec<parity::Parity>,
+    ingest: Value,
+    latency: Value,
+    parity: Value,
 }
 
 pub(crate) async fn measure(cli: &Cli) -> Result<()> {
@@ -49,12 +51,20 @@ pub(crate) async fn measure(cli: &Cli) -> Result<()> {
         return Ok(());
     };
     let rest = server::rest_of(url)?;
+    let before = cli.saved("qdrant")?.unwrap_or_default();
+    let or_before = |part: &str, now: Value| {
+        let is_empty = now.is_null() || now.as_array().is_some_and(Vec::is_empty);
+        if is_empty { before[part].clone() } else { now }
+    };
+    let ingest = serde_json::to_value(ingest::measure(cli, url, &rest).await?)?;
+    let latency = serde_json::to_value(latency::measure(cli, url, &rest).await?)?;
+    let parity = serde_json::to_value(parity::measure(cli, url, &rest).await?)?;
     let result = QdrantResult {
         machine: Machine::this(),
         version: server::version(&rest)?,
-        ingest: ingest::measure(cli, url, &rest).await?,
-        latency: latency::measure(cli, url, &rest).await?,
-        parity: parity::measure(cli, url, &rest).await?,
+        ingest: or_before("ingest", ingest),
+        latency: or_before("latency", latency),
+        parity: or_before("parity", parity),
     };
     cli.save("qdrant", &result)
 }

@@ -48,7 +48,7 @@ fn latency(page: &mut String, value: &Value) -> Result<()> {
 }
 
 fn ingest(page: &mut String, value: &Value) -> Result<()> {
-    page.push_str("\nIngest until retrievable; Qdrant builds its graph of what was written meanwhile and after. Target: 0.9.\n\n| embeddings | chunks | embedded chunks/s | qdrant chunks/s | share |\n|---|---|---|---|---|\n");
+    page.push_str("\nIngest until retrievable. Embedded has built its graph by then; Qdrant builds its own beside and after, and compares every vector of what is not in\none yet: that time is beside. Target: share 0.9.\n\n| embeddings | chunks | embedded chunks/s | qdrant chunks/s | share | then Qdrant's graph, s | share with it |\n|---|---|---|---|---|---|---|\n");
     for (name, part) in [
         ("made up, at no cost", &value["made_up"]),
         ("the embedder's", &value["embedded"]),
@@ -57,12 +57,18 @@ fn ingest(page: &mut String, value: &Value) -> Result<()> {
             continue;
         }
         let chunks = number(part, "chunks")?;
+        let (here, there) = (
+            number(part, "embedded_seconds")?,
+            number(part, "qdrant_seconds")?,
+        );
+        let graph = number(part, "graph_seconds")?;
         writeln!(
             page,
-            "| {name} | {chunks} | {:.0} | {:.0} | {:.2} |",
-            chunks / number(part, "embedded_seconds")?,
-            chunks / number(part, "qdrant_seconds")?,
-            number(part, "share")?
+            "| {name} | {chunks} | {:.0} | {:.0} | {:.2} | {graph:.1} | {:.2} |",
+            chunks / here,
+            chunks / there,
+            number(part, "share")?,
+            here / (there + graph)
         )?;
     }
     Ok(())
