@@ -257,6 +257,8 @@ impl Node {
                 self.folder.join("snapshots"),
             )
             .env("QDRANT__TELEMETRY_DISABLED", "true")
+            // Graphs are built of what tests write, while they write it.
+            .env("QDRANT__STORAGE__OPTIMIZERS__INDEXING_THRESHOLD_KB", "20")
             .stdin(Stdio::null())
             .stderr(log.try_clone().expect("the log"))
             .stdout(log);

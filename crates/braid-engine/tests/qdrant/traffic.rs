@@ -52,7 +52,8 @@ impl Traffic {
         Self { is_over, running }
     }
 
-    /// Ends it.
+    /// Ends it, and prints what was seen.
+    #[expect(clippy::print_stderr, reason = "shown where the test fails")]
     pub(crate) async fn stop(self) -> Seen {
         self.is_over.store(true, Relaxed);
         let seen = self.running.await.expect("queries and writes did not fail");
