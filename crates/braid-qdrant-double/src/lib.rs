@@ -8,15 +8,20 @@
 //! [strict mode](Strictness), a missing API key. Calls that Braid does not make are `UNIMPLEMENTED`.
 //! [`QdrantDouble::inject`] makes calls fail.
 //!
-//! A dev-only crate. It never decides whether Braid is right about Qdrant: a real server does
-//! (`BRAID_TEST_QDRANT_URL`). Start at [`QdrantDouble`].
+//! A dev-only crate. It never decides whether Braid is right about Qdrant: a real server does, which
+//! `BRAID_TEST_QDRANT_URL` names, or whose binary `BRAID_TEST_QDRANT_BIN` names: [`QdrantNodes`] are
+//! nodes that a test starts, kills, pauses and, behind a [`Wire`], cuts off. Start at [`QdrantDouble`].
 
 mod faults;
 mod filter;
+mod real;
 mod server;
 mod services;
 mod state;
+mod wire;
 
 pub use faults::{Fault, Kind};
+pub use real::{NodeOptions, QdrantNodes};
 pub use server::QdrantDouble;
 pub use state::Strictness;
+pub use wire::{Link, Wire};

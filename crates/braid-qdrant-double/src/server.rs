@@ -49,9 +49,14 @@ impl QdrantDouble {
         }
     }
 
-    /// Where it listens.
+    /// Where it listens, as a URL.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Ends it as a kill does: connections are cut, calls under way get no answer. What it has is kept.

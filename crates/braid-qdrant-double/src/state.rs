@@ -1,6 +1,7 @@
 //! What the double stores, and what it refuses.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use ::qdrant_client::qdrant::point_id::PointIdOptions;
@@ -16,6 +17,12 @@ use crate::filter;
 
 /// Longest name of a collection, in bytes.
 const MAX_NAME_BYTES: usize = 255;
+
+/// Numbers that a vector may have.
+const DIMENSIONS: RangeInclusive<u64> = 1..=65_536;
+
+/// Least effort of linking a vector.
+const LEAST_EF_CONSTRUCT: u64 = 4;
 
 /// What a server may be told to refuse, beside what it always refuses.
 #[derive(Clone, Debug, Default)]
@@ -108,11 +115,22 @@ impl State {
         check_name(&name)?;
         let config = created.vectors_config.as_ref();
         let vectors = match config.and_then(|config| config.config.as_ref()) {
-            Some(Config::Params(vectors)) if vectors.size > 0 && vectors.distance > 0 => *vectors,
+            Some(Config::Params(vectors))
+                if DIMENSIONS.contains(&vectors.size) && vectors.distance > 0 =>
+            {
+                *vectors
+            }
             _ => return Err(Status::invalid_argument("Wrong input: bad vectors_config")),
         };
         if created.shard_number == Some(0) || created.replication_factor == Some(0) {
             return Err(Status::invalid_argument("Validation error in body: 0"));
+        }
+        let links = created.hnsw_config.as_ref();
+        let effort = links.and_then(|hnsw| hnsw.ef_construct);
+        if effort.is_some_and(|effort| effort < LEAST_EF_CONSTRUCT) {
+            return Err(Status::invalid_argument(format!(
+                "Validation error in body: [hnsw_config.ef_construct: must be {LEAST_EF_CONSTRUCT} or larger]"
+            )));
         }
         let mut collections = self.collections.lock();
         if collections.contains_key(&name) {

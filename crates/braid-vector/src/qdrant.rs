@@ -15,6 +15,7 @@
 //! [`resilient`](crate::resilient).
 
 mod collection;
+mod connections;
 mod error;
 mod filter;
 mod options;

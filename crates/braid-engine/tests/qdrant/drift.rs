@@ -4,15 +4,15 @@ use crate::world::{World, check_whole, delete, idle, ingest, is_dense, name, ret
 
 #[tokio::test]
 async fn planted_drift_is_found_and_mended() {
-    let world = World::new();
+    let world = World::new().await;
     let engine = world.open().await;
     ingest(&engine, 0..30).await;
     idle(&engine).await;
-    let remote = world.remote();
+    let remote = world.remote().await;
     let collection = crate::world::collection(&engine).await;
     let live = engine.ledger().live_slots(collection.id).await.unwrap();
     let lost: Vec<i64> = live.iter().step_by(7).map(i64::from).collect();
-    let gone = world.double.lose_points(&remote, "slot", &lost);
+    let gone = world.server.lose_points(&remote, "slot", &lost).await;
     assert_eq!(gone, lost.len());
 
     let found = engine.verify(&name(), false).await.unwrap();
@@ -28,11 +28,11 @@ async fn planted_drift_is_found_and_mended() {
 /// Somebody deletes the collection in Qdrant: the next write brings everything back.
 #[tokio::test]
 async fn a_lost_collection_is_filled_again() {
-    let world = World::new();
+    let world = World::new().await;
     let engine = world.open().await;
     ingest(&engine, 0..20).await;
     idle(&engine).await;
-    world.double.drop_collection(&world.remote());
+    world.server.drop_collection(&world.remote().await).await;
     let found = retrieve(&engine, "heron n7").await;
     assert_eq!(found.degraded[0].stage, "dense");
     assert!(!is_dense(&found) && !found.hits.is_empty());
@@ -48,13 +48,13 @@ async fn a_lost_collection_is_filled_again() {
 /// ... or while nobody writes: the next start does.
 #[tokio::test]
 async fn what_was_lost_before_a_start_is_brought_back() {
-    let world = World::new();
+    let world = World::new().await;
     let engine = world.open().await;
     ingest(&engine, 0..20).await;
     idle(&engine).await;
     engine.close().await;
     drop(engine);
-    world.double.drop_collection(&world.remote());
+    world.server.drop_collection(&world.remote().await).await;
     let engine = world.open().await;
     // Its publication is after everything else was brought back.
     ingest(&engine, 20..21).await;

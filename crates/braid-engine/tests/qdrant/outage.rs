@@ -1,7 +1,7 @@
 //! The server goes away and comes back.
 
 use braid_core::ErrorCode;
-use braid_qdrant_double::{Fault, Kind};
+use braid_qdrant_double::{Fault, Kind, QdrantDouble};
 
 use crate::world::{
     World, check_whole, collection, delete, documents, idle, ingest, is_dense, name, request,
@@ -10,7 +10,7 @@ use crate::world::{
 
 #[tokio::test]
 async fn an_outage_leaves_the_lexical_leg_and_keeps_every_write() {
-    let world = World::new();
+    let world = World::new().await;
     let engine = world.open().await;
     ingest(&engine, 0..30).await;
     idle(&engine).await;
@@ -18,7 +18,7 @@ async fn an_outage_leaves_the_lexical_leg_and_keeps_every_write() {
     assert!(is_dense(&before) && before.degraded.is_empty());
     assert_eq!(engine.readiness().await.unwrap().unreachable, None);
 
-    world.double.stop();
+    world.server.stop().await;
     ingest(&engine, 30..40).await;
     delete(&engine, 3).await;
     let during = retrieve(&engine, "the otter n3").await;
@@ -42,7 +42,7 @@ async fn an_outage_leaves_the_lexical_leg_and_keeps_every_write() {
     let error = engine.retrieve(dense).await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::Unavailable, "one leg alone fails");
 
-    world.double.start_again();
+    world.server.start_again().await;
     idle(&engine).await;
     check_whole(&engine, 39).await;
     let after = retrieve(&engine, "the otter n39").await;
@@ -54,21 +54,21 @@ async fn an_outage_leaves_the_lexical_leg_and_keeps_every_write() {
 
 #[tokio::test]
 async fn an_engine_starts_and_serves_while_the_server_is_away() {
-    let world = World::new();
+    let world = World::new().await;
     let engine = world.open().await;
     ingest(&engine, 0..9).await;
     idle(&engine).await;
     engine.close().await;
     drop(engine);
 
-    world.double.stop();
+    world.server.stop().await;
     let engine = world.open().await;
     let found = retrieve(&engine, "heron n4").await;
     assert_eq!(documents(&found)[0], "doc/4");
     assert_eq!(found.degraded[0].stage, "dense");
     ingest(&engine, 9..12).await;
 
-    world.double.start_again();
+    world.server.start_again().await;
     idle(&engine).await;
     check_whole(&engine, 12).await;
     engine.close().await;
@@ -76,11 +76,14 @@ async fn an_engine_starts_and_serves_while_the_server_is_away() {
 
 #[tokio::test]
 async fn a_full_disk_of_the_server_is_waited_out() {
-    let world = World::new();
+    let world = World::with(QdrantDouble::start());
     let engine = world.open().await;
     ingest(&engine, 0..5).await;
     idle(&engine).await;
-    world.double.inject(Kind::Write, Fault::DiskFull, 2);
+    world
+        .server
+        .double()
+        .inject(Kind::Write, Fault::DiskFull, 2);
     ingest(&engine, 5..10).await;
     delete(&engine, 0).await;
     idle(&engine).await;
@@ -90,14 +93,17 @@ async fn a_full_disk_of_the_server_is_waited_out() {
 
 #[tokio::test]
 async fn writes_whose_answers_are_lost_are_there_once() {
-    let world = World::new();
+    let world = World::with(QdrantDouble::start());
     let engine = world.open().await;
-    world.double.inject(Kind::Write, Fault::LostAnswer, 3);
+    world
+        .server
+        .double()
+        .inject(Kind::Write, Fault::LostAnswer, 3);
     ingest(&engine, 0..20).await;
     idle(&engine).await;
     check_whole(&engine, 20).await;
     assert_eq!(
-        world.double.points(&world.remote()),
+        world.server.points(&world.remote().await).await,
         21,
         "and the watermark"
     );
@@ -106,34 +112,34 @@ async fn writes_whose_answers_are_lost_are_there_once() {
 
 #[tokio::test]
 async fn a_slow_server_costs_a_leg_and_not_the_answer() {
-    let world = World::new();
+    let world = World::with(QdrantDouble::start());
     let mut settings = world.settings();
     settings.retrieve.leg_timeout_ms = 50;
     let engine = crate::world::open(&settings).await;
     ingest(&engine, 0..5).await;
     idle(&engine).await;
     // The first search is given up within the time of the leg, and tried again.
-    world.double.inject(Kind::Query, Fault::Held, 9);
+    world.server.double().inject(Kind::Query, Fault::Held, 9);
     let found = retrieve(&engine, "badger n2").await;
     assert_eq!(documents(&found)[0], "doc/2");
     assert!(found.degraded[0].reason.contains("leg_timeout_ms"));
-    world.double.heal();
+    world.server.double().heal();
     assert!(is_dense(&retrieve(&engine, "badger n2").await));
     engine.close().await;
 }
 
 #[tokio::test]
 async fn a_collection_that_is_deleted_during_an_outage_leaves_nothing() {
-    let world = World::new();
+    let world = World::new().await;
     let engine = world.open().await;
     ingest(&engine, 0..5).await;
     idle(&engine).await;
-    let old = world.remote();
+    let old = world.remote().await;
     let id = collection(&engine).await.id;
-    world.double.stop();
+    world.server.stop().await;
     engine.delete_collection(&name(), None).await.unwrap();
-    world.double.start_again();
-    assert_eq!(world.double.collections(), [old]);
+    world.server.start_again().await;
+    assert_eq!(world.server.collections().await, [old]);
     engine.close().await;
     drop(engine);
 
@@ -142,6 +148,6 @@ async fn a_collection_that_is_deleted_during_an_outage_leaves_nothing() {
     ingest(&engine, 0..3).await;
     idle(&engine).await;
     check_whole(&engine, 3).await;
-    assert_eq!(world.double.points(&world.remote()), 4);
+    assert_eq!(world.server.points(&world.remote().await).await, 4);
     engine.close().await;
 }

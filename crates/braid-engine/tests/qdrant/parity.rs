@@ -73,7 +73,7 @@ fn requests() -> Vec<RetrieveRequest> {
 
 #[tokio::test]
 async fn answers_are_those_of_the_embedded_profile() {
-    let world = World::new();
+    let world = World::new().await;
     let other = tempfile::tempdir().unwrap();
     let (remote, local) = (world.open().await, open(&embedded(other.path())).await);
     for engine in [&remote, &local] {
@@ -96,7 +96,7 @@ async fn answers_are_those_of_the_embedded_profile() {
 
 #[tokio::test]
 async fn vectors_follow_a_change_of_profile_both_ways() {
-    let world = World::new();
+    let world = World::new().await;
     let local = embedded(world.directory.path());
     let engine = open(&local).await;
     ingest(&engine, 0..30).await;
@@ -114,18 +114,18 @@ async fn vectors_follow_a_change_of_profile_both_ways() {
 
 #[tokio::test]
 async fn a_rebuild_is_a_collection_of_its_own() {
-    let world = World::new();
+    let world = World::new().await;
     let engine = world.open().await;
     ingest(&engine, 0..30).await;
     idle(&engine).await;
-    let old = world.remote();
+    let old = world.remote().await;
     engine
         .rebuild(&crate::world::name(), None, |_| {})
         .await
         .unwrap();
     idle(&engine).await;
     check_whole(&engine, 30).await;
-    let names = world.double.collections();
+    let names = world.server.collections().await;
     assert_eq!(
         names.len(),
         2,
@@ -134,7 +134,7 @@ async fn a_rebuild_is_a_collection_of_its_own() {
     engine.close().await;
     drop(engine);
     let engine = world.open().await;
-    assert_ne!(world.remote(), old, "only the new one is left");
+    assert_ne!(world.remote().await, old, "only the new one is left");
     check_whole(&engine, 30).await;
     engine.close().await;
 }

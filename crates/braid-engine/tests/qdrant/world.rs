@@ -1,4 +1,4 @@
-//! A data directory, a double of Qdrant, and engines on them.
+//! A data directory, a server that has its vectors, and engines on them.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,9 +9,10 @@ use braid_core::{
 };
 use braid_engine::query::{Mode, RetrieveRequest, RetrieveResponse};
 use braid_engine::{Engine, IngestRequest, OpenOptions};
-use braid_qdrant_double::QdrantDouble;
 use braid_testkit::HashEmbedder;
 use tempfile::TempDir;
+
+use crate::server::Server;
 
 const DIMENSION: usize = 48;
 
@@ -23,21 +24,27 @@ pub(crate) fn name() -> CollectionName {
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) directory: TempDir,
-    pub(crate) double: QdrantDouble,
+    pub(crate) server: Server,
 }
 
 impl World {
-    pub(crate) fn new() -> Self {
+    /// With a double, or with a real node where the environment names the binary of one.
+    pub(crate) async fn new() -> Self {
+        Self::with(Server::start().await)
+    }
+
+    /// With this server.
+    pub(crate) fn with(server: impl Into<Server>) -> Self {
         Self {
             directory: tempfile::tempdir().unwrap(),
-            double: QdrantDouble::start(),
+            server: server.into(),
         }
     }
 
     pub(crate) fn settings(&self) -> Settings {
         let mut settings = embedded(self.directory.path());
         settings.storage.profile = StorageProfile::Qdrant;
-        settings.qdrant.url = self.double.url();
+        settings.qdrant.url = self.server.url();
         settings.qdrant.retry_first_ms = 1;
         settings.qdrant.retry_longest_ms = 2;
         settings.qdrant.breaker_open_ms = 1;
@@ -48,9 +55,9 @@ impl World {
         open(&self.settings()).await
     }
 
-    /// The one collection of the double.
-    pub(crate) fn remote(&self) -> String {
-        let collections = self.double.collections();
+    /// The one collection of the server.
+    pub(crate) async fn remote(&self) -> String {
+        let collections = self.server.collections().await;
         assert_eq!(collections.len(), 1, "{collections:?}");
         collections[0].clone()
     }

@@ -19,12 +19,16 @@ use braid_runtime::CpuPool;
 use parking_lot::RwLock;
 use tokio::sync::Mutex;
 
+use super::connections::Connections;
 use super::error::{is_missing, is_there_already, translate};
 use super::options::{CollectionOptions, QdrantOptions, Quantization, ReadConsistency};
 use super::payload::{self, FORMAT, FieldKind, KEYS, SLOT, WATERMARK};
 
 /// The form of what is stored.
 pub(super) const CURRENT_FORMAT: i64 = 1;
+
+/// The least that Qdrant takes.
+const LEAST_EF_CONSTRUCTION: usize = 4;
 
 /// Points in one page of a listing.
 const PAGE: u32 = 8192;
@@ -34,7 +38,7 @@ pub(super) struct RemoteCollection {
     pub(super) name: String,
     pub(super) key: IndexKey,
     pub(super) dimension: usize,
-    pub(super) client: Qdrant,
+    pub(super) connections: Arc<Connections>,
     pub(super) options: Arc<QdrantOptions>,
     pub(super) pool: Arc<CpuPool>,
     /// Whether the collection was made, or seen, since its watermark was last missing.
@@ -48,7 +52,7 @@ impl RemoteCollection {
         name: String,
         key: IndexKey,
         dimension: usize,
-        client: Qdrant,
+        connections: Arc<Connections>,
         options: Arc<QdrantOptions>,
         pool: Arc<CpuPool>,
     ) -> Self {
@@ -56,12 +60,16 @@ impl RemoteCollection {
             name,
             key,
             dimension,
-            client,
+            connections,
             options,
             pool,
             is_there: Mutex::default(),
             indexed: RwLock::default(),
         }
+    }
+
+    pub(super) fn client(&self) -> Arc<Qdrant> {
+        self.connections.client()
     }
 
     /// An error of the client, with the collection's name.
@@ -125,7 +133,7 @@ impl RemoteCollection {
     }
 
     async fn info(&self) -> Result<Option<CollectionInfo>> {
-        match self.client.collection_info(self.name.as_str()).await {
+        match self.client().collection_info(self.name.as_str()).await {
             Ok(answer) => Ok(Some(answer.result.unwrap_or_default())),
             Err(error) if is_missing(&error) => Ok(None),
             Err(error) => Err(self.failed(&error)),
@@ -158,8 +166,13 @@ impl RemoteCollection {
     }
 
     async fn create(&self) -> Result<()> {
-        let request = creation(&self.name, self.dimension, &self.options.collection);
-        match self.client.create_collection(request).await {
+        // A cluster waits for nodes that are down before it says that it is done: less than we do.
+        let timeout = (self.options.timeout / 2).as_secs().max(1);
+        let request = CreateCollection {
+            timeout: Some(timeout),
+            ..creation(&self.name, self.dimension, &self.options.collection)
+        };
+        match self.client().create_collection(request).await {
             Ok(_) => Ok(()),
             Err(error) if is_there_already(&error) => Ok(()),
             Err(error) => Err(self.failed(&error)),
@@ -207,7 +220,7 @@ impl RemoteCollection {
             field_type: Some(kind.into()),
             ..CreateFieldIndexCollection::default()
         };
-        let made = self.client.create_field_index(request).await;
+        let made = self.client().create_field_index(request).await;
         made.map(drop).map_err(|error| self.failed(&error))
     }
 
@@ -223,7 +236,7 @@ impl RemoteCollection {
             read_consistency: self.consistency(),
             ..GetPoints::default()
         };
-        let answer = match self.client.get_points(request).await {
+        let answer = match self.client().get_points(request).await {
             Ok(answer) => answer,
             Err(error) if is_missing(&error) => {
                 *self.is_there.lock().await = false;
@@ -265,7 +278,7 @@ impl RemoteCollection {
                 read_consistency: self.consistency(),
                 ..ScrollPoints::default()
             };
-            let answer = match self.client.scroll(request).await {
+            let answer = match self.client().scroll(request).await {
                 Ok(answer) => answer,
                 Err(error) if is_missing(&error) => return Ok(SlotSet::new()),
                 Err(error) => return Err(self.failed(&error)),
@@ -314,7 +327,7 @@ fn creation(name: &str, dimension: usize, options: &CollectionOptions) -> Create
         collection_name: name.to_owned(),
         hnsw_config: Some(HnswConfigDiff {
             m: Some(options.hnsw_links as u64),
-            ef_construct: Some(options.ef_construction as u64),
+            ef_construct: Some(options.ef_construction.max(LEAST_EF_CONSTRUCTION) as u64),
             ..HnswConfigDiff::default()
         }),
         shard_number: options.shards,

@@ -28,6 +28,10 @@ const INSUFFICIENT_STORAGE: &str = "qdrant-insufficient-storage";
 /// What the client says where it found nobody; it gives it the code of a defect.
 const NOT_CONNECTED: &str = "Failed to connect";
 
+/// What the client says when its own time is over; it gives it the code of a request that was taken back.
+const TIME_IS_OVER: &str = "Timeout expired";
+
+const CHECK_CERTIFICATE: &str = "SSL_CERT_FILE names a file with the authority of Qdrant's certificate, where it is not one of the system's";
 const CHECK_SERVER: &str = "check that Qdrant runs and that qdrant.url is its gRPC address";
 const CHECK_KEY: &str = "check the API key that qdrant.api_key_env or qdrant.api_key_file names";
 const MAKE_ROOM: &str =
@@ -96,12 +100,12 @@ pub(super) fn cluttered(collection: &str) -> Error {
     .with_help("run `braid verify --repair`")
 }
 
-/// A search took longer than it may.
-pub(super) fn late(limit: Duration) -> Error {
+/// Something took longer than it may.
+pub(super) fn late(what: &str, limit: Duration) -> Error {
     let limit = limit.as_millis();
     Error::new(
         ErrorCode::Timeout,
-        format!("Qdrant did not answer a search within {limit} ms"),
+        format!("Qdrant took longer than {limit} ms {what}"),
     )
     .with_help("look at its load, or raise retrieve.leg_timeout_ms and qdrant.timeout_ms")
 }
@@ -110,11 +114,8 @@ fn from_status(code: i32, message: &str, lacks_room: bool) -> Error {
     match code {
         _ if lacks_room || is_out_of_room(message) => full(message),
         grpc::RESOURCE_EXHAUSTED => overloaded(message),
-        grpc::DEADLINE_EXCEEDED => Error::new(
-            ErrorCode::Timeout,
-            format!("Qdrant did not answer in time: {message}"),
-        )
-        .with_help("look at its load, or raise qdrant.timeout_ms"),
+        grpc::DEADLINE_EXCEEDED => too_late(message),
+        grpc::CANCELLED if message.contains(TIME_IS_OVER) => too_late(message),
         grpc::UNAUTHENTICATED | grpc::PERMISSION_DENIED => Error::new(
             ErrorCode::Unavailable,
             format!("Qdrant refuses Braid: {message}"),
@@ -160,12 +161,25 @@ fn overloaded(message: &str) -> Error {
     .with_help("raise its rate limit, or lower qdrant.upload_concurrency")
 }
 
+fn too_late(message: &str) -> Error {
+    Error::new(
+        ErrorCode::Timeout,
+        format!("Qdrant did not answer in time: {message}"),
+    )
+    .with_help("look at its load, or raise qdrant.timeout_ms")
+}
+
 fn unreachable_server(message: &str) -> Error {
+    let help = if message.to_ascii_lowercase().contains("certificate") {
+        CHECK_CERTIFICATE
+    } else {
+        CHECK_SERVER
+    };
     Error::new(
         ErrorCode::Unavailable,
         format!("Qdrant cannot be reached: {message}"),
     )
-    .with_help(CHECK_SERVER)
+    .with_help(help)
 }
 
 #[cfg(test)]
@@ -185,6 +199,12 @@ mod tests {
         check(grpc::UNAVAILABLE, "shard 3", ErrorCode::Unavailable);
         check(grpc::INTERNAL, "panicked", ErrorCode::Unavailable);
         check(grpc::DEADLINE_EXCEEDED, "", ErrorCode::Timeout);
+        check(grpc::CANCELLED, "Timeout expired", ErrorCode::Timeout);
+        check(grpc::CANCELLED, "h2 stream reset", ErrorCode::Unavailable);
+        let untrusted =
+            "Failed to connect to https://q:6334/: invalid peer certificate: UnknownIssuer";
+        let error = check(grpc::INTERNAL, untrusted, ErrorCode::Unavailable);
+        assert!(error.to_string().contains("SSL_CERT_FILE"), "{error}");
         check(grpc::RESOURCE_EXHAUSTED, "rate", ErrorCode::Overloaded);
         check(grpc::UNAUTHENTICATED, "", ErrorCode::Unavailable);
         let wal = "Service internal error: No space left on device: WAL buffer size exceeds available disk space";

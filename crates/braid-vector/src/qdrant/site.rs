@@ -3,20 +3,21 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use ::qdrant_client::Qdrant;
 use ::qdrant_client::config::QdrantConfig;
 use braid_core::{IndexKey, Result};
 use braid_runtime::CpuPool;
 
 use super::QdrantVectors;
 use super::collection::RemoteCollection;
-use super::error::{is_missing, translate};
+use super::connections::Connections;
+use super::error::{is_missing, late, translate};
 use super::options::QdrantOptions;
 
 /// A connection to Qdrant: made with the first request, and again when it broke.
 pub struct QdrantSite {
-    client: Qdrant,
+    connections: Arc<Connections>,
     options: Arc<QdrantOptions>,
     pool: Arc<CpuPool>,
 }
@@ -36,7 +37,7 @@ impl QdrantSite {
             .api_key(options.api_key.as_ref().map(|key| key.as_str()));
         config.set_pool_size(options.upload_concurrency);
         Ok(Self {
-            client: config.build().map_err(|error| translate(&error))?,
+            connections: Arc::new(Connections::new(config)?),
             options: Arc::new(options),
             pool,
         })
@@ -48,18 +49,22 @@ impl QdrantSite {
             self.name(key),
             key,
             dimension,
-            self.client.clone(),
+            Arc::clone(&self.connections),
             Arc::clone(&self.options),
             Arc::clone(&self.pool),
         ))
     }
 
-    /// The version of the server, which shows that it answers.
+    /// The version of the server, which shows that it answers within `limit`.
     ///
     /// # Errors
-    /// [`Unavailable`](braid_core::ErrorCode::Unavailable).
-    pub async fn version(&self) -> Result<String> {
-        let answer = self.client.health_check().await;
+    /// [`Unavailable`](braid_core::ErrorCode::Unavailable); [`Timeout`](braid_core::ErrorCode::Timeout).
+    pub async fn version(&self, limit: Duration) -> Result<String> {
+        let client = self.connections.client();
+        let Ok(answer) = tokio::time::timeout(limit, client.health_check()).await else {
+            self.connections.replace(&client);
+            return Err(late("to say its version", limit));
+        };
         Ok(answer.map_err(|error| translate(&error))?.version)
     }
 
@@ -82,7 +87,7 @@ impl QdrantSite {
     /// As [`QdrantSite::remove`].
     pub async fn retain(&self, keep: &[IndexKey]) -> Result<()> {
         let kept: BTreeSet<String> = keep.iter().map(|key| self.name(*key)).collect();
-        let listed = self.client.list_collections().await;
+        let listed = self.connections.client().list_collections().await;
         let listed = listed.map_err(|error| translate(&error))?;
         for collection in listed.collections {
             let name = collection.name;
@@ -95,7 +100,7 @@ impl QdrantSite {
     }
 
     async fn remove_named(&self, name: &str) -> Result<()> {
-        match self.client.delete_collection(name).await {
+        match self.connections.client().delete_collection(name).await {
             Ok(_) => Ok(()),
             Err(error) if is_missing(&error) => Ok(()),
             Err(error) => Err(translate(&error)),

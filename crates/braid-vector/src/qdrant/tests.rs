@@ -101,10 +101,11 @@ fn real_server() -> Option<QdrantOptions> {
         return None;
     };
     let key = std::env::var("BRAID_TEST_QDRANT_API_KEY").ok();
-    Some(QdrantOptions {
-        api_key: key.map(|key| ApiKey::new(&key).unwrap()),
-        ..options(url)
-    })
+    let copies = std::env::var("BRAID_TEST_QDRANT_REPLICATION").ok();
+    let mut options = options(url);
+    options.api_key = key.map(|key| ApiKey::new(&key).unwrap());
+    options.collection.replication = copies.map_or(1, |copies| copies.parse().unwrap());
+    Some(options)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -118,7 +118,7 @@ impl QdrantView {
         exactly: bool,
     ) -> Result<Found> {
         let request = self.request(question.vector, filter, limit, exactly);
-        match self.remote.client.query(request).await {
+        match self.remote.client().query(request).await {
             Ok(answer) => Ok(sift(question, &answer.result, limit)),
             Err(error) if is_missing(&error) => {
                 let nearest = self.nothing_of(question)?;
@@ -185,9 +185,14 @@ impl VectorView for QdrantView {
             slots,
         };
         let limit = self.remote.options.search_timeout;
+        let connections = &self.remote.connections;
+        let asked = connections.client();
         let answer =
             tokio::time::timeout(limit, self.answer(&question, selection.filter.as_deref()));
-        answer.await.unwrap_or_else(|_| Err(late(limit)))
+        answer.await.unwrap_or_else(|_| {
+            connections.replace(&asked);
+            Err(late("for a search", limit))
+        })
     }
 }
 

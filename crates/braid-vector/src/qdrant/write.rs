@@ -110,7 +110,7 @@ async fn upsert(remote: &RemoteCollection, points: Vec<PointStruct>) -> Result<(
         ordering: ordering(remote),
         ..UpsertPoints::default()
     };
-    let written = remote.client.upsert_points(request).await;
+    let written = remote.client().upsert_points(request).await;
     let written = written.map_err(|error| remote.failed(&error))?;
     completed(remote, written.result.map(|result| result.status))
 }
@@ -129,7 +129,7 @@ async fn delete_slots(remote: &RemoteCollection, slots: &SlotSet) -> Result<()> 
             ordering: ordering(remote),
             ..DeletePoints::default()
         };
-        let deleted = remote.client.delete_points(request).await;
+        let deleted = remote.client().delete_points(request).await;
         let deleted = deleted.map_err(|error| remote.failed(&error))?;
         completed(remote, deleted.result.map(|result| result.status))?;
     }

@@ -14,6 +14,7 @@ mod load;
 mod machine;
 mod passages;
 mod process;
+mod qdrant;
 mod quality;
 mod report;
 mod rerank;
@@ -51,6 +52,8 @@ struct Cli {
     passages: usize,
     #[command(flatten)]
     sizes: ingest::Sizes,
+    #[command(flatten)]
+    qdrant: qdrant::Sizes,
     /// Re-rank only sets of at most so many topics: each topic takes a fraction of a second, twice
     #[arg(long, default_value_t = usize::MAX)]
     rerank_topics: usize,
@@ -123,6 +126,8 @@ enum Part {
     Calibration,
     /// How often answers stand in contexts of several sizes
     Context,
+    /// Latency, ingest and parity of the profile qdrant against a running server (its latency needs `load`)
+    Qdrant,
     /// Write the page from what was measured
     Report,
 }
@@ -156,6 +161,7 @@ async fn main() -> Result<()> {
             Part::Startup => process::measure(&cli)?,
             Part::Calibration => calibration::measure(&cli).await?,
             Part::Context => context::measure(&cli).await?,
+            Part::Qdrant => qdrant::measure(&cli).await?,
             Part::Report => report::write(&cli)?,
         }
     }

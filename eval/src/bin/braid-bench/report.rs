@@ -1,6 +1,7 @@
 //! docs/benchmarks.md from the measured parts.
 
 mod ingestion;
+mod qdrant;
 
 use std::fmt::Write;
 
@@ -15,7 +16,7 @@ pub(crate) fn write(cli: &Cli) -> Result<()> {
     let mut page = String::from(
         "# Benchmarks\n\nWritten by `make bench`; every number below was measured by it. Reference values come from other\nsoftware on the same embedder, one vector a document: BM25 is bm25s (k1 1.2, b 0.75, English stop words and stemmer), dense\nis exact search, fusion is RRF with k = 60 at depth 100.\n",
     );
-    let parts: [(&str, Render); 12] = [
+    let parts: [(&str, Render); 13] = [
         ("quality", quality),
         ("gain", gain),
         ("rerank", rerank),
@@ -27,6 +28,7 @@ pub(crate) fn write(cli: &Cli) -> Result<()> {
         ("latency", latency),
         ("http", http),
         ("startup", startup),
+        ("qdrant", qdrant::qdrant),
         ("clone", clone_times),
     ];
     let mut machine = None;

@@ -4,10 +4,12 @@ use braid_core::{
     ChunkId, Embedding, ErrorCode, IndexBatch, Metadata, MetadataValue, Selection, Sequence, Slot,
     SlotSet, VectorEntry,
 };
-use braid_qdrant_double::{Fault, Kind};
+use braid_qdrant_double::{Fault, Kind, Link, Wire};
 
 use super::*;
 use crate::resilient::{Breaker, BreakerPolicy, Resilient, Retries};
+
+const SOON: std::time::Duration = std::time::Duration::from_secs(5);
 
 fn entry(slot: u32) -> VectorEntry {
     let angle = slot as f32 * 0.001;
@@ -44,7 +46,7 @@ async fn a_server_that_is_gone_is_unavailable_and_what_it_had_is_found_when_it_i
     let site = site(options(double.url()));
     let store = site.store(key(1), 2);
     store.apply(batch(4, 0..5)).await.unwrap();
-    assert_eq!(site.version().await.unwrap(), "1.18.0-double");
+    assert_eq!(site.version(SOON).await.unwrap(), "1.18.0-double");
     double.stop();
     let all = Selection::default();
     for error in [
@@ -52,7 +54,7 @@ async fn a_server_that_is_gone_is_unavailable_and_what_it_had_is_found_when_it_i
         store.watermark().await.unwrap_err(),
         store.slots().await.unwrap_err(),
         nearest(&store, &all).await.unwrap_err(),
-        site.version().await.unwrap_err(),
+        site.version(SOON).await.unwrap_err(),
         site.retain(&[]).await.unwrap_err(),
     ] {
         assert_eq!(error.code(), ErrorCode::Unavailable, "{error}");
@@ -143,6 +145,35 @@ async fn a_collection_of_another_shape_is_refused() {
     let error = store.apply(nothing()).await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::Corrupt);
     assert!(error.message().contains("dimension 2, not 3"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_qdrant_wants_at_least_it_gets() {
+    let double = QdrantDouble::start();
+    let mut options = options(double.url());
+    options.collection.ef_construction = 1;
+    let store = site(options).store(key(1), 2);
+    store.apply(nothing()).await.unwrap();
+}
+
+/// A search over a connection that has gone silent fails, and the next takes another.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_connection_is_replaced() {
+    let double = QdrantDouble::start();
+    let wire = Wire::to(vec![double.address()]);
+    let store = site(QdrantOptions {
+        search_timeout: std::time::Duration::from_millis(100),
+        upload_concurrency: 1,
+        ..options(wire.url())
+    })
+    .store(key(1), 2);
+    store.apply(batch(1, 0..5)).await.unwrap();
+    let everything = Selection::default();
+    wire.set(Link::Silent);
+    let error = nearest(&store, &everything).await.unwrap_err();
+    assert_eq!(error.code(), ErrorCode::Timeout, "{error}");
+    wire.set(Link::Whole);
+    assert_eq!(nearest(&store, &everything).await.unwrap(), [0, 1, 2]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -77,7 +77,7 @@ pub(crate) async fn measure(cli: &Cli) -> Result<()> {
 }
 
 /// The embedder of `settings` with its tokenizer and its name, but without its work.
-fn instant(settings: &Settings) -> Result<Arc<dyn Embedder>> {
+pub(crate) fn instant(settings: &Settings) -> Result<Arc<dyn Embedder>> {
     let store = model_store(settings);
     let options = braid_engine::model_files::EmbedderOptions::default();
     let real = store.load_embedder(&settings.models.embedder, &options)?;
