@@ -65,15 +65,25 @@ impl ChunkStore {
             "{}-c{}-g{}-chunks",
             site.prefix, collection.id.0, collection.generation.0
         );
-        Self { table: Table::new(site, name) }
+        Self {
+            table: Table::new(site, name),
+        }
     }
 
     pub(crate) async fn ensure(&self) -> Result<()> {
-        let indexes = [("document", FieldType::Keyword), ("sequence", FieldType::Integer), ("key", FieldType::Keyword)];
+        let indexes = [
+            ("document", FieldType::Keyword),
+            ("sequence", FieldType::Integer),
+            ("key", FieldType::Keyword),
+        ];
         self.table.ensure(&indexes).await
     }
 
-    pub(crate) async fn put(&self, chunks: Vec<(ChunkPoint, Embedding)>, _: Bm25Parameters) -> Result<()> {
+    pub(crate) async fn put(
+        &self,
+        chunks: Vec<(ChunkPoint, Embedding)>,
+        _: Bm25Parameters,
+    ) -> Result<()> {
         let points = chunks.into_iter().map(|(point, embedding)| {
             let record = point.record;
             let row = Row {
@@ -108,7 +118,10 @@ impl ChunkStore {
     pub(crate) async fn fetch(&self, slots: &[Slot]) -> Result<Vec<Option<ChunkPoint>>> {
         let ids: Vec<Uuid> = slots.iter().map(|slot| id(*slot)).collect();
         let found = self.table.get(&ids, &[]).await?;
-        found.iter().map(|it| it.as_ref().map(|it| Ok(read(it)?.0)).transpose()).collect()
+        found
+            .iter()
+            .map(|it| it.as_ref().map(|it| Ok(read(it)?.0)).transpose())
+            .collect()
     }
 
     pub(crate) async fn of_document(
@@ -117,7 +130,10 @@ impl ChunkStore {
         sequence: Sequence,
         ordinals: RangeInclusive<u32>,
     ) -> Result<Vec<ChunkPoint>> {
-        let filter = all(vec![is_text("document", document.as_str()), is_integer("sequence", signed(sequence.0))]);
+        let filter = all(vec![
+            is_text("document", document.as_str()),
+            is_integer("sequence", signed(sequence.0)),
+        ]);
         let found = self.table.list_all(Some(filter)).await?;
         let points: Result<Vec<_>> = found.iter().map(|(_, it)| Ok(read(it)?.0)).collect();
         let mut points = points?;
@@ -128,7 +144,10 @@ impl ChunkStore {
 
     pub(crate) async fn embeddings(&self, keys: &[ContentHash]) -> Result<Vec<Option<Embedding>>> {
         let names = keys.iter().map(ToString::to_string).collect();
-        let found = self.table.list_all(Some(all(vec![any_text("key", names)]))).await?;
+        let found = self
+            .table
+            .list_all(Some(all(vec![any_text("key", names)])))
+            .await?;
         let mut known = HashMap::new();
         for (_, fields) in &found {
             let (point, embedding) = read(fields)?;
@@ -140,7 +159,10 @@ impl ChunkStore {
     pub(crate) async fn delete_versions(&self, versions: &[(DocumentId, Sequence)]) -> Result<u64> {
         let mut gone = 0;
         for (document, sequence) in versions {
-            let filter = all(vec![is_text("document", document.as_str()), is_integer("sequence", signed(sequence.0))]);
+            let filter = all(vec![
+                is_text("document", document.as_str()),
+                is_integer("sequence", signed(sequence.0)),
+            ]);
             gone += self.table.count(filter.clone()).await?;
             self.table.delete_where(filter).await?;
         }
@@ -166,7 +188,10 @@ fn read(fields: &Fields) -> Result<(ChunkPoint, Embedding)> {
         title: row.title,
         chunk: Chunk {
             ordinal: row.ordinal,
-            span: Span { start: row.span.0, end: row.span.1 },
+            span: Span {
+                start: row.span.0,
+                end: row.span.1,
+            },
             page: row.page,
             heading_path: row.headings,
             context_header: row.header,
@@ -188,6 +213,8 @@ pub(crate) fn mean_length<'a>(
     chunks: impl Iterator<Item = &'a ChunkPoint>,
     _: LanguageSetting,
 ) -> f32 {
-    let lengths: Vec<usize> = chunks.map(|it| it.record.chunk.text.split_whitespace().count()).collect();
+    let lengths: Vec<usize> = chunks
+        .map(|it| it.record.chunk.text.split_whitespace().count())
+        .collect();
     lengths.iter().sum::<usize>() as f32 / lengths.len().max(1) as f32
 }

@@ -9,9 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use ::qdrant_client::qdrant::value::Kind;
 use ::qdrant_client::qdrant::{FieldType, ListValue, Value};
-use braid_core::{
-    IndexKey, LANGUAGE_KEY, Language, Metadata, MetadataValue, Slot, VectorEntry,
-};
+use braid_core::{IndexKey, LANGUAGE_KEY, Language, Metadata, MetadataValue, Slot, VectorEntry};
 use uuid::Uuid;
 
 /// The entry's slot.
