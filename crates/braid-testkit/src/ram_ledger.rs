@@ -474,6 +474,7 @@ mod tests {
             let ledger = RamLedger::new();
             let clock = ledger.clone();
             LedgerSubject {
+                work: None,
                 ledger: Arc::new(ledger),
                 advance_ms: Box::new(move |ms| clock.advance_ms(ms)),
                 keep: Box::new(()),
