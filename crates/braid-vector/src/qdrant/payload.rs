@@ -9,9 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use ::qdrant_client::qdrant::value::Kind;
 use ::qdrant_client::qdrant::{FieldType, ListValue, Value};
-use braid_core::{
-    IndexKey, LANGUAGE_KEY, Language, Metadata, MetadataValue, Slot, VectorEntry,
-};
+use braid_core::{IndexKey, LANGUAGE_KEY, Language, Metadata, MetadataValue, Slot, VectorEntry};
 use uuid::Uuid;
 
 /// The entry's slot.
@@ -42,6 +40,17 @@ impl FieldKind {
             MetadataValue::String(_) | MetadataValue::Strings(_) => Self::Text,
             MetadataValue::Number(_) => Self::Number,
             MetadataValue::Bool(_) => Self::Flag,
+        }
+    }
+
+    /// The type of the metadata field that is stored under `name`; `None` for other fields.
+    pub(crate) fn of_name(name: &str) -> Option<Self> {
+        let (kind, _) = name.split_once('_')?;
+        match kind {
+            "str" => Some(Self::Text),
+            "num" => Some(Self::Number),
+            "bool" => Some(Self::Flag),
+            _ => None,
         }
     }
 
