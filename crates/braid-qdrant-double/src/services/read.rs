@@ -41,9 +41,6 @@ pub(super) fn scroll(
 ) -> Answer<ScrollResponse> {
     let collection = state.collection(&request.collection_name)?;
     state.check_filter(&collection, request.filter.as_ref())?;
-    if request.order_by.is_some() {
-        return Err(Status::unimplemented("Braid lists points by their ids"));
-    }
     let limit = request.limit.unwrap_or(PAGE) as usize;
     if limit == 0 {
         return Err(Status::invalid_argument("Validation error in body: limit"));
@@ -57,6 +54,20 @@ pub(super) fn scroll(
         payload: request.with_payload.as_ref(),
         vectors: request.with_vectors.as_ref(),
     };
+    if let Some(order) = &request.order_by {
+        if request.offset.is_some() {
+            return Err(Status::invalid_argument(
+                "Validation error: Cannot use an `offset` when using `order_by`",
+            ));
+        }
+        let found = ordered(&collection, request.filter.as_ref(), order)?;
+        let page = found.into_iter().take(limit);
+        let result = page.map(|(id, point)| wanted.retrieved(id, point));
+        return Ok(ScrollResponse {
+            result: result.collect(),
+            ..ScrollResponse::default()
+        });
+    }
     let mut found = collection
         .points
         .range(from..)
@@ -68,6 +79,49 @@ pub(super) fn scroll(
         next_page_offset: found.next().map(|(id, _)| id.write()),
         ..ScrollResponse::default()
     })
+}
+
+/// Points that pass and have the integer that they are ordered by.
+fn ordered<'c>(
+    collection: &'c Collection,
+    filter: Option<&Filter>,
+    order: &OrderBy,
+) -> Answer<Vec<(Id, &'c Point)>> {
+    let kind = collection.indexes.get(&order.key);
+    if kind != Some(&FieldType::Integer) {
+        return Err(Status::invalid_argument(format!(
+            "Wrong input: No range index for `order_by` key: `{}`. Please create one to use `order_by`.",
+            order.key
+        )));
+    }
+    let descends = order.direction == Some(Direction::Desc.into());
+    let start = order.start_from.as_ref().and_then(|it| it.value.as_ref());
+    let start = match start {
+        None => None,
+        Some(start_from::Value::Integer(start)) => Some(*start),
+        Some(_) => return Err(Status::unimplemented("Braid starts from integers")),
+    };
+    let passing = collection.points.iter();
+    let passing = passing.filter(|(id, point)| filter::passes(filter, **id, point));
+    let mut found: Vec<_> = passing
+        .filter_map(|(id, point)| match point.payload.get(&order.key)?.kind {
+            Some(value::Kind::IntegerValue(number)) => Some((number, *id, point)),
+            _ => None,
+        })
+        .filter(|(number, ..)| match start {
+            None => true,
+            Some(start) if descends => *number <= start,
+            Some(start) => *number >= start,
+        })
+        .collect();
+    found.sort_by_key(|(number, id, _)| (*number, *id));
+    if descends {
+        found.reverse();
+    }
+    Ok(found
+        .into_iter()
+        .map(|(_, id, point)| (id, point))
+        .collect())
 }
 
 pub(super) fn count(

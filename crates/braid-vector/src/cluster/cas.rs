@@ -14,18 +14,18 @@ use std::sync::Arc;
 
 use ::qdrant_client::QdrantError;
 use ::qdrant_client::qdrant::condition::ConditionOneOf;
+use ::qdrant_client::qdrant::r#match::MatchValue;
 use ::qdrant_client::qdrant::point_id::PointIdOptions;
 use ::qdrant_client::qdrant::points_selector::PointsSelectorOneOf;
-use ::qdrant_client::qdrant::r#match::MatchValue;
 use ::qdrant_client::qdrant::value::Kind;
 use ::qdrant_client::qdrant::vectors::VectorsOptions;
 use ::qdrant_client::qdrant::with_payload_selector::SelectorOptions;
 use ::qdrant_client::qdrant::{
-    Condition, CountPoints, CreateCollection, CreateFieldIndexCollection, DeletePoints,
+    Condition, CountPoints, CreateCollection, CreateFieldIndexCollection, DeletePoints, Direction,
     FieldCondition, FieldType, Filter, GetPoints, HasIdCondition, ListValue, Match, NamedVectors,
     OrderBy, PayloadIncludeSelector, PointId, PointStruct, PointsIdsList, PointsSelector, Range,
-    RepeatedStrings, ScrollPoints, UpdateMode, UpdateStatus, UpsertPoints, Value, Vectors,
-    WithPayloadSelector,
+    RepeatedStrings, ScrollPoints, StartFrom, UpdateMode, UpdateStatus, UpsertPoints, Value,
+    Vectors, WithPayloadSelector, start_from,
 };
 use braid_core::{Error, ErrorCode, Result};
 use uuid::Uuid;
@@ -69,10 +69,19 @@ pub(crate) struct Listing {
     pub(crate) filter: Option<Filter>,
     pub(crate) from: Option<Uuid>,
     pub(crate) limit: Option<u32>,
-    /// The integer field that they are ordered by, the least first; by id where there is none.
-    pub(crate) order: Option<&'static str>,
+    /// By id where there is none.
+    pub(crate) order: Option<Order>,
     /// The fields wanted; all where there are none.
     pub(crate) fields: &'static [&'static str],
+}
+
+/// By which integer field points are listed; those without one are left out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Order {
+    pub(crate) field: &'static str,
+    pub(crate) direction: Direction,
+    /// The first value.
+    pub(crate) from: Option<i64>,
 }
 
 /// A collection of Qdrant without vectors.
@@ -88,6 +97,8 @@ impl Table {
     }
 
     /// Makes the collection and its indexes where they are missing.
+    // The field that says what stays on disk has a successor that older servers do not know.
+    #[expect(deprecated)]
     pub(crate) async fn ensure(&self, indexes: &[(&str, FieldType)]) -> Result<()> {
         let options = &self.site.options.collection;
         let request = CreateCollection {
@@ -151,9 +162,12 @@ impl Table {
         &self,
         listing: Listing,
     ) -> Result<(Vec<(Uuid, Fields)>, Option<Uuid>)> {
-        let order_by = listing.order.map(|key| OrderBy {
-            key: key.to_owned(),
-            ..OrderBy::default()
+        let order_by = listing.order.map(|order| OrderBy {
+            key: order.field.to_owned(),
+            direction: Some(order.direction.into()),
+            start_from: order.from.map(|from| StartFrom {
+                value: Some(start_from::Value::Integer(from)),
+            }),
         });
         let request = ScrollPoints {
             collection_name: self.name.clone(),
@@ -232,13 +246,21 @@ impl Table {
                 None => inserted.push((swap.id, fields)),
             }
             let expected = swap.expected.map(|stamp| stamp.token);
-            written.push(Written { id: swap.id, token, expected });
+            written.push(Written {
+                id: swap.id,
+                token,
+                expected,
+            });
         }
         // Tokens are unique, so that one condition serves all points.
-        let expected = written.iter().filter_map(|it| it.expected.clone()).collect();
+        let expected = written
+            .iter()
+            .filter_map(|it| it.expected.clone())
+            .collect();
         let condition = all(vec![any_text(TOKEN, expected)]);
         for batch in batches(replaced) {
-            self.upsert(batch, UpdateMode::UpdateOnly, Some(condition.clone())).await?;
+            self.upsert(batch, UpdateMode::UpdateOnly, Some(condition.clone()))
+                .await?;
         }
         for batch in batches(inserted) {
             self.upsert(batch, UpdateMode::InsertOnly, None).await?;
@@ -246,7 +268,9 @@ impl Table {
         let ids: Vec<Uuid> = written.iter().map(|it| it.id).collect();
         let found = self.get(&ids, &[TOKEN, RECENT_FIELD]).await?;
         let outcomes = written.iter().zip(found);
-        outcomes.map(|(written, found)| written.outcome(found.as_ref(), &self.name)).collect()
+        outcomes
+            .map(|(written, found)| written.outcome(found.as_ref(), &self.name))
+            .collect()
     }
 
     async fn upsert(
@@ -280,14 +304,16 @@ impl Table {
     pub(crate) async fn delete(&self, ids: &[Uuid]) -> Result<()> {
         for ids in ids.chunks(BATCH) {
             let ids = ids.iter().map(wire_id).collect();
-            self.delete_selected(PointsSelectorOneOf::Points(PointsIdsList { ids })).await?;
+            self.delete_selected(PointsSelectorOneOf::Points(PointsIdsList { ids }))
+                .await?;
         }
         Ok(())
     }
 
     /// Removes the points that pass.
     pub(crate) async fn delete_where(&self, filter: Filter) -> Result<()> {
-        self.delete_selected(PointsSelectorOneOf::Filter(filter)).await
+        self.delete_selected(PointsSelectorOneOf::Filter(filter))
+            .await
     }
 
     async fn delete_selected(&self, selected: PointsSelectorOneOf) -> Result<()> {
@@ -387,7 +413,9 @@ impl Stamp {
 }
 
 fn stamped(mut fields: Fields, token: &str, before: Option<&Stamp>) -> Fields {
-    let recent = before.into_iter().flat_map(|stamp| std::iter::once(&stamp.token).chain(&stamp.recent));
+    let recent = before
+        .into_iter()
+        .flat_map(|stamp| std::iter::once(&stamp.token).chain(&stamp.recent));
     let values = recent.take(RECENT).map(text).collect();
     fields.insert(TOKEN.to_owned(), text(token));
     let recent = Value {
@@ -483,12 +511,24 @@ pub(crate) fn is_flag(field: &str, value: bool) -> Condition {
 
 /// An integer field that is at most this.
 pub(crate) fn at_most(field: &str, value: i64) -> Condition {
-    on_range(field, Range { lte: Some(value as f64), ..Range::default() })
+    on_range(
+        field,
+        Range {
+            lte: Some(value as f64),
+            ..Range::default()
+        },
+    )
 }
 
 /// An integer field that is more than this.
 pub(crate) fn more_than(field: &str, value: i64) -> Condition {
-    on_range(field, Range { gt: Some(value as f64), ..Range::default() })
+    on_range(
+        field,
+        Range {
+            gt: Some(value as f64),
+            ..Range::default()
+        },
+    )
 }
 
 /// One of these points.
@@ -503,7 +543,9 @@ pub(crate) fn has_id(ids: &[Uuid]) -> Condition {
 fn on_match(field: &str, value: MatchValue) -> Condition {
     on_field(FieldCondition {
         key: field.to_owned(),
-        r#match: Some(Match { match_value: Some(value) }),
+        r#match: Some(Match {
+            match_value: Some(value),
+        }),
         ..FieldCondition::default()
     })
 }

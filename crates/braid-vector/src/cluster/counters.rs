@@ -82,7 +82,9 @@ impl Counters {
     /// The number of a collection. Not taken ahead: there are few.
     pub(crate) async fn collection(&self) -> Result<CollectionId> {
         let number = self.reserve(Counter::Collections, 1).await?;
-        u32::try_from(number).map(CollectionId).map_err(|_| used_up("collections"))
+        u32::try_from(number)
+            .map(CollectionId)
+            .map_err(|_| used_up("collections"))
     }
 
     /// So many sequences, in order.
@@ -144,7 +146,11 @@ impl Counters {
                 fields.insert("number".to_owned(), integer(owner.0.into()));
             }
             let id = point_id(&counter.name());
-            let swap = Swap { id, expected, fields };
+            let swap = Swap {
+                id,
+                expected,
+                fields,
+            };
             if self.table.swap(vec![swap]).await? == [true] {
                 return Ok(next);
             }
@@ -170,6 +176,9 @@ impl Counters {
 }
 
 fn used_up(what: &str) -> Error {
-    Error::new(ErrorCode::StorageFull, format!("all numbers of {what} are used up"))
-        .with_help("ingest into a new collection")
+    Error::new(
+        ErrorCode::StorageFull,
+        format!("all numbers of {what} are used up"),
+    )
+    .with_help("ingest into a new collection")
 }

@@ -12,13 +12,11 @@
 //! ([`Table::swap`]). Versions that no longer count are in `retired` until the sweep has removed what is
 //! left of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ::qdrant_client::qdrant::FieldType;
 use braid_core::ports::{Claim, Settled, WorkFailure};
-use braid_core::{
-    ContentHash, DocumentId, DocumentStatus, Error, ErrorCode, Result, Sequence,
-};
+use braid_core::{ContentHash, DocumentId, DocumentStatus, Error, ErrorCode, Result, Sequence};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -134,6 +132,8 @@ pub(crate) struct Failure {
 pub(crate) struct Retired {
     pub(crate) sequence: u64,
     pub(crate) at_ms: i64,
+    /// Whether its job was cancelled.
+    pub(crate) taken_back: bool,
 }
 
 impl Head {
@@ -199,7 +199,11 @@ impl Head {
         if self.retired.len() > MAX_RETIRED {
             return Err(Error::new(
                 ErrorCode::Overloaded,
-                format!("{} versions of {:?} wait to be removed", self.retired.len(), self.document),
+                format!(
+                    "{} versions of {:?} wait to be removed",
+                    self.retired.len(),
+                    self.document
+                ),
             )
             .with_help("run a worker, `braid ingest --worker`: workers remove them"));
         }
@@ -221,13 +225,22 @@ impl Head {
         let newest = self.newest.take().map(|newest| newest.sequence);
         let published = self.published.map(|published| published.sequence);
         if let Some(sequence) = newest.filter(|newest| Some(*newest) != published) {
-            self.retired.push(Retired { sequence, at_ms: now_ms });
+            self.retire(sequence, now_ms);
         }
+    }
+
+    fn retire(&mut self, sequence: u64, at_ms: i64) {
+        let taken_back = false;
+        self.retired.push(Retired {
+            sequence,
+            at_ms,
+            taken_back,
+        });
     }
 
     fn retire_published(&mut self, now_ms: i64) {
         if let Some(Published { sequence, .. }) = self.published.take() {
-            self.retired.push(Retired { sequence, at_ms: now_ms });
+            self.retire(sequence, now_ms);
         }
     }
 
@@ -283,7 +296,10 @@ impl Head {
     /// The newest version is what queries see from now on.
     pub(crate) fn publish(mut self, claim: &Claim, now_ms: i64) -> Self {
         self.retire_published(now_ms);
-        self.published = Some(Published { sequence: claim.sequence.0, claim: claim.token });
+        self.published = Some(Published {
+            sequence: claim.sequence.0,
+            claim: claim.token,
+        });
         self.state = State::Idle;
         self.lease = None;
         self.failure = None;
@@ -296,7 +312,10 @@ impl Head {
     /// The newest version could not be indexed.
     pub(crate) fn fail(mut self, failure: WorkFailure, now_ms: i64) -> Self {
         self.lease = None;
-        self.failure = Some(Failure { reason: failure.reason, at_ms: now_ms });
+        self.failure = Some(Failure {
+            reason: failure.reason,
+            at_ms: now_ms,
+        });
         match failure.retry_after {
             Some(after) => {
                 let after = i64::try_from(after.as_millis()).unwrap_or(i64::MAX);
@@ -316,11 +335,24 @@ impl Head {
     /// The newest version is taken back; `before` is the published one, if there is one.
     pub(crate) fn take_back(mut self, before: Option<Newest>, now_ms: i64) -> Self {
         self.retire_newest(now_ms);
-        self.state = if before.is_some() { State::Idle } else { State::Deleted };
+        if let Some(last) = self.retired.last_mut() {
+            last.taken_back = true;
+        }
+        self.state = if before.is_some() {
+            State::Idle
+        } else {
+            State::Deleted
+        };
         self.newest = before;
         self.lease = None;
         self.failure = None;
         self
+    }
+
+    /// Whether the version was taken back with its job.
+    pub(crate) fn was_taken_back(&self, sequence: u64) -> bool {
+        let mut retired = self.retired.iter();
+        retired.any(|it| it.sequence == sequence && it.taken_back)
     }
 
     /// What is left of these versions was removed.
@@ -432,7 +464,9 @@ impl Heads {
         let ids: Vec<Uuid> = documents.iter().map(|it| head_id(it.as_str())).collect();
         let found = self.table.get(&ids, &[]).await?;
         let found = documents.iter().zip(&found);
-        found.map(|(document, fields)| Read::of(document, fields.as_ref())).collect()
+        found
+            .map(|(document, fields)| Read::of(document, fields.as_ref()))
+            .collect()
     }
 
     /// The head of one document.
@@ -442,7 +476,10 @@ impl Heads {
     }
 
     /// The version of each document that queries see now, in order.
-    pub(crate) async fn published(&self, documents: &[&DocumentId]) -> Result<Vec<Option<Sequence>>> {
+    pub(crate) async fn published(
+        &self,
+        documents: &[&DocumentId],
+    ) -> Result<Vec<Option<Sequence>>> {
         let ids: Vec<Uuid> = documents.iter().map(|it| head_id(it.as_str())).collect();
         let found = self.table.get(&ids, &[PUBLISHED]).await?;
         let read = |fields: Option<Fields>| {
@@ -472,7 +509,13 @@ impl Heads {
             }
             let asked: Vec<DocumentId> = open.iter().map(|at| documents[*at].clone()).collect();
             let (mut swaps, mut swapped) = (Vec::new(), Vec::new());
+            let (mut taken, mut later) = (BTreeSet::new(), Vec::new());
             for (at, read) in open.iter().zip(self.read(&asked).await?) {
+                // A document that is named twice takes its steps one after the other.
+                if !taken.insert(&documents[*at]) {
+                    later.push(*at);
+                    continue;
+                }
                 match step(*at, read.head.clone())? {
                     Ok(next) => {
                         swaps.push(read.swap(&next)?);
@@ -483,7 +526,7 @@ impl Heads {
                     }
                 }
             }
-            open.clear();
+            open = later;
             for (at, applied) in swapped.into_iter().zip(self.table.swap(swaps).await?) {
                 if applied {
                     answers.insert(at, done.clone());
@@ -506,7 +549,10 @@ pub(crate) const ROUNDS: usize = 64;
 pub(crate) fn contended(document: &DocumentId) -> Error {
     Error::new(
         ErrorCode::Unavailable,
-        format!("too many others write {:?} at the same time", document.as_str()),
+        format!(
+            "too many others write {:?} at the same time",
+            document.as_str()
+        ),
     )
     .with_help("try again")
 }

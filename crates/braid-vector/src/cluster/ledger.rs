@@ -84,7 +84,10 @@ impl ClusterLedger {
     ///
     /// # Errors
     /// [`CollectionNotFound`](ErrorCode::CollectionNotFound).
-    pub(super) async fn open_shelf(&self, id: CollectionId) -> Result<(Arc<Collection>, Arc<Shelf>)> {
+    pub(super) async fn open_shelf(
+        &self,
+        id: CollectionId,
+    ) -> Result<(Arc<Collection>, Arc<Shelf>)> {
         let collection = self.registry.numbered(id).await?;
         let shelf = self.shelf_of(&collection);
         Ok((collection, shelf))
@@ -103,9 +106,12 @@ impl ClusterLedger {
         let (_, shelf) = self.open_shelf(collection).await?;
         let documents: Vec<DocumentId> = operations.iter().map(|(it, _)| it.clone()).collect();
         let heads = shelf.heads.read(&documents).await?;
-        let waits = operations.iter().zip(heads).filter(|((_, sequence), read)| {
-            read.head.state == State::Waiting && read.head.newest_sequence() == Some(*sequence)
-        });
+        let waits = operations
+            .iter()
+            .zip(heads)
+            .filter(|((_, sequence), read)| {
+                read.head.state == State::Waiting && read.head.newest_sequence() == Some(*sequence)
+            });
         Ok(waits.count())
     }
 
@@ -115,7 +121,11 @@ impl ClusterLedger {
         Ok(Collection::clone(&collection))
     }
 
-    async fn set_synonyms_of(&self, name: &CollectionName, synonyms: &Synonyms) -> Result<Collection> {
+    async fn set_synonyms_of(
+        &self,
+        name: &CollectionName,
+        synonyms: &Synonyms,
+    ) -> Result<Collection> {
         let collection = self.registry.set_synonyms(name, synonyms).await?;
         Ok(Collection::clone(&collection))
     }
@@ -161,14 +171,22 @@ impl ClusterLedger {
     }
 
     async fn pin_of(&self, name: &CollectionName) -> Result<ClusterPin> {
-        let collection = self.registry.named(name).await?.ok_or_else(|| missing(name))?;
+        let collection = self
+            .registry
+            .named(name)
+            .await?
+            .ok_or_else(|| missing(name))?;
         let known = self.counts.lock().get(&collection.id).cloned();
         let stats = match known {
             Some((at, stats)) if at.elapsed() < FRESH => stats,
             _ => self.count(collection.id).await?,
         };
         let shelf = self.shelf_of(&collection);
-        Ok(ClusterPin::new(Collection::clone(&collection), stats, shelf))
+        Ok(ClusterPin::new(
+            Collection::clone(&collection),
+            stats,
+            shelf,
+        ))
     }
 
     /// Does `work` once for a key.
@@ -199,16 +217,24 @@ impl ClusterLedger {
 
 /// What the profile does not offer.
 fn not_enabled(what: &str, instead: &str) -> Error {
-    Error::new(ErrorCode::NotEnabled, format!("the profile cluster has no {what}")).with_help(instead)
+    Error::new(
+        ErrorCode::NotEnabled,
+        format!("the profile cluster has no {what}"),
+    )
+    .with_help(instead)
 }
 
 fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 impl fmt::Debug for ClusterLedger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClusterLedger").field("site", &self.site).finish_non_exhaustive()
+        f.debug_struct("ClusterLedger")
+            .field("site", &self.site)
+            .finish_non_exhaustive()
     }
 }

@@ -46,8 +46,11 @@ impl ClusterPin {
         };
         if !missing.is_empty() {
             let found = self.shelf.chunks.fetch(&missing).await?;
-            let documents: Vec<&DocumentId> =
-                found.iter().flatten().map(|point| &point.record.document).collect();
+            let documents: Vec<&DocumentId> = found
+                .iter()
+                .flatten()
+                .map(|point| &point.record.document)
+                .collect();
             let mut versions = self.visible.of(&documents).await?.into_iter();
             let mut seen = Vec::with_capacity(found.len());
             for point in found {
@@ -55,10 +58,17 @@ impl ClusterPin {
                 seen.push(point.filter(|point| Some(point.record.sequence) == version));
             }
             let mut read = self.read.lock();
-            read.extend(missing.into_iter().zip(seen.into_iter().map(|it| it.map(Arc::new))));
+            read.extend(
+                missing
+                    .into_iter()
+                    .zip(seen.into_iter().map(|it| it.map(Arc::new))),
+            );
         }
         let read = self.read.lock();
-        Ok(slots.iter().map(|slot| read.get(slot).cloned().flatten()).collect())
+        Ok(slots
+            .iter()
+            .map(|slot| read.get(slot).cloned().flatten())
+            .collect())
     }
 }
 
@@ -87,7 +97,9 @@ impl LedgerPin for ClusterPin {
 
     async fn chunk_ids(&self, slots: &[Slot]) -> Result<Vec<Option<ChunkId>>> {
         let points = self.points(slots).await?.into_iter();
-        Ok(points.map(|point| point.map(|point| point.record.id)).collect())
+        Ok(points
+            .map(|point| point.map(|point| point.record.id))
+            .collect())
     }
 
     async fn hydrate(&self, slots: &[Slot]) -> Result<Vec<Passage>> {
@@ -109,7 +121,11 @@ impl LedgerPin for ClusterPin {
         let Some(sequence) = self.visible.of(&[document]).await?[0] else {
             return Ok(Vec::new());
         };
-        let points = self.shelf.chunks.of_document(document, sequence, ordinals).await?;
+        let points = self
+            .shelf
+            .chunks
+            .of_document(document, sequence, ordinals)
+            .await?;
         Ok(points.into_iter().map(|point| point.record).collect())
     }
 }

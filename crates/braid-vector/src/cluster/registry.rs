@@ -33,6 +33,11 @@ pub(crate) const NUMBER: &str = "number";
 /// From when on a point is not needed, Unix milliseconds.
 pub(crate) const EXPIRES: &str = "expires_ms";
 
+/// When a job was acknowledged.
+pub(crate) const CREATED: &str = "created_ms";
+/// Whether an idempotent request has its answer.
+pub(crate) const ANSWERED: &str = "answered";
+
 /// The form of what is stored.
 const CURRENT_FORMAT: i64 = 1;
 const FORMAT: &str = "format";
@@ -73,6 +78,8 @@ impl Registry {
             (KIND, FieldType::Keyword),
             (NUMBER, FieldType::Integer),
             (EXPIRES, FieldType::Integer),
+            (CREATED, FieldType::Integer),
+            (ANSWERED, FieldType::Bool),
         ];
         table.ensure(&indexes).await?;
         let registry = Self {
@@ -94,9 +101,17 @@ impl Registry {
             Some(found) => found,
             None => {
                 let expected = None;
-                let swap = Swap { id, expected, fields };
+                let swap = Swap {
+                    id,
+                    expected,
+                    fields,
+                };
                 self.table.swap(vec![swap]).await?;
-                self.table.get(&[id], &[FORMAT]).await?.remove(0).unwrap_or_default()
+                self.table
+                    .get(&[id], &[FORMAT])
+                    .await?
+                    .remove(0)
+                    .unwrap_or_default()
             }
         };
         let format = read_integer(&found, FORMAT);
@@ -130,7 +145,10 @@ impl Registry {
             by_name.insert(collection.name.clone(), Arc::new(collection));
         }
         let by_name = Arc::new(by_name);
-        let known = Known { by_name: Arc::clone(&by_name), read_at };
+        let known = Known {
+            by_name: Arc::clone(&by_name),
+            read_at,
+        };
         *self.known.write() = Some(known);
         Ok(by_name)
     }
@@ -207,13 +225,25 @@ impl Registry {
             let row = row.with_synonyms(synonyms);
             let expected = Some(Stamp::read(&found)?);
             let fields = fields(&row)?;
-            if self.table.swap(vec![Swap { id, expected, fields }]).await? == [true] {
+            if self
+                .table
+                .swap(vec![Swap {
+                    id,
+                    expected,
+                    fields,
+                }])
+                .await?
+                == [true]
+            {
                 self.forget();
                 return Ok(Arc::new(row.collection()?));
             }
         }
-        Err(Error::new(ErrorCode::Unavailable, "too many others change the collection")
-            .with_help("try again"))
+        Err(Error::new(
+            ErrorCode::Unavailable,
+            "too many others change the collection",
+        )
+        .with_help("try again"))
     }
 
     /// Removes what is recorded of a collection, by its number: one of the same name that was made
@@ -234,7 +264,9 @@ impl Registry {
     ) -> Result<Option<Bm25Parameters>> {
         let id = bm25_id(collection, generation);
         let found = self.table.get(&[id], &[BODY]).await?.remove(0);
-        let row = found.map(|fields| read_json::<Bm25Row>(&fields, BODY)).transpose()?;
+        let row = found
+            .map(|fields| read_json::<Bm25Row>(&fields, BODY))
+            .transpose()?;
         Ok(row.map(|row| Bm25Parameters {
             k1: row.k1,
             b: row.b,
@@ -287,6 +319,9 @@ fn bm25_id(collection: CollectionId, generation: Generation) -> uuid::Uuid {
 
 /// There is no such collection.
 pub(crate) fn missing(which: impl std::fmt::Display) -> Error {
-    Error::new(ErrorCode::CollectionNotFound, format!("there is no collection {which}"))
-        .with_help("create it first")
+    Error::new(
+        ErrorCode::CollectionNotFound,
+        format!("there is no collection {which}"),
+    )
+    .with_help("create it first")
 }

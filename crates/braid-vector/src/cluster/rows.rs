@@ -3,11 +3,9 @@
 
 use std::collections::HashMap;
 
-use ::qdrant_client::qdrant::value::Kind;
 use ::qdrant_client::qdrant::Value;
-use braid_core::{
-    Error, ErrorCode, Language, Metadata, MetadataValue, Result,
-};
+use ::qdrant_client::qdrant::value::Kind;
+use braid_core::{Error, ErrorCode, Language, Metadata, MetadataValue, Result};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -108,7 +106,9 @@ pub(crate) fn metadata_row(metadata: &Metadata) -> MetadataRow {
         MetadataValue::Strings(texts) => ValueRow::Strings(texts.clone()),
     };
     let fields = metadata.iter();
-    fields.map(|(key, value)| (key.to_owned(), row(value))).collect()
+    fields
+        .map(|(key, value)| (key.to_owned(), row(value)))
+        .collect()
 }
 
 pub(crate) fn metadata(row: &MetadataRow) -> Metadata {

@@ -50,6 +50,8 @@ impl Shelf {
 
 impl fmt::Debug for Shelf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shelf").field("heads", &self.heads).finish_non_exhaustive()
+        f.debug_struct("Shelf")
+            .field("heads", &self.heads)
+            .finish_non_exhaustive()
     }
 }

@@ -60,9 +60,14 @@ impl Site {
             Some(found) if found >= OLDEST => Ok(version),
             _ => Err(Error::new(
                 ErrorCode::UnsupportedVersion,
-                format!("Qdrant is {version}, the profile cluster needs {}.{} or newer", OLDEST.0, OLDEST.1),
+                format!(
+                    "Qdrant is {version}, the profile cluster needs {}.{} or newer",
+                    OLDEST.0, OLDEST.1
+                ),
             )
-            .with_help("upgrade Qdrant: older servers ignore the conditions that writes depend on")),
+            .with_help(
+                "upgrade Qdrant: older servers ignore the conditions that writes depend on",
+            )),
         }
     }
 
@@ -89,7 +94,9 @@ impl Site {
         let rest = name.strip_prefix(&self.prefix)?.strip_prefix("-c")?;
         let (number, kind) = rest.split_once('-')?;
         let is_chunks = |kind: &str| {
-            let generation = kind.strip_prefix('g').and_then(|it| it.strip_suffix("-chunks"));
+            let generation = kind
+                .strip_prefix('g')
+                .and_then(|it| it.strip_suffix("-chunks"));
             generation.is_some_and(|it| it.parse::<u32>().map(Generation).is_ok())
         };
         let is_ours = kind == "heads" || kind == "versions" || is_chunks(kind);
@@ -156,7 +163,13 @@ mod tests {
             assert_eq!(site.owner_of(&name), Some(id), "{name}");
         }
         assert_eq!(site.owner_of("braid-c7-g1-chunks"), Some(id));
-        let others = ["braid-registry", "braid-7-1", "other-c7-heads", "braid-c7-x", "braid-1-c7-heads"];
+        let others = [
+            "braid-registry",
+            "braid-7-1",
+            "other-c7-heads",
+            "braid-c7-x",
+            "braid-1-c7-heads",
+        ];
         for name in others {
             assert_eq!(site.owner_of(name), None, "{name}");
         }

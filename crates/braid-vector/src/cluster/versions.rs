@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use ::qdrant_client::qdrant::FieldType;
-use braid_core::operation::StagedDocument;
+use braid_core::operation::{IndexableChunk, StagedDocument};
 use braid_core::{
     Chunk, ChunkId, ChunkRecord, ContentHash, Document, DocumentId, DocumentStatus,
-    DocumentSummary, Error, IndexableChunk, Metadata, Origin, Result, Sequence, Slot, Span,
+    DocumentSummary, Error, Metadata, Origin, Result, Sequence, Slot, Span,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -40,12 +40,12 @@ pub(crate) struct SummaryRow {
     document: String,
     sequence: u64,
     title: Option<String>,
-    uri: Option<String>,
+    pub(crate) uri: Option<String>,
     format: String,
     metadata: MetadataRow,
     content_hash: String,
     pipeline: String,
-    chunks: usize,
+    pub(crate) chunks: usize,
     staged_ms: i64,
     language: Option<String>,
     origin: Option<OriginRow>,
@@ -84,18 +84,27 @@ pub(crate) struct Version {
 
 impl Version {
     /// The version of `staged` whose chunks have `slots`, one each.
-    pub(crate) fn new(staged: &StagedDocument, sequence: Sequence, slots: &[Slot], now_ms: i64) -> Self {
+    pub(crate) fn new(
+        staged: &StagedDocument,
+        sequence: Sequence,
+        slots: &[Slot],
+        now_ms: i64,
+    ) -> Self {
         let document = &staged.document;
-        let chunks = staged.chunks.iter().zip(slots).map(|(staged, slot)| ChunkRow {
-            slot: slot.0,
-            id: staged.id.0,
-            span: (staged.chunk.span.start, staged.chunk.span.end),
-            page: staged.chunk.page,
-            headings: staged.chunk.heading_path.clone(),
-            header: staged.chunk.context_header.clone(),
-            text: staged.chunk.text.clone(),
-            key: staged.embedding_key.to_string(),
-        });
+        let chunks = staged
+            .chunks
+            .iter()
+            .zip(slots)
+            .map(|(staged, slot)| ChunkRow {
+                slot: slot.0,
+                id: staged.id.0,
+                span: (staged.chunk.span.start, staged.chunk.span.end),
+                page: staged.chunk.page,
+                headings: staged.chunk.heading_path.clone(),
+                header: staged.chunk.context_header.clone(),
+                text: staged.chunk.text.clone(),
+                key: staged.embedding_key.to_string(),
+            });
         let origin = document.origin.as_ref().map(|origin| OriginRow {
             hash: origin.hash.to_string(),
             parser: origin.parser.clone(),
@@ -185,7 +194,6 @@ impl SummaryRow {
 #[derive(Clone, Debug)]
 pub(crate) struct Content {
     pub(crate) chunks: Vec<IndexableChunk>,
-    pub(crate) uri: Option<String>,
 }
 
 /// The id of a version's point.
@@ -223,7 +231,9 @@ impl Versions {
         sequence: Sequence,
         status: DocumentStatus,
     ) -> Result<Option<Document>> {
-        let found = self.read(&[(document.as_str(), sequence.0)], &[SUMMARY, TEXT]).await?;
+        let found = self
+            .read(&[(document.as_str(), sequence.0)], &[SUMMARY, TEXT])
+            .await?;
         let Some(fields) = found.into_iter().next().flatten() else {
             return Ok(None);
         };
@@ -239,17 +249,23 @@ impl Versions {
     pub(crate) async fn contents(&self, of: &[(&str, u64)]) -> Result<Vec<Option<Content>>> {
         let found = self.read(of, &[SUMMARY, CHUNKS]).await?;
         let found = found.iter().map(Option::as_ref);
-        found.map(|fields| fields.map(content).transpose()).collect()
+        found
+            .map(|fields| fields.map(content).transpose())
+            .collect()
     }
 
     async fn read(&self, of: &[(&str, u64)], fields: &[&str]) -> Result<Vec<Option<Fields>>> {
-        let ids = of.iter().map(|(document, sequence)| version_id(document, *sequence));
+        let ids = of
+            .iter()
+            .map(|(document, sequence)| version_id(document, *sequence));
         self.table.get(&ids.collect::<Vec<_>>(), fields).await
     }
 
     /// Removes versions.
     pub(crate) async fn delete(&self, versions: &[(DocumentId, Sequence)]) -> Result<()> {
-        let ids = versions.iter().map(|(document, sequence)| version_id(document.as_str(), sequence.0));
+        let ids = versions
+            .iter()
+            .map(|(document, sequence)| version_id(document.as_str(), sequence.0));
         self.table.delete(&ids.collect::<Vec<_>>()).await
     }
 }
@@ -262,10 +278,7 @@ fn content(fields: &Fields) -> Result<Content> {
         .zip(rows)
         .map(|(ordinal, row)| indexable(&summary, &of_all, ordinal, row))
         .collect();
-    Ok(Content {
-        chunks: chunks?,
-        uri: summary.uri,
-    })
+    Ok(Content { chunks: chunks? })
 }
 
 fn indexable(

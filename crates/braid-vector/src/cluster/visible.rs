@@ -32,7 +32,9 @@ impl Visible {
         let mut unknown: Vec<&DocumentId> = {
             let known = self.known.lock();
             let documents = documents.iter().copied();
-            documents.filter(|document| !known.contains_key(*document)).collect()
+            documents
+                .filter(|document| !known.contains_key(*document))
+                .collect()
         };
         unknown.sort_unstable();
         unknown.dedup();

@@ -10,11 +10,8 @@ use uuid::Uuid;
 use super::ClusterLedger;
 use crate::cluster::cas::{Stamp, Swap, all, has_id, is_flag};
 use crate::cluster::heads::ROUNDS;
-use crate::cluster::registry::{EXPIRES, KIND};
+use crate::cluster::registry::{ANSWERED, EXPIRES, KIND};
 use crate::cluster::rows::{BODY, Fields, flag, integer, point_id, read_json, text, write_json};
-
-/// Whether there is an answer.
-pub(crate) const ANSWERED: &str = "answered";
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct ResponseRow {
@@ -58,7 +55,10 @@ impl ResponseRow {
             BodyRow::Text(text) => text.into_bytes(),
             BodyRow::Bytes(bytes) => bytes,
         };
-        Some(StoredResponse { status: answer.status, body })
+        Some(StoredResponse {
+            status: answer.status,
+            body,
+        })
     }
 
     fn fields(&self) -> Result<Fields> {
@@ -89,7 +89,10 @@ impl ClusterLedger {
     async fn recorded(&self, key: &IdempotencyKey) -> Result<Found> {
         let found = self.registry.table.get(&[id_of(key)], &[]).await?.remove(0);
         let Some(fields) = found else {
-            return Ok(Found { row: None, stamp: None });
+            return Ok(Found {
+                row: None,
+                stamp: None,
+            });
         };
         let row: ResponseRow = read_json(&fields, BODY)?;
         let stamp = Some(Stamp::read(&fields)?);
@@ -103,7 +106,10 @@ impl ClusterLedger {
             )
             .with_help("use a new key for each request"));
         }
-        Ok(Found { row: Some(row), stamp })
+        Ok(Found {
+            row: Some(row),
+            stamp,
+        })
     }
 
     /// The answer under `key`, if there is one.
@@ -169,6 +175,9 @@ impl ClusterLedger {
 }
 
 fn contended() -> Error {
-    Error::new(ErrorCode::Unavailable, "too many requests use the same idempotency key")
-        .with_help("try again")
+    Error::new(
+        ErrorCode::Unavailable,
+        "too many requests use the same idempotency key",
+    )
+    .with_help("try again")
 }

@@ -25,7 +25,9 @@ const LONGEST: Duration = Duration::from_mins(10);
 /// What one change does to its document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
-    Staged { replaced: bool },
+    Staged {
+        replaced: bool,
+    },
     Deleted,
     Absent,
     /// The version of the head says the same.
@@ -90,7 +92,8 @@ impl ClusterLedger {
         let newest = stager.sequences.values().max().copied();
         let outcomes: Vec<ChangeOutcome> = stager.outcomes.into_values().collect();
         if let Some(job) = job {
-            self.record_job(collection, job, &changes, &outcomes).await?;
+            self.record_job(collection, job, &changes, &outcomes)
+                .await?;
         }
         Ok(StageReceipt {
             outcomes,
@@ -121,7 +124,12 @@ impl Stager<'_> {
             self.number(&plans).await?;
             self.write_versions(&plans).await?;
             let lost = self.swap(reads, plans).await?;
-            open = open.into_iter().zip(lost).filter(|(_, lost)| *lost).map(|(it, _)| it).collect();
+            open = open
+                .into_iter()
+                .zip(lost)
+                .filter(|(_, lost)| *lost)
+                .map(|(it, _)| it)
+                .collect();
         }
         match open.first() {
             None => Ok(()),
@@ -133,11 +141,16 @@ impl Stager<'_> {
     fn plan(&self, head: &Head, changes: &[usize]) -> Plan {
         let mut plan = Plan::default();
         let mut exists = head.exists();
-        let is_of_a_job = head.newest.as_ref().is_some_and(|newest| newest.job.is_some());
+        let is_of_a_job = head
+            .newest
+            .as_ref()
+            .is_some_and(|newest| newest.job.is_some());
         for at in changes {
             let step = match &self.changes[*at] {
                 Change::Put(staged) => {
-                    let of_request = plan.puts.filter(|before| self.says_the_same(*before, staged));
+                    let of_request = plan
+                        .puts
+                        .filter(|before| self.says_the_same(*before, staged));
                     let stored = head.newest_sequence().filter(|_| {
                         let untouched = !plan.deletes && plan.puts.is_none();
                         untouched && head.has(&staged.content_hash, staged.pipeline.as_str())
@@ -209,7 +222,10 @@ impl Stager<'_> {
             written.push(at);
         }
         let versions = written.iter().filter_map(|at| self.versions.get(at));
-        self.shelf.versions.write(&versions.collect::<Vec<_>>()).await
+        self.shelf
+            .versions
+            .write(&versions.collect::<Vec<_>>())
+            .await
     }
 
     fn sequence(&self, at: usize) -> Result<Sequence> {
@@ -275,10 +291,14 @@ impl Stager<'_> {
                 replaced,
                 duplicate: None,
             },
-            Step::Deleted => ChangeOutcome::Deleted { sequence: self.sequence(at)? },
+            Step::Deleted => ChangeOutcome::Deleted {
+                sequence: self.sequence(at)?,
+            },
             Step::Absent => ChangeOutcome::Absent,
             Step::Unchanged(sequence) => ChangeOutcome::Unchanged { sequence },
-            Step::UnchangedBy(before) => ChangeOutcome::Unchanged { sequence: self.sequence(before)? },
+            Step::UnchangedBy(before) => ChangeOutcome::Unchanged {
+                sequence: self.sequence(before)?,
+            },
         })
     }
 }
