@@ -4,9 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use braid_core::{
-    Collection, IndexKey, IndexProvider, LexicalIndex, Result, VectorStore,
-};
+use braid_core::{Collection, IndexKey, IndexProvider, LexicalIndex, Result, VectorStore};
 use braid_text::lexical::Weights;
 use parking_lot::Mutex;
 
@@ -30,7 +28,12 @@ impl ClusterIndexes {
     /// The indexes beside `ledger`, which has asked `site` already.
     pub fn new(site: Arc<Site>, ledger: Arc<ClusterLedger>) -> Self {
         let breaker = Arc::new(Breaker::new(BreakerPolicy::default()));
-        Self::with(site, ledger, (Weights::default(), Retries::default()), breaker)
+        Self::with(
+            site,
+            ledger,
+            (Weights::default(), Retries::default()),
+            breaker,
+        )
     }
 
     /// As [`ClusterIndexes::new`], with other weights of matches, tries and breaker.

@@ -73,7 +73,13 @@ impl Rarities {
     /// What the content of a chunk adds up to at most that says every term over and over, in whichever
     /// of `languages` it is. Terms that no chunk has count as what they are, the rarest of `chunks`. 0
     /// where not all is known.
-    pub(crate) fn ceiling(&self, clauses: &[Clause], languages: &[Language], chunks: u64, k1: f32) -> f32 {
+    pub(crate) fn ceiling(
+        &self,
+        clauses: &[Clause],
+        languages: &[Language],
+        chunks: u64,
+        k1: f32,
+    ) -> f32 {
         let known = self.0.lock();
         let mut sums = vec![0.0_f32; languages.len()];
         for (dimension, clause) in of_content(clauses) {
@@ -92,7 +98,9 @@ impl Rarities {
 }
 
 fn of_content(clauses: &[Clause]) -> impl Iterator<Item = (u32, &Clause)> {
-    let of_content = clauses.iter().filter(|it| it.field == LexicalField::Content);
+    let of_content = clauses
+        .iter()
+        .filter(|it| it.field == LexicalField::Content);
     of_content.map(|clause| (dimension(clause.field, &clause.text), clause))
 }
 
@@ -116,7 +124,14 @@ fn rarity(dimension: u32, best: ScoredPoint) -> Option<f32> {
     let OutputKind::Sparse(stored) = vectors.get_vector_by_name(SPARSE)? else {
         return None;
     };
-    let at = stored.indices.iter().position(|index| *index == dimension)?;
-    let value = stored.values.get(at).copied().filter(|value| *value > 0.0)?;
+    let at = stored
+        .indices
+        .iter()
+        .position(|index| *index == dimension)?;
+    let value = stored
+        .values
+        .get(at)
+        .copied()
+        .filter(|value| *value > 0.0)?;
     Some(score / value)
 }

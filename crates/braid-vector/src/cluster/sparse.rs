@@ -74,7 +74,11 @@ pub(crate) fn of_entry(
     let mut values = Vec::new();
     for field in fields {
         let is_content = field == LexicalField::Content;
-        let norm = if is_content { of_content } else { parameters.k1 };
+        let norm = if is_content {
+            of_content
+        } else {
+            parameters.k1
+        };
         for (term, count) in &counted[field as usize] {
             let value = parameters.value(*count, norm);
             values.push((dimension(field, term), value));

@@ -7,11 +7,14 @@
 mod dense;
 mod lexical;
 mod rounds;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::qdrant_client::qdrant::FacetCounts;
+use ::qdrant_client::qdrant::facet_value::Variant;
+use ::qdrant_client::qdrant::{FacetCounts, FacetHit};
 use braid_core::{Collection, Error, ErrorCode, Language, LanguageSetting, Result};
 use braid_text::lexical::Weights;
 use tokio::sync::Mutex;
@@ -98,14 +101,20 @@ impl Searched {
             LanguageSetting::Auto => {
                 let mut hits = answer.hits;
                 hits.sort_by(|a, b| b.count.cmp(&a.count));
-                let names = hits.iter().filter_map(|hit| hit.value.as_ref()?.as_str());
-                names.filter_map(|name| name.parse().ok()).collect()
+                hits.iter().filter_map(language).collect()
             }
         };
         if languages.is_empty() {
             languages.push(setting.of_document(None));
         }
         Ok(Census { languages, chunks })
+    }
+}
+
+fn language(hit: &FacetHit) -> Option<Language> {
+    match hit.value.as_ref()?.variant.as_ref()? {
+        Variant::StringValue(name) => name.parse().ok(),
+        Variant::IntegerValue(_) | Variant::BoolValue(_) => None,
     }
 }
 

@@ -6,11 +6,10 @@ use std::sync::Arc;
 use ::qdrant_client::qdrant::condition::ConditionOneOf;
 use ::qdrant_client::qdrant::r#match::MatchValue;
 use ::qdrant_client::qdrant::point_id::PointIdOptions;
-use ::qdrant_client::qdrant::value::Kind;
 use ::qdrant_client::qdrant::vector_output::Vector as OutputKind;
 use ::qdrant_client::qdrant::{
     Condition, FieldCondition, Match, NamedVectors, PointId, PointStruct, Range, RepeatedIntegers,
-    RetrievedPoint, ScoredPoint, Value, Vector,
+    RetrievedPoint, ScoredPoint, Vector,
 };
 use braid_core::{
     Chunk, ChunkId, ChunkRecord, DocumentId, Embedding, Result, Sequence, Slot, Span,

@@ -79,8 +79,7 @@ impl ChunkStore {
             _ => None,
         };
         let is_cosine = |it: &VectorParams| it.distance == i32::from(Distance::Cosine);
-        let has_dense =
-            dense.is_some_and(|it| it.size == self.dimension as u64 && is_cosine(it));
+        let has_dense = dense.is_some_and(|it| it.size == self.dimension as u64 && is_cosine(it));
         let sparse = params.and_then(|it| it.sparse_vectors_config.as_ref()?.map.get(SPARSE));
         if has_dense && sparse.is_some_and(|it| it.modifier == Some(Modifier::Idf.into())) {
             return Ok(());
@@ -185,7 +184,9 @@ impl ChunkStore {
     }
 
     fn room_for_indexes(&self, indexed: &BTreeSet<String>) -> usize {
-        let of_fields = indexed.iter().filter(|name| FieldKind::of_name(name).is_some());
+        let of_fields = indexed
+            .iter()
+            .filter(|name| FieldKind::of_name(name).is_some());
         let most = self.site.options.collection.indexed_fields;
         most.saturating_sub(of_fields.count())
     }

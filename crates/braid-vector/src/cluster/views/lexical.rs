@@ -111,7 +111,10 @@ impl Searched {
             let analyzers = languages.iter().map(|language| analyzers.of(*language));
             let terms = query_terms(&analyzers.collect::<Vec<_>>(), &text);
             let clauses = clauses(&terms, weights);
-            (distinct_terms(terms.into_iter().map(|term| term.text)), clauses)
+            (
+                distinct_terms(terms.into_iter().map(|term| term.text)),
+                clauses,
+            )
         };
         if is_short {
             return Ok(analyze());
@@ -131,6 +134,7 @@ impl Searched {
             }
         });
         join_all(asked).await;
-        self.rarities.ceiling(clauses, &census.languages, census.chunks, K1)
+        self.rarities
+            .ceiling(clauses, &census.languages, census.chunks, K1)
     }
 }

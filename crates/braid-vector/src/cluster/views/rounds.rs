@@ -76,9 +76,9 @@ impl Sight {
         if state.is::<EveryVersion>() {
             return Ok(Self::Every);
         }
-        let visible = state.downcast().map_err(|_| {
-            Error::internal("the pinned state is of another ledger than the indexes")
-        });
+        let visible = state
+            .downcast()
+            .map_err(|_| Error::internal("the pinned state is of another ledger than the indexes"));
         visible.map(Self::Heads)
     }
 
@@ -102,7 +102,10 @@ impl Searched {
         question: &Question,
         selection: &Selection,
     ) -> Result<RankedList> {
-        let is_nothing = selection.slots.as_ref().is_some_and(|slots| slots.is_empty());
+        let is_nothing = selection
+            .slots
+            .as_ref()
+            .is_some_and(|slots| slots.is_empty());
         if question.depth == 0 || is_nothing {
             return Ok(RankedList::new());
         }
@@ -123,7 +126,10 @@ impl Searched {
         let mut nearest = RankedList::new();
         for _ in 0..ROUNDS {
             let request = self.request(question, without(filter.as_ref(), &stale), limit);
-            let points = self.guard.call(|| self.batcher.ask(request.clone())).await?;
+            let points = self
+                .guard
+                .call(|| self.batcher.ask(request.clone()))
+                .await?;
             let found = sift(question.depth, limit, &points, &sight).await?;
             nearest = found.nearest;
             // A version that took the place of a stale one may have come after this search.
@@ -226,12 +232,7 @@ fn any_slot(slots: &SlotSet) -> Result<wire::Condition> {
 }
 
 /// The best of `points` that are of versions that count.
-async fn sift(
-    depth: usize,
-    limit: usize,
-    points: &[ScoredPoint],
-    sight: &Sight,
-) -> Result<Found> {
+async fn sift(depth: usize, limit: usize, points: &[ScoredPoint], sight: &Sight) -> Result<Found> {
     let mut versions: HashMap<Sequence, DocumentId> = HashMap::new();
     let mut found = Vec::with_capacity(points.len());
     for point in points {
@@ -242,8 +243,10 @@ async fn sift(
             found.push((sequence, Candidate { slot, score }));
         }
     }
-    let (sequences, documents): (Vec<Sequence>, Vec<&DocumentId>) =
-        versions.iter().map(|(sequence, document)| (*sequence, document)).unzip();
+    let (sequences, documents): (Vec<Sequence>, Vec<&DocumentId>) = versions
+        .iter()
+        .map(|(sequence, document)| (*sequence, document))
+        .unzip();
     let visible = sight.of_documents(&documents, &sequences).await?;
     let stale: BTreeSet<Sequence> = sequences
         .into_iter()
