@@ -79,6 +79,7 @@ service!(Points {
     get(GetPoints) -> GetResponse = Read read::get;
     scroll(ScrollPoints) -> ScrollResponse = Read read::scroll;
     count(CountPoints) -> CountResponse = Read read::count;
+    facet(FacetCounts) -> FacetResponse = Read read::facet;
     query(QueryPoints) -> QueryResponse = Query read::query;
     query_batch(QueryBatchPoints) -> QueryBatchResponse = Query read::query_batch;
 } without {
@@ -98,7 +99,6 @@ service!(Points {
     discover_batch(DiscoverBatchPoints) -> DiscoverBatchResponse;
     update_batch(UpdateBatchPoints) -> UpdateBatchResponse;
     query_groups(QueryPointGroups) -> QueryGroupsResponse;
-    facet(FacetCounts) -> FacetResponse;
     search_matrix_pairs(SearchMatrixPoints) -> SearchMatrixPairsResponse;
     search_matrix_offsets(SearchMatrixPoints) -> SearchMatrixOffsetsResponse;
 });

@@ -12,22 +12,28 @@
 //!
 //! Start at [`heads`] for the life of a document and at [`cas`] for what the server must keep.
 
+mod batcher;
 mod cas;
 mod chunks;
 mod counters;
 mod heads;
 mod ledger;
 mod pin;
+mod provider;
 mod queue;
+mod rarity;
 mod registry;
 mod rows;
 mod shelf;
 mod site;
+mod sparse;
 mod sweep;
 #[cfg(test)]
 mod tests;
 mod versions;
+mod views;
 mod visible;
 
 pub use ledger::ClusterLedger;
+pub use provider::ClusterIndexes;
 pub use site::Site;

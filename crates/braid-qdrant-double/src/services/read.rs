@@ -1,9 +1,10 @@
 //! What the calls do that read and search points.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use ::qdrant_client::qdrant::query::Variant;
+use ::qdrant_client::qdrant::value::Kind;
 use ::qdrant_client::qdrant::with_payload_selector::SelectorOptions;
 use ::qdrant_client::qdrant::*;
 use tonic::Status;
@@ -11,7 +12,7 @@ use tonic::Status;
 use super::work::Answer;
 use crate::faults::Fault;
 use crate::state::{Collection, Id, Point, State};
-use crate::{filter, vectors};
+use crate::{filter, path, vectors};
 
 /// Points in a page where the request does not say.
 const PAGE: u32 = 10;
@@ -142,6 +143,46 @@ pub(super) fn count(
     })
 }
 
+/// How many points have each text of an indexed field, the most frequent first.
+pub(super) fn facet(
+    state: &State,
+    request: FacetCounts,
+    _: Option<Fault>,
+) -> Answer<FacetResponse> {
+    let collection = state.collection(&request.collection_name)?;
+    state.check_filter(&collection, request.filter.as_ref())?;
+    let key = &request.key;
+    if collection.indexes.get(key) != Some(&FieldType::Keyword) {
+        return Err(Status::invalid_argument(format!(
+            "Bad request: No appropriate index for faceting: `{key}`."
+        )));
+    }
+    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    for (id, point) in &collection.points {
+        if !filter::passes(request.filter.as_ref(), *id, point) {
+            continue;
+        }
+        for value in path::values(&point.payload, key) {
+            if let Some(Kind::StringValue(text)) = &value.kind {
+                *counts.entry(text.clone()).or_default() += 1;
+            }
+        }
+    }
+    let mut counts: Vec<(String, u64)> = counts.into_iter().collect();
+    counts.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+    counts.truncate(request.limit.unwrap_or(u64::from(PAGE)) as usize);
+    let hits = counts.into_iter().map(|(text, count)| FacetHit {
+        value: Some(FacetValue {
+            variant: Some(facet_value::Variant::StringValue(text)),
+        }),
+        count,
+    });
+    Ok(FacetResponse {
+        hits: hits.collect(),
+        ..FacetResponse::default()
+    })
+}
+
 pub(super) fn query(
     state: &State,
     request: QueryPoints,
@@ -185,10 +226,27 @@ fn searched(
         return Err(Status::invalid_argument("Validation error in body: limit"));
     }
     check_limit(state, limit)?;
-    let Some(Variant::Nearest(input)) = request.query.and_then(|query| query.variant) else {
-        return Err(Status::unimplemented(
-            "Braid asks for what is near a vector",
-        ));
+    let wanted = Wanted {
+        payload: request.with_payload.as_ref(),
+        vectors: request.with_vectors.as_ref(),
+    };
+    let input = match request.query.map(|query| query.variant) {
+        // Points in the order of their ids.
+        None => {
+            let passing = collection.points.iter();
+            let passing =
+                passing.filter(|(id, point)| filter::passes(request.filter.as_ref(), **id, point));
+            let first = passing.take(limit as usize);
+            return Ok(first
+                .map(|(id, point)| wanted.scored(0.0, *id, point))
+                .collect());
+        }
+        Some(Some(Variant::Nearest(input))) => input,
+        Some(_) => {
+            return Err(Status::unimplemented(
+                "Braid asks for what is near a vector",
+            ));
+        }
     };
     let name = request.using.unwrap_or_default();
     let asked = collection.shape.asked(&name, input)?;
@@ -204,10 +262,6 @@ fn searched(
     let mut scored: Vec<_> = scored.collect();
     scored.sort_by(nearest_first);
     scored.truncate(limit as usize);
-    let wanted = Wanted {
-        payload: request.with_payload.as_ref(),
-        vectors: request.with_vectors.as_ref(),
-    };
     let result = scored.into_iter();
     let result = result.map(|(score, id, point)| wanted.scored(score, id, point));
     Ok(result.collect())

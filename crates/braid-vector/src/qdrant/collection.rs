@@ -330,7 +330,7 @@ fn creation(name: &str, dimension: usize, options: &CollectionOptions) -> Create
 }
 
 #[expect(deprecated)]
-fn quantization(quantization: Quantization) -> Option<QuantizationConfig> {
+pub(crate) fn quantization(quantization: Quantization) -> Option<QuantizationConfig> {
     let kind = match quantization {
         Quantization::None => return None,
         Quantization::Scalar => QuantizationKind::Scalar(ScalarQuantization {

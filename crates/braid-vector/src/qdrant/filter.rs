@@ -53,6 +53,23 @@ pub(crate) fn translate(filter: &Filter, indexed: Indexed<'_>) -> wire::Filter {
     }
 }
 
+/// The stored names of the fields that `filter` looks at.
+pub(crate) fn names(filter: &Filter) -> BTreeSet<String> {
+    let groups = [&filter.must, &filter.should, &filter.must_not];
+    let conditions = groups.into_iter().flatten();
+    let names = conditions.flat_map(|condition| {
+        let key = condition.key.as_str();
+        let asked = match &condition.predicate {
+            Predicate::Match(value) => choices(key, std::slice::from_ref(value)),
+            Predicate::Any(values) => choices(key, values),
+            Predicate::Range(_) => return vec![FieldKind::Number.name(key)],
+            Predicate::Exists(_) => return vec![KEYS.to_owned()],
+        };
+        asked.into_iter().map(|(name, _)| name).collect()
+    });
+    names.collect()
+}
+
 /// `filter` for slots from `slots`' least to its greatest.
 pub(crate) fn within(filter: Option<wire::Filter>, slots: &SlotSet) -> wire::Filter {
     let mut filter = filter.unwrap_or_default();

@@ -43,6 +43,17 @@ impl FieldKind {
         }
     }
 
+    /// The type of the metadata field that is stored under `name`; `None` for other fields.
+    pub(crate) fn of_name(name: &str) -> Option<Self> {
+        let (kind, _) = name.split_once('_')?;
+        match kind {
+            "str" => Some(Self::Text),
+            "num" => Some(Self::Number),
+            "bool" => Some(Self::Flag),
+            _ => None,
+        }
+    }
+
     /// The index that answers filters on it.
     pub(crate) fn index(self) -> FieldType {
         match self {
