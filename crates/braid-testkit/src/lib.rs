@@ -22,6 +22,7 @@ pub mod ram_vector;
 pub mod reranker_suite;
 pub mod scripts;
 pub mod vector_suite;
+pub mod work_suite;
 
 pub use embedder_suite::embedder_suite;
 pub use faulty::{Call, Fault, Faulty, Gate};
@@ -40,3 +41,4 @@ pub use vector_suite::{
     RecallCase, remote_vector_store_suite, vector_durability_suite, vector_recall_suite,
     vector_store_suite,
 };
+pub use work_suite::{WorkSubject, work_suite};
