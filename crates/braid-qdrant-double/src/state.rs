@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use ::qdrant_client::qdrant::point_id::PointIdOptions;
 use ::qdrant_client::qdrant::value::Kind as ValueKind;
-use ::qdrant_client::qdrant::vectors_config::Config;
-use ::qdrant_client::qdrant::{CreateCollection, FieldType, Filter, PointId, Value, VectorParams};
+use ::qdrant_client::qdrant::{CreateCollection, FieldType, Filter, PointId, Value};
 use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
 use tonic::{Request, Status};
 use uuid::Uuid;
 
 use crate::faults::{Faults, Kind};
 use crate::filter;
+use crate::vectors::{Named, Shape};
 
 /// Longest name of a collection, in bytes.
 const MAX_NAME_BYTES: usize = 255;
@@ -36,6 +36,7 @@ pub(crate) struct State {
     pub(crate) faults: Faults,
     pub(crate) collections: Mutex<BTreeMap<String, Collection>>,
     calls: [AtomicU64; 3],
+    searches: AtomicU64,
 }
 
 /// The id of a point, in the order in which they are listed.
@@ -48,15 +49,14 @@ pub(crate) enum Id {
 #[derive(Debug)]
 pub(crate) struct Collection {
     pub(crate) created: CreateCollection,
-    pub(crate) vectors: VectorParams,
+    pub(crate) shape: Shape,
     pub(crate) indexes: BTreeMap<String, FieldType>,
     pub(crate) points: BTreeMap<Id, Point>,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct Point {
-    /// Of length 1; a point may have none.
-    pub(crate) vector: Option<Vec<f32>>,
+    pub(crate) vectors: Named,
     pub(crate) payload: HashMap<String, Value>,
 }
 
@@ -67,6 +67,7 @@ impl State {
             faults: Faults::default(),
             collections: Mutex::default(),
             calls: Default::default(),
+            searches: AtomicU64::new(0),
         }
     }
 
@@ -76,6 +77,15 @@ impl State {
 
     pub(crate) fn note_call(&self, kind: Kind) {
         self.calls[kind as usize].fetch_add(1, Relaxed);
+    }
+
+    /// How many searches came, alone and in batches.
+    pub(crate) fn searches(&self) -> u64 {
+        self.searches.load(Relaxed)
+    }
+
+    pub(crate) fn note_searches(&self, searches: usize) {
+        self.searches.fetch_add(searches as u64, Relaxed);
     }
 
     pub(crate) fn check_key<T>(&self, request: &Request<T>) -> Result<(), Status> {
@@ -106,11 +116,7 @@ impl State {
     pub(crate) fn create(&self, created: CreateCollection) -> Result<(), Status> {
         let name = created.collection_name.clone();
         check_name(&name)?;
-        let config = created.vectors_config.as_ref();
-        let vectors = match config.and_then(|config| config.config.as_ref()) {
-            Some(Config::Params(vectors)) if vectors.size > 0 && vectors.distance > 0 => *vectors,
-            _ => return Err(Status::invalid_argument("Wrong input: bad vectors_config")),
-        };
+        let shape = Shape::read(&created)?;
         if created.shard_number == Some(0) || created.replication_factor == Some(0) {
             return Err(Status::invalid_argument("Validation error in body: 0"));
         }
@@ -122,7 +128,7 @@ impl State {
         }
         let collection = Collection {
             created,
-            vectors,
+            shape,
             indexes: BTreeMap::new(),
             points: BTreeMap::new(),
         };
@@ -139,8 +145,7 @@ impl State {
         let Some(filter) = filter else {
             return Ok(());
         };
-        let mut needed = BTreeSet::new();
-        filter::needed_indexes(filter, &mut needed)?;
+        let needed = needed_indexes(filter)?;
         if !self.strictness.indexed_filters_only {
             return Ok(());
         }
@@ -153,6 +158,11 @@ impl State {
             }
         }
         Ok(())
+    }
+
+    /// The condition of an upsert: it must be one, and takes no index.
+    pub(crate) fn check_condition(filter: Option<&Filter>) -> Result<(), Status> {
+        filter.map_or(Ok(()), |filter| needed_indexes(filter).map(drop))
     }
 
     pub(crate) fn lose_points(&self, name: &str, field: &str, values: &[i64]) -> usize {
@@ -170,6 +180,12 @@ impl State {
         });
         before - collection.points.len()
     }
+}
+
+fn needed_indexes(filter: &Filter) -> Result<BTreeSet<(String, &'static [FieldType])>, Status> {
+    let mut needed = BTreeSet::new();
+    filter::needed_indexes(filter, &mut needed)?;
+    Ok(needed)
 }
 
 fn check_name(name: &str) -> Result<(), Status> {

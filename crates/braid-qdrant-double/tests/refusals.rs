@@ -3,8 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use ::qdrant_client::qdrant::{
-    Condition, CountPointsBuilder, CreateCollectionBuilder, CreateFieldIndexCollectionBuilder,
-    Distance, FieldType, Filter, PointStruct, Query, QueryPointsBuilder, UpsertPointsBuilder,
+    Condition, CreateCollectionBuilder, CreateFieldIndexCollectionBuilder, Distance, FieldType,
+    Filter, PointStruct, Query, QueryPointGroupsBuilder, QueryPointsBuilder, UpsertPointsBuilder,
     VectorParamsBuilder,
 };
 use ::qdrant_client::{Payload, Qdrant, QdrantError};
@@ -91,8 +91,9 @@ async fn what_a_server_refuses() {
     }
     let path = Filter::must([Condition::matches("a b", "x".to_owned())]);
     refused(asked(&client, 1, path).await, bad, "JSON path");
-    let unused = client.count(CountPointsBuilder::new("a")).await;
-    refused(unused, Code::Unimplemented, "does not call count");
+    let groups = QueryPointGroupsBuilder::new("a", "kind").query(Query::new_nearest(1));
+    let unused = client.query_groups(groups).await;
+    refused(unused, Code::Unimplemented, "does not call query_groups");
 }
 
 #[tokio::test(flavor = "multi_thread")]

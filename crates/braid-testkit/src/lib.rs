@@ -29,7 +29,7 @@ pub use faulty::{Call, Fault, Faulty, Gate};
 pub use fixture::MiniCorpus;
 pub use hash_embedder::{HashEmbedder, WhitespaceTokens};
 pub use ledger_suite::{LedgerSubject, ledger_durability_suite, ledger_suite};
-pub use lexical_suite::{lexical_durability_suite, lexical_suite};
+pub use lexical_suite::{lexical_durability_suite, lexical_suite, remote_lexical_suite};
 pub use model_server::{ModelServer, SeenRequest, ServedModels, ServerFault};
 pub use overlap_reranker::OverlapReranker;
 pub use ram_ledger::RamLedger;

@@ -14,11 +14,11 @@
 //! Every call may fail because the server cannot be reached. Nothing here tries again: see
 //! [`resilient`](crate::resilient).
 
-mod collection;
-mod error;
-mod filter;
-mod options;
-mod payload;
+pub(crate) mod collection;
+pub(crate) mod error;
+pub(crate) mod filter;
+pub(crate) mod options;
+pub(crate) mod payload;
 mod site;
 #[cfg(test)]
 mod tests;
