@@ -8,6 +8,7 @@ mod lineage;
 mod pin;
 mod rebuild;
 mod state;
+mod work;
 mod write;
 
 use std::collections::{BTreeMap, HashMap};

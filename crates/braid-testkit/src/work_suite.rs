@@ -1,408 +1,169 @@
-//! What every work queue must do.
+//! What every queue of documents that wait to be indexed must do.
+//!
+//! [`work_suite`] checks the contract of [`WorkQueue`] together with the ledger that documents are
+//! staged in and read from. It looks at what is retrievable through pins alone, so that it holds for
+//! ledgers which do not know slots.
 
 // A suite is test code: a failed unwrap is a failed check.
 #![allow(clippy::unwrap_used)]
 
+mod claims;
+mod letters;
+mod settling;
+mod sweeping;
+
 use std::any::Any;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use braid_core::operation::ChangeOutcome;
-use braid_core::ports::{Settled, WorkDepth, WorkFailure, WorkItem};
-use braid_core::{DocumentId, ErrorCode, Fingerprint, Ledger, Sequence, Slot, WorkQueue};
+use braid_core::ports::{Claim, Settled, WorkDepth, WorkItem};
+use braid_core::{DocumentId, Embedding, Fingerprint, Ledger, Sequence, WorkQueue};
 
-use crate::ledger_suite::work::embeddings;
-use crate::ledger_suite::{Scene, put, staged};
+use crate::ledger_suite::{Scene, hash};
 
-const LEASE: Duration = Duration::from_secs(10);
-const LEASE_MS: i64 = 10_000;
-const GRACE: Duration = Duration::from_secs(60);
-const GRACE_MS: i64 = 60_000;
+/// How long claims last in the suite.
+const LEASE: Duration = Duration::from_secs(60);
 
-/// Two processes that share an empty store, and a clock that the suite moves.
+/// The same in milliseconds.
+const LEASE_MS: i64 = 60_000;
+
+/// A fresh queue whose clock the suite moves.
 pub struct WorkSubject {
-    /// The ledger of one process.
+    /// Where documents are staged, empty.
     pub ledger: Arc<dyn Ledger>,
-    /// Its queue.
-    pub work: Arc<dyn WorkQueue>,
-    /// The queue of the other one.
-    pub other: Arc<dyn WorkQueue>,
+    /// The queue of what was staged.
+    pub queue: Arc<dyn WorkQueue>,
     /// Moves the clock of both by so many milliseconds.
     pub advance_ms: Box<dyn Fn(i64) + Send + Sync>,
-    /// What must live as long as they do.
+    /// What must live as long as the queue, such as a server.
     pub keep: Box<dyn Any + Send + Sync>,
 }
 
 impl std::fmt::Debug for WorkSubject {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("WorkSubject")
-            .field("work", &self.work)
+            .field("queue", &self.queue)
             .finish_non_exhaustive()
     }
 }
 
-/// A subject with a scene in its ledger.
-struct Stage {
+/// Checks the contract of [`WorkQueue`] on fresh queues.
+pub async fn work_suite(fresh: impl AsyncFn() -> WorkSubject) {
+    claims::check(&fresh).await;
+    settling::check(&fresh).await;
+    letters::check(&fresh).await;
+    sweeping::check(&fresh).await;
+}
+
+/// A collection whose documents wait in a queue.
+struct Desk {
     scene: Scene,
     subject: WorkSubject,
 }
 
-impl Stage {
-    async fn new(subject: WorkSubject) -> Self {
+impl Desk {
+    async fn new(fresh: &impl AsyncFn() -> WorkSubject) -> Self {
+        let subject = fresh().await;
         let scene = Scene::of(Arc::clone(&subject.ledger)).await;
-        let scene = scene.indexed_by(Arc::clone(&subject.work));
         Self { scene, subject }
+    }
+
+    fn queue(&self) -> &dyn WorkQueue {
+        &*self.subject.queue
     }
 
     fn advance_ms(&self, ms: i64) {
         (self.subject.advance_ms)(ms);
     }
 
-    fn embedder(&self) -> Fingerprint {
-        self.scene.collection.fingerprint.embedder.clone()
+    async fn put(&self, id: &str, chunks: &[&str]) -> Sequence {
+        self.scene.put(id, chunks).await
     }
 
-    async fn claim_up_to(&self, limit: usize) -> Vec<WorkItem> {
-        let work = &self.subject.work;
-        work.claim(&self.embedder(), limit, LEASE).await.unwrap()
+    async fn claim(&self, limit: usize) -> Vec<WorkItem> {
+        let claimed = self.queue().claim(&embedder(), limit, LEASE).await;
+        claimed.unwrap()
     }
 
-    /// The only document that waits.
-    async fn claim(&self) -> WorkItem {
-        let mut claimed = self.claim_up_to(9).await;
-        assert_eq!(claimed.len(), 1, "{claimed:?}");
-        claimed.remove(0)
+    /// Claims the one document that can be claimed.
+    #[track_caller]
+    fn claim_one(&self) -> impl Future<Output = WorkItem> + '_ {
+        let caller = std::panic::Location::caller();
+        async move {
+            let mut claimed = self.claim(10).await;
+            assert_eq!(claimed.len(), 1, "at {caller}: {claimed:#?}");
+            claimed.remove(0)
+        }
     }
 
-    async fn publish(&self, item: &WorkItem) -> Settled {
-        let work = vec![(item.clone(), embeddings(item))];
-        self.subject.work.publish(work).await.unwrap()[0]
+    async fn publish(&self, item: WorkItem) -> Settled {
+        let embeddings = embeddings(&item);
+        let settled = self.queue().publish(vec![(item, embeddings)]).await;
+        settled.unwrap().remove(0)
     }
 
-    async fn fail(&self, item: &WorkItem, retry_after: Option<Duration>) -> Settled {
-        let failure = WorkFailure {
-            reason: "the reason".to_owned(),
-            retry_after,
-        };
-        let failed = self.subject.work.fail(&item.claim, failure);
-        failed.await.unwrap()
+    /// Publishes everything that can be claimed.
+    async fn drain(&self) {
+        for item in self.claim(100).await {
+            assert_eq!(self.publish(item).await, Settled::Done);
+        }
+    }
+
+    /// The chunks of a document's retrievable version, as a query sees them now.
+    async fn shown(&self, id: &str) -> Vec<String> {
+        let pin = self.scene.pin().await;
+        let id = DocumentId::new(id).unwrap();
+        let records = pin.document_chunks(&id, 0..=u32::MAX).await.unwrap();
+        let texts = records.into_iter().map(|record| record.chunk.text);
+        texts.collect()
     }
 
     async fn depth(&self) -> WorkDepth {
-        self.subject.work.depth().await.unwrap()
+        self.queue().depth().await.unwrap()
     }
 
-    async fn sweep(&self) -> u64 {
-        self.subject.work.sweep(GRACE).await.unwrap()
+    #[track_caller]
+    fn assert_depth(&self, waiting: u64, claimed: u64, failed: u64) -> impl Future<Output = ()> {
+        let caller = std::panic::Location::caller();
+        let expected = WorkDepth {
+            waiting,
+            claimed,
+            failed,
+        };
+        async move { assert_eq!(self.depth().await, expected, "at {caller}") }
     }
 }
 
-/// Checks the contract of [`WorkQueue`] on fresh stores.
-pub async fn work_suite(fresh: &dyn Fn() -> WorkSubject) {
-    a_claim_says_what_is_to_be_indexed(Stage::new(fresh()).await).await;
-    claims_are_exclusive(Stage::new(fresh()).await).await;
-    a_lease_ends(Stage::new(fresh()).await).await;
-    a_renewed_lease_lasts(Stage::new(fresh()).await).await;
-    a_late_publish_resurrects_nothing(Stage::new(fresh()).await).await;
-    publishing_again_does_nothing(Stage::new(fresh()).await).await;
-    bad_embeddings_are_refused(Stage::new(fresh()).await).await;
-    a_failed_version_is_tried_again(Stage::new(fresh()).await).await;
-    a_dead_letter_waits_for_a_new_version(Stage::new(fresh()).await).await;
-    other_embedders_have_other_work(Stage::new(fresh()).await).await;
-    work_of_a_deleted_collection_is_settled(Stage::new(fresh()).await).await;
-    a_sweep_respects_grace(Stage::new(fresh()).await).await;
-    a_sweep_leaves_what_is_needed(Stage::new(fresh()).await).await;
+fn embedder() -> Fingerprint {
+    Fingerprint::new("embedder")
 }
 
-async fn a_claim_says_what_is_to_be_indexed(stage: Stage) {
-    let document = staged("d", &["zero", "one"]);
-    let outcome = stage.scene.stage_one(put(document.clone())).await;
-    let ChangeOutcome::Staged { sequence, .. } = outcome else {
-        panic!("{outcome:?}");
-    };
-    let item = stage.claim().await;
-    assert_eq!((item.claim.sequence, item.claim.attempt), (sequence, 1));
-    assert_eq!(item.claim.document, document.document.id);
-    assert_eq!(item.collection, stage.scene.collection);
-    let chunks: Vec<_> = item.chunks.iter().map(|it| &it.record.chunk).collect();
-    let staged: Vec<_> = document.chunks.iter().map(|it| &it.chunk).collect();
-    assert_eq!(chunks, staged);
-    let slots: BTreeSet<Slot> = item.chunks.iter().map(|it| it.record.slot).collect();
-    assert_eq!(slots.len(), 2, "each has its own slot");
-    assert!(stage.scene.visible().await.is_empty());
-    assert_eq!(stage.publish(&item).await, Settled::Done);
-    assert_eq!(stage.scene.visible().await, ["d: zero | one"]);
-    stage.scene.put("empty", &[]).await;
-    let item = stage.claim().await;
-    assert!(item.chunks.is_empty());
-    assert_eq!(stage.publish(&item).await, Settled::Done);
-    assert_eq!(stage.depth().await, WorkDepth::default());
+/// An embedding a chunk: unit vectors, of which each text has its own.
+fn embeddings(item: &WorkItem) -> Vec<Embedding> {
+    let chunks = item.chunks.iter();
+    chunks
+        .map(|chunk| embedding(&chunk.record.chunk.text))
+        .collect()
 }
 
-async fn claims_are_exclusive(stage: Stage) {
-    for number in 0..20 {
-        stage.scene.put(&format!("d{number}"), &["text"]).await;
-    }
-    let embedder = stage.embedder();
-    let (work, other) = (&stage.subject.work, &stage.subject.other);
-    let mut claimed = BTreeSet::new();
-    while claimed.len() < 20 {
-        let (a, b, c) = futures::try_join!(
-            work.claim(&embedder, 3, LEASE),
-            other.claim(&embedder, 3, LEASE),
-            other.claim(&embedder, 3, LEASE),
-        )
-        .unwrap();
-        let items: Vec<WorkItem> = a.into_iter().chain(b).chain(c).collect();
-        assert!(!items.is_empty(), "what waits can be claimed");
-        for item in items {
-            let is_new = claimed.insert(item.claim.document.clone());
-            assert!(is_new, "{:?} is claimed twice", item.claim.document);
-        }
-    }
-    assert!(stage.claim_up_to(9).await.is_empty());
-    let depth = WorkDepth {
-        waiting: 20,
-        claimed: 20,
-        failed: 0,
-    };
-    assert_eq!(stage.depth().await, depth);
+fn embedding(text: &str) -> Embedding {
+    let angle = f32::from(hash(text).0[0]) / 41.0;
+    vec![angle.cos(), angle.sin()].into()
 }
 
-async fn a_lease_ends(stage: Stage) {
-    stage.scene.put("d", &["text"]).await;
-    let first = stage.claim().await;
-    stage.advance_ms(LEASE_MS - 1);
-    assert!(stage.claim_up_to(9).await.is_empty());
-    stage.advance_ms(1);
-    let second = stage.claim().await;
-    assert_eq!(second.claim.attempt, 2);
-    assert_ne!(second.claim.token, first.claim.token);
-    assert_eq!(stage.publish(&first).await, Settled::Lost);
-    assert_eq!(stage.fail(&first, None).await, Settled::Lost);
-    assert!(
-        stage.scene.visible().await.is_empty(),
-        "a lost claim publishes nothing"
-    );
-    assert_eq!(stage.publish(&second).await, Settled::Done);
-    assert_eq!(stage.scene.visible().await, ["d: text"]);
-    assert_eq!(stage.publish(&first).await, Settled::Lost);
-    assert_eq!(stage.fail(&first, None).await, Settled::Lost);
-    assert_eq!(stage.scene.visible().await, ["d: text"]);
-    assert_eq!(stage.depth().await, WorkDepth::default());
+fn texts(item: &WorkItem) -> Vec<&str> {
+    let chunks = item.chunks.iter();
+    chunks
+        .map(|chunk| chunk.record.chunk.text.as_str())
+        .collect()
 }
 
-async fn a_renewed_lease_lasts(stage: Stage) {
-    stage.scene.put("d", &["text"]).await;
-    let work = &stage.subject.work;
-    let first = stage.claim().await;
-    for _ in 0..3 {
-        stage.advance_ms(LEASE_MS - 1);
-        let renewed = work.renew(std::slice::from_ref(&first.claim), LEASE);
-        assert_eq!(renewed.await.unwrap(), [true]);
-        assert!(stage.claim_up_to(9).await.is_empty());
-    }
-    stage.advance_ms(LEASE_MS);
-    let second = stage.claim().await;
-    let claims = [first.claim.clone(), second.claim.clone()];
-    assert_eq!(work.renew(&claims, LEASE).await.unwrap(), [false, true]);
-    assert_eq!(stage.publish(&second).await, Settled::Done);
-    assert_eq!(work.renew(&claims, LEASE).await.unwrap(), [false, false]);
-    // A lease that has ended is good until somebody else claims.
-    stage.scene.put("e", &["text"]).await;
-    let late = stage.claim().await;
-    stage.advance_ms(2 * LEASE_MS);
-    assert_eq!(stage.publish(&late).await, Settled::Done);
+fn names(items: &[WorkItem]) -> Vec<&str> {
+    let mut names: Vec<_> = items.iter().map(|it| it.claim.document.as_str()).collect();
+    names.sort_unstable();
+    names
 }
 
-async fn a_late_publish_resurrects_nothing(stage: Stage) {
-    stage.scene.put("replaced", &["old"]).await;
-    let old = stage.claim().await;
-    stage.scene.put("replaced", &["new"]).await;
-    assert_eq!(stage.publish(&old).await, Settled::Superseded);
-    assert!(stage.scene.visible().await.is_empty());
-    let new = stage.claim().await;
-    assert_eq!(new.claim.attempt, 1, "of this version");
-    assert_eq!(stage.publish(&new).await, Settled::Done);
-    assert_eq!(stage.publish(&old).await, Settled::Superseded);
-    assert_eq!(stage.fail(&old, None).await, Settled::Superseded);
-    assert_eq!(stage.scene.visible().await, ["replaced: new"]);
-
-    stage.scene.put("deleted", &["text"]).await;
-    let late = stage.claim().await;
-    stage.scene.delete("deleted").await;
-    assert_eq!(stage.publish(&late).await, Settled::Superseded);
-    stage.advance_ms(GRACE_MS);
-    stage.sweep().await;
-    assert_eq!(stage.publish(&late).await, Settled::Superseded);
-    assert_eq!(stage.fail(&late, None).await, Settled::Superseded);
-    assert_eq!(stage.scene.visible().await, ["replaced: new"]);
-    assert_eq!(stage.depth().await, WorkDepth::default());
-    stage.scene.check_sound().await;
-}
-
-async fn publishing_again_does_nothing(stage: Stage) {
-    stage.scene.put("d", &["text"]).await;
-    let item = stage.claim().await;
-    assert_eq!(stage.publish(&item).await, Settled::Done);
-    assert_eq!(stage.publish(&item).await, Settled::Done);
-    stage.scene.put("d", &["newer"]).await;
-    assert_eq!(stage.publish(&item).await, Settled::Done);
-    assert_eq!(stage.scene.visible().await, ["d: text"]);
-    stage.scene.delete("d").await;
-    assert_eq!(stage.publish(&item).await, Settled::Superseded);
-    assert!(stage.scene.visible().await.is_empty());
-}
-
-async fn bad_embeddings_are_refused(stage: Stage) {
-    stage.scene.put("d", &["zero", "one"]).await;
-    let item = stage.claim().await;
-    let good = embeddings(&item);
-    let long: Vec<braid_core::Embedding> = vec![vec![1.0; 3].into(); 2];
-    for bad in [good[..1].to_vec(), long] {
-        let refused = stage.subject.work.publish(vec![(item.clone(), bad)]).await;
-        assert_eq!(refused.unwrap_err().code(), ErrorCode::InvalidRequest);
-    }
-    assert_eq!(stage.publish(&item).await, Settled::Done);
-}
-
-async fn a_failed_version_is_tried_again(stage: Stage) {
-    stage.scene.put("d", &["text"]).await;
-    let after = Duration::from_secs(5);
-    for attempt in 1..4 {
-        let item = stage.claim().await;
-        assert_eq!(item.claim.attempt, attempt);
-        assert_eq!(stage.fail(&item, Some(after)).await, Settled::Done);
-        assert_eq!(stage.fail(&item, None).await, Settled::Lost, "given back");
-        stage.advance_ms(4999);
-        assert!(stage.claim_up_to(9).await.is_empty());
-        assert_eq!(stage.depth().await.waiting, 1, "nothing is forgotten");
-        stage.advance_ms(1);
-    }
-    let item = stage.claim().await;
-    assert_eq!(stage.publish(&item).await, Settled::Done);
-    assert_eq!(stage.scene.visible().await, ["d: text"]);
-}
-
-async fn a_dead_letter_waits_for_a_new_version(stage: Stage) {
-    stage.scene.put("d", &["old"]).await;
-    stage.scene.publish().await;
-    let failed = stage.scene.put("d", &["poison"]).await;
-    let item = stage.claim().await;
-    assert_eq!(stage.fail(&item, None).await, Settled::Done);
-    assert_eq!(stage.depth().await.failed, 1);
-    assert_eq!(
-        stage.publish(&item).await,
-        Settled::Lost,
-        "failing is final"
-    );
-    stage.advance_ms(10 * LEASE_MS);
-    assert!(stage.claim_up_to(9).await.is_empty());
-    let (ledger, id) = (&stage.scene.ledger, stage.scene.collection.id);
-    let letters = ledger.failed_documents(id, None, 9).await.unwrap().items;
-    assert_eq!((letters.len(), letters[0].sequence), (1, failed));
-    assert_eq!(letters[0].reason, "the reason");
-    assert_eq!(stage.scene.visible().await, ["d: old"]);
-    stage.scene.put("d", &["poison"]).await;
-    assert_eq!(stage.depth().await.failed, 0);
-    stage.scene.publish().await;
-    assert_eq!(stage.scene.visible().await, ["d: poison"]);
-}
-
-async fn other_embedders_have_other_work(stage: Stage) {
-    stage.scene.put("d", &["text"]).await;
-    let other = Fingerprint::new("another");
-    let claimed = stage.subject.work.claim(&other, 9, LEASE).await.unwrap();
-    assert!(claimed.is_empty());
-    stage.claim().await;
-}
-
-async fn work_of_a_deleted_collection_is_settled(stage: Stage) {
-    stage.scene.put("d", &["text"]).await;
-    let item = stage.claim().await;
-    let name = &stage.scene.collection.name;
-    stage
-        .scene
-        .ledger
-        .delete_collection(name, None)
-        .await
-        .unwrap();
-    assert_eq!(stage.publish(&item).await, Settled::Superseded);
-    assert_eq!(stage.fail(&item, None).await, Settled::Superseded);
-    let claims = std::slice::from_ref(&item.claim);
-    assert_eq!(
-        stage.subject.work.renew(claims, LEASE).await.unwrap(),
-        [false]
-    );
-    assert!(stage.claim_up_to(9).await.is_empty());
-    assert_eq!(stage.depth().await, WorkDepth::default());
-}
-
-async fn a_sweep_respects_grace(stage: Stage) {
-    stage.scene.put("replaced", &["old"]).await;
-    stage.scene.put("deleted", &["text"]).await;
-    stage.scene.publish().await;
-    let pin = stage.scene.pin().await;
-    let texts = async || {
-        let mut shown = Vec::new();
-        for id in ["replaced", "deleted"] {
-            let id = DocumentId::new(id).unwrap();
-            let chunks = pin.document_chunks(&id, 0..=9).await.unwrap();
-            shown.extend(chunks.into_iter().map(|record| record.chunk.text));
-        }
-        shown
-    };
-    assert_eq!(texts().await, ["old", "text"]);
-    stage.scene.put("replaced", &["new"]).await;
-    stage.scene.publish().await;
-    stage.scene.delete("deleted").await;
-    stage.advance_ms(GRACE_MS - 1);
-    assert_eq!(stage.sweep().await, 0);
-    assert_eq!(
-        texts().await,
-        ["old", "text"],
-        "who asked before still sees it"
-    );
-    assert_eq!(stage.scene.visible().await, ["replaced: new"]);
-    stage.advance_ms(1);
-    assert!(stage.sweep().await > 0);
-    assert!(texts().await.is_empty(), "nothing is left of it");
-    assert_eq!(stage.sweep().await, 0, "once");
-    assert_eq!(stage.scene.visible().await, ["replaced: new"]);
-    stage.scene.check_sound().await;
-}
-
-async fn a_sweep_leaves_what_is_needed(stage: Stage) {
-    stage.scene.put("published", &["published"]).await;
-    stage.scene.put("again", &["first"]).await;
-    stage.scene.publish().await;
-    stage.scene.put("waiting", &["waiting"]).await;
-    let poison = stage.scene.put("failed", &["poison"]).await;
-    stage.scene.fail(poison, "the reason").await;
-    stage.scene.delete("again").await;
-    stage.advance_ms(24 * 3600 * 1000);
-    stage.scene.put("again", &["second"]).await;
-    stage.sweep().await;
-    stage.sweep().await;
-    stage.scene.check_sound().await;
-    assert_eq!(stage.scene.visible().await, ["published: published"]);
-    let depth = WorkDepth {
-        waiting: 2,
-        claimed: 0,
-        failed: 1,
-    };
-    assert_eq!(stage.depth().await, depth);
-    stage.scene.publish().await;
-    let shown = ["again: second", "published: published", "waiting: waiting"];
-    assert_eq!(stage.scene.visible().await, shown);
-    assert_eq!(
-        stage
-            .subject
-            .ledger
-            .operations(stage.scene.collection.id, Sequence::ZERO, 9)
-            .await
-            .unwrap(),
-        []
-    );
+fn claims(items: &[WorkItem]) -> Vec<Claim> {
+    items.iter().map(|item| item.claim.clone()).collect()
 }

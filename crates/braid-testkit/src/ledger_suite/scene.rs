@@ -134,7 +134,12 @@ impl Scene {
 
     /// The scene in `ledger`, found there or made.
     pub async fn of(ledger: Arc<dyn Ledger>) -> Self {
-        let created = ledger.create_collection(new_collection("scene"), None);
+        Self::made(ledger, new_collection("scene")).await
+    }
+
+    /// As [`Scene::of`], with a collection like this.
+    pub async fn made(ledger: Arc<dyn Ledger>, new: NewCollection) -> Self {
+        let created = ledger.create_collection(new, None);
         let Recorded::Done(collection) = created.await.unwrap() else {
             panic!("created without an idempotency key");
         };
