@@ -373,8 +373,9 @@ impl Written {
         let was_lost = match (&stamp, &self.expected) {
             (Some(stamp), _) if is_known(stamp, &self.token) => return Ok(true),
             // Had it been applied, its token would stand after the one that it replaced.
-            (Some(stamp), Some(expected)) => is_known(stamp, expected),
-            (Some(stamp), None) => stamp.recent.len() < RECENT,
+            (Some(stamp), Some(expected)) if is_known(stamp, expected) => true,
+            // Every state since the point was inserted is known.
+            (Some(stamp), _) => stamp.recent.len() < RECENT,
             (None, Some(_)) => true,
             (None, None) => false,
         };

@@ -103,11 +103,13 @@ impl Ledger for ClusterLedger {
         self.read_chunks(collection, slots).await
     }
 
-    async fn fail_operation(&self, _: CollectionId, _: Sequence, _: &str) -> Result<()> {
+    async fn fail_operation(&self, id: CollectionId, _: Sequence, _: &str) -> Result<()> {
+        self.registry.numbered(id).await?;
         Err(no_log())
     }
 
-    async fn publish(&self, _: CollectionId, _: Sequence) -> Result<PublishReceipt> {
+    async fn publish(&self, id: CollectionId, _: Sequence) -> Result<PublishReceipt> {
+        self.registry.numbered(id).await?;
         Err(no_log())
     }
 
@@ -247,11 +249,13 @@ impl Ledger for ClusterLedger {
         self.finish(&key, response).await
     }
 
-    async fn expected_slots(&self, _: CollectionId) -> Result<SlotSet> {
+    async fn expected_slots(&self, id: CollectionId) -> Result<SlotSet> {
+        self.registry.numbered(id).await?;
         Err(no_slots())
     }
 
-    async fn live_slots(&self, _: CollectionId) -> Result<SlotSet> {
+    async fn live_slots(&self, id: CollectionId) -> Result<SlotSet> {
+        self.registry.numbered(id).await?;
         Err(no_slots())
     }
 
