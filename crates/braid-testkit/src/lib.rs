@@ -28,9 +28,7 @@ pub use embedder_suite::embedder_suite;
 pub use faulty::{Call, Fault, Faulty, Gate};
 pub use fixture::MiniCorpus;
 pub use hash_embedder::{HashEmbedder, WhitespaceTokens};
-pub use ledger_suite::{
-    LedgerSubject, ledger_durability_suite, ledger_suite, shared_ledger_suite,
-};
+pub use ledger_suite::{LedgerSubject, ledger_durability_suite, ledger_suite, shared_ledger_suite};
 pub use lexical_suite::{lexical_durability_suite, lexical_suite, remote_lexical_suite};
 pub use model_server::{ModelServer, SeenRequest, ServedModels, ServerFault};
 pub use overlap_reranker::OverlapReranker;

@@ -22,8 +22,8 @@ use ::qdrant_client::qdrant::{
     WithVectorsSelector,
 };
 use braid_core::{
-    ChunkRecord, Collection, ContentHash, DocumentId, Embedding, Error, ErrorCode, LanguageSetting,
-    Metadata, Result, Sequence, Slot, SlotSet,
+    ChunkId, ChunkRecord, Collection, ContentHash, DocumentId, Embedding, Error, ErrorCode,
+    LanguageSetting, Metadata, Result, Sequence, Slot, SlotSet,
 };
 use braid_text::Analyzers;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -36,7 +36,7 @@ use super::sparse;
 use crate::qdrant::collection::only;
 use crate::qdrant::error::{is_missing, translate};
 pub(crate) use point::{ANALYZED, DOCUMENT, SEQUENCE, any_integer, read_slot, read_version};
-use point::{KEY, ORDINAL};
+use point::{CHUNK, KEY, ORDINAL};
 
 /// The vector of a chunk's embedding.
 pub(crate) const DENSE: &str = "dense";
@@ -181,6 +181,13 @@ impl ChunkStore {
         let mut points = points?;
         points.sort_by_key(|point| point.record.chunk.ordinal);
         Ok(points)
+    }
+
+    /// Every chunk of that name: the server looks through all of them.
+    pub(crate) async fn named(&self, id: ChunkId) -> Result<Vec<ChunkPoint>> {
+        let filter = all(vec![is_text(CHUNK, id.to_string())]);
+        let found = self.list(filter, ScrollPoints::default()).await?;
+        found.iter().map(point::read).collect()
     }
 
     /// Every point that passes, with its whole payload.

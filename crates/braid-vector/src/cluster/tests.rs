@@ -18,13 +18,14 @@
 //!   `dead_letters_are_the_newest_failures` checks their order; `a_request_is_done_once` counts
 //!   operations.
 //! - `duplicates`: they are not looked for.
-//! - `lineage`: `a_chunk_is_followed_from_staging_to_purge`, `a_repeated_chunk_is_found_in_both_versions`
-//!   and `a_chunk_of_a_rebuild_is_unreferenced` find chunks by their ids, which is not enabled;
-//!   `use_grows`: the server knows how full it is.
+//! - `lineage`: `a_chunk_is_followed_from_staging_to_purge` and
+//!   `a_repeated_chunk_is_found_in_both_versions` find chunks that are not indexed yet, which are not
+//!   looked through; `a_chunk_of_a_rebuild_is_unreferenced`: there is no rebuild; `use_grows`: the server knows how full it is.
 //! - `embeddings`: they are kept with the chunks. `rebuild`: not enabled.
 
 mod contention;
 mod model;
+mod queue;
 mod refusals;
 
 use std::sync::Arc;
@@ -155,20 +156,18 @@ async fn is_a_ledger(world: World) {
 }
 
 async fn is_a_work_queue(world: World) {
-    let fresh = || {
+    let fresh = async || {
         let world = World::new(&world.options);
-        let ledger = world.open_now();
-        let other = world.open_now();
+        let ledger = world.open().await;
         let removed = Removed(world.clone());
         WorkSubject {
             ledger: ledger.clone(),
-            work: ledger,
-            other,
+            queue: ledger,
             advance_ms: Box::new(move |ms| world.advance_ms(ms)),
             keep: Box::new(removed),
         }
     };
-    work_suite(&fresh).await;
+    work_suite(fresh).await;
 }
 
 /// Removes what a subject left on the server.

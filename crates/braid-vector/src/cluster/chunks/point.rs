@@ -28,6 +28,8 @@ use crate::cluster::sparse;
 use crate::cosine::unit;
 use crate::qdrant::payload::typed_fields;
 
+/// The name of the chunk. Without an index: only people ask for it.
+pub(super) const CHUNK: &str = "chunk";
 /// The document that the chunk is part of.
 pub(crate) const DOCUMENT: &str = "document";
 /// The operation that staged its version.
@@ -74,6 +76,7 @@ pub(super) fn write(
         .add_vector(SPARSE, Vector::new_sparse(terms.indices, terms.values));
     let mut payload = typed_fields(&chunk.metadata, record.language);
     for (name, value) in [
+        (CHUNK, text(record.id.to_string())),
         (DOCUMENT, text(record.document.as_str())),
         (SEQUENCE, integer(signed(record.sequence.0))),
         (ORDINAL, integer(record.chunk.ordinal.into())),

@@ -173,11 +173,9 @@ impl Ledger for ClusterLedger {
         self.matching_documents(collection, filter).await
     }
 
-    async fn find_chunk(&self, _: CollectionId, _: ChunkId) -> Result<Vec<ChunkLineage>> {
-        Err(not_enabled(
-            "search for a chunk by its id",
-            "list the chunks of its document",
-        ))
+    /// Of chunks that were indexed.
+    async fn find_chunk(&self, collection: CollectionId, id: ChunkId) -> Result<Vec<ChunkLineage>> {
+        self.chunks_named(collection, id).await
     }
 
     async fn document_chunks(

@@ -3,8 +3,8 @@
 use braid_core::operation::IndexableChunk;
 use braid_core::ports::{FailedDocument, Page};
 use braid_core::{
-    ChunkLineage, ChunkStatus, CollectionId, ContentHash, Document, DocumentId, DocumentStatus,
-    DocumentSummary, Embedding, Error, Filter, Fingerprint, Result, Sequence, Slot,
+    ChunkId, ChunkLineage, ChunkStatus, CollectionId, ContentHash, Document, DocumentId,
+    DocumentStatus, DocumentSummary, Embedding, Error, Filter, Fingerprint, Result, Sequence, Slot,
 };
 use std::sync::Arc;
 use uuid::Uuid;
@@ -191,6 +191,46 @@ impl ClusterLedger {
             items: items.collect(),
             next: (stored > last as usize + 1).then(|| (last + 1).to_string()),
         }))
+    }
+
+    pub(super) async fn chunks_named(
+        &self,
+        collection: CollectionId,
+        id: ChunkId,
+    ) -> Result<Vec<ChunkLineage>> {
+        let (_, shelf) = self.open_shelf(collection).await?;
+        let points = shelf.chunks.named(id).await?;
+        let documents: Vec<DocumentId> =
+            points.iter().map(|it| it.record.document.clone()).collect();
+        let heads = shelf.heads.read(&documents).await?;
+        let mut found = Vec::with_capacity(points.len());
+        for (point, Read { head, .. }) in points.into_iter().zip(heads) {
+            let sequence = point.record.sequence;
+            let is_newest = head.newest_sequence() == Some(sequence);
+            let (status, of_version) = if head.published_sequence() == Some(sequence) {
+                (ChunkStatus::Live, Some(DocumentStatus::Published))
+            } else if is_newest && head.state == State::Waiting {
+                (ChunkStatus::Pending, Some(DocumentStatus::Pending))
+            } else {
+                (ChunkStatus::Retired, is_newest.then(|| head.status()))
+            };
+            let version = match of_version {
+                Some(status) => {
+                    let of = [(point.record.document.as_str(), sequence.0)];
+                    let row = shelf.versions.summaries(&of).await?.remove(0);
+                    row.map(|row| row.summary(status)).transpose()?
+                }
+                None => None,
+            };
+            found.push(ChunkLineage {
+                record: point.record,
+                status,
+                version: version.map(Arc::new),
+                superseded_by: head.newest_sequence().filter(|_| !is_newest),
+            });
+        }
+        found.sort_by_key(|it| std::cmp::Reverse((it.record.sequence, it.record.slot)));
+        Ok(found)
     }
 
     pub(super) async fn read_chunks(

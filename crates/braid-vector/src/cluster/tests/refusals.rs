@@ -44,7 +44,5 @@ async fn what_is_not_offered_says_what_to_do(world: World) {
     );
     refused(&ledger.live_slots(id).await.unwrap_err());
     refused(&ledger.expected_slots(id).await.unwrap_err());
-    let chunk = ChunkId(uuid::Uuid::nil());
-    refused(&ledger.find_chunk(id, chunk).await.unwrap_err());
     assert_eq!(ledger.stage_purge(id).await.unwrap(), None);
 }
