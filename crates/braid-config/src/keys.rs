@@ -48,13 +48,13 @@ macro_rules! keys {
 }
 
 keys! {
-    storage.profile: any, "Where vectors are: embedded (in the data directory) or qdrant (in a Qdrant server or cluster). After a change they are brought there from the ledger.";
-    storage.data_dir: any, "Where everything is stored. One process owns it at a time.";
+    storage.profile: any, "Where things are stored: embedded (everything in the data directory), qdrant (vectors in Qdrant, the rest in the data directory) or cluster (everything in Qdrant, no data directory). Between the first two, vectors are brought from the ledger after a change; `braid migrate` copies to the third.";
+    storage.data_dir: any, "Where everything is stored; not used with storage.profile = cluster. One process owns it at a time.";
     storage.map_size_gib: map_size, "Most GiB of the ledger, and of each collection's vectors. Address space, not memory: only what is used takes disk.";
-    qdrant.url: url, "gRPC address of Qdrant for storage.profile = qdrant; https:// for TLS.";
+    qdrant.url: url, "gRPC address of Qdrant for storage.profile = qdrant or cluster; https:// for TLS.";
     qdrant.api_key_env: any, "Environment variable that has Qdrant's API key.";
     qdrant.api_key_file: any, "File that has Qdrant's API key.";
-    qdrant.prefix: prefix, "What the names of Braid's collections in Qdrant begin with; an id of the data directory follows.";
+    qdrant.prefix: prefix, "What the names of Braid's collections in Qdrant begin with; with storage.profile = qdrant an id of the data directory follows. With cluster, processes of one prefix are one Braid.";
     qdrant.timeout_ms: positive_u64, "Longest time of one request to Qdrant, in milliseconds.";
     qdrant.connect_timeout_ms: positive_u64, "Longest time of connecting to Qdrant, in milliseconds.";
     qdrant.shards: small, "Shards of new Qdrant collections; 0 is Qdrant's own default.";
@@ -136,6 +136,16 @@ keys! {
     ingest.embed_batch_chunks: positive, "Texts in one call of the embedder.";
     ingest.apply_batch_chunks: positive, "Chunks in one index batch during a load.";
     ingest.apply_interval_ms: any, "How long a load waits for more before it applies, in milliseconds; grows with the cost of applying.";
+    worker.concurrency: concurrency, "Claims that a worker (storage.profile = cluster) has at once: while one is embedded, another is claimed or published.";
+    worker.documents: points, "Most documents in one claim.";
+    worker.batch_chunks: points, "Chunks that a worker embeds and publishes together; ingest.embed_batch_chunks of them in one call of the embedder.";
+    worker.lease_seconds: lease, "How long a claim lasts; it is renewed while its worker lives. What a dead worker had is taken by others after that.";
+    worker.attempts: attempts, "How often a document is claimed before it is given up as a dead letter, where its workers end without an answer.";
+    worker.poll_ms: positive_u64, "Wait of a worker that finds nothing, in milliseconds; it doubles.";
+    worker.poll_longest_ms: positive_u64, "Longest such wait, in milliseconds.";
+    worker.sweep_seconds: lease, "How often a worker removes what was replaced or deleted, in seconds.";
+    worker.grace_seconds: lease, "How long that stays before, in seconds: longer than any request takes.";
+    worker.listen: any, "Address where a worker serves /metrics and /v1/health; none where not set.";
     log.level: any, "What is logged: a level or a filter such as info,braid_query=debug.";
     log.format: any, "How log lines look: text or json.";
 }
@@ -211,6 +221,10 @@ fn points(value: &usize) -> Result<(), String> {
 
 fn attempts(value: &usize) -> Result<(), String> {
     require((1..=1000).contains(value), "must be from 1 to 1000")
+}
+
+fn lease(value: &u64) -> Result<(), String> {
+    require((1..=86_400).contains(value), "must be from 1 to 86400")
 }
 
 fn writer_memory(value: &usize) -> Result<(), String> {

@@ -10,6 +10,7 @@ mod load;
 pub mod qdrant;
 pub mod settings;
 mod value;
+pub mod worker;
 
 pub use keys::{KEYS, Key};
 pub use load::{Overrides, load, with};
@@ -19,3 +20,4 @@ pub use settings::{
     LogFormat, LogSection, ModelEndpoints, ModelsSection, RetrieveFusion, RetrieveMode,
     RetrieveSection, RetrieveTrust, ServerSection, Settings, StorageSection,
 };
+pub use worker::WorkerSection;

@@ -8,6 +8,7 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use crate::keys::KEYS;
+use crate::qdrant::StorageProfile;
 use crate::settings::Settings;
 use crate::value::Raw;
 
@@ -136,6 +137,21 @@ impl Layers {
             self.problem(
                 "qdrant.api_key_file",
                 "is set beside qdrant.api_key_env: one of them must do",
+            );
+        }
+        let worker = &self.settings.worker;
+        let request_ms = self.settings.server.request_timeout_ms;
+        let is_used = self.settings.storage.profile == StorageProfile::Cluster;
+        if is_used && worker.grace_seconds.saturating_mul(1000) <= request_ms {
+            self.problem(
+                "worker.grace_seconds",
+                "must be longer than server.request_timeout_ms",
+            );
+        }
+        if is_used && self.settings.cache.semantic {
+            self.problem(
+                "cache.semantic",
+                "must be false with storage.profile = cluster: every server would have answers of its own",
             );
         }
         if self.problems.is_empty() {

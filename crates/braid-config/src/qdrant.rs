@@ -1,17 +1,19 @@
-//! The settings of the storage profile `qdrant`.
+//! The settings of the storage profiles `qdrant` and `cluster`.
 
 use std::path::PathBuf;
 
 use crate::value::{Raw, SettingValue, name_of, one_of};
 
-/// Where vectors are.
+/// Where things are stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StorageProfile {
-    /// In the data directory.
+    /// Everything is in the data directory.
     #[default]
     Embedded,
-    /// In a Qdrant server or cluster; everything else is in the data directory.
+    /// Vectors are in a Qdrant server or cluster; everything else is in the data directory.
     Qdrant,
+    /// Everything is in a Qdrant server or cluster, which any number of processes share.
+    Cluster,
 }
 
 /// How vectors are compressed for searching.
@@ -52,7 +54,7 @@ pub enum QdrantWrites {
     Strong,
 }
 
-/// The Qdrant server of the profile `qdrant`.
+/// The Qdrant server.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QdrantSection {
     /// Its gRPC address.
@@ -148,7 +150,7 @@ macro_rules! named {
     };
 }
 
-named!(StorageProfile: Embedded = "embedded", Qdrant = "qdrant");
+named!(StorageProfile: Embedded = "embedded", Qdrant = "qdrant", Cluster = "cluster");
 named!(QdrantQuantization: None = "none", Scalar = "scalar", Binary = "binary");
 named!(QdrantReads: One = "one", Majority = "majority", Quorum = "quorum", All = "all");
 named!(QdrantWrites: Weak = "weak", Medium = "medium", Strong = "strong");

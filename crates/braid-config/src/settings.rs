@@ -8,13 +8,14 @@ use braid_core::{
 };
 
 use crate::qdrant::{QdrantSection, StorageProfile};
+use crate::worker::WorkerSection;
 
 /// Every setting.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settings {
     /// Where and how much is stored.
     pub storage: StorageSection,
-    /// The Qdrant server of the profile `qdrant`.
+    /// The Qdrant server of the profiles `qdrant` and `cluster`.
     pub qdrant: QdrantSection,
     /// The HTTP server.
     pub server: ServerSection,
@@ -34,6 +35,8 @@ pub struct Settings {
     pub cache: CacheSection,
     /// Background indexing.
     pub ingest: IngestSection,
+    /// Workers of the profile `cluster`.
+    pub worker: WorkerSection,
     /// Log lines.
     pub log: LogSection,
 }
@@ -41,7 +44,7 @@ pub struct Settings {
 /// Where and how much is stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StorageSection {
-    /// Where vectors are.
+    /// Where things are stored.
     pub profile: StorageProfile,
     /// The data directory.
     pub data_dir: PathBuf,

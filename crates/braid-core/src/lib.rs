@@ -55,7 +55,7 @@ pub use operation::{Operation, OperationKind};
 pub use ports::{
     Embedder, Embedding, ExtractedText, IndexBatch, IndexProvider, Ledger, LedgerPin, LexicalEntry,
     LexicalIndex, LexicalView, Markup, Reader, Reranker, TokenCounter, VectorEntry, VectorStore,
-    VectorView,
+    VectorView, WorkQueue,
 };
 pub use ranking::{Candidate, Hit, Leg, RankedList, Selection};
 pub use script::Script;

@@ -9,6 +9,7 @@ mod job;
 mod ledger;
 mod model;
 mod reader;
+mod work;
 
 pub use index::{
     IndexBatch, IndexProvider, LexicalEntry, LexicalIndex, LexicalMatches, LexicalView,
@@ -24,3 +25,4 @@ pub use ledger::{
 };
 pub use model::{Embedder, Embedding, Reranker, TokenCounter};
 pub use reader::{ExtractedText, Markup, Reader};
+pub use work::{Claim, Settled, WorkDepth, WorkFailure, WorkItem, WorkQueue};

@@ -1,5 +1,6 @@
 //! Candidates, hits and ranked lists.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
@@ -60,4 +61,7 @@ pub struct Selection {
     pub filter: Option<Arc<Filter>>,
     /// The live slots that match it; `None` where the ledger cannot say (remote profiles).
     pub slots: Option<Arc<SlotSet>>,
+    /// The pinned state, for an index that is kept in the ledger's own store and asks it what is
+    /// retrievable; `None` where the ledger has a store of its own.
+    pub state: Option<Arc<dyn Any + Send + Sync>>,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use braid_core::operation::IndexableChunk;
-use braid_core::{ContentHash, Embedding, Error, ErrorCode, Fingerprint, Result};
+use braid_core::{ContentHash, Embedder, Embedding, Error, ErrorCode, Fingerprint, Result};
 
 use crate::applier::isolate::Note;
 use crate::breakpoints::Breakpoint;
@@ -146,36 +146,12 @@ impl Embeddings {
     }
 
     async fn embed(&self, texts: Vec<String>) -> Result<Vec<Embedding>> {
-        let asked = texts.len();
-        let started = Instant::now();
-        let vectors = self.parts.embedder.embed_passages(texts).await?;
-        metrics::histogram!("braid_index_embed_seconds").record(started.elapsed());
-        if vectors.len() != asked {
-            return Err(Error::internal(format!(
-                "the embedder gave {} vectors for {asked} texts",
-                vectors.len()
-            )));
-        }
-        let dimension = self.parts.embedder.dimension();
-        if let Some(bad) = vectors.iter().find(|vector| vector.len() != dimension) {
-            return Err(Error::internal(format!(
-                "the embedder gave a vector of {} numbers, its dimension is {dimension}",
-                bad.len()
-            )));
-        }
-        metrics::counter!("braid_index_chunks_embedded_total", "collection" => self.label.clone())
-            .increment(asked as u64);
-        Ok(vectors)
+        embed_texts(&*self.parts.embedder, texts, &self.label).await
     }
 
     /// Whether the model works at all: tells a poisoned document from an outage.
     pub(crate) async fn probe(&self) -> Result<()> {
-        let answer = self
-            .parts
-            .embedder
-            .embed_passages(vec!["probe".to_owned()])
-            .await;
-        answer.map(drop)
+        probe(&*self.parts.embedder).await
     }
 
     fn check_model(&self) -> Result<()> {
@@ -194,8 +170,46 @@ impl Embeddings {
     }
 }
 
+/// The embedding of each text, in order, of the embedder's dimension. `label` names the collection in
+/// the metrics.
+pub(crate) async fn embed_texts(
+    embedder: &dyn Embedder,
+    texts: Vec<String>,
+    label: &str,
+) -> Result<Vec<Embedding>> {
+    let asked = texts.len();
+    let started = Instant::now();
+    let vectors = embedder.embed_passages(texts).await?;
+    metrics::histogram!("braid_index_embed_seconds").record(started.elapsed());
+    if vectors.len() != asked {
+        return Err(Error::internal(format!(
+            "the embedder gave {} vectors for {asked} texts",
+            vectors.len()
+        )));
+    }
+    let dimension = embedder.dimension();
+    if let Some(bad) = vectors.iter().find(|vector| vector.len() != dimension) {
+        return Err(Error::internal(format!(
+            "the embedder gave a vector of {} numbers, its dimension is {dimension}",
+            bad.len()
+        )));
+    }
+    metrics::counter!("braid_index_chunks_embedded_total", "collection" => label.to_owned())
+        .increment(asked as u64);
+    Ok(vectors)
+}
+
+/// Whether the model works at all: tells a poisoned document from an outage.
+pub(crate) async fn probe(embedder: &dyn Embedder) -> Result<()> {
+    let answer = embedder.embed_passages(vec!["probe".to_owned()]).await;
+    answer.map(drop).map_err(|error| {
+        let message = "the embedder does not answer";
+        Error::new(ErrorCode::Unavailable, message).with_source(error)
+    })
+}
+
 /// Key and text of every chunk without an embedding, each key once.
-fn missing_texts(
+pub(crate) fn missing_texts(
     chunks: &[IndexableChunk],
     found: &[Option<Embedding>],
 ) -> Vec<(ContentHash, String)> {

@@ -5,6 +5,9 @@
 //! what was staged, the other applies it to the vector store, then to the lexical index, then
 //! publishes. Everything after the acknowledgement is replayed after a crash.
 //!
+//! Where several processes share one store, nothing is embedded behind the acknowledgement here: a
+//! [`Worker`], in whichever process, claims what waits in a [`WorkQueue`](braid_core::WorkQueue).
+//!
 //! The crate speaks to ports only. It never searches, never reads files, and never decides what a
 //! reader may see: the ledger does. It writes indexes in three places, `applier`, `verify` and
 //! `rebuild`, each under the collection's `applying` lock or on a generation nobody reads yet.
@@ -29,6 +32,7 @@ mod state;
 mod steps;
 mod sweeper;
 mod verify;
+mod worker;
 
 pub use boilerplate::{BoilerplateReport, SharedKind, SharedText};
 pub use breakpoints::{Breakpoint, Breakpoints, Hook};
@@ -38,3 +42,4 @@ pub use options::{IndexingOptions, RetryPolicy};
 pub use progress::{Health, Progress};
 pub use rebuild::RebuildProgress;
 pub use verify::{IndexReport, VerifyReport};
+pub use worker::{Until, Worker, WorkerOptions, WorkerParts, WorkerProgress, record_depth};

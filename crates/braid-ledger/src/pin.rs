@@ -222,6 +222,7 @@ impl LedgerPin for LmdbPin {
         Ok(Selection {
             filter,
             slots: Some(slots),
+            ..Selection::default()
         })
     }
 

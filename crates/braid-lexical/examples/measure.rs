@@ -171,6 +171,7 @@ async fn check_phrases(index: &TantivyIndex, collection: &Collection) -> Outcome
     let selection = Selection {
         filter: None,
         slots: Some(Arc::new(index.slots().await?)),
+        ..Selection::default()
     };
     let mut times = Vec::new();
     for (query, _) in &collection.queries {

@@ -43,6 +43,7 @@ pub(crate) fn narrow(
         selection: Selection {
             filter: selection.filter.clone(),
             slots: Some(Arc::new(kept)),
+            ..Selection::default()
         },
         saying,
     })

@@ -1,11 +1,12 @@
 //! Entries to Tantivy documents.
 
-use braid_core::{LanguageSetting, LexicalEntry, TextField};
-use braid_text::{Analyzer, Analyzers, TermKind};
+use braid_core::{LanguageSetting, LexicalEntry};
+use braid_text::Analyzers;
+use braid_text::lexical::{FieldTerm, LexicalField, language_code, visit_entry};
 use tantivy::TantivyDocument;
 use tantivy::schema::Field;
 
-use crate::schema::{Fields, language_code, position};
+use crate::schema::Fields;
 use crate::terms::TermList;
 
 /// The terms of `entry`, each under the fields it is found by.
@@ -16,11 +17,7 @@ pub(crate) fn document(
 ) -> TantivyDocument {
     let analyzer = analyzers.of_document(entry.language);
     let mut terms = Terms::default();
-    terms.add(analyzer, &entry.title, TextField::Title);
-    for heading in &entry.headings {
-        terms.add(analyzer, heading, TextField::Heading);
-    }
-    terms.add(analyzer, &entry.body, TextField::Body);
+    visit_entry(entry.into(), analyzer, &mut |term| terms.push(term));
     let mut document = TantivyDocument::new();
     document.add_u64(fields.slot, u64::from(entry.slot.0));
     if analyzers.setting() == LanguageSetting::Auto {
@@ -47,29 +44,16 @@ struct Terms {
     title: TermList,
     headings: TermList,
     names: TermList,
-    /// Words so far.
-    words: u32,
 }
 
 impl Terms {
-    fn add(&mut self, analyzer: &Analyzer, text: &str, field: TextField) {
-        let before = self.words;
-        analyzer.visit(text, &mut |term| {
-            let word = before.saturating_add(term.position);
-            self.words = self.words.max(word.saturating_add(1));
-            let position = position(word, field);
-            if term.kind != TermKind::Word {
-                self.names.push(term.text, position);
-                return;
-            }
-            match field {
-                TextField::Title => self.title.push(term.text, position),
-                TextField::Heading => self.headings.push(term.text, position),
-                TextField::Body => {}
-            }
-            self.content.push(term.text, position);
-        });
-        // Two headings are no phrase.
-        self.words = self.words.saturating_add(1);
+    fn push(&mut self, term: FieldTerm<'_>) {
+        let list = match term.field {
+            LexicalField::Content => &mut self.content,
+            LexicalField::Title => &mut self.title,
+            LexicalField::Headings => &mut self.headings,
+            LexicalField::Names => &mut self.names,
+        };
+        list.push(term.text, term.position);
     }
 }

@@ -1,11 +1,11 @@
 //! What a query is searched for as besides: weighed phrases that add to the scores of its words.
 
 use braid_core::{Expansion, Result};
+use braid_text::lexical::{K1, Languages, inverse_frequency};
 use tantivy::Searcher;
 
-use crate::languages::Languages;
 use crate::phrase::{Occurrence, Phrase, occurrences};
-use crate::scoring::{K1, Scale, SegmentScores, Wanted, inverse_frequency};
+use crate::scoring::{Scale, SegmentScores, Wanted};
 
 /// Most things that one query is searched for as besides.
 pub(crate) const MAX_EXPANSIONS: usize = 32;

@@ -13,12 +13,12 @@ use braid_core::{
 };
 use braid_runtime::{Blocking, CpuPool};
 use braid_text::Analyzers;
+use braid_text::lexical::Weights;
 use parking_lot::Mutex;
 use tantivy::directory::{Directory, MmapDirectory};
 use tantivy::{Index, IndexReader, IndexSettings, ReloadPolicy, Searcher};
 
 use crate::error::{io_error, lexical_error, with_rebuild_help};
-use crate::query::Weights;
 use crate::schema::{CommitPayload, Fields, schema};
 use crate::scoring::{slot_column, slot_of};
 use crate::statistics::LatestStatistics;

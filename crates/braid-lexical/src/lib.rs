@@ -21,7 +21,6 @@ pub mod index;
 mod languages;
 mod lookup;
 mod phrase;
-mod query;
 mod schema;
 mod scoring;
 mod statistics;
@@ -32,5 +31,5 @@ mod typos;
 mod view;
 mod writer;
 
+pub use braid_text::lexical::Weights;
 pub use index::{LexicalOptions, TantivyIndex};
-pub use query::Weights;

@@ -1,6 +1,7 @@
 //! Phrases: words that follow one another, and the documents that say them.
 
 use braid_core::{Result, SlotSet, TextField};
+use braid_text::lexical::{Languages, STEP, lane};
 use braid_text::{Analyzer, TermKind};
 use tantivy::index::SegmentReader;
 use tantivy::postings::{Postings, SegmentPostings};
@@ -8,8 +9,8 @@ use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{DocSet, Searcher, TERMINATED, Term};
 
 use crate::error::{io_error, lexical_error};
-use crate::languages::{LanguageColumn, Languages};
-use crate::schema::{Fields, STEP, lane};
+use crate::languages::LanguageColumn;
+use crate::schema::Fields;
 use crate::scoring::{slot_column, slot_of};
 
 /// Words in a row, in the forms of one analyzer.

@@ -1,6 +1,7 @@
 //! What is indexed, under which field, and what a commit says of itself.
 
-use braid_core::{Error, ErrorCode, Fingerprint, Language, Result, Sequence, TextField};
+use braid_core::{Error, ErrorCode, Fingerprint, Result, Sequence};
+use braid_text::lexical::LexicalField;
 use serde::{Deserialize, Serialize};
 use tantivy::schema::{
     FAST, Field, INDEXED, IndexRecordOption, Schema, SchemaBuilder, TextFieldIndexing, TextOptions,
@@ -23,7 +24,7 @@ pub(crate) const LANGUAGE: &str = "language";
 pub(crate) struct Fields {
     /// The slot: the key by which entries are deleted, and a column.
     pub(crate) slot: Field,
-    /// Words of title, headings and body together, with their [`position`]s; the only field with a
+    /// Words of title, headings and body together, with their positions; the only field with a
     /// length norm.
     pub(crate) content: Field,
     /// Words of the title once more, for their extra weight.
@@ -34,8 +35,20 @@ pub(crate) struct Fields {
     /// words, which are only searched when a query has nothing else. With positions, as in `content`:
     /// a phrase has its words from both.
     pub(crate) names: Field,
-    /// The [`language_code`] a document was analyzed in, where documents of one index differ.
+    /// The [`language_code`](braid_text::lexical::language_code) a document was analyzed in, where documents of one index differ.
     pub(crate) language: Field,
+}
+
+impl Fields {
+    /// The field of the schema that keeps the terms of `field`.
+    pub(crate) fn of(&self, field: LexicalField) -> Field {
+        match field {
+            LexicalField::Content => self.content,
+            LexicalField::Title => self.title,
+            LexicalField::Headings => self.headings,
+            LexicalField::Names => self.names,
+        }
+    }
 }
 
 /// The schema and its fields.
@@ -51,54 +64,6 @@ pub(crate) fn schema() -> (Schema, Fields) {
         language: builder.add_u64_field(LANGUAGE, INDEXED | FAST),
     };
     (builder.build(), fields)
-}
-
-/// How far apart two neighbours of one text stand: each place has room for every [`TextField`], so that
-/// positions say in which of them a word is, and words of two fields are never neighbours.
-pub(crate) const STEP: u32 = 4;
-
-/// The position of the `word`th word of an entry, which is in `field`.
-pub(crate) fn position(word: u32, field: TextField) -> u32 {
-    word.saturating_mul(STEP).saturating_add(lane(field))
-}
-
-/// What positions of words in `field` leave when divided by [`STEP`].
-pub(crate) fn lane(field: TextField) -> u32 {
-    match field {
-        TextField::Title => 0,
-        TextField::Heading => 1,
-        TextField::Body => 2,
-    }
-}
-
-/// What stands for a language in an index, below 64: a code keeps its meaning for ever.
-pub(crate) fn language_code(language: Language) -> u8 {
-    match language {
-        Language::None => 0,
-        Language::Arabic => 1,
-        Language::Chinese => 2,
-        Language::Danish => 3,
-        Language::Dutch => 4,
-        Language::English => 5,
-        Language::Finnish => 6,
-        Language::French => 7,
-        Language::German => 8,
-        Language::Greek => 9,
-        Language::Hungarian => 10,
-        Language::Italian => 11,
-        Language::Japanese => 12,
-        Language::Korean => 13,
-        Language::Norwegian => 14,
-        Language::Portuguese => 15,
-        Language::Romanian => 16,
-        Language::Russian => 17,
-        Language::Spanish => 18,
-        Language::Swedish => 19,
-        Language::Tamil => 20,
-        Language::Thai => 21,
-        Language::Turkish => 22,
-        Language::Ukrainian => 23,
-    }
 }
 
 /// Terms as Braid's analyzer makes them.

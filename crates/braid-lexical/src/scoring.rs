@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use braid_core::{Candidate, Result, Slot, SlotSet};
+use braid_text::lexical::{K1, Languages, inverse_frequency, length_norm, saturation};
 use tantivy::Searcher;
 use tantivy::columnar::ColumnValues;
 use tantivy::fieldnorm::FieldNormReader;
@@ -17,16 +18,11 @@ use tantivy::schema::{Field, IndexRecordOption};
 
 use crate::error::{io_error, lexical_error};
 use crate::expansions::{self, Expanded};
-use crate::languages::{LanguageColumn, Languages};
+use crate::languages::LanguageColumn;
 use crate::lookup::{Found, Lookup};
 use crate::schema::{Fields, SLOT};
 use crate::statistics::Statistics;
 use crate::top::TopCandidates;
-
-/// Saturation of the term frequency.
-pub(crate) const K1: f32 = 1.2;
-/// How much a document's length counts.
-const B: f32 = 0.75;
 
 /// A term to be looked for in one field.
 #[derive(Clone, Debug)]
@@ -198,16 +194,15 @@ impl Sum<'_> {
         {
             return;
         }
-        let frequency = frequency as f32;
         let norm = match self.norms {
             Some((lengths, norms)) => norms.0[usize::from(lengths.fieldnorm_id(document))],
             None => K1,
         };
-        self.scores[document as usize] += self.factor * (frequency / (frequency + norm));
+        self.scores[document as usize] += self.factor * saturation(frequency, norm);
     }
 }
 
-/// `K1 * (1 - B + B * length / mean length)` by the code of a length.
+/// [`length_norm`] by the code of a length.
 #[derive(Debug)]
 pub(crate) struct LengthNorms(Box<[f32; 256]>);
 
@@ -217,7 +212,7 @@ impl LengthNorms {
         let mut table = Box::new([0.0; 256]);
         for (id, norm) in (0..=u8::MAX).zip(table.iter_mut()) {
             let length = FieldNormReader::id_to_fieldnorm(id) as f32;
-            *norm = K1 * (1.0 - B + B * length / mean_length.max(1.0));
+            *norm = length_norm(length, mean_length);
         }
         Self(table)
     }
@@ -237,12 +232,6 @@ pub(crate) fn ceiling(lookup: &Lookup<'_>, wanted: Wanted<'_>, field: Field) -> 
         }
     }
     Ok(sums.into_iter().fold(0.0, f32::max))
-}
-
-/// `ln(1 + (N - n + 0.5) / (n + 0.5))`.
-pub(crate) fn inverse_frequency(matching: u64, documents: u64) -> f32 {
-    let rest = documents.saturating_sub(matching) as f32;
-    (1.0 + (rest + 0.5) / (matching as f32 + 0.5)).ln()
 }
 
 /// Mean length of a field in terms, over `documents`.
@@ -300,4 +289,24 @@ pub(crate) fn slot_of(column: &dyn ColumnValues<u64>, document: u32) -> Slot {
         "slot {value} of document {document}"
     );
     Slot(value as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use braid_text::lexical::stored_length;
+
+    use super::*;
+
+    #[test]
+    fn lengths_are_stored_as_other_adapters_count_them() {
+        let lengths = (0..10_000).chain([1 << 20, (1 << 24) + 12_345, 2_000_000_000]);
+        for length in lengths {
+            let code = FieldNormReader::fieldnorm_to_id(length);
+            assert_eq!(
+                stored_length(length),
+                FieldNormReader::id_to_fieldnorm(code),
+                "{length}"
+            );
+        }
+    }
 }

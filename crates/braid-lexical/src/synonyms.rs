@@ -5,14 +5,13 @@ use std::sync::Arc;
 
 use braid_core::{Expansion, ExpansionKind, Language, Result, Synonyms};
 use braid_text::Analyzer;
+use braid_text::lexical::{Languages, inverse_frequency};
 use parking_lot::Mutex;
 
 use crate::expansions::{Expanded, MAX_EXPANSIONS};
-use crate::languages::Languages;
 use crate::lookup::Lookup;
 use crate::phrase::{Phrase, words};
 use crate::schema::Fields;
-use crate::scoring::inverse_frequency;
 use crate::statistics::Statistics;
 
 /// What a match of a synonym counts, where a match of the word itself counts 1.

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 
 use braid_core::{Expansion, ExpansionKind, Result};
+use braid_text::lexical::Languages;
 use braid_text::{Analyzer, TermKind};
 use tantivy::query::FuzzyTermQuery;
 use tantivy::{Searcher, Term};
 
 use crate::error::{io_error, lexical_error};
 use crate::expansions::Expanded;
-use crate::languages::Languages;
 use crate::lookup::Lookup;
 use crate::phrase::Phrase;
 use crate::schema::Fields;

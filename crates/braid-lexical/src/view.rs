@@ -10,13 +10,13 @@ use braid_core::{
     TextCondition,
 };
 use braid_runtime::CpuPool;
+use braid_text::lexical::{QueryTerm, Weights, clauses, distinct_terms, query_terms};
 use braid_text::{Analyzer, Analyzers, TermKind};
 use tantivy::Searcher;
 
 use crate::conditions::narrow;
 use crate::expansions::{Expanded, MAX_EXPANSIONS};
 use crate::lookup::Lookup;
-use crate::query::{QueryTerm, Weights, query_terms};
 use crate::schema::Fields;
 use crate::scoring::{Clause, Wanted, ceiling, search};
 use crate::statistics::{LatestStatistics, Statistics};
@@ -187,42 +187,14 @@ impl Reading {
 
     /// Where each term is looked for, and what it counts there.
     fn clauses(&self, terms: &[QueryTerm]) -> Vec<Clause> {
-        let Fields {
-            content,
-            title,
-            headings,
-            names,
-            slot: _,
-            language: _,
-        } = self.fields;
-        let Weights {
-            title: in_title,
-            heading: in_heading,
-            whole,
-            piece,
-        } = self.weights;
-        let mut clauses = Vec::with_capacity(4 * terms.len());
-        for term in terms {
-            let places = match term.kind {
-                TermKind::Word => &[
-                    (content, 1.0),
-                    (title, in_title),
-                    (headings, in_heading),
-                    (names, piece),
-                ][..],
-                TermKind::Part => &[(content, piece), (names, piece)],
-                TermKind::Whole => &[(names, whole)],
-                TermKind::StopWord => &[(names, 1.0)],
-            };
-            let wanted = places.iter().filter(|(_, weight)| *weight > 0.0);
-            clauses.extend(wanted.map(|(field, weight)| Clause {
-                field: *field,
-                text: term.text.clone(),
-                languages: term.languages,
-                weight: *weight,
-            }));
-        }
-        clauses
+        let clauses = clauses(terms, self.weights).into_iter();
+        let clauses = clauses.map(|clause| Clause {
+            field: self.fields.of(clause.field),
+            text: clause.text,
+            weight: clause.weight,
+            languages: clause.languages,
+        });
+        clauses.collect()
     }
 }
 
@@ -241,11 +213,5 @@ fn told(expansions: Vec<Expanded>) -> Vec<Expansion> {
 fn distinct(terms: Vec<QueryTerm>, expansions: &[Expanded]) -> Vec<String> {
     let added = expansions.iter().flat_map(|one| one.phrase.places());
     let added = added.filter_map(|place| place.terms.first().cloned());
-    let mut texts: Vec<String> = Vec::with_capacity(terms.len());
-    for text in terms.into_iter().map(|term| term.text).chain(added) {
-        if !texts.contains(&text) {
-            texts.push(text);
-        }
-    }
-    texts
+    distinct_terms(terms.into_iter().map(|term| term.text).chain(added))
 }

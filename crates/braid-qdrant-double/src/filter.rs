@@ -5,41 +5,58 @@ use std::collections::{BTreeSet, HashMap};
 use ::qdrant_client::qdrant::condition::ConditionOneOf;
 use ::qdrant_client::qdrant::r#match::MatchValue;
 use ::qdrant_client::qdrant::value::Kind;
-use ::qdrant_client::qdrant::{Condition, FieldCondition, FieldType, Filter, Range, Value};
+use ::qdrant_client::qdrant::{
+    Condition, FieldCondition, FieldType, Filter, IsEmptyCondition, IsNullCondition, Range, Value,
+};
 use tonic::Status;
+use uuid::Uuid;
 
+use crate::path;
 use crate::state::{Id, Point};
 
 /// Kinds of indexes that answer a condition.
 type Kinds = &'static [FieldType];
+
+/// Any will do.
+const ANY_KIND: Kinds = &[
+    FieldType::Keyword,
+    FieldType::Integer,
+    FieldType::Float,
+    FieldType::Bool,
+    FieldType::Uuid,
+];
 
 /// The fields that `filter` names, each with the indexes that would answer it.
 pub(crate) fn needed_indexes(
     filter: &Filter,
     needed: &mut BTreeSet<(String, Kinds)>,
 ) -> Result<(), Status> {
+    if filter.min_should.is_some() {
+        return Err(Status::unimplemented("a filter that Braid does not use"));
+    }
     let groups = [&filter.must, &filter.should, &filter.must_not];
     for condition in groups.into_iter().flatten() {
         match &condition.condition_one_of {
             Some(ConditionOneOf::Filter(filter)) => needed_indexes(filter, needed)?,
             Some(ConditionOneOf::Field(field)) => {
-                check_path(&field.key)?;
-                needed.insert((field.key.clone(), kinds(field)?));
+                path::check(&field.key)?;
+                let kinds = kinds(field)?;
+                if !kinds.is_empty() {
+                    needed.insert((field.key.clone(), kinds));
+                }
             }
-            Some(ConditionOneOf::HasId(_)) => {}
+            Some(ConditionOneOf::IsEmpty(IsEmptyCondition { key }))
+            | Some(ConditionOneOf::IsNull(IsNullCondition { key })) => {
+                path::check(key)?;
+                needed.insert((key.clone(), ANY_KIND));
+            }
+            Some(ConditionOneOf::HasId(ids)) => {
+                for id in &ids.has_id {
+                    Id::read(Some(id))?;
+                }
+            }
             _ => return Err(Status::unimplemented("a condition that Braid does not use")),
         }
-    }
-    Ok(())
-}
-
-/// A name of plain characters; others would have to be in quotes, which Braid does not use.
-fn check_path(path: &str) -> Result<(), Status> {
-    let is_plain = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
-    if path.is_empty() || !path.chars().all(is_plain) {
-        return Err(Status::invalid_argument(format!(
-            "Unable to parse JSON path: {path}"
-        )));
     }
     Ok(())
 }
@@ -53,10 +70,23 @@ fn kinds(field: &FieldCondition) -> Result<Kinds, Status> {
         .as_ref()
         .and_then(|it| it.match_value.as_ref())
     {
-        Some(MatchValue::Keyword(_) | MatchValue::Keywords(_)) => Ok(&[FieldType::Keyword]),
+        Some(MatchValue::Keyword(text)) => Ok(kinds_of(std::slice::from_ref(text))),
+        Some(MatchValue::Keywords(texts)) => Ok(kinds_of(&texts.strings)),
+        Some(MatchValue::Integers(numbers)) if numbers.integers.is_empty() => Ok(&[]),
         Some(MatchValue::Integer(_) | MatchValue::Integers(_)) => Ok(&[FieldType::Integer]),
         Some(MatchValue::Boolean(_)) => Ok(&[FieldType::Bool]),
         _ => Err(Status::unimplemented("a condition that Braid does not use")),
+    }
+}
+
+/// A choice of nothing takes no index; an index of UUIDs answers for nothing else.
+fn kinds_of(texts: &[String]) -> Kinds {
+    if texts.is_empty() {
+        &[]
+    } else if texts.iter().all(|text| Uuid::parse_str(text).is_ok()) {
+        &[FieldType::Keyword, FieldType::Uuid]
+    } else {
+        &[FieldType::Keyword]
     }
 }
 
@@ -75,6 +105,19 @@ fn holds(condition: &Condition, id: Id, point: &Point) -> bool {
     match &condition.condition_one_of {
         Some(ConditionOneOf::Filter(filter)) => passes(Some(filter), id, point),
         Some(ConditionOneOf::Field(field)) => field_holds(field, &point.payload),
+        Some(ConditionOneOf::IsEmpty(IsEmptyCondition { key })) => {
+            let values = path::values(&point.payload, key);
+            values.into_iter().all(|value| match &value.kind {
+                None | Some(Kind::NullValue(_)) => true,
+                Some(Kind::ListValue(list)) => list.values.is_empty(),
+                Some(_) => false,
+            })
+        }
+        Some(ConditionOneOf::IsNull(IsNullCondition { key })) => {
+            let values = path::values(&point.payload, key);
+            let is_null = |value: &&Value| matches!(value.kind, Some(Kind::NullValue(_)));
+            values.iter().any(is_null)
+        }
         Some(ConditionOneOf::HasId(ids)) => {
             let mut ids = ids.has_id.iter();
             ids.any(|wanted| Id::read(Some(wanted)).is_ok_and(|wanted| wanted == id))
@@ -84,19 +127,17 @@ fn holds(condition: &Condition, id: Id, point: &Point) -> bool {
 }
 
 fn field_holds(field: &FieldCondition, payload: &HashMap<String, Value>) -> bool {
-    let Some(value) = payload.get(&field.key) else {
-        return false;
-    };
     // An array meets a condition that one of its values meets.
-    let values = match &value.kind {
+    let found = path::values(payload, &field.key);
+    let mut values = found.into_iter().flat_map(|value| match &value.kind {
         Some(Kind::ListValue(list)) => list.values.as_slice(),
         _ => std::slice::from_ref(value),
-    };
+    });
     let wanted = field
         .r#match
         .as_ref()
         .and_then(|it| it.match_value.as_ref());
-    values.iter().any(|value| {
+    values.any(|value| {
         let matches = wanted.is_none_or(|wanted| is_match(wanted, value));
         matches
             && field

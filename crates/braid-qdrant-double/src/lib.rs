@@ -3,8 +3,8 @@
 //! It listens on a port of the loopback interface on a runtime of its own, so that a real client talks
 //! to it, tests may pause their time, and [`QdrantDouble::stop`] cuts connections as a killed process
 //! does. Answers are exact. It refuses what a server refuses, with the same codes and words where
-//! Braid reads them: unknown collections, other dimensions, ids that are no UUID or number, points
-//! without vectors, limits of zero, filters without an index and batches beyond the limit in
+//! Braid reads them: unknown collections, other dimensions, names of vectors that there are not, sparse
+//! vectors with an index twice, ids that are no UUID or number, points without vectors, limits of zero, filters without an index and batches beyond the limit in
 //! [strict mode](Strictness), a missing API key. Calls that Braid does not make are `UNIMPLEMENTED`.
 //! [`QdrantDouble::inject`] makes calls fail.
 //!
@@ -14,10 +14,12 @@
 
 mod faults;
 mod filter;
+mod path;
 mod real;
 mod server;
 mod services;
 mod state;
+mod vectors;
 mod wire;
 
 pub use faults::{Fault, Kind};

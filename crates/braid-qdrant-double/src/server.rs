@@ -105,6 +105,11 @@ impl QdrantDouble {
         self.state.calls(kind)
     }
 
+    /// How many searches came: those of a batch one by one, which [`calls`](Self::calls) counts as one.
+    pub fn searches(&self) -> u64 {
+        self.state.searches()
+    }
+
     /// The names of its collections.
     pub fn collections(&self) -> Vec<String> {
         self.state.collections.lock().keys().cloned().collect()

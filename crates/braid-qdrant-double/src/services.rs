@@ -1,6 +1,9 @@
-//! The services of the protocol: every call is answered from [`work`], or not at all.
+//! The services of the protocol: every call is answered from [`work`], [`mod@read`] or [`mod@write`], or
+//! not at all.
 
+mod read;
 mod work;
+mod write;
 
 use std::sync::Arc;
 
@@ -67,18 +70,21 @@ macro_rules! service {
 }
 
 service!(Points {
-    upsert(UpsertPoints) -> PointsOperationResponse = Write work::upsert;
-    delete(DeletePoints) -> PointsOperationResponse = Write work::delete;
-    get(GetPoints) -> GetResponse = Read work::get;
+    upsert(UpsertPoints) -> PointsOperationResponse = Write write::upsert;
+    delete(DeletePoints) -> PointsOperationResponse = Write write::delete;
+    set_payload(SetPayloadPoints) -> PointsOperationResponse = Write write::set_payload;
+    overwrite_payload(SetPayloadPoints) -> PointsOperationResponse = Write write::overwrite_payload;
+    delete_payload(DeletePayloadPoints) -> PointsOperationResponse = Write write::delete_payload;
     create_field_index(CreateFieldIndexCollection) -> PointsOperationResponse = Write work::create_index;
-    scroll(ScrollPoints) -> ScrollResponse = Read work::scroll;
-    query(QueryPoints) -> QueryResponse = Query work::query;
+    get(GetPoints) -> GetResponse = Read read::get;
+    scroll(ScrollPoints) -> ScrollResponse = Read read::scroll;
+    count(CountPoints) -> CountResponse = Read read::count;
+    facet(FacetCounts) -> FacetResponse = Read read::facet;
+    query(QueryPoints) -> QueryResponse = Query read::query;
+    query_batch(QueryBatchPoints) -> QueryBatchResponse = Query read::query_batch;
 } without {
     update_vectors(UpdatePointVectors) -> PointsOperationResponse;
     delete_vectors(DeletePointVectors) -> PointsOperationResponse;
-    set_payload(SetPayloadPoints) -> PointsOperationResponse;
-    overwrite_payload(SetPayloadPoints) -> PointsOperationResponse;
-    delete_payload(DeletePayloadPoints) -> PointsOperationResponse;
     clear_payload(ClearPayloadPoints) -> PointsOperationResponse;
     delete_field_index(DeleteFieldIndexCollection) -> PointsOperationResponse;
     create_vector_name(CreateVectorNameRequest) -> PointsOperationResponse;
@@ -91,11 +97,8 @@ service!(Points {
     recommend_groups(RecommendPointGroups) -> RecommendGroupsResponse;
     discover(DiscoverPoints) -> DiscoverResponse;
     discover_batch(DiscoverBatchPoints) -> DiscoverBatchResponse;
-    count(CountPoints) -> CountResponse;
     update_batch(UpdateBatchPoints) -> UpdateBatchResponse;
-    query_batch(QueryBatchPoints) -> QueryBatchResponse;
     query_groups(QueryPointGroups) -> QueryGroupsResponse;
-    facet(FacetCounts) -> FacetResponse;
     search_matrix_pairs(SearchMatrixPoints) -> SearchMatrixPairsResponse;
     search_matrix_offsets(SearchMatrixPoints) -> SearchMatrixOffsetsResponse;
 });

@@ -1,25 +1,21 @@
 //! What the double stores, and what it refuses.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use ::qdrant_client::qdrant::point_id::PointIdOptions;
 use ::qdrant_client::qdrant::value::Kind as ValueKind;
-use ::qdrant_client::qdrant::vectors_config::Config;
-use ::qdrant_client::qdrant::{CreateCollection, FieldType, Filter, PointId, Value, VectorParams};
+use ::qdrant_client::qdrant::{CreateCollection, FieldType, Filter, PointId, Value};
 use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
 use tonic::{Request, Status};
 use uuid::Uuid;
 
 use crate::faults::{Faults, Kind};
 use crate::filter;
+use crate::vectors::{Named, Shape};
 
 /// Longest name of a collection, in bytes.
 const MAX_NAME_BYTES: usize = 255;
-
-/// Numbers that a vector may have.
-const DIMENSIONS: RangeInclusive<u64> = 1..=65_536;
 
 /// Least effort of linking a vector.
 const LEAST_EF_CONSTRUCT: u64 = 4;
@@ -43,6 +39,7 @@ pub(crate) struct State {
     pub(crate) faults: Faults,
     pub(crate) collections: Mutex<BTreeMap<String, Collection>>,
     calls: [AtomicU64; 3],
+    searches: AtomicU64,
 }
 
 /// The id of a point, in the order in which they are listed.
@@ -55,15 +52,14 @@ pub(crate) enum Id {
 #[derive(Debug)]
 pub(crate) struct Collection {
     pub(crate) created: CreateCollection,
-    pub(crate) vectors: VectorParams,
+    pub(crate) shape: Shape,
     pub(crate) indexes: BTreeMap<String, FieldType>,
     pub(crate) points: BTreeMap<Id, Point>,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct Point {
-    /// Of length 1; a point may have none.
-    pub(crate) vector: Option<Vec<f32>>,
+    pub(crate) vectors: Named,
     pub(crate) payload: HashMap<String, Value>,
 }
 
@@ -74,6 +70,7 @@ impl State {
             faults: Faults::default(),
             collections: Mutex::default(),
             calls: Default::default(),
+            searches: AtomicU64::new(0),
         }
     }
 
@@ -83,6 +80,15 @@ impl State {
 
     pub(crate) fn note_call(&self, kind: Kind) {
         self.calls[kind as usize].fetch_add(1, Relaxed);
+    }
+
+    /// How many searches came, alone and in batches.
+    pub(crate) fn searches(&self) -> u64 {
+        self.searches.load(Relaxed)
+    }
+
+    pub(crate) fn note_searches(&self, searches: usize) {
+        self.searches.fetch_add(searches as u64, Relaxed);
     }
 
     pub(crate) fn check_key<T>(&self, request: &Request<T>) -> Result<(), Status> {
@@ -113,15 +119,7 @@ impl State {
     pub(crate) fn create(&self, created: CreateCollection) -> Result<(), Status> {
         let name = created.collection_name.clone();
         check_name(&name)?;
-        let config = created.vectors_config.as_ref();
-        let vectors = match config.and_then(|config| config.config.as_ref()) {
-            Some(Config::Params(vectors))
-                if DIMENSIONS.contains(&vectors.size) && vectors.distance > 0 =>
-            {
-                *vectors
-            }
-            _ => return Err(Status::invalid_argument("Wrong input: bad vectors_config")),
-        };
+        let shape = Shape::read(&created)?;
         if created.shard_number == Some(0) || created.replication_factor == Some(0) {
             return Err(Status::invalid_argument("Validation error in body: 0"));
         }
@@ -140,7 +138,7 @@ impl State {
         }
         let collection = Collection {
             created,
-            vectors,
+            shape,
             indexes: BTreeMap::new(),
             points: BTreeMap::new(),
         };
@@ -157,8 +155,7 @@ impl State {
         let Some(filter) = filter else {
             return Ok(());
         };
-        let mut needed = BTreeSet::new();
-        filter::needed_indexes(filter, &mut needed)?;
+        let needed = needed_indexes(filter)?;
         if !self.strictness.indexed_filters_only {
             return Ok(());
         }
@@ -171,6 +168,11 @@ impl State {
             }
         }
         Ok(())
+    }
+
+    /// The condition of an upsert: it must be one, and takes no index.
+    pub(crate) fn check_condition(filter: Option<&Filter>) -> Result<(), Status> {
+        filter.map_or(Ok(()), |filter| needed_indexes(filter).map(drop))
     }
 
     pub(crate) fn lose_points(&self, name: &str, field: &str, values: &[i64]) -> usize {
@@ -188,6 +190,12 @@ impl State {
         });
         before - collection.points.len()
     }
+}
+
+fn needed_indexes(filter: &Filter) -> Result<BTreeSet<(String, &'static [FieldType])>, Status> {
+    let mut needed = BTreeSet::new();
+    filter::needed_indexes(filter, &mut needed)?;
+    Ok(needed)
 }
 
 fn check_name(name: &str) -> Result<(), Status> {

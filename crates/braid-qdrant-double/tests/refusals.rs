@@ -3,8 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use ::qdrant_client::qdrant::{
-    Condition, CountPointsBuilder, CreateCollectionBuilder, CreateFieldIndexCollectionBuilder,
-    Distance, FieldType, Filter, HnswConfigDiffBuilder, PointStruct, Query, QueryPointsBuilder,
+    Condition, CreateCollectionBuilder, CreateFieldIndexCollectionBuilder, Distance, FieldType,
+    Filter, HnswConfigDiffBuilder, PointStruct, Query, QueryPointGroupsBuilder, QueryPointsBuilder,
     ScrollPointsBuilder, StrictModeConfigBuilder, UpsertPointsBuilder, VectorParamsBuilder,
 };
 use ::qdrant_client::{Payload, Qdrant, QdrantError};
@@ -91,11 +91,9 @@ async fn the_double_refuses_what_a_server_refuses() {
     });
     let asked = Asked::of(&double.url(), None);
     refuses(&asked).await;
-    let unused = asked
-        .client
-        .count(CountPointsBuilder::new(&asked.name))
-        .await;
-    refused(unused, Code::Unimplemented, "does not call count");
+    let groups = QueryPointGroupsBuilder::new(&asked.name, "kind").query(Query::new_nearest(1));
+    let unused = asked.client.query_groups(groups).await;
+    refused(unused, Code::Unimplemented, "does not call query_groups");
 }
 
 #[tokio::test(flavor = "multi_thread")]

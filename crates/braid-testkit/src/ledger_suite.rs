@@ -20,11 +20,12 @@ mod rebuild;
 mod render;
 mod scene;
 mod stage;
+pub(crate) mod work;
 
 use std::any::Any;
 use std::sync::Arc;
 
-use braid_core::Ledger;
+use braid_core::{Ledger, WorkQueue};
 
 pub use render::render;
 pub use scene::{Scene, hash, metadata, new_collection, put, staged, staged_chunks};
@@ -33,6 +34,8 @@ pub use scene::{Scene, hash, metadata, new_collection, put, staged, staged_chunk
 pub struct LedgerSubject {
     /// The ledger, empty.
     pub ledger: Arc<dyn Ledger>,
+    /// Who indexes, where that is not the ledger's caller: the ledger then has no log.
+    pub work: Option<Arc<dyn WorkQueue>>,
     /// Moves its clock by so many milliseconds.
     pub advance_ms: Box<dyn Fn(i64) + Send + Sync>,
     /// What must live as long as the ledger, such as its directory.
@@ -63,6 +66,19 @@ pub async fn ledger_suite(fresh: FreshLedger<'_>) {
     lineage::check(fresh).await;
     embeddings::check(fresh).await;
     rebuild::check(fresh).await;
+}
+
+/// Checks what of the contract of [`Ledger`] also holds for ledgers that several processes share, whose
+/// subjects have a [`WorkQueue`]. It leaves out the log and what is counted by it, slots, snapshots,
+/// purges, likeness, stored embeddings and rebuilding.
+pub async fn shared_ledger_suite(fresh: FreshLedger<'_>) {
+    collections::check(fresh).await;
+    stage::check_shared(fresh).await;
+    publish::check_shared(fresh).await;
+    pins::check_shared(fresh).await;
+    filters::check_shared(fresh).await;
+    jobs::check_shared(fresh).await;
+    lineage::check_shared(fresh).await;
 }
 
 /// Checks that a ledger opened again in the same place, by `open`, has everything that was

@@ -22,13 +22,14 @@ pub mod ram_vector;
 pub mod reranker_suite;
 pub mod scripts;
 pub mod vector_suite;
+pub mod work_suite;
 
 pub use embedder_suite::embedder_suite;
 pub use faulty::{Call, Fault, Faulty, Gate};
 pub use fixture::MiniCorpus;
 pub use hash_embedder::{HashEmbedder, WhitespaceTokens};
-pub use ledger_suite::{LedgerSubject, ledger_durability_suite, ledger_suite};
-pub use lexical_suite::{lexical_durability_suite, lexical_suite};
+pub use ledger_suite::{LedgerSubject, ledger_durability_suite, ledger_suite, shared_ledger_suite};
+pub use lexical_suite::{lexical_durability_suite, lexical_suite, remote_lexical_suite};
 pub use model_server::{ModelServer, SeenRequest, ServedModels, ServerFault};
 pub use overlap_reranker::OverlapReranker;
 pub use ram_ledger::RamLedger;
@@ -40,3 +41,4 @@ pub use vector_suite::{
     RecallCase, remote_vector_store_suite, vector_durability_suite, vector_recall_suite,
     vector_store_suite,
 };
+pub use work_suite::{WorkSubject, work_suite};

@@ -8,6 +8,7 @@ mod lineage;
 mod pin;
 mod rebuild;
 mod state;
+mod work;
 mod write;
 
 use std::collections::{BTreeMap, HashMap};
@@ -474,6 +475,7 @@ mod tests {
             let ledger = RamLedger::new();
             let clock = ledger.clone();
             LedgerSubject {
+                work: None,
                 ledger: Arc::new(ledger),
                 advance_ms: Box::new(move |ms| clock.advance_ms(ms)),
                 keep: Box::new(()),

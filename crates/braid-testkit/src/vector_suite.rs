@@ -161,6 +161,7 @@ async fn later_batches_do_not_show_within_a_selection(store: &dyn VectorStore) {
     let live = Selection {
         filter: None,
         slots: Some(Arc::new((3..40).collect())),
+        ..Selection::default()
     };
     let before = search(&*pinned, &old[0], &live, 50).await;
     assert_eq!(before.len(), 37);

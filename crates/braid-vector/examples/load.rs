@@ -87,6 +87,7 @@ async fn compare(
         let selection = Selection {
             filter: None,
             slots: Some(Arc::new(slots)),
+            ..Selection::default()
         };
         let mut latencies = Vec::new();
         let mut hits = 0;

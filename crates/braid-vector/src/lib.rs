@@ -13,6 +13,7 @@
 //!
 //! Start at [`embedded`] for how an apply and a search work.
 
+pub mod cluster;
 pub mod embedded;
 pub mod flat;
 pub mod qdrant;
@@ -21,6 +22,7 @@ pub mod resilient;
 mod cosine;
 mod nearest;
 
+pub use cluster::{ClusterIndexes, ClusterLedger, Site};
 pub use embedded::{EmbeddedVectors, VectorOptions};
 pub use flat::FlatVectors;
 pub use qdrant::{QdrantOptions, QdrantSite, QdrantVectors};

@@ -14,12 +14,12 @@
 //! Every call may fail because the server cannot be reached. Nothing here tries again: see
 //! [`resilient`](crate::resilient).
 
-mod collection;
+pub(crate) mod collection;
 mod connections;
-mod error;
-mod filter;
-mod options;
-mod payload;
+pub(crate) mod error;
+pub(crate) mod filter;
+pub(crate) mod options;
+pub(crate) mod payload;
 mod site;
 #[cfg(test)]
 mod tests;

@@ -68,19 +68,15 @@ pub struct Resilient<S> {
 impl<S> Resilient<S> {
     /// `inner`, guarded by `breaker`; the chance in its waits begins with `seed`.
     pub fn new(inner: S, retries: Retries, breaker: Arc<Breaker>, seed: u64) -> Self {
-        let guard = Guard {
-            retries,
-            breaker,
-            chance: Mutex::new(StdRng::seed_from_u64(seed)),
-        };
         Self {
             inner,
-            guard: Arc::new(guard),
+            guard: Arc::new(Guard::new(retries, breaker, seed)),
         }
     }
 }
 
-struct Guard {
+/// Calls are tried again, and not tried at all while nobody answers.
+pub(crate) struct Guard {
     retries: Retries,
     breaker: Arc<Breaker>,
     chance: Mutex<StdRng>,
@@ -96,8 +92,16 @@ impl fmt::Debug for Guard {
 }
 
 impl Guard {
+    pub(crate) fn new(retries: Retries, breaker: Arc<Breaker>, seed: u64) -> Self {
+        Self {
+            retries,
+            breaker,
+            chance: Mutex::new(StdRng::seed_from_u64(seed)),
+        }
+    }
+
     /// Calls until it works, fails for good, or was tried often enough.
-    async fn call<T, F>(&self, call: impl Fn() -> F) -> Result<T>
+    pub(crate) async fn call<T, F>(&self, call: impl Fn() -> F) -> Result<T>
     where
         F: Future<Output = Result<T>>,
     {

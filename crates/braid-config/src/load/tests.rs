@@ -192,6 +192,11 @@ fn settings_that_contradict_each_other_are_refused() {
         ("qdrant.api_key_file", "one of them"),
     ];
     check_refused(&overrides, &expected);
+    let grace = "[worker]\ngrace_seconds = 30\n";
+    let (_directory, overrides) = with_file(grace);
+    assert!(load(&overrides).is_ok(), "it has no workers");
+    let (_directory, overrides) = with_file(&format!("[storage]\nprofile = \"cluster\"\n{grace}"));
+    check_refused(&overrides, &[("worker.grace_seconds", "longer than")]);
 }
 
 /// The shipped file documents every key with its default: as written it says nothing new, and with
@@ -217,4 +222,18 @@ fn the_profile_for_qdrant_is_valid() {
     let settings = load(&overrides).unwrap();
     assert_eq!(settings.storage.profile, crate::StorageProfile::Qdrant);
     assert_eq!(settings.qdrant.replication, 2);
+}
+
+/// As above.
+#[test]
+fn the_profile_for_a_cluster_is_valid() {
+    let profile = concat!(env!("CARGO_MANIFEST_DIR"), "/../../config/cluster.toml");
+    let (_directory, overrides) = with_file(&std::fs::read_to_string(profile).unwrap());
+    let settings = load(&overrides).unwrap();
+    assert_eq!(settings.storage.profile, crate::StorageProfile::Cluster);
+    assert_eq!(settings.qdrant.replication, 3);
+    assert_eq!(
+        settings.duplicates.action,
+        braid_core::DuplicateAction::Ignore
+    );
 }

@@ -85,10 +85,7 @@ impl Isolation<'_> {
 
     /// A model that embeds nothing at all is down: that is waited out, no document is to blame.
     async fn check_outage(&self) -> Result<()> {
-        self.source.embeddings.probe().await.map_err(|error| {
-            let message = "the embedder does not answer";
-            Error::new(ErrorCode::Unavailable, message).with_source(error)
-        })
+        self.source.embeddings.probe().await
     }
 
     async fn fail(&self, operation: &Operation, error: &Error) -> Result<()> {

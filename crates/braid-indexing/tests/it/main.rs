@@ -13,4 +13,5 @@ mod model;
 mod rebuild;
 mod upkeep;
 mod verify;
+mod worker;
 mod world;

@@ -245,6 +245,7 @@ impl World {
             let only = Selection {
                 filter: None,
                 slots: Some(Arc::new(SlotSet::from_iter([chunk.record.slot.0]))),
+                ..Selection::default()
             };
             let view = lexical.pin().await.unwrap();
             let text = &chunk.record.chunk.text;

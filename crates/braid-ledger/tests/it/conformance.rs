@@ -14,6 +14,7 @@ async fn passes_the_suite() {
         let clock = Clock::default();
         let ledger = LmdbLedger::open(dir.path(), clock.options()).unwrap();
         LedgerSubject {
+            work: None,
             ledger: Arc::new(ledger),
             advance_ms: Box::new(move |ms| clock.advance_ms(ms)),
             keep: Box::new(dir),

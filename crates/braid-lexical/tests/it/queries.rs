@@ -57,6 +57,7 @@ async fn a_filter_without_its_slots_is_refused() {
     let selection = Selection {
         filter: Some(std::sync::Arc::new(Filter::default())),
         slots: None,
+        ..Selection::default()
     };
     let view = index.pin().await.unwrap();
     assert!(view.search("amber", &selection, 10).await.is_err());

@@ -25,6 +25,7 @@ pub(super) async fn unmet(
     let passages = Selection {
         filter: None,
         slots: Some(Arc::new(target.slots.clone())),
+        ..Selection::default()
     };
     let narrowed = view.narrow(&conditions, &passages).await?;
     if narrowed

@@ -11,8 +11,15 @@ use super::scene::{Scene, metadata, put, staged};
 pub(super) async fn check(fresh: FreshLedger<'_>) {
     filters_agree_with_their_definition(Scene::new(fresh()).await).await;
     filters_follow_the_live_version(Scene::new(fresh()).await).await;
+    documents_are_found_by_any_filter(Scene::new(fresh()).await).await;
     documents_are_found_by_their_newest_version(Scene::new(fresh()).await).await;
     a_detected_language_is_a_field(Scene::new(fresh()).await).await;
+    bad_filters_are_refused(Scene::new(fresh()).await).await;
+}
+
+pub(super) async fn check_shared(fresh: FreshLedger<'_>) {
+    documents_are_found_by_any_filter(Scene::new(fresh()).await).await;
+    documents_are_found_by_their_newest_version(Scene::new(fresh()).await).await;
     bad_filters_are_refused(Scene::new(fresh()).await).await;
 }
 
@@ -114,14 +121,35 @@ fn filters() -> Vec<Filter> {
     filters
 }
 
-async fn filters_agree_with_their_definition(scene: Scene) {
-    let corpus = corpus();
-    let documents = (0..).zip(&corpus).map(|(index, metadata)| {
+async fn put_corpus(scene: &Scene, corpus: &[Metadata]) {
+    let documents = (0..).zip(corpus).map(|(index, metadata)| {
         let mut document = staged(&format!("d{index:02}"), &["one", "two"]);
         document.document.metadata = metadata.clone();
         put(document)
     });
     scene.stage(documents.collect()).await;
+}
+
+async fn documents_are_found_by_any_filter(scene: Scene) {
+    let corpus = corpus();
+    put_corpus(&scene, &corpus).await;
+    for filter in filters() {
+        let matching = (0..)
+            .zip(&corpus)
+            .filter(|(_, it)| filter.matches(it, None));
+        let expected: Vec<String> = matching
+            .map(|(index, _): (usize, _)| format!("d{index:02}"))
+            .collect();
+        let found = scene.ledger.find_documents(scene.collection.id, &filter);
+        let found = found.await.unwrap();
+        let found: Vec<&str> = found.iter().map(braid_core::DocumentId::as_str).collect();
+        assert_eq!(found, expected, "{filter:?}");
+    }
+}
+
+async fn filters_agree_with_their_definition(scene: Scene) {
+    let corpus = corpus();
+    put_corpus(&scene, &corpus).await;
     scene.publish().await;
     scene.check_sound().await;
     for filter in filters() {

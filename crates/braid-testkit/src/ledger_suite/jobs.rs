@@ -32,6 +32,19 @@ pub(super) async fn check(fresh: FreshLedger<'_>) {
     an_expired_answer_is_forgotten(Scene::new(fresh()).await).await;
 }
 
+pub(super) async fn check_shared(fresh: FreshLedger<'_>) {
+    a_job_names_each_change(Scene::new(fresh()).await).await;
+    a_job_goes_with_its_collection(Scene::new(fresh()).await).await;
+    old_jobs_are_swept(Scene::new(fresh()).await).await;
+    jobs_are_listed_newest_first(Scene::new(fresh()).await).await;
+    a_put_whose_predecessor_is_gone_is_not_taken_back(Scene::new(fresh()).await).await;
+    what_others_rely_on_is_not_taken_back(Scene::new(fresh()).await).await;
+    a_cancellation_is_done_once(Scene::new(fresh()).await).await;
+    an_answer_is_recorded_once(Scene::new(fresh()).await).await;
+    a_refused_request_is_not_recorded(Scene::new(fresh()).await).await;
+    an_expired_answer_is_forgotten(Scene::new(fresh()).await).await;
+}
+
 const JOB: JobId = JobId(Uuid::from_u128(42));
 
 fn delete(id: &str) -> Change {

@@ -14,6 +14,11 @@ pub(super) async fn check(fresh: FreshLedger<'_>) {
     use_grows(Scene::new(fresh()).await).await;
 }
 
+pub(super) async fn check_shared(fresh: FreshLedger<'_>) {
+    chunks_of_a_document_come_in_pages(Scene::new(fresh()).await).await;
+    versions_of_a_document(Scene::new(fresh()).await).await;
+}
+
 fn name_of(document: &str, texts: &[&str], ordinal: usize) -> ChunkId {
     staged_chunks(document, texts)[ordinal].id
 }

@@ -14,6 +14,12 @@ pub(super) async fn check(fresh: FreshLedger<'_>) {
     neighbours_are_found(Scene::new(fresh()).await).await;
 }
 
+pub(super) async fn check_shared(fresh: FreshLedger<'_>) {
+    only_live_slots_are_shown(Scene::new(fresh()).await).await;
+    passages_are_whole(Scene::new(fresh()).await).await;
+    neighbours_are_found(Scene::new(fresh()).await).await;
+}
+
 async fn a_pin_does_not_change(scene: Scene) {
     let empty = scene.pin().await;
     scene.put("a", &["a1"]).await;

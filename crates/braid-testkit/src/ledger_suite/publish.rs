@@ -17,6 +17,10 @@ pub(super) async fn check(fresh: FreshLedger<'_>) {
     failing_is_final(Scene::new(fresh()).await).await;
 }
 
+pub(super) async fn check_shared(fresh: FreshLedger<'_>) {
+    failing_never_undoes_a_delete(Scene::new(fresh()).await).await;
+}
+
 async fn document_status(scene: &Scene, id: &str) -> Option<DocumentStatus> {
     let id = DocumentId::new(id).unwrap();
     let document = scene.ledger.document(scene.collection.id, &id).await;

@@ -10,12 +10,13 @@ use braid_core::operation::{
 use braid_core::ports::{NewJob, Recorded, StageReceipt, StageRequest};
 use braid_core::{
     Chunk, ChunkId, Collection, CollectionName, CollectionSettings, ContentHash, DocumentId,
-    Filter, Fingerprint, Format, JobId, Ledger, LedgerPin, Metadata, MetadataValue, NewCollection,
-    NewDocument, PipelineFingerprint, Sequence, Slot, SlotSet, Span,
+    DuplicateAction, DuplicateSettings, Filter, Fingerprint, Format, JobId, Ledger, LedgerPin,
+    Metadata, MetadataValue, NewCollection, NewDocument, PipelineFingerprint, Sequence, Slot,
+    SlotSet, Span, WorkQueue,
 };
 use uuid::Uuid;
 
-use super::LedgerSubject;
+use super::{LedgerSubject, work};
 
 /// A ledger with the collection `scene`.
 pub struct Scene {
@@ -23,6 +24,7 @@ pub struct Scene {
     pub ledger: Arc<dyn Ledger>,
     /// The collection.
     pub collection: Collection,
+    work: Option<Arc<dyn WorkQueue>>,
     subject: Option<LedgerSubject>,
 }
 
@@ -38,7 +40,14 @@ impl std::fmt::Debug for Scene {
 pub fn new_collection(name: &str) -> NewCollection {
     NewCollection {
         name: CollectionName::new(name).unwrap(),
-        settings: CollectionSettings::default(),
+        settings: CollectionSettings {
+            // Suites of likeness ask for it; not every ledger looks for it.
+            duplicates: DuplicateSettings {
+                action: DuplicateAction::Ignore,
+                ..DuplicateSettings::default()
+            },
+            ..CollectionSettings::default()
+        },
         fingerprint: PipelineFingerprint {
             embedder: Fingerprint::new("embedder"),
             chunker: Fingerprint::new("chunker"),
@@ -117,6 +126,7 @@ impl Scene {
     pub async fn new(subject: LedgerSubject) -> Self {
         let scene = Self::of(subject.ledger.clone()).await;
         Self {
+            work: subject.work.clone(),
             subject: Some(subject),
             ..scene
         }
@@ -124,14 +134,28 @@ impl Scene {
 
     /// The scene in `ledger`, found there or made.
     pub async fn of(ledger: Arc<dyn Ledger>) -> Self {
-        let created = ledger.create_collection(new_collection("scene"), None);
+        Self::made(ledger, new_collection("scene")).await
+    }
+
+    /// As [`Scene::of`], with a collection like this.
+    pub async fn made(ledger: Arc<dyn Ledger>, new: NewCollection) -> Self {
+        let created = ledger.create_collection(new, None);
         let Recorded::Done(collection) = created.await.unwrap() else {
             panic!("created without an idempotency key");
         };
         Self {
             ledger,
             collection,
+            work: None,
             subject: None,
+        }
+    }
+
+    /// The same ledger, whose documents wait for `work`.
+    pub fn indexed_by(self, work: Arc<dyn WorkQueue>) -> Self {
+        Self {
+            work: Some(work),
+            ..self
         }
     }
 
@@ -195,17 +219,26 @@ impl Scene {
 
     /// Publishes everything.
     pub async fn publish(&self) -> PublishReceipt {
+        if let Some(work) = &self.work {
+            return work::publish(&**work, &self.collection, Sequence(u64::MAX)).await;
+        }
         self.publish_through(self.stats().await.newest).await
     }
 
     /// Publishes up to an operation.
     pub async fn publish_through(&self, through: Sequence) -> PublishReceipt {
+        if let Some(work) = &self.work {
+            return work::publish(&**work, &self.collection, through).await;
+        }
         let published = self.ledger.publish(self.collection.id, through);
         published.await.unwrap()
     }
 
     /// Records an operation as failed.
     pub async fn fail(&self, sequence: Sequence, reason: &str) {
+        if let Some(work) = &self.work {
+            return work::fail(&**work, &self.collection, sequence, reason).await;
+        }
         let failed = self
             .ledger
             .fail_operation(self.collection.id, sequence, reason);
@@ -265,7 +298,11 @@ impl Scene {
 
     /// What a query may return now: `id: chunk | chunk` by document.
     pub async fn visible(&self) -> Vec<String> {
-        visible(&*self.pin().await, None).await
+        let pin = self.pin().await;
+        match &self.work {
+            Some(_) => work::visible(&*self.ledger, &*pin).await,
+            None => visible(&*pin, None).await,
+        }
     }
 
     /// What a query with this filter may return now.

@@ -23,6 +23,12 @@ pub(super) async fn check(fresh: FreshLedger<'_>) {
     hashes_are_those_of_the_newest_versions(Scene::new(fresh()).await).await;
 }
 
+pub(super) async fn check_shared(fresh: FreshLedger<'_>) {
+    a_document_reads_back(Scene::new(fresh()).await).await;
+    a_document_may_have_no_chunk(Scene::new(fresh()).await).await;
+    hashes_are_those_of_the_newest_versions(Scene::new(fresh()).await).await;
+}
+
 async fn hashes_are_those_of_the_newest_versions(scene: Scene) {
     scene.put("live", &["one"]).await;
     scene.publish().await;

@@ -147,6 +147,7 @@ async fn conditions_narrow_a_selection(index: &dyn LexicalIndex) {
     let some = Selection {
         filter: None,
         slots: Some(Arc::new(SlotSet::from_iter(10..30))),
+        ..Selection::default()
     };
     let conditions = [says("amber"), lacks("basil")];
     let narrowed = view.narrow(&conditions, &some).await.unwrap();

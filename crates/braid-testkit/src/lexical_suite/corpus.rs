@@ -87,5 +87,6 @@ pub(super) fn select(groups: &[u32], end: u32) -> Selection {
     Selection {
         filter: Some(Arc::new(filter)),
         slots: Some(Arc::new(slots)),
+        ..Selection::default()
     }
 }

@@ -82,6 +82,7 @@ impl LedgerPin for RamPin {
         Ok(Selection {
             filter,
             slots: Some(Arc::new(slots)),
+            ..Selection::default()
         })
     }
 

@@ -13,6 +13,7 @@ use braid_core::{
     JobId, Language, Likeness, Metadata, Origin, Result, Sequence, Slot, SlotSet,
 };
 
+use super::work::Lease;
 use super::{JOB_RETENTION_MS, Pins};
 use crate::faulty::Gate;
 
@@ -30,7 +31,12 @@ pub(super) struct State {
     pub(super) responses: BTreeMap<String, (IdempotencyKey, StoredResponse)>,
     /// Rises with every change; a slot retired at an epoch is unseen by pins of that epoch.
     pub(super) epoch: u64,
+    /// When each epoch began.
+    pub(super) epochs: BTreeMap<u64, i64>,
     pub(super) pins: Pins,
+    pub(super) leases: BTreeMap<(CollectionId, Sequence), Lease>,
+    /// How many claims there were.
+    pub(super) tokens: u128,
 }
 
 /// One collection. Pins share it; a change while one is held copies it first.
@@ -148,6 +154,7 @@ impl State {
         self.check_writable()?;
         let data = self.data.get_mut(&id).ok_or_else(|| not_found(id))?;
         self.epoch += 1;
+        self.epochs.insert(self.epoch, self.now_ms);
         change(Arc::make_mut(data), self.epoch)
     }
 

@@ -62,6 +62,7 @@ pub(super) fn narrow(
         selection: Selection {
             filter: selection.filter.clone(),
             slots: Some(Arc::new(kept)),
+            ..Selection::default()
         },
     }
 }

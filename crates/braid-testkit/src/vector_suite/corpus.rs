@@ -91,6 +91,7 @@ fn selection(key: &str, class: f64, slots: SlotSet) -> Selection {
     Selection {
         filter: Some(Arc::new(filter)),
         slots: Some(Arc::new(slots)),
+        ..Selection::default()
     }
 }
 

@@ -46,6 +46,7 @@ pub(super) async fn mean_what_they_say(store: &dyn VectorStore) {
             let selection = Selection {
                 filter: Some(Arc::clone(&filter)),
                 slots,
+                ..Selection::default()
             };
             let found = search(&*view, &vectors[0], &selection, ENTRIES as usize).await;
             let found: SlotSet = slots_of(&found).into_iter().collect();

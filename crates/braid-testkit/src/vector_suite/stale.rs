@@ -27,6 +27,7 @@ pub(super) async fn uses_up_no_depth(store: &dyn VectorStore) {
         let selection = Selection {
             filter: None,
             slots: Some(Arc::new(live.clone())),
+            ..Selection::default()
         };
         let found = search(&*view, query, &selection, 20).await;
         assert_eq!(found.len(), 20, "{} stale entries", stale.len());

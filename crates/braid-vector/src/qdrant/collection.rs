@@ -25,7 +25,7 @@ use super::options::{CollectionOptions, QdrantOptions, Quantization, ReadConsist
 use super::payload::{self, FORMAT, FieldKind, KEYS, SLOT, WATERMARK};
 
 /// The form of what is stored.
-pub(super) const CURRENT_FORMAT: i64 = 1;
+pub(crate) const CURRENT_FORMAT: i64 = 1;
 
 /// The least that Qdrant takes.
 const LEAST_EF_CONSTRUCTION: usize = 4;
@@ -34,13 +34,13 @@ const LEAST_EF_CONSTRUCTION: usize = 4;
 const PAGE: u32 = 8192;
 
 /// A collection of Qdrant, and how to reach it.
-pub(super) struct RemoteCollection {
-    pub(super) name: String,
-    pub(super) key: IndexKey,
-    pub(super) dimension: usize,
+pub(crate) struct RemoteCollection {
+    pub(crate) name: String,
+    pub(crate) key: IndexKey,
+    pub(crate) dimension: usize,
     pub(super) connections: Arc<Connections>,
-    pub(super) options: Arc<QdrantOptions>,
-    pub(super) pool: Arc<CpuPool>,
+    pub(crate) options: Arc<QdrantOptions>,
+    pub(crate) pool: Arc<CpuPool>,
     /// Whether the collection was made, or seen, since its watermark was last missing.
     is_there: Mutex<bool>,
     /// Fields that have an index, by their stored names; `None` before the server was asked.
@@ -48,7 +48,7 @@ pub(super) struct RemoteCollection {
 }
 
 impl RemoteCollection {
-    pub(super) fn new(
+    pub(crate) fn new(
         name: String,
         key: IndexKey,
         dimension: usize,
@@ -73,7 +73,7 @@ impl RemoteCollection {
     }
 
     /// An error of the client, with the collection's name.
-    pub(super) fn failed(&self, error: &QdrantError) -> Error {
+    pub(crate) fn failed(&self, error: &QdrantError) -> Error {
         translate(error).context(format_args!("collection {}", self.name))
     }
 
@@ -81,7 +81,7 @@ impl RemoteCollection {
     ///
     /// # Errors
     /// [`Corrupt`](ErrorCode::Corrupt) where there is one of another shape.
-    pub(super) async fn indexed(&self) -> Result<Option<Arc<BTreeSet<String>>>> {
+    pub(crate) async fn indexed(&self) -> Result<Option<Arc<BTreeSet<String>>>> {
         let known = self.indexed.read().clone();
         match known {
             Some(indexed) => Ok(Some(indexed)),
@@ -109,7 +109,7 @@ impl RemoteCollection {
     ///
     /// # Errors
     /// [`Corrupt`](ErrorCode::Corrupt) where there is one of another shape.
-    pub(super) async fn ensure(&self) -> Result<()> {
+    pub(crate) async fn ensure(&self) -> Result<()> {
         let mut is_there = self.is_there.lock().await;
         if *is_there {
             return Ok(());
@@ -181,7 +181,7 @@ impl RemoteCollection {
 
     /// Makes an index for each metadata field of `entries` that has none, up to the configured number
     /// of them: a field that comes later is stored, and filters on it are left to the ledger.
-    pub(super) async fn index_fields(&self, entries: &[VectorEntry]) -> Result<()> {
+    pub(crate) async fn index_fields(&self, entries: &[VectorEntry]) -> Result<()> {
         let indexed = self.indexed().await?.unwrap_or_default();
         let mut missing: BTreeMap<String, FieldKind> = BTreeMap::new();
         for (name, kind) in entries.iter().flat_map(payload::stored_fields) {
@@ -200,7 +200,7 @@ impl RemoteCollection {
     }
 
     /// Whether each field that an entry has got an index.
-    pub(super) fn indexes_every_field(&self, indexed: &BTreeSet<String>) -> bool {
+    pub(crate) fn indexes_every_field(&self, indexed: &BTreeSet<String>) -> bool {
         self.room_for_indexes(indexed) > 0
     }
 
@@ -228,7 +228,7 @@ impl RemoteCollection {
     ///
     /// # Errors
     /// [`UnsupportedVersion`](ErrorCode::UnsupportedVersion).
-    pub(super) async fn watermark(&self) -> Result<Sequence> {
+    pub(crate) async fn watermark(&self) -> Result<Sequence> {
         let request = GetPoints {
             collection_name: self.name.clone(),
             ids: vec![PointId::from(payload::watermark_id(self.key))],
@@ -266,7 +266,7 @@ impl RemoteCollection {
     }
 
     /// The slots of every point that is an entry; none where there is no collection.
-    pub(super) async fn slots(&self) -> Result<SlotSet> {
+    pub(crate) async fn slots(&self) -> Result<SlotSet> {
         let mut slots = SlotSet::new();
         let mut offset = None;
         loop {
@@ -293,7 +293,7 @@ impl RemoteCollection {
     }
 
     /// How replicas are read.
-    pub(super) fn consistency(&self) -> Option<wire::ReadConsistency> {
+    pub(crate) fn consistency(&self) -> Option<wire::ReadConsistency> {
         use wire::ReadConsistencyType::{All, Majority, Quorum};
         let kind = match self.options.read_consistency? {
             ReadConsistency::Majority => Majority,
@@ -307,7 +307,7 @@ impl RemoteCollection {
 }
 
 /// These fields of the payload.
-pub(super) fn only(fields: &[&str]) -> WithPayloadSelector {
+pub(crate) fn only(fields: &[&str]) -> WithPayloadSelector {
     let fields = fields.iter().map(|field| (*field).to_owned()).collect();
     WithPayloadSelector {
         selector_options: Some(SelectorOptions::Include(PayloadIncludeSelector { fields })),
@@ -343,7 +343,7 @@ fn creation(name: &str, dimension: usize, options: &CollectionOptions) -> Create
 }
 
 #[expect(deprecated)]
-fn quantization(quantization: Quantization) -> Option<QuantizationConfig> {
+pub(crate) fn quantization(quantization: Quantization) -> Option<QuantizationConfig> {
     let kind = match quantization {
         Quantization::None => return None,
         Quantization::Scalar => QuantizationKind::Scalar(ScalarQuantization {

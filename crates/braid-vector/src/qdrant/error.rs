@@ -7,19 +7,19 @@ use braid_core::{Error, ErrorCode};
 
 /// gRPC status codes, by number.
 mod grpc {
-    pub(super) const CANCELLED: i32 = 1;
-    pub(super) const UNKNOWN: i32 = 2;
-    pub(super) const INVALID_ARGUMENT: i32 = 3;
-    pub(super) const DEADLINE_EXCEEDED: i32 = 4;
-    pub(super) const NOT_FOUND: i32 = 5;
-    pub(super) const ALREADY_EXISTS: i32 = 6;
-    pub(super) const PERMISSION_DENIED: i32 = 7;
-    pub(super) const RESOURCE_EXHAUSTED: i32 = 8;
-    pub(super) const FAILED_PRECONDITION: i32 = 9;
-    pub(super) const ABORTED: i32 = 10;
-    pub(super) const INTERNAL: i32 = 13;
-    pub(super) const UNAVAILABLE: i32 = 14;
-    pub(super) const UNAUTHENTICATED: i32 = 16;
+    pub(crate) const CANCELLED: i32 = 1;
+    pub(crate) const UNKNOWN: i32 = 2;
+    pub(crate) const INVALID_ARGUMENT: i32 = 3;
+    pub(crate) const DEADLINE_EXCEEDED: i32 = 4;
+    pub(crate) const NOT_FOUND: i32 = 5;
+    pub(crate) const ALREADY_EXISTS: i32 = 6;
+    pub(crate) const PERMISSION_DENIED: i32 = 7;
+    pub(crate) const RESOURCE_EXHAUSTED: i32 = 8;
+    pub(crate) const FAILED_PRECONDITION: i32 = 9;
+    pub(crate) const ABORTED: i32 = 10;
+    pub(crate) const INTERNAL: i32 = 13;
+    pub(crate) const UNAVAILABLE: i32 = 14;
+    pub(crate) const UNAUTHENTICATED: i32 = 16;
 }
 
 /// Set by a server that refuses for lack of room, beside the code of a rate limit.
@@ -39,7 +39,7 @@ const MAKE_ROOM: &str =
 const REFILL: &str = "it is filled again from the ledger with the next write or start, or by `braid verify --repair`";
 
 /// What is wrong, and what to do. The key that was sent is in none of it.
-pub(super) fn translate(error: &QdrantError) -> Error {
+pub(crate) fn translate(error: &QdrantError) -> Error {
     match error {
         QdrantError::ResponseError { status } => {
             let lacks_room = status.metadata().contains_key(INSUFFICIENT_STORAGE);
@@ -64,12 +64,12 @@ pub(super) fn translate(error: &QdrantError) -> Error {
 }
 
 /// Whether there is no such collection.
-pub(super) fn is_missing(error: &QdrantError) -> bool {
+pub(crate) fn is_missing(error: &QdrantError) -> bool {
     code_of(error) == Some(grpc::NOT_FOUND)
 }
 
 /// Whether there is one of that name.
-pub(super) fn is_there_already(error: &QdrantError) -> bool {
+pub(crate) fn is_there_already(error: &QdrantError) -> bool {
     code_of(error) == Some(grpc::ALREADY_EXISTS)
         || matches!(error, QdrantError::ResponseError { status } if status.message().contains("already exists"))
 }
@@ -83,7 +83,7 @@ fn code_of(error: &QdrantError) -> Option<i32> {
 
 /// There is no collection to search. Not [`Unavailable`](ErrorCode::Unavailable): the server answers, and
 /// asking again does not help.
-pub(super) fn gone(collection: &str) -> Error {
+pub(crate) fn gone(collection: &str) -> Error {
     Error::new(
         ErrorCode::Corrupt,
         format!("Qdrant's collection {collection} is gone"),
@@ -92,7 +92,7 @@ pub(super) fn gone(collection: &str) -> Error {
 }
 
 /// What is live cannot be found among what is not.
-pub(super) fn cluttered(collection: &str) -> Error {
+pub(crate) fn cluttered(collection: &str) -> Error {
     Error::new(
         ErrorCode::Corrupt,
         format!("Qdrant's collection {collection} has more live entries than can be named, behind others that are not"),
@@ -101,7 +101,7 @@ pub(super) fn cluttered(collection: &str) -> Error {
 }
 
 /// Something took longer than it may.
-pub(super) fn late(what: &str, limit: Duration) -> Error {
+pub(crate) fn late(what: &str, limit: Duration) -> Error {
     let limit = limit.as_millis();
     Error::new(
         ErrorCode::Timeout,

@@ -20,14 +20,14 @@ const NO_SLOT: i64 = -1;
 
 /// The fields that have an index, and what to do about a condition on another.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Indexed<'a> {
-    pub(super) fields: &'a BTreeSet<String>,
-    pub(super) others: Others,
+pub(crate) struct Indexed<'a> {
+    pub(crate) fields: &'a BTreeSet<String>,
+    pub(crate) others: Others,
 }
 
 /// What to do about a condition on a field without an index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Others {
+pub(crate) enum Others {
     /// Leave it out: slots say what it means.
     LeaveOut,
     /// No entry has the field, since each that one has got an index.
@@ -37,7 +37,7 @@ pub(super) enum Others {
 }
 
 /// Translates `filter`.
-pub(super) fn translate(filter: &Filter, indexed: Indexed<'_>) -> wire::Filter {
+pub(crate) fn translate(filter: &Filter, indexed: Indexed<'_>) -> wire::Filter {
     let translated = |conditions: &[Condition]| -> Vec<Option<wire::Condition>> {
         let each = conditions.iter();
         each.map(|condition| translate_condition(condition, indexed))
@@ -53,8 +53,25 @@ pub(super) fn translate(filter: &Filter, indexed: Indexed<'_>) -> wire::Filter {
     }
 }
 
+/// The stored names of the fields that `filter` looks at.
+pub(crate) fn names(filter: &Filter) -> BTreeSet<String> {
+    let groups = [&filter.must, &filter.should, &filter.must_not];
+    let conditions = groups.into_iter().flatten();
+    let names = conditions.flat_map(|condition| {
+        let key = condition.key.as_str();
+        let asked = match &condition.predicate {
+            Predicate::Match(value) => choices(key, std::slice::from_ref(value)),
+            Predicate::Any(values) => choices(key, values),
+            Predicate::Range(_) => return vec![FieldKind::Number.name(key)],
+            Predicate::Exists(_) => return vec![KEYS.to_owned()],
+        };
+        asked.into_iter().map(|(name, _)| name).collect()
+    });
+    names.collect()
+}
+
 /// `filter` for slots from `slots`' least to its greatest.
-pub(super) fn within(filter: Option<wire::Filter>, slots: &SlotSet) -> wire::Filter {
+pub(crate) fn within(filter: Option<wire::Filter>, slots: &SlotSet) -> wire::Filter {
     let mut filter = filter.unwrap_or_default();
     let range = wire::Range {
         gte: slots.min().map(f64::from),
@@ -66,7 +83,7 @@ pub(super) fn within(filter: Option<wire::Filter>, slots: &SlotSet) -> wire::Fil
 }
 
 /// Exactly these slots.
-pub(super) fn any_of(slots: &[u32]) -> wire::Filter {
+pub(crate) fn any_of(slots: &[u32]) -> wire::Filter {
     let integers = slots.iter().map(|slot| i64::from(*slot)).collect();
     all_of(on_match(
         SLOT,

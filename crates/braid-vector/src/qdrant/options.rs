@@ -123,7 +123,7 @@ impl ApiKey {
         Ok(Self(key.to_owned()))
     }
 
-    pub(super) fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }

@@ -9,26 +9,26 @@ use std::collections::{BTreeMap, HashMap};
 
 use ::qdrant_client::qdrant::value::Kind;
 use ::qdrant_client::qdrant::{FieldType, ListValue, Value};
-use braid_core::{IndexKey, LANGUAGE_KEY, MetadataValue, Slot, VectorEntry};
+use braid_core::{IndexKey, LANGUAGE_KEY, Language, Metadata, MetadataValue, Slot, VectorEntry};
 use uuid::Uuid;
 
 /// The entry's slot.
-pub(super) const SLOT: &str = "slot";
+pub(crate) const SLOT: &str = "slot";
 /// The name of the chunk.
 const CHUNK: &str = "chunk";
 /// The metadata fields that the document has.
-pub(super) const KEYS: &str = "keys";
+pub(crate) const KEYS: &str = "keys";
 /// The newest operation, at [`watermark_id`] alone.
-pub(super) const WATERMARK: &str = "watermark";
+pub(crate) const WATERMARK: &str = "watermark";
 /// The form of what is stored, at [`watermark_id`] alone.
-pub(super) const FORMAT: &str = "format";
+pub(crate) const FORMAT: &str = "format";
 
 /// Namespace of the ids of points.
 const POINTS: Uuid = Uuid::from_u128(0x6272_6169_6400_5000_8000_7164_7261_6e74);
 
 /// The type of a stored metadata field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum FieldKind {
+pub(crate) enum FieldKind {
     Text,
     Number,
     Flag,
@@ -43,8 +43,19 @@ impl FieldKind {
         }
     }
 
+    /// The type of the metadata field that is stored under `name`; `None` for other fields.
+    pub(crate) fn of_name(name: &str) -> Option<Self> {
+        let (kind, _) = name.split_once('_')?;
+        match kind {
+            "str" => Some(Self::Text),
+            "num" => Some(Self::Number),
+            "bool" => Some(Self::Flag),
+            _ => None,
+        }
+    }
+
     /// The index that answers filters on it.
-    pub(super) fn index(self) -> FieldType {
+    pub(crate) fn index(self) -> FieldType {
         match self {
             Self::Text => FieldType::Keyword,
             Self::Number => FieldType::Float,
@@ -54,7 +65,7 @@ impl FieldKind {
 
     /// The name under which field `key` is stored. Injective, and made of characters that stand for
     /// themselves in Qdrant's paths: others are `-` and their bytes in hexadecimal.
-    pub(super) fn name(self, key: &str) -> String {
+    pub(crate) fn name(self, key: &str) -> String {
         let mut name = String::from(match self {
             Self::Text => "str_",
             Self::Number => "num_",
@@ -72,12 +83,12 @@ impl FieldKind {
 }
 
 /// The id of the point in `slot`.
-pub(super) fn point_id(key: IndexKey, slot: Slot) -> String {
+pub(crate) fn point_id(key: IndexKey, slot: Slot) -> String {
     id_of(key, &slot.to_string())
 }
 
 /// The id of the point that has the watermark.
-pub(super) fn watermark_id(key: IndexKey) -> String {
+pub(crate) fn watermark_id(key: IndexKey) -> String {
     id_of(key, WATERMARK)
 }
 
@@ -88,12 +99,16 @@ fn id_of(key: IndexKey, what: &str) -> String {
 
 /// What a filter sees of an entry.
 fn fields(entry: &VectorEntry) -> BTreeMap<&str, MetadataValue> {
-    let mut fields: BTreeMap<&str, MetadataValue> = entry
-        .metadata
+    filtered(&entry.metadata, entry.language)
+}
+
+/// What a filter sees of a document with this metadata, in which this language was detected.
+fn filtered(metadata: &Metadata, language: Option<Language>) -> BTreeMap<&str, MetadataValue> {
+    let mut fields: BTreeMap<&str, MetadataValue> = metadata
         .iter()
         .map(|(key, value)| (key, value.clone()))
         .collect();
-    if let Some(language) = entry.language {
+    if let Some(language) = language {
         fields
             .entry(LANGUAGE_KEY)
             .or_insert_with(|| MetadataValue::String(language.to_string()));
@@ -102,7 +117,7 @@ fn fields(entry: &VectorEntry) -> BTreeMap<&str, MetadataValue> {
 }
 
 /// The metadata fields of an entry as they are stored, with their types.
-pub(super) fn stored_fields(entry: &VectorEntry) -> impl Iterator<Item = (String, FieldKind)> {
+pub(crate) fn stored_fields(entry: &VectorEntry) -> impl Iterator<Item = (String, FieldKind)> {
     fields(entry).into_iter().map(|(key, value)| {
         let kind = FieldKind::of(&value);
         (kind.name(key), kind)
@@ -110,12 +125,21 @@ pub(super) fn stored_fields(entry: &VectorEntry) -> impl Iterator<Item = (String
 }
 
 /// The payload of an entry's point.
-pub(super) fn payload(entry: &VectorEntry) -> HashMap<String, Value> {
-    let fields = fields(entry);
-    let keys = fields.keys().map(|key| text(*key)).collect();
-    let mut payload = HashMap::with_capacity(fields.len() + 3);
+pub(crate) fn payload(entry: &VectorEntry) -> HashMap<String, Value> {
+    let mut payload = typed_fields(&entry.metadata, entry.language);
     payload.insert(SLOT.to_owned(), integer(i64::from(entry.slot.0)));
     payload.insert(CHUNK.to_owned(), text(entry.chunk.to_string()));
+    payload
+}
+
+/// What filters ask of a document with this metadata, in which this language was detected.
+pub(crate) fn typed_fields(
+    metadata: &Metadata,
+    language: Option<Language>,
+) -> HashMap<String, Value> {
+    let fields = filtered(metadata, language);
+    let keys = fields.keys().map(|key| text(*key)).collect();
+    let mut payload = HashMap::with_capacity(fields.len() + 3);
     payload.insert(KEYS.to_owned(), list(keys));
     for (key, value) in fields {
         let name = FieldKind::of(&value).name(key);
@@ -134,16 +158,16 @@ fn stored(field: MetadataValue) -> Value {
 }
 
 /// There are two zeros, which are equal.
-pub(super) fn positive_zero(number: f64) -> f64 {
+pub(crate) fn positive_zero(number: f64) -> f64 {
     number + 0.0
 }
 
-pub(super) fn integer(number: i64) -> Value {
+pub(crate) fn integer(number: i64) -> Value {
     value(Kind::IntegerValue(number))
 }
 
 /// The integer under `name`, if there is one.
-pub(super) fn read_integer(payload: &HashMap<String, Value>, name: &str) -> Option<i64> {
+pub(crate) fn read_integer(payload: &HashMap<String, Value>, name: &str) -> Option<i64> {
     match payload.get(name)?.kind {
         Some(Kind::IntegerValue(number)) => Some(number),
         _ => None,
@@ -151,7 +175,7 @@ pub(super) fn read_integer(payload: &HashMap<String, Value>, name: &str) -> Opti
 }
 
 /// The slot of a point, if it is an entry.
-pub(super) fn read_slot(payload: &HashMap<String, Value>) -> Option<u32> {
+pub(crate) fn read_slot(payload: &HashMap<String, Value>) -> Option<u32> {
     u32::try_from(read_integer(payload, SLOT)?).ok()
 }
 

@@ -120,6 +120,7 @@ async fn a_collection_that_was_deleted_is_not_made_again_quietly() {
     let live = Selection {
         filter: None,
         slots: Some(Arc::new((0..5).collect())),
+        ..Selection::default()
     };
     let error = nearest(&store, &live).await.unwrap_err();
     assert_eq!(
@@ -233,6 +234,7 @@ async fn fields_beyond_the_limit_have_no_index_and_are_filtered_all_the_same() {
         let selection = Selection {
             filter: Some(Arc::new(filter)),
             slots: Some(Arc::new((100..1200).collect())),
+            ..Selection::default()
         };
         assert_eq!(nearest(&store, &selection).await.unwrap(), [100, 101, 102]);
     }

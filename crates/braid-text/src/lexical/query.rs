@@ -1,13 +1,13 @@
-//! Queries: text to terms. No text is malformed: operators were read before.
+//! Queries: text to terms, terms to clauses. No text is malformed: operators were read before.
 
 use std::collections::HashSet;
 
-use braid_text::{Analyzer, TermKind};
-
-use crate::languages::Languages;
+use super::entry::LexicalField;
+use super::languages::Languages;
+use crate::analysis::{Analyzer, TermKind};
 
 /// Most distinct terms of one query: a pasted page searches by its beginning.
-pub(crate) const MAX_QUERY_TERMS: usize = 128;
+pub const MAX_QUERY_TERMS: usize = 128;
 
 /// How much a match counts, relative to a word of the content (1).
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,13 +35,15 @@ impl Default for Weights {
 
 /// A distinct term of a query.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct QueryTerm {
-    pub(crate) text: String,
-    pub(crate) kind: TermKind,
+pub struct QueryTerm {
+    /// The term.
+    pub text: String,
+    /// What it stands for.
+    pub kind: TermKind,
     /// Which word of the query it is first, in the first of its languages.
-    pub(crate) position: u32,
+    pub position: u32,
     /// The languages in which it is a term of the query; `None` for all that documents are in.
-    pub(crate) languages: Option<Languages>,
+    pub languages: Option<Languages>,
 }
 
 /// The distinct terms of `text`, in the order they first appear; saying a word twice does not
@@ -51,7 +53,7 @@ pub(crate) struct QueryTerm {
 /// for those that its own language makes: as if every language had an index of its own, with
 /// statistics in common. A stop word of the language that the query is likely in would pass for a
 /// rare word in the others: there it counts as little as a piece of a word.
-pub(crate) fn query_terms(analyzers: &[&Analyzer], text: &str) -> Vec<QueryTerm> {
+pub fn query_terms(analyzers: &[&Analyzer], text: &str) -> Vec<QueryTerm> {
     let demoted = match analyzers {
         [] | [_] => HashSet::new(),
         several => stop_positions(several, text),
@@ -126,4 +128,61 @@ fn stop_positions(analyzers: &[&Analyzer], text: &str) -> HashSet<u32> {
     likely
         .reduce(|common, stops| &common & &stops)
         .unwrap_or_default()
+}
+
+/// A term to be looked for in one field.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Clause {
+    /// The field.
+    pub field: LexicalField,
+    /// The term.
+    pub text: String,
+    /// What its BM25 score is multiplied by; more than 0.
+    pub weight: f32,
+    /// The languages of the documents in which it counts; `None` for every document.
+    pub languages: Option<Languages>,
+}
+
+/// Where each term is looked for, and what it counts there.
+pub fn clauses(terms: &[QueryTerm], weights: Weights) -> Vec<Clause> {
+    use LexicalField::{Content, Headings, Names, Title};
+    let Weights {
+        title,
+        heading,
+        whole,
+        piece,
+    } = weights;
+    let mut clauses = Vec::with_capacity(4 * terms.len());
+    for term in terms {
+        let places = match term.kind {
+            TermKind::Word => &[
+                (Content, 1.0),
+                (Title, title),
+                (Headings, heading),
+                (Names, piece),
+            ][..],
+            TermKind::Part => &[(Content, piece), (Names, piece)],
+            TermKind::Whole => &[(Names, whole)],
+            TermKind::StopWord => &[(Names, 1.0)],
+        };
+        let wanted = places.iter().filter(|(_, weight)| *weight > 0.0);
+        clauses.extend(wanted.map(|(field, weight)| Clause {
+            field: *field,
+            text: term.text.clone(),
+            weight: *weight,
+            languages: term.languages,
+        }));
+    }
+    clauses
+}
+
+/// The texts of terms, each once, in order.
+pub fn distinct_terms(terms: impl IntoIterator<Item = String>) -> Vec<String> {
+    let mut texts: Vec<String> = Vec::new();
+    for text in terms {
+        if !texts.contains(&text) {
+            texts.push(text);
+        }
+    }
+    texts
 }

@@ -1,0 +1,202 @@
+//! From claimed to published, to tried again, or to a dead letter.
+
+use std::time::Duration;
+
+use braid_core::ports::{Claim, Settled, WorkFailure, WorkItem};
+use braid_core::{Embedding, Error, ErrorCode, Result};
+
+use super::Worker;
+use super::embed::Embedded;
+use super::lane::Held;
+use crate::retry::Backoff;
+
+type Work = Vec<(WorkItem, Vec<Embedding>)>;
+
+impl Worker {
+    /// Indexes claimed documents. What is still in `held` afterwards was not settled.
+    ///
+    /// # Errors
+    /// What no document is to blame for.
+    pub(super) async fn index(&self, items: Vec<WorkItem>, held: &Held) -> Result<()> {
+        let (items, worn) = self.leave_out_worn(items);
+        for item in worn {
+            self.bury(&item.claim, worn_out(&item.claim), held).await?;
+        }
+        for group in groups(items, self.parts.options.batch_chunks) {
+            if self.is_stopped() {
+                return Ok(());
+            }
+            let Some(embedded) = self.embed_items(group).await? else {
+                return Ok(());
+            };
+            let work = self.take_embedded(embedded, held).await?;
+            self.publish(work, held).await?;
+        }
+        Ok(())
+    }
+
+    /// Documents that were claimed so often without an end are not tried again: whatever ended their
+    /// workers would end this one.
+    fn leave_out_worn(&self, items: Vec<WorkItem>) -> (Vec<WorkItem>, Vec<WorkItem>) {
+        let attempts = self.parts.options.attempts.max(1);
+        let may_go_on = |item: &WorkItem| item.claim.attempt <= attempts;
+        items.into_iter().partition(may_go_on)
+    }
+
+    /// What was embedded; the others are dead letters.
+    async fn take_embedded(&self, embedded: Vec<Embedded>, held: &Held) -> Result<Work> {
+        let mut work = Work::with_capacity(embedded.len());
+        for (item, made) in embedded {
+            match made {
+                Ok(embeddings) if held.has(&item.claim) => work.push((item, embeddings)),
+                Ok(_) => self.count(Settled::Lost, &item),
+                Err(error) => self.bury(&item.claim, error.chain(), held).await?,
+            }
+        }
+        Ok(work)
+    }
+
+    async fn publish(&self, work: Work, held: &Held) -> Result<()> {
+        let mut parts = vec![work];
+        while let Some(part) = parts.pop() {
+            let error = match self.publish_retrying(&part).await {
+                Ok(settled) => {
+                    held.forget(part.iter().map(|(item, _)| &item.claim));
+                    for ((item, _), settled) in part.iter().zip(settled) {
+                        self.count(settled, item);
+                    }
+                    continue;
+                }
+                Err(error) => error,
+            };
+            match part.as_slice() {
+                [(item, _)] if is_to_blame(&error) => {
+                    self.bury(&item.claim, error.chain(), held).await?;
+                }
+                [_, _, ..] if is_to_blame(&error) => {
+                    let mut first = part;
+                    let second = first.split_off(first.len() / 2);
+                    parts.extend([second, first]);
+                }
+                _ => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Publishing again is a no-op for what was published.
+    async fn publish_retrying(&self, work: &Work) -> Result<Vec<Settled>> {
+        let mut backoff = Backoff::new(self.parts.options.retry);
+        loop {
+            let error = match self.parts.queue.publish(work.clone()).await {
+                Ok(settled) => return Ok(settled),
+                Err(error) => error,
+            };
+            let wait = match error.code().is_retryable() && !self.is_stopped() {
+                true => backoff.wait_if_left(),
+                false => None,
+            };
+            let Some(wait) = wait else { return Err(error) };
+            self.note_trouble(&error, backoff.failures());
+            self.pause(wait).await;
+        }
+    }
+
+    fn count(&self, settled: Settled, item: &WorkItem) {
+        let collection = item.collection.name.to_string();
+        let outcome = match settled {
+            Settled::Done => "published",
+            Settled::Superseded => "superseded",
+            Settled::Lost => "lost",
+        };
+        metrics::counter!("braid_work_settled_total", "collection" => collection, "outcome" => outcome)
+            .increment(1);
+        self.note(|progress| match settled {
+            Settled::Done => progress.published += 1,
+            Settled::Superseded => progress.superseded += 1,
+            Settled::Lost => progress.lost += 1,
+        });
+    }
+
+    /// Makes a document a dead letter.
+    async fn bury(&self, claim: &Claim, reason: String, held: &Held) -> Result<()> {
+        tracing::warn!(document = %claim.document, sequence = %claim.sequence, %reason, "a document cannot be indexed");
+        let failure = WorkFailure {
+            reason,
+            retry_after: None,
+        };
+        let settled = self.parts.queue.fail(claim, failure).await?;
+        held.forget([claim]);
+        if settled == Settled::Done {
+            metrics::counter!("braid_work_dead_letters_total").increment(1);
+            self.note(|progress| progress.failed += 1);
+        }
+        Ok(())
+    }
+
+    /// Gives back what is left of a claim: at once where the worker stops, and after a while where
+    /// something failed. What cannot be given back comes back when its lease ends.
+    pub(super) async fn give_back(&self, held: &Held, error: Option<&Error>) {
+        for claim in held.claims() {
+            let failure = WorkFailure {
+                reason: error.map_or_else(|| "the worker stopped".to_owned(), Error::chain),
+                retry_after: Some(match error {
+                    Some(_) => self.parts.options.again_after(claim.attempt),
+                    None => Duration::ZERO,
+                }),
+            };
+            match self.parts.queue.fail(&claim, failure).await {
+                Ok(_) => {
+                    metrics::counter!("braid_work_given_back_total").increment(1);
+                    self.note(|progress| progress.given_back += 1);
+                }
+                Err(error) => {
+                    tracing::warn!(error = %error.chain(), "claims come back when their leases end");
+                    return;
+                }
+            }
+        }
+        held.forget(&held.claims());
+    }
+}
+
+fn worn_out(claim: &Claim) -> String {
+    let before = claim.attempt - 1;
+    format!(
+        "it was tried {before} times, and each time its worker ended or failed before it was done"
+    )
+}
+
+/// Whether the store refuses what the document is, rather than being unable.
+fn is_to_blame(error: &Error) -> bool {
+    matches!(
+        error.code(),
+        ErrorCode::InvalidRequest | ErrorCode::TooLarge | ErrorCode::UnreadableDocument
+    )
+}
+
+/// Documents of one collection, at most `most` chunks together where each has fewer.
+fn groups(items: Vec<WorkItem>, most: usize) -> Vec<Vec<WorkItem>> {
+    let mut items = items;
+    items.sort_by_key(|item| item.claim.collection);
+    let mut groups: Vec<Vec<WorkItem>> = Vec::new();
+    let mut chunks = 0;
+    for item in items {
+        let fits = groups
+            .last()
+            .and_then(|group| group.first())
+            .is_some_and(|first| {
+                first.claim.collection == item.claim.collection
+                    && chunks + item.chunks.len() <= most
+            });
+        if !fits {
+            chunks = 0;
+            groups.push(Vec::new());
+        }
+        chunks += item.chunks.len();
+        if let Some(group) = groups.last_mut() {
+            group.push(item);
+        }
+    }
+    groups
+}

@@ -1,0 +1,52 @@
+//! What a worker does beside its work: it removes old versions and counts what waits.
+
+use std::convert::Infallible;
+
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+use super::Worker;
+
+impl Worker {
+    /// Sweeps and counts from time to time, beginning now. Failures are logged: the next time does
+    /// what this one could not.
+    pub(super) async fn keep_up(&self) -> Infallible {
+        let options = &self.parts.options;
+        let mut sweep = every(options.sweep_interval);
+        let mut count = every(options.depth_interval);
+        loop {
+            tokio::select! {
+                _ = sweep.tick() => self.sweep().await,
+                _ = count.tick() => self.note_depth().await,
+            }
+        }
+    }
+
+    async fn sweep(&self) {
+        match self.parts.queue.sweep(self.parts.options.sweep_grace).await {
+            Ok(0) => {}
+            Ok(removed) => {
+                metrics::counter!("braid_work_swept_total").increment(removed);
+                self.note(|progress| progress.swept += removed);
+            }
+            Err(error) => {
+                tracing::warn!(error = %error.chain(), "old versions could not be removed");
+            }
+        }
+    }
+
+    pub(super) async fn note_depth(&self) {
+        match self.parts.queue.depth().await {
+            Ok(depth) => {
+                crate::worker::record_depth(depth);
+                self.note(|progress| progress.depth = depth);
+            }
+            Err(error) => tracing::warn!(error = %error.chain(), "what waits could not be counted"),
+        }
+    }
+}
+
+fn every(period: std::time::Duration) -> Interval {
+    let mut interval = interval(period.max(std::time::Duration::from_millis(1)));
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}

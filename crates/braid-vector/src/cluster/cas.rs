@@ -1,0 +1,566 @@
+//! [`Table`]: points that several processes change, none of which owns them.
+//!
+//! What the server keeps: a shard applies one write at a time, and evaluates the condition of an upsert
+//! as it applies it. So a point that is replaced *where its token is still the one that was read* is
+//! replaced by one process only. A point's `token` changes with each write, and `recent` has the last
+//! ones before it: whoever wrote reads back, and finds its own token in one of the two where its write
+//! was applied. Where more than [`RECENT`] others wrote in between it cannot know, and says so.
+//!
+//! A point is inserted only where there is none, and replaced only where there is one: a write that was
+//! late never brings back what was removed meanwhile.
+
+use std::mem;
+use std::sync::Arc;
+
+use ::qdrant_client::QdrantError;
+use ::qdrant_client::qdrant::condition::ConditionOneOf;
+use ::qdrant_client::qdrant::r#match::MatchValue;
+use ::qdrant_client::qdrant::point_id::PointIdOptions;
+use ::qdrant_client::qdrant::points_selector::PointsSelectorOneOf;
+use ::qdrant_client::qdrant::value::Kind;
+use ::qdrant_client::qdrant::vectors::VectorsOptions;
+use ::qdrant_client::qdrant::with_payload_selector::SelectorOptions;
+use ::qdrant_client::qdrant::{
+    Condition, CountPoints, CreateCollection, CreateFieldIndexCollection, DeletePoints, Direction,
+    FieldCondition, FieldType, Filter, GetPoints, HasIdCondition, ListValue, Match, NamedVectors,
+    OrderBy, PayloadIncludeSelector, PointId, PointStruct, PointsIdsList, PointsSelector, Range,
+    RepeatedStrings, ScrollPoints, StartFrom, UpdateMode, UpdateStatus, UpsertPoints, Value,
+    Vectors, WithPayloadSelector, start_from,
+};
+use braid_core::{Error, ErrorCode, Result};
+use uuid::Uuid;
+
+use super::rows::{Fields, read_text, text};
+use super::site::{Site, strong};
+use crate::qdrant::error::{is_missing, is_there_already, translate};
+
+/// The name of a point's present state.
+const TOKEN: &str = "token";
+/// The names of the states before it, the last one first.
+const RECENT_FIELD: &str = "recent";
+/// How many of them are kept.
+const RECENT: usize = 8;
+
+/// Most points in one request.
+const BATCH: usize = 256;
+/// Most bytes of points in one request, a point alone excepted.
+const REQUEST_BYTES: usize = 4 << 20;
+/// Points in one page of a listing.
+pub(crate) const PAGE: u32 = 256;
+
+/// The state of a point that was read: what may be replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    token: String,
+    recent: Vec<String>,
+}
+
+/// A point to be replaced, or to be inserted where nothing is expected.
+#[derive(Clone, Debug)]
+pub(crate) struct Swap {
+    pub(crate) id: Uuid,
+    pub(crate) expected: Option<Stamp>,
+    pub(crate) fields: Fields,
+}
+
+/// Which points a listing gives.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Listing {
+    pub(crate) filter: Option<Filter>,
+    pub(crate) from: Option<Uuid>,
+    pub(crate) limit: Option<u32>,
+    /// By id where there is none.
+    pub(crate) order: Option<Order>,
+    /// The fields wanted; all where there are none.
+    pub(crate) fields: &'static [&'static str],
+}
+
+/// By which integer field points are listed; those without one are left out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Order {
+    pub(crate) field: &'static str,
+    pub(crate) direction: Direction,
+    /// The first value.
+    pub(crate) from: Option<i64>,
+}
+
+/// A collection of Qdrant without vectors.
+#[derive(Clone, Debug)]
+pub(crate) struct Table {
+    site: Arc<Site>,
+    name: String,
+}
+
+impl Table {
+    pub(crate) fn new(site: Arc<Site>, name: String) -> Self {
+        Self { site, name }
+    }
+
+    /// Makes the collection and its indexes where they are missing.
+    // The field that says what stays on disk has a successor that older servers do not know.
+    #[expect(deprecated)]
+    pub(crate) async fn ensure(&self, indexes: &[(&str, FieldType)]) -> Result<()> {
+        let options = &self.site.options.collection;
+        let request = CreateCollection {
+            collection_name: self.name.clone(),
+            shard_number: options.shards,
+            on_disk_payload: Some(true),
+            replication_factor: Some(options.replication),
+            write_consistency_factor: Some(self.site.write_consistency()),
+            ..CreateCollection::default()
+        };
+        match self.site.client.create_collection(request).await {
+            Ok(_) => {}
+            Err(error) if is_there_already(&error) => {}
+            Err(error) => return Err(self.failed(&error)),
+        }
+        for (field, kind) in indexes {
+            let request = CreateFieldIndexCollection {
+                collection_name: self.name.clone(),
+                wait: Some(true),
+                field_name: (*field).to_owned(),
+                field_type: Some((*kind).into()),
+                ordering: strong(),
+                ..CreateFieldIndexCollection::default()
+            };
+            let made = self.site.client.create_field_index(request).await;
+            made.map_err(|error| self.failed(&error))?;
+        }
+        Ok(())
+    }
+
+    /// Removes the collection; a no-op where there is none.
+    pub(crate) async fn remove(&self) -> Result<()> {
+        match self.site.client.delete_collection(&self.name).await {
+            Ok(_) => Ok(()),
+            Err(error) if is_missing(&error) => Ok(()),
+            Err(error) => Err(self.failed(&error)),
+        }
+    }
+
+    /// The points of these ids, in order, with `fields` of their payload; all where there are none.
+    pub(crate) async fn get(&self, ids: &[Uuid], fields: &[&str]) -> Result<Vec<Option<Fields>>> {
+        let mut found = std::collections::HashMap::new();
+        for ids in ids.chunks(BATCH) {
+            let request = GetPoints {
+                collection_name: self.name.clone(),
+                ids: ids.iter().map(wire_id).collect(),
+                with_payload: Some(selector(fields)),
+                read_consistency: self.site.consistency(),
+                ..GetPoints::default()
+            };
+            let answer = self.site.client.get_points(request).await;
+            for point in answer.map_err(|error| self.failed(&error))?.result {
+                found.insert(read_id(point.id.as_ref())?, point.payload);
+            }
+        }
+        Ok(ids.iter().map(|id| found.get(id).cloned()).collect())
+    }
+
+    /// Points, and where the next page starts, if there is one and no order.
+    pub(crate) async fn list(
+        &self,
+        listing: Listing,
+    ) -> Result<(Vec<(Uuid, Fields)>, Option<Uuid>)> {
+        let order_by = listing.order.map(|order| OrderBy {
+            key: order.field.to_owned(),
+            direction: Some(order.direction.into()),
+            start_from: order.from.map(|from| StartFrom {
+                value: Some(start_from::Value::Integer(from)),
+            }),
+        });
+        let request = ScrollPoints {
+            collection_name: self.name.clone(),
+            filter: listing.filter,
+            offset: listing.from.as_ref().map(wire_id),
+            limit: Some(listing.limit.unwrap_or(PAGE)),
+            with_payload: Some(selector(listing.fields)),
+            read_consistency: self.site.consistency(),
+            order_by,
+            ..ScrollPoints::default()
+        };
+        let answer = self.site.client.scroll(request).await;
+        let answer = answer.map_err(|error| self.failed(&error))?;
+        let points = answer.result.into_iter();
+        let points: Result<Vec<_>> = points
+            .map(|point| Ok((read_id(point.id.as_ref())?, point.payload)))
+            .collect();
+        let next = answer.next_page_offset.as_ref();
+        Ok((points?, next.map(|id| read_id(Some(id))).transpose()?))
+    }
+
+    /// Every point that passes.
+    pub(crate) async fn list_all(&self, filter: Option<Filter>) -> Result<Vec<(Uuid, Fields)>> {
+        let mut all = Vec::new();
+        let mut from = None;
+        loop {
+            let listing = Listing {
+                filter: filter.clone(),
+                from,
+                ..Listing::default()
+            };
+            let (page, next) = self.list(listing).await?;
+            all.extend(page);
+            match next {
+                Some(next) => from = Some(next),
+                None => return Ok(all),
+            }
+        }
+    }
+
+    /// How many points pass.
+    pub(crate) async fn count(&self, filter: Filter) -> Result<u64> {
+        let request = CountPoints {
+            collection_name: self.name.clone(),
+            filter: Some(filter),
+            exact: Some(true),
+            read_consistency: self.site.consistency(),
+            ..CountPoints::default()
+        };
+        let answer = self.site.client.count(request).await;
+        let answer = answer.map_err(|error| self.failed(&error))?;
+        Ok(answer.result.map_or(0, |result| result.count))
+    }
+
+    /// Writes points whatever was there.
+    pub(crate) async fn put(&self, points: Vec<(Uuid, Fields)>) -> Result<()> {
+        for batch in batches(points) {
+            self.upsert(batch, UpdateMode::Upsert, None).await?;
+        }
+        Ok(())
+    }
+
+    /// Replaces and inserts points, each for itself and only where it is still as expected. In order:
+    /// whether this call did it. No id may occur twice.
+    ///
+    /// # Errors
+    /// [`Unavailable`](ErrorCode::Unavailable) also where it cannot be known whether this call did it.
+    pub(crate) async fn swap(&self, swaps: Vec<Swap>) -> Result<Vec<bool>> {
+        let mut written: Vec<Written> = Vec::with_capacity(swaps.len());
+        let (mut replaced, mut inserted) = (Vec::new(), Vec::new());
+        for swap in swaps {
+            let token = Uuid::new_v4().simple().to_string();
+            let fields = stamped(swap.fields, &token, swap.expected.as_ref());
+            match &swap.expected {
+                Some(_) => replaced.push((swap.id, fields)),
+                None => inserted.push((swap.id, fields)),
+            }
+            let expected = swap.expected.map(|stamp| stamp.token);
+            written.push(Written {
+                id: swap.id,
+                token,
+                expected,
+            });
+        }
+        // Tokens are unique, so that one condition serves all points.
+        let expected = written
+            .iter()
+            .filter_map(|it| it.expected.clone())
+            .collect();
+        let condition = all(vec![any_text(TOKEN, expected)]);
+        for batch in batches(replaced) {
+            self.upsert(batch, UpdateMode::UpdateOnly, Some(condition.clone()))
+                .await?;
+        }
+        for batch in batches(inserted) {
+            self.upsert(batch, UpdateMode::InsertOnly, None).await?;
+        }
+        let ids: Vec<Uuid> = written.iter().map(|it| it.id).collect();
+        let found = self.get(&ids, &[TOKEN, RECENT_FIELD]).await?;
+        let outcomes = written.iter().zip(found);
+        outcomes
+            .map(|(written, found)| written.outcome(found.as_ref(), &self.name))
+            .collect()
+    }
+
+    async fn upsert(
+        &self,
+        points: Vec<(Uuid, Fields)>,
+        mode: UpdateMode,
+        update_filter: Option<Filter>,
+    ) -> Result<()> {
+        let points = points.into_iter().map(|(id, payload)| PointStruct {
+            id: Some(wire_id(&id)),
+            payload,
+            vectors: Some(Vectors {
+                vectors_options: Some(VectorsOptions::Vectors(NamedVectors::default())),
+            }),
+        });
+        let request = UpsertPoints {
+            collection_name: self.name.clone(),
+            wait: Some(true),
+            points: points.collect(),
+            ordering: strong(),
+            update_filter,
+            update_mode: Some(mode.into()),
+            ..UpsertPoints::default()
+        };
+        let answer = self.site.client.upsert_points(request).await;
+        let answer = answer.map_err(|error| self.failed(&error))?;
+        self.completed(answer.result.map(|result| result.status))
+    }
+
+    /// Removes the points of these ids.
+    pub(crate) async fn delete(&self, ids: &[Uuid]) -> Result<()> {
+        for ids in ids.chunks(BATCH) {
+            let ids = ids.iter().map(wire_id).collect();
+            self.delete_selected(PointsSelectorOneOf::Points(PointsIdsList { ids }))
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Removes the points that pass.
+    pub(crate) async fn delete_where(&self, filter: Filter) -> Result<()> {
+        self.delete_selected(PointsSelectorOneOf::Filter(filter))
+            .await
+    }
+
+    async fn delete_selected(&self, selected: PointsSelectorOneOf) -> Result<()> {
+        let request = DeletePoints {
+            collection_name: self.name.clone(),
+            wait: Some(true),
+            points: Some(PointsSelector {
+                points_selector_one_of: Some(selected),
+            }),
+            ordering: strong(),
+            ..DeletePoints::default()
+        };
+        let answer = self.site.client.delete_points(request).await;
+        let answer = answer.map_err(|error| self.failed(&error))?;
+        self.completed(answer.result.map(|result| result.status))
+    }
+
+    /// An answer that comes before the write is applied, as when the server gave up waiting, is none.
+    fn completed(&self, status: Option<i32>) -> Result<()> {
+        if status == Some(UpdateStatus::Completed.into()) {
+            return Ok(());
+        }
+        let name = &self.name;
+        Err(Error::new(
+            ErrorCode::Timeout,
+            format!("Qdrant took a write to {name} and has not applied it in time"),
+        )
+        .with_help("look at its load, or raise qdrant.timeout_ms"))
+    }
+
+    fn failed(&self, error: &QdrantError) -> Error {
+        if is_missing(error) {
+            return Error::new(
+                ErrorCode::CollectionNotFound,
+                format!("Qdrant has no collection {}", self.name),
+            )
+            .with_help("was it deleted meanwhile? create the collection again");
+        }
+        translate(error).context(format_args!("collection {}", self.name))
+    }
+}
+
+/// A write of which it is not known yet whether it was applied.
+struct Written {
+    id: Uuid,
+    token: String,
+    expected: Option<String>,
+}
+
+impl Written {
+    /// Whether the point that was read back shows that the write was applied.
+    fn outcome(&self, found: Option<&Fields>, name: &str) -> Result<bool> {
+        let stamp = found.map(Stamp::read).transpose()?;
+        let is_known = |stamp: &Stamp, token: &str| {
+            stamp.token == token || stamp.recent.iter().any(|it| it == token)
+        };
+        let was_lost = match (&stamp, &self.expected) {
+            (Some(stamp), _) if is_known(stamp, &self.token) => return Ok(true),
+            // Had it been applied, its token would stand after the one that it replaced.
+            (Some(stamp), Some(expected)) if is_known(stamp, expected) => true,
+            // Every state since the point was inserted is known.
+            (Some(stamp), _) => stamp.recent.len() < RECENT,
+            (None, Some(_)) => true,
+            (None, None) => false,
+        };
+        if was_lost {
+            return Ok(false);
+        }
+        Err(Error::new(
+            ErrorCode::Unavailable,
+            format!("a point of {name} changes too fast to tell whether a write was applied"),
+        )
+        .with_help("try again"))
+    }
+}
+
+impl Stamp {
+    /// The stamp of a point that was read whole.
+    ///
+    /// # Errors
+    /// [`Corrupt`](ErrorCode::Corrupt).
+    pub(crate) fn read(fields: &Fields) -> Result<Self> {
+        let token = read_text(fields, TOKEN).ok_or_else(|| super::rows::damaged("has no token"))?;
+        let recent = fields.get(RECENT_FIELD).and_then(|it| it.kind.as_ref());
+        let recent = match recent {
+            Some(Kind::ListValue(list)) => list.values.as_slice(),
+            _ => &[],
+        };
+        let tokens = recent.iter().filter_map(|it| match &it.kind {
+            Some(Kind::StringValue(token)) => Some(token.clone()),
+            _ => None,
+        });
+        Ok(Self {
+            token: token.to_owned(),
+            recent: tokens.collect(),
+        })
+    }
+}
+
+fn stamped(mut fields: Fields, token: &str, before: Option<&Stamp>) -> Fields {
+    let recent = before
+        .into_iter()
+        .flat_map(|stamp| std::iter::once(&stamp.token).chain(&stamp.recent));
+    let values = recent.take(RECENT).map(text).collect();
+    fields.insert(TOKEN.to_owned(), text(token));
+    let recent = Value {
+        kind: Some(Kind::ListValue(ListValue { values })),
+    };
+    fields.insert(RECENT_FIELD.to_owned(), recent);
+    fields
+}
+
+/// Points by request.
+fn batches(points: Vec<(Uuid, Fields)>) -> Vec<Vec<(Uuid, Fields)>> {
+    let mut batches = Vec::new();
+    let (mut batch, mut bytes) = (Vec::new(), 0);
+    for (id, fields) in points {
+        let size = fields.values().map(size_of_value).sum::<usize>();
+        if batch.len() == BATCH || (!batch.is_empty() && bytes + size > REQUEST_BYTES) {
+            batches.push(mem::take(&mut batch));
+            bytes = 0;
+        }
+        bytes += size;
+        batch.push((id, fields));
+    }
+    if !batch.is_empty() {
+        batches.push(batch);
+    }
+    batches
+}
+
+/// What a field costs, roughly.
+fn size_of_value(value: &Value) -> usize {
+    const REST: usize = 32;
+    match &value.kind {
+        Some(Kind::StringValue(text)) => text.len() + REST,
+        Some(Kind::ListValue(list)) => list.values.iter().map(size_of_value).sum::<usize>() + REST,
+        _ => REST,
+    }
+}
+
+fn wire_id(id: &Uuid) -> PointId {
+    PointId {
+        point_id_options: Some(PointIdOptions::Uuid(id.to_string())),
+    }
+}
+
+fn read_id(id: Option<&PointId>) -> Result<Uuid> {
+    let id = id.and_then(|id| id.point_id_options.as_ref());
+    let id = match id {
+        Some(PointIdOptions::Uuid(text)) => Uuid::parse_str(text).ok(),
+        _ => None,
+    };
+    id.ok_or_else(|| super::rows::damaged("has an id of another kind"))
+}
+
+fn selector(fields: &[&str]) -> WithPayloadSelector {
+    let options = if fields.is_empty() {
+        SelectorOptions::Enable(true)
+    } else {
+        let fields = fields.iter().map(|field| (*field).to_owned()).collect();
+        SelectorOptions::Include(PayloadIncludeSelector { fields })
+    };
+    WithPayloadSelector {
+        selector_options: Some(options),
+    }
+}
+
+/// Points that meet all of these.
+pub(crate) fn all(must: Vec<Condition>) -> Filter {
+    Filter {
+        must,
+        ..Filter::default()
+    }
+}
+
+/// A text field that is this.
+pub(crate) fn is_text(field: &str, value: impl Into<String>) -> Condition {
+    on_match(field, MatchValue::Keyword(value.into()))
+}
+
+/// A text field that is one of these.
+pub(crate) fn any_text(field: &str, strings: Vec<String>) -> Condition {
+    on_match(field, MatchValue::Keywords(RepeatedStrings { strings }))
+}
+
+/// An integer field that is this.
+pub(crate) fn is_integer(field: &str, value: i64) -> Condition {
+    on_match(field, MatchValue::Integer(value))
+}
+
+/// A field that is true, or false.
+pub(crate) fn is_flag(field: &str, value: bool) -> Condition {
+    on_match(field, MatchValue::Boolean(value))
+}
+
+/// An integer field that is at most this.
+pub(crate) fn at_most(field: &str, value: i64) -> Condition {
+    on_range(
+        field,
+        Range {
+            lte: Some(value as f64),
+            ..Range::default()
+        },
+    )
+}
+
+/// An integer field that is more than this.
+pub(crate) fn more_than(field: &str, value: i64) -> Condition {
+    on_range(
+        field,
+        Range {
+            gt: Some(value as f64),
+            ..Range::default()
+        },
+    )
+}
+
+/// One of these points.
+pub(crate) fn has_id(ids: &[Uuid]) -> Condition {
+    Condition {
+        condition_one_of: Some(ConditionOneOf::HasId(HasIdCondition {
+            has_id: ids.iter().map(wire_id).collect(),
+        })),
+    }
+}
+
+fn on_match(field: &str, value: MatchValue) -> Condition {
+    on_field(FieldCondition {
+        key: field.to_owned(),
+        r#match: Some(Match {
+            match_value: Some(value),
+        }),
+        ..FieldCondition::default()
+    })
+}
+
+fn on_range(field: &str, range: Range) -> Condition {
+    on_field(FieldCondition {
+        key: field.to_owned(),
+        range: Some(range),
+        ..FieldCondition::default()
+    })
+}
+
+fn on_field(field: FieldCondition) -> Condition {
+    Condition {
+        condition_one_of: Some(ConditionOneOf::Field(field)),
+    }
+}

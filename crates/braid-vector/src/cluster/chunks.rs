@@ -1,0 +1,393 @@
+//! [`ChunkStore`]: the chunks of one collection generation, in one collection of Qdrant.
+//!
+//! A point is a chunk of an indexed version: its id is the slot, its vectors are the embedding
+//! ([`DENSE`]) and the weights of its terms ([`SPARSE`]), its payload says which version it is of, what
+//! filters ask, and everything that an answer says ([`point`]). Points never change: a version's are
+//! written before a head names it, and deleted when no head has named it for a while. So whoever finds
+//! a point asks the heads whether it counts.
+
+mod point;
+mod space;
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use ::qdrant_client::QdrantError;
+use ::qdrant_client::qdrant::points_selector::PointsSelectorOneOf;
+use ::qdrant_client::qdrant::{
+    CountPoints, DeletePoints, Filter, GetPoints, PointId, PointStruct, PointsSelector,
+    QueryBatchPoints, QueryPoints, RetrievedPoint, ScrollPoints, UpdateStatus, UpsertPoints,
+    WithVectorsSelector,
+};
+use braid_core::{
+    ChunkId, ChunkRecord, Collection, ContentHash, DocumentId, Embedding, Error, ErrorCode,
+    LanguageSetting, Metadata, Result, Sequence, Slot, SlotSet,
+};
+use braid_text::Analyzers;
+use futures::{StreamExt, TryStreamExt, stream};
+use parking_lot::RwLock;
+
+use super::cas::{all, any_text, is_integer, is_text};
+use super::rows::signed;
+use super::site::Site;
+use super::sparse;
+use crate::qdrant::collection::only;
+use crate::qdrant::error::{is_missing, translate};
+pub(crate) use point::{ANALYZED, DOCUMENT, SEQUENCE, any_integer, read_slot, read_version};
+use point::{CHUNK, KEY, ORDINAL};
+
+/// The vector of a chunk's embedding.
+pub(crate) const DENSE: &str = "dense";
+/// The vector of the weights of its terms.
+pub(crate) const SPARSE: &str = "bm25";
+
+/// Most bytes of points in one request, a point alone excepted.
+const REQUEST_BYTES: usize = 4 << 20;
+/// Points in one page of a listing that has their payload.
+const PAGE: u32 = 256;
+/// Points in one page of a listing of ids.
+const IDS: u32 = 8192;
+/// Most keys, ids or versions in one request.
+const NAMED: usize = 256;
+
+/// A chunk of an indexed version.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ChunkPoint {
+    pub(crate) record: ChunkRecord,
+    pub(crate) metadata: Arc<Metadata>,
+    pub(crate) uri: Option<String>,
+    pub(crate) duplicate_of: Option<DocumentId>,
+}
+
+/// What the weights of a generation's chunks are worked out with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Bm25Parameters {
+    pub(crate) k1: f32,
+    pub(crate) b: f32,
+    pub(crate) mean_length: f32,
+}
+
+impl Bm25Parameters {
+    /// What stands beside the frequency of a term, in a content of this length.
+    pub(crate) fn norm(self, length: u32) -> f32 {
+        let share = length as f32 / self.mean_length.max(1.0);
+        self.k1 * (1.0 - self.b + self.b * share)
+    }
+
+    /// What a term counts that is there so often, before its rarity.
+    pub(crate) fn value(self, frequency: u32, norm: f32) -> f32 {
+        let frequency = frequency as f32;
+        (self.k1 + 1.0) * (frequency / (frequency + norm))
+    }
+}
+
+/// The chunks of one collection generation.
+pub(crate) struct ChunkStore {
+    pub(crate) site: Arc<Site>,
+    pub(crate) name: String,
+    pub(crate) dimension: usize,
+    pub(crate) analyzers: Arc<Analyzers>,
+    /// Fields that have an index, as the server said last.
+    indexed: RwLock<Arc<BTreeSet<String>>>,
+}
+
+impl ChunkStore {
+    pub(crate) fn new(site: Arc<Site>, collection: &Collection) -> Self {
+        let (id, generation) = (collection.id.0, collection.generation.0);
+        Self {
+            name: format!("{}-c{id}-g{generation}-chunks", site.prefix),
+            site,
+            dimension: collection.dimension,
+            analyzers: Arc::new(Analyzers::new(collection.settings.language)),
+            indexed: RwLock::default(),
+        }
+    }
+
+    /// Writes chunks with their embeddings, and returns when all are applied. What was written before a
+    /// failure stays, and is replaced when it is written again.
+    ///
+    /// # Errors
+    /// [`InvalidRequest`](ErrorCode::InvalidRequest) for a bad vector, before anything is sent.
+    pub(crate) async fn put(
+        &self,
+        chunks: Vec<(ChunkPoint, Embedding)>,
+        bm25: Bm25Parameters,
+    ) -> Result<()> {
+        let (analyzers, dimension) = (Arc::clone(&self.analyzers), self.dimension);
+        let made = self.site.pool.run(move || {
+            let made = chunks.iter().map(|(chunk, embedding)| {
+                point::write(chunk, embedding, dimension, &analyzers, bm25)
+            });
+            made.collect::<Result<Vec<_>>>()
+        });
+        let points = made.await??;
+        self.index_fields(&points).await?;
+        let most = self.site.options.upload_points;
+        let uploads = stream::iter(requests(points, most).into_iter().map(|it| self.upsert(it)));
+        uploads
+            .buffer_unordered(self.site.options.upload_concurrency)
+            .try_collect::<()>()
+            .await
+    }
+
+    async fn upsert(&self, points: Vec<PointStruct>) -> Result<()> {
+        let request = UpsertPoints {
+            collection_name: self.name.clone(),
+            wait: Some(true),
+            points,
+            ..UpsertPoints::default()
+        };
+        let answer = self.site.client.upsert_points(request).await;
+        let answer = answer.map_err(|error| self.failed(&error))?;
+        self.completed(answer.result.map(|result| result.status))
+    }
+
+    /// The chunks of these slots, in order.
+    pub(crate) async fn fetch(&self, slots: &[Slot]) -> Result<Vec<Option<ChunkPoint>>> {
+        let mut found = HashMap::with_capacity(slots.len());
+        for slots in slots.chunks(NAMED) {
+            let request = GetPoints {
+                collection_name: self.name.clone(),
+                ids: slots.iter().map(|slot| wire_id(*slot)).collect(),
+                with_payload: Some(true.into()),
+                read_consistency: self.site.consistency(),
+                ..GetPoints::default()
+            };
+            let answer = self.site.client.get_points(request).await;
+            for point in answer.map_err(|error| self.failed(&error))?.result {
+                let point = point::read(&point)?;
+                found.insert(point.record.slot, point);
+            }
+        }
+        Ok(slots.iter().map(|slot| found.get(slot).cloned()).collect())
+    }
+
+    /// Chunks of one version, in the order of their ordinals.
+    pub(crate) async fn of_document(
+        &self,
+        document: &DocumentId,
+        sequence: Sequence,
+        ordinals: RangeInclusive<u32>,
+    ) -> Result<Vec<ChunkPoint>> {
+        let mut filter = all(vec![
+            is_text(DOCUMENT, document.as_str()),
+            is_integer(SEQUENCE, signed(sequence.0)),
+        ]);
+        filter.must.push(point::within(ORDINAL, &ordinals));
+        let found = self.list(filter, ScrollPoints::default()).await?;
+        let points: Result<Vec<ChunkPoint>> = found.iter().map(point::read).collect();
+        let mut points = points?;
+        points.sort_by_key(|point| point.record.chunk.ordinal);
+        Ok(points)
+    }
+
+    /// Every chunk of that name: the server looks through all of them.
+    pub(crate) async fn named(&self, id: ChunkId) -> Result<Vec<ChunkPoint>> {
+        let filter = all(vec![is_text(CHUNK, id.to_string())]);
+        let found = self.list(filter, ScrollPoints::default()).await?;
+        found.iter().map(point::read).collect()
+    }
+
+    /// Every point that passes, with its whole payload.
+    async fn list(&self, filter: Filter, rest: ScrollPoints) -> Result<Vec<RetrievedPoint>> {
+        let mut found = Vec::new();
+        let mut offset = None;
+        loop {
+            let request = ScrollPoints {
+                collection_name: self.name.clone(),
+                filter: Some(filter.clone()),
+                offset,
+                limit: Some(PAGE),
+                with_payload: Some(true.into()),
+                read_consistency: self.site.consistency(),
+                ..rest.clone()
+            };
+            let answer = self.site.client.scroll(request).await;
+            let answer = answer.map_err(|error| self.failed(&error))?;
+            found.extend(answer.result);
+            offset = answer.next_page_offset;
+            if offset.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// The embeddings of chunks with these keys, in order, each of any chunk that has it. They are of
+    /// length 1.
+    pub(crate) async fn embeddings(&self, keys: &[ContentHash]) -> Result<Vec<Option<Embedding>>> {
+        let mut embeddings = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(NAMED) {
+            // Any one point: thousands may have the key of a common paragraph.
+            let first = |key: &ContentHash| QueryPoints {
+                collection_name: self.name.clone(),
+                filter: Some(all(vec![is_text(KEY, key.to_string())])),
+                limit: Some(1),
+                with_payload: Some(false.into()),
+                with_vectors: Some(WithVectorsSelector::from(vec![DENSE])),
+                ..QueryPoints::default()
+            };
+            let request = QueryBatchPoints {
+                collection_name: self.name.clone(),
+                query_points: keys.iter().map(first).collect(),
+                read_consistency: self.site.consistency(),
+                ..QueryBatchPoints::default()
+            };
+            let answer = self.site.client.query_batch(request).await;
+            let answer = answer.map_err(|error| self.failed(&error))?;
+            let found = answer.result.into_iter();
+            embeddings.extend(found.map(|it| point::embedding(it.result.into_iter().next())));
+        }
+        embeddings.resize(keys.len(), None);
+        Ok(embeddings)
+    }
+
+    /// Deletes the chunks of versions; returns how many there were.
+    pub(crate) async fn delete_versions(&self, versions: &[(DocumentId, Sequence)]) -> Result<u64> {
+        let mut gone = 0;
+        for versions in versions.chunks(NAMED) {
+            // A sequence is of one version only; documents are looked up faster.
+            let documents: BTreeSet<&str> = versions.iter().map(|(it, _)| it.as_str()).collect();
+            let documents = documents.into_iter().map(str::to_owned).collect();
+            let sequences = versions.iter().map(|(_, it)| signed(it.0)).collect();
+            let filter = all(vec![
+                any_text(DOCUMENT, documents),
+                any_integer(SEQUENCE, sequences),
+            ]);
+            let there = self.count_where(Some(filter.clone())).await?;
+            if there > 0 {
+                self.delete_where(filter).await?;
+            }
+            gone += there;
+        }
+        Ok(gone)
+    }
+
+    async fn delete_where(&self, filter: Filter) -> Result<()> {
+        let request = DeletePoints {
+            collection_name: self.name.clone(),
+            wait: Some(true),
+            points: Some(PointsSelector {
+                points_selector_one_of: Some(PointsSelectorOneOf::Filter(filter)),
+            }),
+            ..DeletePoints::default()
+        };
+        let answer = self.site.client.delete_points(request).await;
+        let answer = answer.map_err(|error| self.failed(&error))?;
+        self.completed(answer.result.map(|result| result.status))
+    }
+
+    /// How many chunks there are, those of replaced versions included.
+    pub(crate) async fn count(&self) -> Result<u64> {
+        self.count_where(None).await
+    }
+
+    async fn count_where(&self, filter: Option<Filter>) -> Result<u64> {
+        let request = CountPoints {
+            collection_name: self.name.clone(),
+            filter,
+            exact: Some(true),
+            read_consistency: self.site.consistency(),
+            ..CountPoints::default()
+        };
+        let answer = self.site.client.count(request).await;
+        let answer = answer.map_err(|error| self.failed(&error))?;
+        Ok(answer.result.map_or(0, |result| result.count))
+    }
+
+    /// The slots of every chunk, those of replaced versions included.
+    pub(crate) async fn slots(&self) -> Result<SlotSet> {
+        let mut slots = SlotSet::new();
+        let mut offset = None;
+        loop {
+            let request = ScrollPoints {
+                collection_name: self.name.clone(),
+                offset,
+                limit: Some(IDS),
+                with_payload: Some(only(&[])),
+                read_consistency: self.site.consistency(),
+                ..ScrollPoints::default()
+            };
+            let answer = self.site.client.scroll(request).await;
+            let answer = answer.map_err(|error| self.failed(&error))?;
+            let ids = answer.result.iter().map(|point| point.id.as_ref());
+            slots.extend(ids.filter_map(read_slot).map(|slot| slot.0));
+            offset = answer.next_page_offset;
+            if offset.is_none() {
+                return Ok(slots);
+            }
+        }
+    }
+
+    /// An answer that comes before the write is applied, as when the server gave up waiting, is none.
+    fn completed(&self, status: Option<i32>) -> Result<()> {
+        if status == Some(UpdateStatus::Completed.into()) {
+            return Ok(());
+        }
+        let name = &self.name;
+        Err(Error::new(
+            ErrorCode::Timeout,
+            format!("Qdrant took a write to {name} and has not applied it in time"),
+        )
+        .with_help("look at its load, or raise qdrant.timeout_ms"))
+    }
+
+    pub(crate) fn failed(&self, error: &QdrantError) -> Error {
+        if is_missing(error) {
+            return Error::new(
+                ErrorCode::CollectionNotFound,
+                format!("Qdrant has no collection {}", self.name),
+            )
+            .with_help("was it deleted meanwhile? create the collection again");
+        }
+        translate(error).context(format_args!("collection {}", self.name))
+    }
+}
+
+impl fmt::Debug for ChunkStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChunkStore")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The mean length of the content of chunks, in terms.
+pub(crate) fn mean_length<'a>(
+    chunks: impl Iterator<Item = &'a ChunkPoint>,
+    setting: LanguageSetting,
+) -> f32 {
+    let analyzers = Analyzers::new(setting);
+    let (mut terms, mut counted) = (0_u64, 0_u64);
+    for chunk in chunks {
+        let record = &chunk.record;
+        let analyzer = analyzers.of_document(record.language);
+        terms += u64::from(sparse::content_length(sparse::texts(record), analyzer));
+        counted += 1;
+    }
+    terms as f32 / counted.max(1) as f32
+}
+
+pub(crate) fn wire_id(slot: Slot) -> PointId {
+    PointId::from(u64::from(slot.0))
+}
+
+/// Points by request.
+fn requests(points: Vec<PointStruct>, most: usize) -> Vec<Vec<PointStruct>> {
+    let mut requests = Vec::new();
+    let (mut request, mut bytes) = (Vec::new(), 0);
+    for point in points {
+        let size = point::size(&point);
+        if request.len() == most || (!request.is_empty() && bytes + size > REQUEST_BYTES) {
+            requests.push(std::mem::take(&mut request));
+            bytes = 0;
+        }
+        bytes += size;
+        request.push(point);
+    }
+    if !request.is_empty() {
+        requests.push(request);
+    }
+    requests
+}

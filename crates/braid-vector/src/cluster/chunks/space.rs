@@ -1,0 +1,214 @@
+//! The collection of Qdrant: made, described, indexed, removed.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use ::qdrant_client::qdrant::vectors_config::Config;
+use ::qdrant_client::qdrant::{
+    CollectionInfo, CreateCollection, CreateFieldIndexCollection, Distance, FieldType,
+    HnswConfigDiff, Modifier, PointStruct, SparseVectorConfig, SparseVectorParams, VectorParams,
+    VectorParamsMap, VectorsConfig,
+};
+use braid_core::{Error, ErrorCode, Filter, Result};
+
+use super::point::{ANALYZED, DOCUMENT, KEY, ORDINAL, SEQUENCE};
+use super::{ChunkStore, DENSE, SPARSE};
+use crate::qdrant::collection::quantization;
+use crate::qdrant::error::{is_missing, is_there_already, translate};
+use crate::qdrant::filter::names;
+use crate::qdrant::payload::{FieldKind, KEYS, SLOT};
+
+/// The fields that are searched by, beside metadata. No point has a slot in its payload: conditions that
+/// nothing can meet ask for it.
+const INDEXES: [(&str, FieldType); 7] = [
+    (DOCUMENT, FieldType::Keyword),
+    (SEQUENCE, FieldType::Integer),
+    (ORDINAL, FieldType::Integer),
+    (KEY, FieldType::Keyword),
+    (ANALYZED, FieldType::Keyword),
+    (KEYS, FieldType::Keyword),
+    (SLOT, FieldType::Integer),
+];
+
+impl ChunkStore {
+    /// Makes the collection and its indexes where they are missing.
+    ///
+    /// # Errors
+    /// [`Corrupt`](ErrorCode::Corrupt) where there is one of another shape.
+    pub(crate) async fn ensure(&self) -> Result<()> {
+        let info = match self.info().await? {
+            Some(info) => info,
+            None => {
+                self.create().await?;
+                self.info().await?.unwrap_or_default()
+            }
+        };
+        self.check(&info)?;
+        let mut indexed: BTreeSet<String> = info.payload_schema.into_keys().collect();
+        for (name, kind) in INDEXES {
+            if indexed.insert(name.to_owned()) {
+                self.create_index(name, kind).await?;
+            }
+        }
+        *self.indexed.write() = Arc::new(indexed);
+        Ok(())
+    }
+
+    /// Removes the collection; a no-op where there is none.
+    pub(crate) async fn remove(&self) -> Result<()> {
+        match self.site.client.delete_collection(&self.name).await {
+            Ok(_) => Ok(()),
+            Err(error) if is_missing(&error) => Ok(()),
+            Err(error) => Err(translate(&error)),
+        }
+    }
+
+    async fn info(&self) -> Result<Option<CollectionInfo>> {
+        match self.site.client.collection_info(self.name.as_str()).await {
+            Ok(answer) => Ok(Some(answer.result.unwrap_or_default())),
+            Err(error) if is_missing(&error) => Ok(None),
+            Err(error) => Err(self.failed(&error)),
+        }
+    }
+
+    fn check(&self, info: &CollectionInfo) -> Result<()> {
+        let params = info.config.as_ref().and_then(|it| it.params.as_ref());
+        let dense = params.and_then(|it| it.vectors_config.as_ref()?.config.as_ref());
+        let dense = match dense {
+            Some(Config::ParamsMap(map)) => map.map.get(DENSE),
+            _ => None,
+        };
+        let is_cosine = |it: &VectorParams| it.distance == i32::from(Distance::Cosine);
+        let has_dense = dense.is_some_and(|it| it.size == self.dimension as u64 && is_cosine(it));
+        let sparse = params.and_then(|it| it.sparse_vectors_config.as_ref()?.map.get(SPARSE));
+        if has_dense && sparse.is_some_and(|it| it.modifier == Some(Modifier::Idf.into())) {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorCode::Corrupt,
+            format!(
+                "Qdrant's collection {} does not have the vectors of chunks with dimension {}",
+                self.name, self.dimension
+            ),
+        )
+        .with_help("was it made by something else? use another qdrant.prefix"))
+    }
+
+    async fn create(&self) -> Result<()> {
+        match self.site.client.create_collection(self.creation()).await {
+            Ok(_) => Ok(()),
+            Err(error) if is_there_already(&error) => Ok(()),
+            Err(error) => Err(self.failed(&error)),
+        }
+    }
+
+    // The fields that say what stays on disk have a successor that older servers do not know.
+    #[expect(deprecated)]
+    fn creation(&self) -> CreateCollection {
+        let options = &self.site.options.collection;
+        let dense = VectorParams {
+            size: self.dimension as u64,
+            distance: Distance::Cosine.into(),
+            on_disk: Some(options.vectors_on_disk),
+            ..VectorParams::default()
+        };
+        let sparse = SparseVectorParams {
+            modifier: Some(Modifier::Idf.into()),
+            ..SparseVectorParams::default()
+        };
+        CreateCollection {
+            collection_name: self.name.clone(),
+            hnsw_config: Some(HnswConfigDiff {
+                m: Some(options.hnsw_links as u64),
+                ef_construct: Some(options.ef_construction as u64),
+                ..HnswConfigDiff::default()
+            }),
+            shard_number: options.shards,
+            on_disk_payload: Some(options.payload_on_disk),
+            vectors_config: Some(VectorsConfig {
+                config: Some(Config::ParamsMap(VectorParamsMap {
+                    map: HashMap::from([(DENSE.to_owned(), dense)]),
+                })),
+            }),
+            sparse_vectors_config: Some(SparseVectorConfig {
+                map: HashMap::from([(SPARSE.to_owned(), sparse)]),
+            }),
+            replication_factor: Some(options.replication),
+            write_consistency_factor: Some(self.site.write_consistency()),
+            quantization_config: quantization(options.quantization),
+            ..CreateCollection::default()
+        }
+    }
+
+    /// Makes an index for each metadata field of `points` that has none, up to the configured number
+    /// of them.
+    pub(super) async fn index_fields(&self, points: &[PointStruct]) -> Result<()> {
+        let known = Arc::clone(&*self.indexed.read());
+        let lacking = missing(points, &known);
+        if lacking.is_empty() {
+            return Ok(());
+        }
+        // Another process may have made them.
+        let mut indexed = BTreeSet::clone(&*self.read_indexed().await?);
+        for (name, kind) in missing(points, &indexed) {
+            if self.room_for_indexes(&indexed) == 0 {
+                break;
+            }
+            self.create_index(&name, kind.index()).await?;
+            indexed.insert(name);
+        }
+        *self.indexed.write() = Arc::new(indexed);
+        Ok(())
+    }
+
+    /// Fields that have an index. Another process may have made one a moment ago, so the server is
+    /// asked where `filter` asks for a field of which none is known.
+    pub(crate) async fn indexed_for(&self, filter: &Filter) -> Result<Arc<BTreeSet<String>>> {
+        let known = Arc::clone(&*self.indexed.read());
+        if names(filter).iter().all(|name| known.contains(name)) {
+            return Ok(known);
+        }
+        self.read_indexed().await
+    }
+
+    async fn read_indexed(&self) -> Result<Arc<BTreeSet<String>>> {
+        let info = self.info().await?.unwrap_or_default();
+        let indexed = Arc::new(info.payload_schema.into_keys().collect());
+        *self.indexed.write() = Arc::clone(&indexed);
+        Ok(indexed)
+    }
+
+    /// Whether each field that a chunk has got an index.
+    pub(crate) fn indexes_every_field(&self, indexed: &BTreeSet<String>) -> bool {
+        self.room_for_indexes(indexed) > 0
+    }
+
+    fn room_for_indexes(&self, indexed: &BTreeSet<String>) -> usize {
+        let of_fields = indexed
+            .iter()
+            .filter(|name| FieldKind::of_name(name).is_some());
+        let most = self.site.options.collection.indexed_fields;
+        most.saturating_sub(of_fields.count())
+    }
+
+    async fn create_index(&self, name: &str, kind: FieldType) -> Result<()> {
+        let request = CreateFieldIndexCollection {
+            collection_name: self.name.clone(),
+            wait: Some(true),
+            field_name: name.to_owned(),
+            field_type: Some(kind.into()),
+            ..CreateFieldIndexCollection::default()
+        };
+        let made = self.site.client.create_field_index(request).await;
+        made.map(drop).map_err(|error| self.failed(&error))
+    }
+}
+
+/// The metadata fields of points that have no index.
+fn missing(points: &[PointStruct], indexed: &BTreeSet<String>) -> Vec<(String, FieldKind)> {
+    let names: BTreeSet<&String> = points.iter().flat_map(|it| it.payload.keys()).collect();
+    let lacking = names.into_iter().filter(|name| !indexed.contains(*name));
+    lacking
+        .filter_map(|name| Some((name.clone(), FieldKind::of_name(name)?)))
+        .collect()
+}

@@ -1,0 +1,564 @@
+//! [`Head`]: the one point that says everything about where a document stands.
+//!
+//! | state | newest | in the queue | seen by queries |
+//! |---|---|---|---|
+//! | waiting | the version to be indexed | yes, from `due_ms` on | `published`, an older version, if any |
+//! | idle | the published one | no | it |
+//! | failed | the one that failed | no, a dead letter | `published`, an older version, if any |
+//! | deleted | none | no | nothing |
+//! | gone | none, and nothing is left to remove | no | nothing; the point may be removed |
+//!
+//! The steps from one to the next are here, without a server; who takes one swaps the head
+//! ([`Table::swap`]). Versions that no longer count are in `retired` until the sweep has removed what is
+//! left of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ::qdrant_client::qdrant::FieldType;
+use braid_core::ports::{Claim, Settled, WorkFailure};
+use braid_core::{ContentHash, DocumentId, DocumentStatus, Error, ErrorCode, Result, Sequence};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::cas::{Stamp, Swap, Table};
+use super::rows::{
+    BODY, Fields, MetadataRow, damaged, flag, integer, language, metadata, point_id, read_integer,
+    read_json, signed, text, write_json,
+};
+use crate::qdrant::payload::typed_fields;
+
+/// Whether the document waits, is a dead letter, and so on.
+pub(crate) const STATE: &str = "state";
+/// From when on a waiting document may be claimed, Unix milliseconds.
+pub(crate) const DUE: &str = "due_ms";
+/// Until when a waiting document is claimed.
+pub(crate) const LEASE: &str = "lease_ms";
+/// The newest version of a waiting document.
+pub(crate) const NEWEST: &str = "newest";
+/// The version that queries see.
+pub(crate) const PUBLISHED: &str = "published";
+/// Whether there is one.
+pub(crate) const IS_PUBLISHED: &str = "is_published";
+/// Since when the longest retired version waits for the sweep.
+pub(crate) const RETIRED: &str = "retired_ms";
+/// The document.
+const DOCUMENT: &str = "document";
+
+/// The fields that are searched by.
+pub(crate) const INDEXES: [(&str, FieldType); 6] = [
+    (STATE, FieldType::Keyword),
+    (DUE, FieldType::Integer),
+    (LEASE, FieldType::Integer),
+    (NEWEST, FieldType::Integer),
+    (IS_PUBLISHED, FieldType::Bool),
+    (RETIRED, FieldType::Integer),
+];
+
+/// Most versions of a document that wait for the sweep.
+const MAX_RETIRED: usize = 4096;
+
+/// Where a document stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum State {
+    Waiting,
+    Idle,
+    Failed,
+    Deleted,
+    Gone,
+}
+
+impl State {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Idle => "idle",
+            Self::Failed => "failed",
+            Self::Deleted => "deleted",
+            Self::Gone => "gone",
+        }
+    }
+}
+
+/// See the module documentation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Head {
+    pub(crate) document: String,
+    pub(crate) state: State,
+    pub(crate) newest: Option<Newest>,
+    pub(crate) published: Option<Published>,
+    /// Not tried again before, Unix milliseconds; when the version was staged at first.
+    pub(crate) not_before_ms: i64,
+    /// How often the newest version was claimed.
+    pub(crate) attempts: u32,
+    pub(crate) lease: Option<Lease>,
+    pub(crate) failure: Option<Failure>,
+    pub(crate) retired: Vec<Retired>,
+}
+
+/// What is known of the newest version without reading it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Newest {
+    pub(crate) sequence: u64,
+    pub(crate) content_hash: String,
+    pub(crate) pipeline: String,
+    pub(crate) metadata: MetadataRow,
+    pub(crate) language: Option<String>,
+    /// The job that put it, while it can be taken back.
+    pub(crate) job: Option<Uuid>,
+}
+
+/// The version that queries see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Published {
+    pub(crate) sequence: u64,
+    /// The claim under which it was published.
+    pub(crate) claim: u128,
+}
+
+/// Who indexes the newest version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Lease {
+    pub(crate) token: u128,
+    pub(crate) until_ms: i64,
+}
+
+/// Why the newest version was not indexed when it was last tried.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Failure {
+    pub(crate) reason: String,
+    pub(crate) at_ms: i64,
+}
+
+/// A version that no longer counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Retired {
+    pub(crate) sequence: u64,
+    pub(crate) at_ms: i64,
+    /// Whether its job was cancelled.
+    pub(crate) taken_back: bool,
+}
+
+impl Head {
+    /// The head of a document that nobody knows.
+    pub(crate) fn absent(document: &DocumentId) -> Self {
+        Self {
+            document: document.to_string(),
+            state: State::Gone,
+            newest: None,
+            published: None,
+            not_before_ms: 0,
+            attempts: 0,
+            lease: None,
+            failure: None,
+            retired: Vec::new(),
+        }
+    }
+
+    pub(crate) fn document(&self) -> Result<DocumentId> {
+        DocumentId::new(self.document.as_str())
+            .map_err(|error| damaged("names no document").with_source(error))
+    }
+
+    /// Whether the document is there for callers.
+    pub(crate) fn exists(&self) -> bool {
+        self.newest.is_some()
+    }
+
+    /// Whether its newest version has this content.
+    pub(crate) fn has(&self, content: &ContentHash, pipeline: &str) -> bool {
+        let newest = self.newest.as_ref().filter(|_| self.state != State::Failed);
+        newest.is_some_and(|it| it.content_hash == content.to_string() && it.pipeline == pipeline)
+    }
+
+    pub(crate) fn newest_sequence(&self) -> Option<Sequence> {
+        self.newest.as_ref().map(|newest| Sequence(newest.sequence))
+    }
+
+    pub(crate) fn published_sequence(&self) -> Option<Sequence> {
+        self.published.map(|published| Sequence(published.sequence))
+    }
+
+    /// Where its newest version stands.
+    pub(crate) fn status(&self) -> DocumentStatus {
+        match self.state {
+            State::Waiting | State::Deleted | State::Gone => DocumentStatus::Pending,
+            State::Idle => DocumentStatus::Published,
+            State::Failed => DocumentStatus::Failed(self.reason()),
+        }
+    }
+
+    pub(crate) fn reason(&self) -> String {
+        let failure = self.failure.as_ref();
+        failure.map_or_else(String::new, |failure| failure.reason.clone())
+    }
+
+    /// A newer version waits.
+    ///
+    /// # Errors
+    /// [`Overloaded`](ErrorCode::Overloaded) where nothing sweeps.
+    pub(crate) fn put(mut self, newest: Newest, now_ms: i64) -> Result<Self> {
+        self.retire_newest(now_ms);
+        if self.retired.len() > MAX_RETIRED {
+            return Err(Error::new(
+                ErrorCode::Overloaded,
+                format!(
+                    "{} versions of {:?} wait to be removed",
+                    self.retired.len(),
+                    self.document
+                ),
+            )
+            .with_help("run a worker, `braid ingest --worker`: workers remove them"));
+        }
+        self.newest = Some(newest);
+        self.wait(now_ms);
+        Ok(self)
+    }
+
+    fn wait(&mut self, now_ms: i64) {
+        self.state = State::Waiting;
+        self.not_before_ms = now_ms;
+        self.attempts = 0;
+        self.lease = None;
+        self.failure = None;
+    }
+
+    /// The newest version does not count any more, unless it is the published one.
+    fn retire_newest(&mut self, now_ms: i64) {
+        let newest = self.newest.take().map(|newest| newest.sequence);
+        let published = self.published.map(|published| published.sequence);
+        if let Some(sequence) = newest.filter(|newest| Some(*newest) != published) {
+            self.retire(sequence, now_ms);
+        }
+    }
+
+    fn retire(&mut self, sequence: u64, at_ms: i64) {
+        let taken_back = false;
+        self.retired.push(Retired {
+            sequence,
+            at_ms,
+            taken_back,
+        });
+    }
+
+    fn retire_published(&mut self, now_ms: i64) {
+        if let Some(Published { sequence, .. }) = self.published.take() {
+            self.retire(sequence, now_ms);
+        }
+    }
+
+    /// The document is hidden at once.
+    pub(crate) fn delete(mut self, now_ms: i64) -> Self {
+        self.retire_newest(now_ms);
+        self.retire_published(now_ms);
+        self.state = State::Deleted;
+        self.lease = None;
+        self.failure = None;
+        self
+    }
+
+    /// Whether it may be claimed.
+    pub(crate) fn is_due(&self, now_ms: i64) -> bool {
+        self.state == State::Waiting && self.due_ms() <= now_ms
+    }
+
+    fn due_ms(&self) -> i64 {
+        let lease = self.lease.map_or(i64::MIN, |lease| lease.until_ms);
+        self.not_before_ms.max(lease)
+    }
+
+    /// The newest version is claimed.
+    pub(crate) fn claim(mut self, lease: Lease) -> Self {
+        self.lease = Some(lease);
+        self.attempts = self.attempts.saturating_add(1);
+        self
+    }
+
+    /// What has become of a claim; `None` while it is good.
+    pub(crate) fn settled(&self, claim: &Claim) -> Option<Settled> {
+        let is_newest = self.newest_sequence() == Some(claim.sequence);
+        let held = self.lease.is_some_and(|lease| lease.token == claim.token);
+        let published = self.published.filter(|it| it.sequence == claim.sequence.0);
+        match (self.state, published) {
+            (_, Some(published)) if published.claim == claim.token => Some(Settled::Done),
+            (_, Some(_)) => Some(Settled::Lost),
+            (State::Waiting, None) if is_newest && held => None,
+            (State::Waiting | State::Failed, None) if is_newest => Some(Settled::Lost),
+            _ => Some(Settled::Superseded),
+        }
+    }
+
+    /// The claim lasts longer.
+    pub(crate) fn renew(mut self, until_ms: i64) -> Self {
+        if let Some(lease) = &mut self.lease {
+            lease.until_ms = until_ms;
+        }
+        self
+    }
+
+    /// The newest version is what queries see from now on.
+    pub(crate) fn publish(mut self, claim: &Claim, now_ms: i64) -> Self {
+        self.retire_published(now_ms);
+        self.published = Some(Published {
+            sequence: claim.sequence.0,
+            claim: claim.token,
+        });
+        self.state = State::Idle;
+        self.lease = None;
+        self.failure = None;
+        if let Some(newest) = &mut self.newest {
+            newest.job = None;
+        }
+        self
+    }
+
+    /// The newest version could not be indexed.
+    pub(crate) fn fail(mut self, failure: WorkFailure, now_ms: i64) -> Self {
+        self.lease = None;
+        self.failure = Some(Failure {
+            reason: failure.reason,
+            at_ms: now_ms,
+        });
+        match failure.retry_after {
+            Some(after) => {
+                let after = i64::try_from(after.as_millis()).unwrap_or(i64::MAX);
+                self.not_before_ms = now_ms.saturating_add(after);
+            }
+            None => self.state = State::Failed,
+        }
+        self
+    }
+
+    /// Whether `job` put the newest version, and it can still be taken back.
+    pub(crate) fn can_take_back(&self, job: Uuid) -> bool {
+        let newest = self.newest.as_ref();
+        self.state == State::Waiting && newest.is_some_and(|newest| newest.job == Some(job))
+    }
+
+    /// The newest version is taken back; `before` is the published one, if there is one.
+    pub(crate) fn take_back(mut self, before: Option<Newest>, now_ms: i64) -> Self {
+        self.retire_newest(now_ms);
+        if let Some(last) = self.retired.last_mut() {
+            last.taken_back = true;
+        }
+        self.state = if before.is_some() {
+            State::Idle
+        } else {
+            State::Deleted
+        };
+        self.newest = before;
+        self.lease = None;
+        self.failure = None;
+        self
+    }
+
+    /// Whether the version was taken back with its job.
+    pub(crate) fn was_taken_back(&self, sequence: u64) -> bool {
+        let mut retired = self.retired.iter();
+        retired.any(|it| it.sequence == sequence && it.taken_back)
+    }
+
+    /// What is left of these versions was removed.
+    pub(crate) fn swept(mut self, versions: &[u64]) -> Self {
+        self.retired.retain(|it| !versions.contains(&it.sequence));
+        if self.state == State::Deleted && self.retired.is_empty() {
+            self.state = State::Gone;
+        }
+        self
+    }
+
+    /// Versions that were retired at or before that time.
+    pub(crate) fn retired_by(&self, at_ms: i64) -> Vec<u64> {
+        let retired = self.retired.iter().filter(|it| it.at_ms <= at_ms);
+        retired.map(|it| it.sequence).collect()
+    }
+
+    /// Whether it names the version.
+    pub(crate) fn names(&self, sequence: Sequence) -> bool {
+        self.newest_sequence() == Some(sequence)
+            || self.published_sequence() == Some(sequence)
+            || self.retired.iter().any(|it| it.sequence == sequence.0)
+    }
+
+    /// Its payload.
+    ///
+    /// # Errors
+    /// [`Corrupt`](ErrorCode::Corrupt) for a language that does not exist.
+    pub(crate) fn fields(&self) -> Result<Fields> {
+        let mut fields = match &self.newest {
+            Some(newest) => {
+                let language = language(newest.language.as_deref())?;
+                typed_fields(&metadata(&newest.metadata), language)
+            }
+            None => Fields::new(),
+        };
+        let mut set = |name: &str, value| fields.insert(name.to_owned(), value);
+        set(DOCUMENT, text(&self.document));
+        set(STATE, text(self.state.as_str()));
+        set(IS_PUBLISHED, flag(self.published.is_some()));
+        if self.state == State::Waiting {
+            set(DUE, integer(self.due_ms()));
+            if let Some(newest) = &self.newest {
+                set(NEWEST, integer(signed(newest.sequence)));
+            }
+        }
+        if let Some(lease) = self.lease {
+            set(LEASE, integer(lease.until_ms));
+        }
+        if let Some(published) = self.published {
+            set(PUBLISHED, integer(signed(published.sequence)));
+        }
+        if let Some(longest) = self.retired.iter().map(|it| it.at_ms).min() {
+            set(RETIRED, integer(longest));
+        }
+        set(BODY, write_json(self)?);
+        Ok(fields)
+    }
+}
+
+/// A head as it was read.
+#[derive(Clone, Debug)]
+pub(crate) struct Read {
+    pub(crate) head: Head,
+    /// `None` where there is no point.
+    pub(crate) stamp: Option<Stamp>,
+}
+
+impl Read {
+    fn of(document: &DocumentId, fields: Option<&Fields>) -> Result<Self> {
+        match fields {
+            Some(fields) => Self::found(fields),
+            None => Ok(Self {
+                head: Head::absent(document),
+                stamp: None,
+            }),
+        }
+    }
+
+    /// The head of a point.
+    pub(crate) fn found(fields: &Fields) -> Result<Self> {
+        Ok(Self {
+            head: read_json(fields, BODY)?,
+            stamp: Some(Stamp::read(fields)?),
+        })
+    }
+
+    /// Replaces it by `head`.
+    pub(crate) fn swap(self, head: &Head) -> Result<Swap> {
+        Ok(Swap {
+            id: head_id(&head.document),
+            expected: self.stamp,
+            fields: head.fields()?,
+        })
+    }
+}
+
+/// The id of a document's head.
+pub(crate) fn head_id(document: &str) -> Uuid {
+    point_id(document)
+}
+
+/// The heads of a collection.
+#[derive(Clone, Debug)]
+pub(crate) struct Heads {
+    pub(crate) table: Table,
+}
+
+impl Heads {
+    /// The heads of these documents, in order; [`Head::absent`] where there is none.
+    pub(crate) async fn read(&self, documents: &[DocumentId]) -> Result<Vec<Read>> {
+        let ids: Vec<Uuid> = documents.iter().map(|it| head_id(it.as_str())).collect();
+        let found = self.table.get(&ids, &[]).await?;
+        let found = documents.iter().zip(&found);
+        found
+            .map(|(document, fields)| Read::of(document, fields.as_ref()))
+            .collect()
+    }
+
+    /// The head of one document.
+    pub(crate) async fn read_one(&self, document: &DocumentId) -> Result<Head> {
+        let mut read = self.read(std::slice::from_ref(document)).await?;
+        Ok(read.remove(0).head)
+    }
+
+    /// The version of each document that queries see now, in order.
+    pub(crate) async fn published(
+        &self,
+        documents: &[&DocumentId],
+    ) -> Result<Vec<Option<Sequence>>> {
+        let ids: Vec<Uuid> = documents.iter().map(|it| head_id(it.as_str())).collect();
+        let found = self.table.get(&ids, &[PUBLISHED]).await?;
+        let read = |fields: Option<Fields>| {
+            let published = read_integer(&fields?, PUBLISHED)?;
+            u64::try_from(published).ok().map(Sequence)
+        };
+        Ok(found.into_iter().map(read).collect())
+    }
+
+    /// Takes a step with each head until nobody was faster. `step` gives the next head, or `Err` with
+    /// what is to be answered where there is no step to take. In order: the answers, `done` where the
+    /// step was taken.
+    pub(crate) async fn step<A: Clone>(
+        &self,
+        documents: &[DocumentId],
+        done: A,
+        mut step: impl FnMut(usize, Head) -> Result<std::result::Result<Head, A>> + Send,
+    ) -> Result<Vec<A>>
+    where
+        A: Send,
+    {
+        let mut answers: BTreeMap<usize, A> = BTreeMap::new();
+        let mut open: Vec<usize> = (0..documents.len()).collect();
+        for _ in 0..ROUNDS {
+            if open.is_empty() {
+                return Ok(answers.into_values().collect());
+            }
+            let asked: Vec<DocumentId> = open.iter().map(|at| documents[*at].clone()).collect();
+            let (mut swaps, mut swapped) = (Vec::new(), Vec::new());
+            let (mut taken, mut later) = (BTreeSet::new(), Vec::new());
+            for (at, read) in open.iter().zip(self.read(&asked).await?) {
+                // A document that is named twice takes its steps one after the other.
+                if !taken.insert(&documents[*at]) {
+                    later.push(*at);
+                    continue;
+                }
+                match step(*at, read.head.clone())? {
+                    Ok(next) => {
+                        swaps.push(read.swap(&next)?);
+                        swapped.push(*at);
+                    }
+                    Err(answer) => {
+                        answers.insert(*at, answer);
+                    }
+                }
+            }
+            open = later;
+            for (at, applied) in swapped.into_iter().zip(self.table.swap(swaps).await?) {
+                if applied {
+                    answers.insert(at, done.clone());
+                } else {
+                    open.push(at);
+                }
+            }
+        }
+        if open.is_empty() {
+            return Ok(answers.into_values().collect());
+        }
+        Err(contended(&documents[open[0]]))
+    }
+}
+
+/// How often a step is tried again when others were faster.
+pub(crate) const ROUNDS: usize = 64;
+
+/// Others are faster again and again.
+pub(crate) fn contended(document: &DocumentId) -> Error {
+    Error::new(
+        ErrorCode::Unavailable,
+        format!(
+            "too many others write {:?} at the same time",
+            document.as_str()
+        ),
+    )
+    .with_help("try again")
+}

@@ -1,0 +1,327 @@
+//! [`Registry`]: what is known of all collections, in one collection of Qdrant.
+//!
+//! Its points are of one `kind` each: the format marker, collections, counters, recorded mean lengths,
+//! jobs and answers to idempotent requests. `number` is the collection that a point goes with.
+
+mod row;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::qdrant_client::qdrant::FieldType;
+use braid_core::{
+    Collection, CollectionId, CollectionName, DuplicateAction, Error, ErrorCode, Generation,
+    NewCollection, Result, Synonyms,
+};
+use parking_lot::RwLock;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use super::cas::{Stamp, Swap, Table, all, is_integer, is_text};
+use super::chunks::Bm25Parameters;
+use super::counters::Counters;
+use super::heads::ROUNDS;
+use super::rows::{BODY, Fields, integer, point_id, read_integer, read_json, text, write_json};
+use super::site::Site;
+use row::{CollectionRow, is_same};
+
+/// What a point is.
+pub(crate) const KIND: &str = "kind";
+/// The collection that a point goes with.
+pub(crate) const NUMBER: &str = "number";
+/// From when on a point is not needed, Unix milliseconds.
+pub(crate) const EXPIRES: &str = "expires_ms";
+
+/// When a job was acknowledged.
+pub(crate) const CREATED: &str = "created_ms";
+/// Whether an idempotent request has its answer.
+pub(crate) const ANSWERED: &str = "answered";
+
+/// The form of what is stored.
+const CURRENT_FORMAT: i64 = 1;
+const FORMAT: &str = "format";
+
+/// How long collections are taken to be as they were read.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// The registry, and what was last read of it.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    pub(crate) table: Table,
+    pub(crate) counters: Counters,
+    known: RwLock<Option<Known>>,
+}
+
+/// Every collection, as it was a moment ago.
+#[derive(Clone, Debug)]
+struct Known {
+    by_name: Arc<BTreeMap<CollectionName, Arc<Collection>>>,
+    read_at: Instant,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Bm25Row {
+    k1: f32,
+    b: f32,
+    mean_length: f32,
+}
+
+impl Registry {
+    /// Opens the registry, and makes it where there is none.
+    ///
+    /// # Errors
+    /// [`UnsupportedVersion`](ErrorCode::UnsupportedVersion) for one of another release.
+    pub(crate) async fn open(site: &Arc<Site>) -> Result<Self> {
+        let table = Table::new(Arc::clone(site), site.registry_name());
+        let indexes = [
+            (KIND, FieldType::Keyword),
+            (NUMBER, FieldType::Integer),
+            (EXPIRES, FieldType::Integer),
+            (CREATED, FieldType::Integer),
+            (ANSWERED, FieldType::Bool),
+        ];
+        table.ensure(&indexes).await?;
+        let registry = Self {
+            counters: Counters::new(table.clone()),
+            table,
+            known: RwLock::default(),
+        };
+        registry.check_format().await?;
+        Ok(registry)
+    }
+
+    async fn check_format(&self) -> Result<()> {
+        let id = point_id(FORMAT);
+        let fields = Fields::from([
+            (KIND.to_owned(), text(FORMAT)),
+            (FORMAT.to_owned(), integer(CURRENT_FORMAT)),
+        ]);
+        let found = match self.table.get(&[id], &[FORMAT]).await?.remove(0) {
+            Some(found) => found,
+            None => {
+                let expected = None;
+                let swap = Swap {
+                    id,
+                    expected,
+                    fields,
+                };
+                self.table.swap(vec![swap]).await?;
+                self.table
+                    .get(&[id], &[FORMAT])
+                    .await?
+                    .remove(0)
+                    .unwrap_or_default()
+            }
+        };
+        let format = read_integer(&found, FORMAT);
+        if format == Some(CURRENT_FORMAT) {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorCode::UnsupportedVersion,
+            format!("what is stored in Qdrant is of format {format:?}, this release knows {CURRENT_FORMAT}"),
+        )
+        .with_help("use the release that wrote it, or another qdrant.prefix"))
+    }
+
+    /// Every collection, by name; what another process did within the last second may be missing.
+    pub(crate) async fn all(&self) -> Result<Arc<BTreeMap<CollectionName, Arc<Collection>>>> {
+        let known = self.known.read().clone();
+        match known {
+            Some(known) if known.read_at.elapsed() < FRESH => Ok(known.by_name),
+            _ => self.refresh().await,
+        }
+    }
+
+    /// Every collection, as it is now.
+    pub(crate) async fn refresh(&self) -> Result<Arc<BTreeMap<CollectionName, Arc<Collection>>>> {
+        let read_at = Instant::now();
+        let filter = all(vec![is_text(KIND, "collection")]);
+        let mut by_name = BTreeMap::new();
+        for (_, fields) in self.table.list_all(Some(filter)).await? {
+            let row: CollectionRow = read_json(&fields, BODY)?;
+            let collection = row.collection()?;
+            by_name.insert(collection.name.clone(), Arc::new(collection));
+        }
+        let by_name = Arc::new(by_name);
+        let known = Known {
+            by_name: Arc::clone(&by_name),
+            read_at,
+        };
+        *self.known.write() = Some(known);
+        Ok(by_name)
+    }
+
+    fn forget(&self) {
+        *self.known.write() = None;
+    }
+
+    /// The collection of that name.
+    pub(crate) async fn named(&self, name: &CollectionName) -> Result<Option<Arc<Collection>>> {
+        if let Some(found) = self.all().await?.get(name) {
+            return Ok(Some(Arc::clone(found)));
+        }
+        Ok(self.refresh().await?.get(name).cloned())
+    }
+
+    /// The collection with that number.
+    ///
+    /// # Errors
+    /// [`CollectionNotFound`](ErrorCode::CollectionNotFound).
+    pub(crate) async fn numbered(&self, id: CollectionId) -> Result<Arc<Collection>> {
+        for by_name in [self.all().await?, self.refresh().await?] {
+            if let Some(found) = by_name.values().find(|it| it.id == id) {
+                return Ok(Arc::clone(found));
+            }
+        }
+        Err(missing(format_args!("number {}", id.0)))
+    }
+
+    /// Records a collection, or gives the one that is there and the same.
+    ///
+    /// # Errors
+    /// [`CollectionExists`](ErrorCode::CollectionExists), and [`NotEnabled`](ErrorCode::NotEnabled) for
+    /// settings that this profile does not offer.
+    pub(crate) async fn create(&self, new: &NewCollection, now_ms: i64) -> Result<Arc<Collection>> {
+        if new.settings.duplicates.action != DuplicateAction::Ignore {
+            return Err(Error::new(
+                ErrorCode::NotEnabled,
+                "duplicates are not looked for in the profile cluster",
+            )
+            .with_help("create the collection with duplicates: ignore"));
+        }
+        if let Some(found) = self.refresh().await?.get(&new.name) {
+            is_same(found, new)?;
+            return Ok(Arc::clone(found));
+        }
+        let row = CollectionRow::new(new, self.counters.collection().await?, now_ms);
+        let swap = Swap {
+            id: collection_id(&new.name),
+            expected: None,
+            fields: fields(&row)?,
+        };
+        self.table.swap(vec![swap]).await?;
+        let found = self.refresh().await?.get(&new.name).cloned();
+        let found = found.ok_or_else(|| missing(&new.name))?;
+        is_same(&found, new)?;
+        Ok(found)
+    }
+
+    /// Replaces the synonyms of a collection.
+    ///
+    /// # Errors
+    /// [`CollectionNotFound`](ErrorCode::CollectionNotFound).
+    pub(crate) async fn set_synonyms(
+        &self,
+        name: &CollectionName,
+        synonyms: &Synonyms,
+    ) -> Result<Arc<Collection>> {
+        let id = collection_id(name);
+        for _ in 0..ROUNDS {
+            let found = self.table.get(&[id], &[]).await?.remove(0);
+            let found = found.ok_or_else(|| missing(name))?;
+            let row: CollectionRow = read_json(&found, BODY)?;
+            let row = row.with_synonyms(synonyms);
+            let expected = Some(Stamp::read(&found)?);
+            let fields = fields(&row)?;
+            if self
+                .table
+                .swap(vec![Swap {
+                    id,
+                    expected,
+                    fields,
+                }])
+                .await?
+                == [true]
+            {
+                self.forget();
+                return Ok(Arc::new(row.collection()?));
+            }
+        }
+        Err(Error::new(
+            ErrorCode::Unavailable,
+            "too many others change the collection",
+        )
+        .with_help("try again"))
+    }
+
+    /// Removes what is recorded of a collection, by its number: one of the same name that was made
+    /// meanwhile has another.
+    pub(crate) async fn remove(&self, id: CollectionId) -> Result<()> {
+        let filter = all(vec![is_integer(NUMBER, id.0.into())]);
+        self.table.delete_where(filter).await?;
+        self.counters.forget(id).await;
+        self.forget();
+        Ok(())
+    }
+
+    /// What the weights of a generation's chunks are computed with; `None` before there is a chunk.
+    pub(crate) async fn bm25(
+        &self,
+        collection: CollectionId,
+        generation: Generation,
+    ) -> Result<Option<Bm25Parameters>> {
+        let id = bm25_id(collection, generation);
+        let found = self.table.get(&[id], &[BODY]).await?.remove(0);
+        let row = found
+            .map(|fields| read_json::<Bm25Row>(&fields, BODY))
+            .transpose()?;
+        Ok(row.map(|row| Bm25Parameters {
+            k1: row.k1,
+            b: row.b,
+            mean_length: row.mean_length,
+        }))
+    }
+
+    /// Records what they are computed with. The first one wins, and is given to everybody.
+    pub(crate) async fn record_bm25(
+        &self,
+        collection: CollectionId,
+        generation: Generation,
+        parameters: Bm25Parameters,
+    ) -> Result<Bm25Parameters> {
+        let row = Bm25Row {
+            k1: parameters.k1,
+            b: parameters.b,
+            mean_length: parameters.mean_length,
+        };
+        let swap = Swap {
+            id: bm25_id(collection, generation),
+            expected: None,
+            fields: Fields::from([
+                (KIND.to_owned(), text("bm25")),
+                (NUMBER.to_owned(), integer(collection.0.into())),
+                (BODY.to_owned(), write_json(&row)?),
+            ]),
+        };
+        self.table.swap(vec![swap]).await?;
+        let recorded = self.bm25(collection, generation).await?;
+        recorded.ok_or_else(|| missing(format_args!("number {}", collection.0)))
+    }
+}
+
+fn fields(row: &CollectionRow) -> Result<Fields> {
+    Ok(Fields::from([
+        (KIND.to_owned(), text("collection")),
+        (NUMBER.to_owned(), integer(row.number.into())),
+        (BODY.to_owned(), write_json(row)?),
+    ]))
+}
+
+fn collection_id(name: &CollectionName) -> uuid::Uuid {
+    point_id(&format!("collection/{name}"))
+}
+
+fn bm25_id(collection: CollectionId, generation: Generation) -> uuid::Uuid {
+    point_id(&format!("bm25/{}/{}", collection.0, generation.0))
+}
+
+/// There is no such collection.
+pub(crate) fn missing(which: impl std::fmt::Display) -> Error {
+    Error::new(
+        ErrorCode::CollectionNotFound,
+        format!("there is no collection {which}"),
+    )
+    .with_help("create it first")
+}

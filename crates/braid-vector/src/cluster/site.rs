@@ -1,0 +1,184 @@
+//! A Qdrant server or cluster that holds everything.
+
+use std::fmt;
+use std::sync::Arc;
+
+use ::qdrant_client::Qdrant;
+use ::qdrant_client::config::QdrantConfig;
+use ::qdrant_client::qdrant::{
+    self as wire, ReadConsistencyType, WriteOrdering as WireOrdering, WriteOrderingType,
+    read_consistency::Value as ConsistencyValue,
+};
+use braid_core::{CollectionId, Error, ErrorCode, Generation, Result};
+use braid_runtime::CpuPool;
+
+use crate::qdrant::error::translate;
+use crate::qdrant::options::{QdrantOptions, ReadConsistency};
+
+/// The oldest server whose upserts can be told to update only, or to insert only. An older one takes
+/// them for plain upserts, and writes would be lost.
+const OLDEST: (u32, u32) = (1, 17);
+
+/// A connection to Qdrant: made with the first request, and again when it broke.
+pub struct Site {
+    pub(crate) client: Qdrant,
+    pub(crate) options: Arc<QdrantOptions>,
+    pub(crate) pool: Arc<CpuPool>,
+    pub(crate) prefix: String,
+}
+
+impl Site {
+    /// A site that has asked nothing yet; vectors are put into messages on `pool`.
+    ///
+    /// # Errors
+    /// [`InvalidRequest`](ErrorCode::InvalidRequest) for options that make no sense.
+    pub fn new(options: QdrantOptions, pool: Arc<CpuPool>) -> Result<Arc<Self>> {
+        options.check()?;
+        let mut config = QdrantConfig::from_url(&options.url)
+            .timeout(options.timeout)
+            .connect_timeout(options.connect_timeout)
+            // It would print to the standard output, and block.
+            .skip_compatibility_check()
+            .api_key(options.api_key.as_ref().map(|key| key.as_str()));
+        config.set_pool_size(options.upload_concurrency);
+        Ok(Arc::new(Self {
+            client: config.build().map_err(|error| translate(&error))?,
+            prefix: options.namespace.clone(),
+            options: Arc::new(options),
+            pool,
+        }))
+    }
+
+    /// The version of the server, which shows that it answers and is new enough.
+    ///
+    /// # Errors
+    /// [`Unavailable`](ErrorCode::Unavailable), [`UnsupportedVersion`](ErrorCode::UnsupportedVersion).
+    pub async fn check(&self) -> Result<String> {
+        let answer = self.client.health_check().await;
+        let version = answer.map_err(|error| translate(&error))?.version;
+        match read_version(&version) {
+            Some(found) if found >= OLDEST => Ok(version),
+            _ => Err(Error::new(
+                ErrorCode::UnsupportedVersion,
+                format!(
+                    "Qdrant is {version}, the profile cluster needs {}.{} or newer",
+                    OLDEST.0, OLDEST.1
+                ),
+            )
+            .with_help(
+                "upgrade Qdrant: older servers ignore the conditions that writes depend on",
+            )),
+        }
+    }
+
+    /// Where the server is.
+    pub fn url(&self) -> &str {
+        &self.options.url
+    }
+
+    pub(crate) fn registry_name(&self) -> String {
+        format!("{}-registry", self.prefix)
+    }
+
+    pub(crate) fn heads_name(&self, collection: CollectionId) -> String {
+        format!("{}-c{}-heads", self.prefix, collection.0)
+    }
+
+    pub(crate) fn versions_name(&self, collection: CollectionId) -> String {
+        format!("{}-c{}-versions", self.prefix, collection.0)
+    }
+
+    /// The collection whose data a collection of Qdrant holds; `None` where it is not of this site, or
+    /// is the registry.
+    pub(crate) fn owner_of(&self, name: &str) -> Option<CollectionId> {
+        let rest = name.strip_prefix(&self.prefix)?.strip_prefix("-c")?;
+        let (number, kind) = rest.split_once('-')?;
+        let is_chunks = |kind: &str| {
+            let generation = kind
+                .strip_prefix('g')
+                .and_then(|it| it.strip_suffix("-chunks"));
+            generation.is_some_and(|it| it.parse::<u32>().map(Generation).is_ok())
+        };
+        let is_ours = kind == "heads" || kind == "versions" || is_chunks(kind);
+        let number = number.parse().ok().filter(|_| is_ours)?;
+        Some(CollectionId(number))
+    }
+
+    /// How replicas are read. Where there are several, most of them are asked: what was acknowledged
+    /// must be seen.
+    pub(crate) fn consistency(&self) -> Option<wire::ReadConsistency> {
+        let replicated = self.options.collection.replication > 1;
+        let kind = match self.options.read_consistency {
+            Some(ReadConsistency::Majority) => ReadConsistencyType::Majority,
+            Some(ReadConsistency::Quorum) => ReadConsistencyType::Quorum,
+            Some(ReadConsistency::All) => ReadConsistencyType::All,
+            None if replicated => ReadConsistencyType::Majority,
+            None => return None,
+        };
+        Some(wire::ReadConsistency {
+            value: Some(ConsistencyValue::Type(kind.into())),
+        })
+    }
+
+    /// Copies that must have taken a write before it counts: most of them.
+    pub(crate) fn write_consistency(&self) -> u32 {
+        let options = &self.options.collection;
+        options.write_consistency.max(options.replication / 2 + 1)
+    }
+}
+
+/// Replicas take writes in one order, through one leader.
+pub(crate) fn strong() -> Option<WireOrdering> {
+    Some(WireOrdering {
+        r#type: WriteOrderingType::Strong.into(),
+    })
+}
+
+/// Major and minor version.
+fn read_version(version: &str) -> Option<(u32, u32)> {
+    let mut parts = version.split('.');
+    let mut part = || parts.next()?.parse().ok();
+    Some((part()?, part()?))
+}
+
+impl fmt::Debug for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Site")
+            .field("url", &self.options.url)
+            .field("prefix", &self.prefix)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_as_they_are_made() {
+        let options = QdrantOptions::default();
+        let site = Site::new(options, CpuPool::new(1).unwrap()).unwrap();
+        let id = CollectionId(7);
+        for name in [site.heads_name(id), site.versions_name(id)] {
+            assert_eq!(site.owner_of(&name), Some(id), "{name}");
+        }
+        assert_eq!(site.owner_of("braid-c7-g1-chunks"), Some(id));
+        let others = [
+            "braid-registry",
+            "braid-7-1",
+            "other-c7-heads",
+            "braid-c7-x",
+            "braid-1-c7-heads",
+        ];
+        for name in others {
+            assert_eq!(site.owner_of(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn versions_are_compared_by_number() {
+        assert!(read_version("1.18.0-dev").unwrap() >= OLDEST);
+        assert!(read_version("1.9.7").unwrap() < OLDEST);
+        assert_eq!(read_version("new"), None);
+    }
+}

@@ -1,0 +1,48 @@
+//! What the profile does not offer is refused, with what to do instead.
+
+use braid_core::ports::RechunkedDocument;
+use braid_core::{ChunkId, DocumentId, DuplicateAction, Error, ErrorCode, Ledger, Sequence};
+use braid_testkit::ledger_suite::{Scene, new_collection};
+
+use super::{World, everywhere};
+
+everywhere!(what_is_not_offered_says_what_to_do);
+
+#[track_caller]
+fn refused(error: &Error) {
+    assert_eq!(error.code(), ErrorCode::NotEnabled, "{error}");
+    assert!(error.help().is_some(), "{error}");
+}
+
+async fn what_is_not_offered_says_what_to_do(world: World) {
+    let ledger = world.open().await;
+    let scene = Scene::of(ledger.clone()).await;
+    let id = scene.collection.id;
+    for action in [
+        DuplicateAction::Report,
+        DuplicateAction::Skip,
+        DuplicateAction::Link,
+    ] {
+        let mut new = new_collection("other");
+        new.settings.duplicates.action = action;
+        refused(&ledger.create_collection(new, None).await.unwrap_err());
+    }
+    let document = DocumentId::new("d").unwrap();
+    let rechunked = RechunkedDocument::default();
+    refused(
+        &ledger
+            .stage_rechunked(id, &document, rechunked)
+            .await
+            .unwrap_err(),
+    );
+    refused(&ledger.publish(id, Sequence(1)).await.unwrap_err());
+    refused(
+        &ledger
+            .fail_operation(id, Sequence(1), "")
+            .await
+            .unwrap_err(),
+    );
+    refused(&ledger.live_slots(id).await.unwrap_err());
+    refused(&ledger.expected_slots(id).await.unwrap_err());
+    assert_eq!(ledger.stage_purge(id).await.unwrap(), None);
+}

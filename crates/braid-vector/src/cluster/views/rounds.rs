@@ -1,0 +1,274 @@
+//! A search, round by round, until all it found counts.
+
+use std::any::Any;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use ::qdrant_client::qdrant::condition::ConditionOneOf;
+use ::qdrant_client::qdrant::{
+    self as wire, HasIdCondition, QuantizationSearchParams, QueryPoints, ScoredPoint, SearchParams,
+    VectorInput,
+};
+use braid_core::{
+    Candidate, DocumentId, Error, Filter, RankedList, Result, Selection, Sequence, Slot, SlotSet,
+};
+
+use super::Searched;
+use crate::cluster::chunks::{
+    DENSE, DOCUMENT, SEQUENCE, any_integer, read_slot, read_version, wire_id,
+};
+use crate::cluster::rows::signed;
+use crate::cluster::visible::Visible;
+use crate::nearest::Nearest;
+use crate::qdrant::collection::only;
+use crate::qdrant::error::late;
+use crate::qdrant::filter::{self, Indexed, Others};
+use crate::qdrant::options::Quantization;
+
+/// How often a search is repeated: without what does not count, and farther.
+const ROUNDS: u32 = 4;
+/// How much farther.
+const WIDER: usize = 4;
+/// How much farther a quantized search looks before the originals decide.
+const OVERSAMPLING: f64 = 3.0;
+/// Most slots that a selection may name.
+const NAMED: u64 = 16_384;
+
+/// What a leg looks for.
+#[derive(Clone, Debug)]
+pub(super) struct Question {
+    /// Which vector of the chunks it is compared with.
+    pub(super) using: &'static str,
+    pub(super) input: VectorInput,
+    pub(super) depth: usize,
+}
+
+/// What a round found.
+struct Found {
+    nearest: RankedList,
+    /// Versions that were found and do not count.
+    stale: BTreeSet<Sequence>,
+    /// Nothing that was not fetched can belong to it.
+    is_settled: bool,
+}
+
+/// Which versions count for a query.
+#[derive(Clone)]
+enum Sight {
+    Heads(Arc<Visible>),
+    #[cfg(test)]
+    Every,
+}
+
+/// A state in which every version counts, for tests of what does not depend on versions.
+#[cfg(test)]
+pub(crate) struct EveryVersion;
+
+impl Sight {
+    fn of(selection: &Selection) -> Result<Self> {
+        let state: Option<Arc<dyn Any + Send + Sync>> = selection.state.clone();
+        let Some(state) = state else {
+            return Err(Error::internal(
+                "the indexes of the profile cluster were asked without a pinned state",
+            ));
+        };
+        #[cfg(test)]
+        if state.is::<EveryVersion>() {
+            return Ok(Self::Every);
+        }
+        let visible = state
+            .downcast()
+            .map_err(|_| Error::internal("the pinned state is of another ledger than the indexes"));
+        visible.map(Self::Heads)
+    }
+
+    async fn of_documents(
+        &self,
+        documents: &[&DocumentId],
+        found: &[Sequence],
+    ) -> Result<Vec<Option<Sequence>>> {
+        match self {
+            Self::Heads(visible) => visible.of(documents).await,
+            #[cfg(test)]
+            Self::Every => Ok(found.iter().copied().map(Some).collect()),
+        }
+    }
+}
+
+impl Searched {
+    /// The best chunks of the versions that the query sees.
+    pub(super) async fn search(
+        &self,
+        question: &Question,
+        selection: &Selection,
+    ) -> Result<RankedList> {
+        let is_nothing = selection
+            .slots
+            .as_ref()
+            .is_some_and(|slots| slots.is_empty());
+        if question.depth == 0 || is_nothing {
+            return Ok(RankedList::new());
+        }
+        let limit = self.chunks.site.options.search_timeout;
+        let search = tokio::time::timeout(limit, self.search_rounds(question, selection));
+        search
+            .await
+            .unwrap_or_else(|_| Err(late("for a search", limit)))
+    }
+
+    async fn search_rounds(
+        &self,
+        question: &Question,
+        selection: &Selection,
+    ) -> Result<RankedList> {
+        let sight = Sight::of(selection)?;
+        let filter = self.filter(selection).await?;
+        let mut limit = question.depth.saturating_add(question.depth / 4 + 16);
+        let mut stale = BTreeSet::new();
+        let mut nearest = RankedList::new();
+        for _ in 0..ROUNDS {
+            let request = self.request(question, without(filter.as_ref(), &stale), limit);
+            let points = self
+                .guard
+                .call(|| self.batcher.ask(request.clone()))
+                .await?;
+            let found = sift(question.depth, limit, &points, &sight).await?;
+            nearest = found.nearest;
+            // A version that took the place of a stale one may have come after this search.
+            if found.stale.is_empty() && found.is_settled {
+                break;
+            }
+            stale.extend(found.stale);
+            if !found.is_settled {
+                limit = limit.saturating_mul(WIDER);
+            }
+        }
+        Ok(nearest)
+    }
+
+    /// The selection as a filter of the server.
+    async fn filter(&self, selection: &Selection) -> Result<Option<wire::Filter>> {
+        let mut translated = match selection.filter.as_deref() {
+            Some(filter) => Some(self.translate(filter).await?),
+            None => None,
+        };
+        if let Some(slots) = selection.slots.as_deref() {
+            let named = translated.get_or_insert_default();
+            named.must.push(any_slot(slots)?);
+        }
+        Ok(translated)
+    }
+
+    async fn translate(&self, filter: &Filter) -> Result<wire::Filter> {
+        let fields = self.chunks.indexed_for(filter).await?;
+        let others = if self.chunks.indexes_every_field(&fields) {
+            Others::Absent
+        } else {
+            Others::Ask
+        };
+        let indexed = Indexed {
+            fields: &fields,
+            others,
+        };
+        Ok(filter::translate(filter, indexed))
+    }
+
+    fn request(
+        &self,
+        question: &Question,
+        filter: Option<wire::Filter>,
+        limit: usize,
+    ) -> QueryPoints {
+        QueryPoints {
+            collection_name: self.chunks.name.clone(),
+            query: Some(wire::Query::new_nearest(question.input.clone())),
+            using: Some(question.using.to_owned()),
+            filter,
+            params: (question.using == DENSE).then(|| self.params()),
+            limit: Some(limit as u64),
+            with_payload: Some(only(&[DOCUMENT, SEQUENCE])),
+            ..QueryPoints::default()
+        }
+    }
+
+    /// How the graph of embeddings is walked.
+    fn params(&self) -> SearchParams {
+        let options = &self.chunks.site.options;
+        let quantization = match options.collection.quantization {
+            Quantization::None => None,
+            Quantization::Scalar | Quantization::Binary => Some(QuantizationSearchParams {
+                rescore: Some(true),
+                oversampling: Some(OVERSAMPLING),
+                ..QuantizationSearchParams::default()
+            }),
+        };
+        SearchParams {
+            hnsw_ef: Some(options.ef_search as u64),
+            quantization,
+            ..SearchParams::default()
+        }
+    }
+}
+
+/// `filter` without these versions.
+fn without(filter: Option<&wire::Filter>, stale: &BTreeSet<Sequence>) -> Option<wire::Filter> {
+    let mut filter = filter.cloned();
+    if !stale.is_empty() {
+        let sequences = stale.iter().map(|it| signed(it.0)).collect();
+        let filter = filter.get_or_insert_default();
+        filter.must_not.push(any_integer(SEQUENCE, sequences));
+    }
+    filter
+}
+
+fn any_slot(slots: &SlotSet) -> Result<wire::Condition> {
+    if slots.len() > NAMED {
+        return Err(Error::internal(
+            "the indexes of the profile cluster were given too many slots to name",
+        ));
+    }
+    let has_id = slots.iter().map(|slot| wire_id(Slot(slot))).collect();
+    Ok(wire::Condition {
+        condition_one_of: Some(ConditionOneOf::HasId(HasIdCondition { has_id })),
+    })
+}
+
+/// The best of `points` that are of versions that count.
+async fn sift(depth: usize, limit: usize, points: &[ScoredPoint], sight: &Sight) -> Result<Found> {
+    let mut versions: HashMap<Sequence, DocumentId> = HashMap::new();
+    let mut found = Vec::with_capacity(points.len());
+    for point in points {
+        let (document, sequence) = read_version(&point.payload)?;
+        versions.entry(sequence).or_insert(document);
+        if let Some(slot) = read_slot(point.id.as_ref()) {
+            let score = point.score;
+            found.push((sequence, Candidate { slot, score }));
+        }
+    }
+    let (sequences, documents): (Vec<Sequence>, Vec<&DocumentId>) = versions
+        .iter()
+        .map(|(sequence, document)| (*sequence, document))
+        .unzip();
+    let visible = sight.of_documents(&documents, &sequences).await?;
+    let stale: BTreeSet<Sequence> = sequences
+        .into_iter()
+        .zip(visible)
+        .filter_map(|(sequence, visible)| (visible != Some(sequence)).then_some(sequence))
+        .collect();
+    let mut nearest = Nearest::new(depth);
+    let mut seen = SlotSet::new();
+    for (sequence, candidate) in found {
+        if !stale.contains(&sequence) && seen.insert(candidate.slot.0) {
+            nearest.offer(candidate.slot.0, candidate.score);
+        }
+    }
+    let nearest = nearest.into_ranked();
+    let last = points.last().map_or(f32::MIN, |point| point.score);
+    let is_full = nearest.len() == depth;
+    let is_beyond_ties = is_full && nearest.last().is_none_or(|worst| worst.score > last);
+    Ok(Found {
+        is_settled: points.len() < limit || is_beyond_ties,
+        nearest,
+        stale,
+    })
+}

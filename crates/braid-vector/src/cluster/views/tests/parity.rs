@@ -1,0 +1,252 @@
+//! The same entries and queries through the embedded index and through sparse vectors.
+
+use std::collections::BTreeSet;
+
+use braid_core::{Embedding, IndexBatch, Language, LexicalIndex, LexicalView, SlotSet};
+use braid_lexical::{LexicalOptions, TantivyIndex};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use super::*;
+use crate::cluster::chunks::mean_length;
+
+/// Words of several languages, names and numbers: common ones first.
+const WORDS: &[(Language, &[&str])] = &[
+    (
+        Language::English,
+        &[
+            "the",
+            "server",
+            "index",
+            "search",
+            "replication",
+            "of",
+            "running",
+            "documents",
+            "max_connections",
+            "latency",
+            "HttpClient",
+            "query",
+            "ranked",
+            "TCP/IP",
+            "v1.18.3",
+            "snapshots",
+            "leases",
+            "shard-key",
+            "compaction",
+            "RFC1918",
+            "quorum",
+            "tombstones",
+        ],
+    ),
+    (
+        Language::German,
+        &[
+            "der",
+            "Server",
+            "Suche",
+            "Verzeichnis",
+            "und",
+            "Häuser",
+            "laufende",
+            "max_connections",
+            "Anfragen",
+            "Größe",
+            "Übertragung",
+            "TCP/IP",
+            "Replikation",
+            "v1.18.3",
+            "Sperren",
+            "Datenbanken",
+            "Knoten",
+            "Antworten",
+            "RFC1918",
+            "Schlüssel",
+            "Abbilder",
+            "Mehrheit",
+        ],
+    ),
+    (
+        Language::French,
+        &[
+            "le",
+            "serveur",
+            "index",
+            "recherche",
+            "et",
+            "l'annuaire",
+            "requêtes",
+            "documents",
+            "max_connections",
+            "latence",
+            "réplication",
+            "TCP/IP",
+            "clés",
+            "v1.18.3",
+            "instantanés",
+            "nœuds",
+            "verrous",
+            "réponses",
+            "RFC1918",
+            "majorité",
+            "données",
+            "grandeur",
+        ],
+    ),
+];
+
+struct Corpus {
+    entries: Vec<LexicalEntry>,
+    queries: Vec<String>,
+}
+
+/// Entries and queries, all different, of the languages given.
+fn corpus(languages: usize, seed: u64) -> Corpus {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let mut text = |words: &[&str], from: usize, to: usize| {
+        let length = rng.random_range(from..to);
+        let mut said = Vec::with_capacity(length);
+        for _ in 0..length {
+            // The smaller of two: frequencies fall along the list.
+            let at = rng
+                .random_range(0..words.len())
+                .min(rng.random_range(0..words.len()));
+            said.push(words[at]);
+        }
+        said.join(" ")
+    };
+    let entries = (0..600_u32).map(|slot| {
+        let (language, words) = WORDS[slot as usize % languages];
+        LexicalEntry {
+            title: text(words, 0, 4),
+            headings: vec![text(words, 0, 3), text(words, 0, 2)],
+            language: Some(language),
+            ..entry(slot, &text(words, 2, 60))
+        }
+    });
+    let entries = entries.collect();
+    let queries = (0..60).map(|number: usize| text(WORDS[number % languages].1, 1, 6));
+    let queries = queries.collect();
+    Corpus { entries, queries }
+}
+
+/// The best of both for each query: slots and scores.
+struct Pair {
+    embedded: Vec<(u32, f32)>,
+    cluster: Vec<(u32, f32)>,
+    ceilings: (f32, f32),
+}
+
+async fn compare(options: QdrantOptions, language: LanguageSetting, corpus: Corpus) -> Vec<Pair> {
+    let directory = tempfile::tempdir().unwrap();
+    let lexical = LexicalOptions {
+        language,
+        ..LexicalOptions::default()
+    };
+    let pool = CpuPool::new(1).unwrap();
+    let embedded = TantivyIndex::open(directory.path(), lexical, pool).unwrap();
+    let batch = IndexBatch {
+        add: corpus.entries.clone(),
+        delete: SlotSet::new(),
+        watermark: Sequence(1),
+    };
+    embedded.apply(batch).await.unwrap();
+    let embedded = embedded.pin().await.unwrap();
+
+    let site = site(options);
+    let searched = searched(&site, &collection(1, 2, language));
+    searched.chunks.ensure().await.unwrap();
+    let points: Vec<ChunkPoint> = corpus.entries.iter().map(point).collect();
+    let bm25 = Bm25Parameters {
+        mean_length: mean_length(points.iter(), language),
+        ..BM25
+    };
+    let flat = || Embedding::from(vec![1.0, 0.0]);
+    let points = points.into_iter().map(|point| (point, flat())).collect();
+    searched.chunks.put(points, bm25).await.unwrap();
+    let cluster = ChunkTerms(Arc::clone(&searched));
+
+    let mut pairs = Vec::new();
+    for query in &corpus.queries {
+        let expected = embedded
+            .search(query, &Selection::default(), 10)
+            .await
+            .unwrap();
+        let found = cluster.search(query, &every(), 10).await.unwrap();
+        assert_eq!(found.terms, expected.terms, "{query}");
+        let list = |matches: &braid_core::ports::LexicalMatches| {
+            let found = matches.candidates.iter();
+            found.map(|it| (it.slot.0, it.score)).collect()
+        };
+        pairs.push(Pair {
+            embedded: list(&expected),
+            cluster: list(&found),
+            ceilings: (expected.ceiling, found.ceiling),
+        });
+    }
+    searched.chunks.remove().await.unwrap();
+    pairs
+}
+
+/// Mean share of the embedded top 10 that the other list has.
+fn overlap(pairs: &[Pair]) -> f64 {
+    let shares = pairs.iter().filter(|pair| !pair.embedded.is_empty());
+    let shares: Vec<f64> = shares
+        .map(|pair| {
+            let slots = |list: &[(u32, f32)]| -> BTreeSet<u32> {
+                list.iter().map(|(slot, _)| *slot).collect()
+            };
+            let (embedded, cluster) = (slots(&pair.embedded), slots(&pair.cluster));
+            embedded.intersection(&cluster).count() as f64 / embedded.len() as f64
+        })
+        .collect();
+    assert!(shares.len() >= 50, "most queries match something");
+    shares.iter().sum::<f64>() / shares.len() as f64
+}
+
+/// One language, the same mean length: the same scores, but for the order in which they are summed.
+async fn scores_are_equal(options: QdrantOptions) {
+    let language = LanguageSetting::Fixed(Language::English);
+    let pairs = compare(options, language, corpus(1, 5)).await;
+    for pair in &pairs {
+        assert_eq!(pair.embedded.len(), pair.cluster.len());
+        for (embedded, cluster) in pair.embedded.iter().zip(&pair.cluster) {
+            let near = (embedded.1 - cluster.1).abs() <= 1e-4 * embedded.1.abs();
+            assert!(near, "{embedded:?} {cluster:?}");
+        }
+        let (embedded, cluster) = pair.ceilings;
+        assert!(
+            (embedded - cluster).abs() <= 1e-3 * embedded,
+            "{embedded} {cluster}"
+        );
+    }
+    let overlap = overlap(&pairs);
+    assert!(overlap >= 0.98, "{overlap}");
+}
+
+/// Several languages: a term that only some of them make of a query counts in every document.
+async fn lists_are_alike(options: QdrantOptions) {
+    let pairs = compare(options, LanguageSetting::Auto, corpus(3, 7)).await;
+    let overlap = overlap(&pairs);
+    eprintln!("overlap@10 over three languages: {overlap:.3}");
+    assert!(overlap >= 0.9, "{overlap}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scores_equal_the_embedded_ones_in_the_double() {
+    let double = strict_double();
+    scores_are_equal(options(double.url())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_are_like_the_embedded_ones_in_the_double() {
+    let double = strict_double();
+    lists_are_alike(options(double.url())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_are_like_the_embedded_ones_in_a_real_server() {
+    let Some(options) = real_server() else { return };
+    scores_are_equal(options.clone()).await;
+    lists_are_alike(options).await;
+}
