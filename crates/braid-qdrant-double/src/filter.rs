@@ -38,7 +38,7 @@ fn check_path(path: &str) -> Result<(), Status> {
     let is_plain = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
     if path.is_empty() || !path.chars().all(is_plain) {
         return Err(Status::invalid_argument(format!(
-            "Unable to parse JSON path: {path}"
+            "Invalid json path: '{path}'"
         )));
     }
     Ok(())
