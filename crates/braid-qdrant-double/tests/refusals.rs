@@ -159,7 +159,7 @@ async fn refuses(server: &Asked) {
         assert_eq!(server.asked(1, filter()).await.is_ok(), is_fitting);
     }
     let path = Filter::must([Condition::matches("a b", "x".to_owned())]);
-    refused(server.asked(1, path).await, bad, "JSON path");
+    refused(server.asked(1, path).await, bad, "Invalid json path");
     client
         .delete_collection("braid-refusals-none")
         .await

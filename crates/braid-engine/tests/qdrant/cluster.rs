@@ -92,16 +92,18 @@ async fn one_of_three_nodes_is_killed_and_nothing_is_missed() {
     };
     let world = World::with(nodes);
     let engine = filled(&replicated(&world)).await;
-    let traffic = Traffic::start(&engine, BEFORE);
+    let mut traffic = Traffic::start(&engine, BEFORE);
+    traffic.answers(20).await;
     world.server.nodes().await.kill(2);
-    idle(&engine).await;
+    traffic.answers(100).await;
     let seen = traffic.stop().await;
     check_after(&engine, &seen).await;
-    let again = Traffic::start(&engine, seen.documents);
+    let mut again = Traffic::start(&engine, seen.documents);
     let mut nodes = world.server.nodes().await;
     nodes.start_again(2).await;
     nodes.wait_until_whole().await;
     drop(nodes);
+    again.answers(20).await;
     let seen = again.stop().await;
     check_after(&engine, &seen).await;
     // What the node missed was brought to it: another is killed now.
@@ -120,8 +122,9 @@ async fn three_nodes_are_restarted_in_turn_under_queries_and_writes() {
     let mut settings = replicated(&world);
     settings.qdrant.url = balancer.url();
     let engine = filled(&settings).await;
-    let traffic = Traffic::start(&engine, BEFORE);
+    let mut traffic = Traffic::start(&engine, BEFORE);
     for index in 0..3 {
+        traffic.answers(20).await;
         let mut nodes = world.server.nodes().await;
         nodes.terminate(index).await;
         nodes.start_again(index).await;
@@ -142,7 +145,8 @@ async fn a_paused_node_costs_the_dense_leg_until_it_goes_on() {
     settings.qdrant.timeout_ms = 500;
     settings.retrieve.leg_timeout_ms = 250;
     let engine = filled(&settings).await;
-    let traffic = Traffic::start(&engine, BEFORE);
+    let mut traffic = Traffic::start(&engine, BEFORE);
+    traffic.answers(20).await;
     let nodes = world.server.nodes().await;
     nodes.pause(0);
     // Longer than every timeout: the breaker has opened.
@@ -151,6 +155,7 @@ async fn a_paused_node_costs_the_dense_leg_until_it_goes_on() {
     }
     let lagging = retrieve(&engine, "the one called n3").await;
     assert_eq!(lagging.degraded[0].stage, "dense");
+    traffic.answers(20).await;
     nodes.resume(0);
     drop(nodes);
     let seen = traffic.stop().await;
@@ -166,10 +171,11 @@ async fn a_paused_node_of_three_is_waited_out() {
     };
     let world = World::with(nodes);
     let engine = filled(&replicated(&world)).await;
-    let traffic = Traffic::start(&engine, BEFORE);
+    let mut traffic = Traffic::start(&engine, BEFORE);
+    traffic.answers(20).await;
     let nodes = world.server.nodes().await;
     nodes.pause(1);
-    idle(&engine).await;
+    traffic.answers(60).await;
     nodes.resume(1);
     nodes.wait_until_whole().await;
     drop(nodes);

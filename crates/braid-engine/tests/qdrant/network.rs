@@ -29,14 +29,16 @@ async fn cut_and_mended(link: Link) {
     ingest(&engine, 0..BEFORE).await;
     idle(&engine).await;
     // A write that is tried again would find a new connection for the searches.
-    let traffic = match link {
+    let mut traffic = match link {
         Link::Silent => Traffic::queries(&engine, BEFORE),
         Link::Whole | Link::Closed => Traffic::start(&engine, BEFORE),
     };
+    traffic.answers(20).await;
     wire.set(link);
     while engine.readiness().await.unwrap().unreachable.is_none() {
         tokio::task::yield_now().await;
     }
+    traffic.answers(20).await;
     let seen = traffic.stop().await;
     assert!(seen.lexical_only > 0, "{seen:?}");
     wire.set(Link::Whole);

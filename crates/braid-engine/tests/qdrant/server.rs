@@ -29,9 +29,11 @@ impl From<QdrantNodes> for Server {
 }
 
 impl Server {
-    /// A real node where the environment names the binary of one, a double otherwise.
+    /// A real node, or as many as the environment says, where it names the binary of one; a double
+    /// otherwise.
     pub(crate) async fn start() -> Self {
-        match QdrantNodes::start(1).await {
+        let count = std::env::var("BRAID_TEST_QDRANT_NODES").map_or(1, |it| it.parse().unwrap());
+        match QdrantNodes::start(count).await {
             Some(nodes) => nodes.into(),
             None => QdrantDouble::start().into(),
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use braid_engine::Engine;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::world::{documents, ingest, request};
@@ -19,6 +20,7 @@ const MOST: usize = 2000;
 /// What goes on.
 pub(crate) struct Traffic {
     is_over: Arc<AtomicBool>,
+    answers: watch::Receiver<usize>,
     running: JoinHandle<Seen>,
 }
 
@@ -48,8 +50,26 @@ impl Traffic {
 
     fn spawn(engine: &Engine, documents: usize, most: usize) -> Self {
         let is_over = Arc::new(AtomicBool::new(false));
-        let running = tokio::spawn(go_on(engine.clone(), documents, most, Arc::clone(&is_over)));
-        Self { is_over, running }
+        let (answered, answers) = watch::channel(0);
+        let on = On {
+            engine: engine.clone(),
+            before: documents,
+            most,
+            is_over: Arc::clone(&is_over),
+            answered,
+        };
+        Self {
+            is_over,
+            answers,
+            running: tokio::spawn(on.go()),
+        }
+    }
+
+    /// Waits for so many more answers.
+    pub(crate) async fn answers(&mut self, count: usize) {
+        let wanted = *self.answers.borrow() + count;
+        // Where it has ended early, stopping it tells why.
+        let _ = self.answers.wait_for(|answers| *answers >= wanted).await;
     }
 
     /// Ends it, and prints what was seen.
@@ -62,21 +82,34 @@ impl Traffic {
     }
 }
 
-async fn go_on(engine: Engine, before: usize, most: usize, is_over: Arc<AtomicBool>) -> Seen {
-    let mut seen = Seen {
-        documents: before,
-        ..Seen::default()
-    };
-    while !is_over.load(Relaxed) {
-        if seen.documents < most {
-            ingest(&engine, seen.documents..seen.documents + WRITTEN).await;
-            seen.documents += WRITTEN;
+struct On {
+    engine: Engine,
+    /// Documents from before.
+    before: usize,
+    /// Most documents that are written.
+    most: usize,
+    is_over: Arc<AtomicBool>,
+    answered: watch::Sender<usize>,
+}
+
+impl On {
+    async fn go(self) -> Seen {
+        let mut seen = Seen {
+            documents: self.before,
+            ..Seen::default()
+        };
+        while !self.is_over.load(Relaxed) {
+            if seen.documents < self.most {
+                ingest(&self.engine, seen.documents..seen.documents + WRITTEN).await;
+                seen.documents += WRITTEN;
+            }
+            for _ in 0..BETWEEN {
+                ask(&self.engine, self.before, &mut seen).await;
+                self.answered.send_replace(seen.answers);
+            }
         }
-        for _ in 0..BETWEEN {
-            ask(&engine, before, &mut seen).await;
-        }
+        seen
     }
-    seen
 }
 
 /// Asks for one of the documents from before.
