@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use braid_core::{
     Chunk, ChunkId, ChunkRecord, Collection, CollectionId, CollectionName, CollectionSettings,
-    ContentHash, DocumentId, Fingerprint, Generation, LanguageSetting, LexicalEntry,
-    PipelineFingerprint, Selection, Sequence, Span,
+    ContentHash, DocumentId, DuplicateAction, DuplicateSettings, Fingerprint, Generation,
+    LanguageSetting, LexicalEntry, PipelineFingerprint, Selection, Sequence, Span,
 };
 use braid_qdrant_double::{QdrantDouble, Strictness};
 use braid_runtime::CpuPool;
@@ -67,6 +67,10 @@ fn collection(id: u32, dimension: usize, language: LanguageSetting) -> Collectio
         name: CollectionName::new(format!("c{id}")).unwrap(),
         settings: CollectionSettings {
             language,
+            duplicates: DuplicateSettings {
+                action: DuplicateAction::Ignore,
+                ..DuplicateSettings::default()
+            },
             ..CollectionSettings::default()
         },
         synonyms: Arc::default(),

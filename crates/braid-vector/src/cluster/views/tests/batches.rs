@@ -9,7 +9,7 @@ async fn filled(site: &Arc<Site>) -> Arc<Searched> {
     let language = LanguageSetting::Fixed(braid_core::Language::English);
     let searched = searched(site, &collection(1, 2, language));
     searched.chunks.ensure().await.unwrap();
-    let points = (0..20).map(|slot| {
+    let points = (0..10).map(|slot| {
         let angle = slot as f32 * 0.01;
         let embedding = Embedding::from(vec![angle.cos(), angle.sin()]);
         (point(&entry(slot, "amber basil")), embedding)
@@ -49,14 +49,14 @@ async fn every_member_of_a_failed_batch_gets_the_cause() {
     let site = site(options(double.url()));
     let searched = filled(&site).await;
     let question = |dimension| crate::cluster::rarity::question(&searched.chunks.name, dimension);
-    double.inject(Kind::Query, Fault::DiskFull, 1);
+    double.inject(Kind::Query, Fault::RateLimited, 1);
     let calls = double.calls(Kind::Query);
     let both = tokio::join!(
         searched.batcher.ask(question(1)),
         searched.batcher.ask(question(2))
     );
     for failed in [both.0, both.1] {
-        assert_eq!(failed.unwrap_err().code(), ErrorCode::StorageFull);
+        assert_eq!(failed.unwrap_err().code(), ErrorCode::Overloaded);
     }
     assert_eq!(double.calls(Kind::Query) - calls, 1);
     assert!(
