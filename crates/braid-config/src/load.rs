@@ -148,6 +148,12 @@ impl Layers {
                 "must be longer than server.request_timeout_ms",
             );
         }
+        if is_used && self.settings.cache.semantic {
+            self.problem(
+                "cache.semantic",
+                "must be false with storage.profile = cluster: every server would have answers of its own",
+            );
+        }
         if self.problems.is_empty() {
             return Ok(self.settings);
         }

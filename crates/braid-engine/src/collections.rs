@@ -157,7 +157,7 @@ impl Engine {
         inner.indexer.stop(existing.id).await;
         let deleted = inner.ledger.delete_collection(name, guard).await;
         if let Ok(Recorded::Done(_)) = &deleted {
-            inner.indexes.delete(existing.index_key()).await?;
+            inner.place.delete_indexes(&existing).await?;
             inner.answers.forget_collection(existing.id).await?;
         } else if self.collection(name).await.is_ok_and(|now| now == existing) {
             // It failed, or was done by an earlier request to a collection of the same name.

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use braid_core::{
-    Collection, CollectionName, Fingerprint, IndexProvider, Leg, PipelineFingerprint, Result,
-    Sequence, SlotSet, StorageUse,
+    Collection, CollectionName, Fingerprint, Leg, PipelineFingerprint, Result, Sequence, SlotSet,
+    StorageUse,
 };
 use braid_indexing::{BoilerplateReport, IndexReport};
 
@@ -47,6 +47,7 @@ impl Engine {
     ///
     /// # Errors
     /// What the ledger reports; what an index reports is in its own state.
+    /// [`NotEnabled`](braid_core::ErrorCode::NotEnabled) where there is no data directory.
     pub async fn index_states(&self, collection: &Collection) -> Result<[IndexState; 2]> {
         Ok([
             self.index_state(collection, Leg::Lexical).await?,
@@ -55,9 +56,10 @@ impl Engine {
     }
 
     async fn index_state(&self, collection: &Collection, leg: Leg) -> Result<IndexState> {
-        let directory = self.inner.indexes.index_directory(collection, leg);
+        let files = self.inner.place.files()?;
+        let directory = files.index_directory(collection, leg);
         let sizing = move || Ok(file_bytes(&directory));
-        let bytes = self.inner.indexes.blocking().run(sizing).await?;
+        let bytes = files.blocking().run(sizing).await?;
         let report = match self.held(collection, leg).await {
             Ok((held, watermark)) => Ok(self.compare(collection, held, watermark).await?),
             Err(error) => Err(error),
@@ -123,6 +125,10 @@ impl Engine {
         name: &CollectionName,
         most: usize,
     ) -> Result<BoilerplateReport> {
+        self.refuse_in_cluster(
+            "search for boilerplate",
+            "look for it before it is ingested",
+        )?;
         let collection = self.collection(name).await?;
         self.inner.indexer.boilerplate(&collection, most).await
     }

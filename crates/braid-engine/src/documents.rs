@@ -4,8 +4,8 @@ use braid_core::ports::{
     IdempotencyKey, NewJob, Page, StageOutcome, StageReceipt, StoredResponse, WriteGuard,
 };
 use braid_core::{
-    CollectionName, Document, DocumentId, DocumentSummary, Error, ErrorCode, Filter, Result,
-    Sequence,
+    Collection, CollectionName, Document, DocumentId, DocumentSummary, Error, ErrorCode, Filter,
+    Result, Sequence,
 };
 use braid_indexing::{IngestOutcome, IngestRequest, Progress};
 use braid_query::{
@@ -30,7 +30,7 @@ impl Engine {
         collection: &CollectionName,
         request: IngestRequest,
     ) -> Result<IngestOutcome> {
-        let collection = self.collection(collection).await?;
+        let collection = self.writable(collection).await?;
         self.inner.indexer.ingest(&collection, request).await
     }
 
@@ -45,7 +45,7 @@ impl Engine {
         job: Option<NewJob>,
         guard: Option<WriteGuard<StageReceipt>>,
     ) -> Result<StageOutcome> {
-        let collection = self.collection(collection).await?;
+        let collection = self.writable(collection).await?;
         self.inner
             .indexer
             .delete(&collection, ids, job, guard)
@@ -64,11 +64,20 @@ impl Engine {
         job: Option<NewJob>,
         guard: Option<WriteGuard<StageReceipt>>,
     ) -> Result<StageOutcome> {
-        let collection = self.collection(collection).await?;
+        let collection = self.writable(collection).await?;
         self.inner
             .indexer
             .delete_matching(&collection, filter, job, guard)
             .await
+    }
+
+    /// The collection of that name, open for writing: another process may have made it.
+    pub(crate) async fn writable(&self, name: &CollectionName) -> Result<Collection> {
+        let collection = self.collection(name).await?;
+        if self.has_workers() && !self.inner.indexer.is_open(collection.id) {
+            self.inner.indexer.start(&collection).await?;
+        }
+        Ok(collection)
     }
 
     /// Resolves when every operation up to `through` is retrievable (or recorded as failed).
@@ -76,12 +85,16 @@ impl Engine {
     /// # Errors
     /// [`CollectionNotFound`](ErrorCode::CollectionNotFound), also when the collection was deleted and made again since;
     /// [`ShuttingDown`](ErrorCode::ShuttingDown); what keeps indexing from going on, once that failed several times.
+    /// Where workers index, this waits as long as they take: bound it.
     pub async fn wait_published(
         &self,
         collection: &CollectionName,
         through: Sequence,
     ) -> Result<()> {
         let collection = self.collection(collection).await?;
+        if let Some(cluster) = self.inner.place.cluster() {
+            return cluster.wait_published(collection.id, through).await;
+        }
         let newest = self.inner.ledger.stats(collection.id).await?.newest;
         if newest < through {
             // Never acknowledged here: another collection of that name did.

@@ -1,14 +1,12 @@
 //! Opening and closing.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use braid_config::{Settings, StorageProfile};
+use braid_config::Settings;
 use braid_core::{
     CollectionName, CollectionSettings, Embedder, IndexProvider, Ledger, Reranker, Result,
 };
 use braid_indexing::{Breakpoints, Health, Indexer, IndexerParts};
-use braid_ledger::LmdbLedger;
 use braid_query::cache::semantic::SemanticParts;
 use braid_query::{
     CachingEmbedder, CachingRetriever, IndexWrites, PagingRetriever, Retriever, RetrieverParts,
@@ -18,12 +16,10 @@ use braid_readers::file::isolated::Parser;
 use braid_runtime::{CpuPool, Shutdown};
 
 use crate::answers::Answers;
-use crate::durable::{sync_directories, sync_directory};
-use crate::lock::DirectoryLock;
 use crate::models;
 use crate::parsing::Parsing;
-use crate::provider::Indexes;
-use crate::remote::{RemoteVectors, VectorServer};
+use crate::place::Place;
+use crate::remote::VectorServer;
 use crate::wiring;
 
 /// Which models [`Engine::open`] loads. What is not loaded answers `ModelUnavailable` when used.
@@ -71,9 +67,11 @@ pub struct Readiness {
     /// Why the server that has the vectors cannot be reached, if it cannot: retrieval is by the
     /// lexical leg alone meanwhile, and writes wait in the ledger.
     pub unreachable: Option<String>,
+    /// Whether workers of other processes index what is written: whether any runs is not known here.
+    pub by_workers: bool,
 }
 
-/// A data directory in use. Clones share it.
+/// A data directory in use, or a share in a cluster. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Engine {
     pub(crate) inner: Arc<Inner>,
@@ -83,7 +81,7 @@ pub struct Engine {
 pub(crate) struct Inner {
     pub(crate) default_settings: CollectionSettings,
     pub(crate) ledger: Arc<dyn Ledger>,
-    pub(crate) indexes: Arc<Indexes>,
+    pub(crate) indexes: Arc<dyn IndexProvider>,
     pub(crate) embedder: Arc<dyn Embedder>,
     pub(crate) reranker: Option<Arc<dyn Reranker>>,
     pub(crate) indexer: Indexer,
@@ -92,25 +90,31 @@ pub(crate) struct Inner {
     pub(crate) shutdown: Shutdown,
     pub(crate) pool: Arc<CpuPool>,
     pub(crate) parsing: Parsing,
-    // Last, so that it is released after everything that uses the directory is gone.
-    _lock: DirectoryLock,
+    // Last: it has the lock of the data directory.
+    pub(crate) place: Place,
 }
 
 impl Engine {
     /// Opens the data directory of `settings` (made if needed), serves its published state at once
-    /// and starts replaying what is acknowledged but not yet published.
+    /// and starts replaying what is acknowledged but not yet published. Of the profile `cluster` it
+    /// opens what is in Qdrant, and indexes nothing itself.
     ///
     /// # Errors
     /// `DataDirLocked`, `UnsupportedVersion`, `ModelUnavailable`, `Corrupt`, each with what to do.
     pub async fn open(settings: &Settings, options: OpenOptions) -> Result<Self> {
-        let directory = settings.storage.data_dir.clone();
         let mut indexing = wiring::indexing_options(settings, options.breakpoints);
         indexing.background = options.models != LoadModels::None;
         if !options.sweeps {
             indexing.sweep_interval = None;
         }
         let pool = CpuPool::with_available_cores()?;
-        let (lock, ledger) = open_storage(&directory, settings, &pool).await?;
+        let writes = Arc::new(IndexWrites::default());
+        let (place, ledger) = Place::open(settings, &pool, &writes).await?;
+        if place.cluster().is_some() {
+            // Workers do.
+            indexing.background = false;
+            indexing.shared = true;
+        }
         let models = match options.instead_of_models {
             Some(embedder) => models::Models {
                 embedder,
@@ -118,19 +122,11 @@ impl Engine {
             },
             None => models::load(settings, options.models).await?,
         };
-        let writes = Arc::new(IndexWrites::default());
-        let remote = open_remote(&directory, settings, &pool).await?;
-        let indexes = Arc::new(Indexes::new(
-            directory.join("indexes"),
-            wiring::index_options(settings),
-            remote,
-            Arc::clone(&pool),
-            Arc::clone(&writes),
-        ));
+        let indexes = place.indexes();
         let shutdown = Shutdown::new();
         let indexer = Indexer::new(IndexerParts {
             ledger: Arc::clone(&ledger),
-            indexes: Arc::clone(&indexes) as Arc<dyn IndexProvider>,
+            indexes: Arc::clone(&indexes),
             embedder: Arc::clone(&models.embedder),
             reader: Arc::new(FormatReader),
             pool: Arc::clone(&pool),
@@ -151,7 +147,7 @@ impl Engine {
         );
         let retriever = Retriever::new(RetrieverParts {
             ledger: Arc::clone(&ledger),
-            indexes: Arc::clone(&indexes) as Arc<dyn IndexProvider>,
+            indexes: Arc::clone(&indexes),
             embedder: queries,
             reranker: models.reranker.clone(),
             tokenizers: wiring::tokenizers(),
@@ -177,7 +173,7 @@ impl Engine {
             shutdown,
             pool,
             parsing: Parsing::new(options.parser),
-            _lock: lock,
+            place,
         };
         let engine = Self {
             inner: Arc::new(inner),
@@ -191,7 +187,15 @@ impl Engine {
     /// # Errors
     /// What the ledger reports.
     pub async fn readiness(&self) -> Result<Readiness> {
-        let mut readiness = Readiness::default();
+        let mut readiness = Readiness {
+            by_workers: self.has_workers(),
+            unreachable: self.inner.place.unreachable().await,
+            ..Readiness::default()
+        };
+        if readiness.by_workers && readiness.unreachable.is_some() {
+            // What waits is there too.
+            return Ok(readiness);
+        }
         for info in self.collections().await? {
             let name = info.collection.name;
             if info.stats.lag() > 0 {
@@ -204,16 +208,12 @@ impl Engine {
                 readiness.stalled.push((name, reason));
             }
         }
-        if let Some(remote) = self.inner.indexes.remote() {
-            readiness.unreachable = remote.unreachable().await;
-        }
         Ok(readiness)
     }
 
     /// The server that has the vectors, asked now; `None` where they are in the data directory.
     pub async fn vector_server(&self) -> Option<VectorServer> {
-        let remote = self.inner.indexes.remote()?;
-        Some(remote.server().await)
+        self.inner.place.server().await
     }
 
     /// The re-ranker in use, if any.
@@ -243,44 +243,4 @@ impl Engine {
         self.inner.shutdown.finish().await;
         self.inner.pool.finish().await;
     }
-}
-
-/// The server that the profile keeps vectors in, if it does.
-async fn open_remote(
-    directory: &Path,
-    settings: &Settings,
-    pool: &Arc<CpuPool>,
-) -> Result<Option<RemoteVectors>> {
-    if settings.storage.profile == StorageProfile::Embedded {
-        return Ok(None);
-    }
-    let (directory, settings) = (directory.to_owned(), settings.clone());
-    let vectors = Arc::clone(pool);
-    let opening = move || RemoteVectors::open(&settings, &directory, vectors);
-    pool.blocking().run(opening).await.map(Some)
-}
-
-async fn open_storage(
-    directory: &Path,
-    settings: &Settings,
-    pool: &CpuPool,
-) -> Result<(DirectoryLock, Arc<dyn Ledger>)> {
-    let directory = directory.to_owned();
-    let options = wiring::ledger_options(settings, pool);
-    let opened = pool.blocking().run(move || {
-        let lock = DirectoryLock::acquire(&directory)?;
-        let path = directory.join("ledger");
-        let ledger: Arc<dyn Ledger> = Arc::new(LmdbLedger::open(&path, options)?);
-        sync_directories(&path, &directory)?;
-        let parent = directory
-            .canonicalize()
-            .ok()
-            .and_then(|d| d.parent().map(Path::to_owned));
-        if let Some(parent) = parent {
-            // One that may not be read was not made by this process either.
-            let _ = sync_directory(&parent);
-        }
-        Ok((lock, ledger))
-    });
-    opened.await
 }

@@ -39,12 +39,15 @@ impl Engine {
         self.inner.ledger.jobs(collection, cursor, limit).await
     }
 
-    /// How the background tasks that work on a collection's jobs are doing.
+    /// How the background tasks that work on a collection's jobs are doing. Workers are taken to work.
     ///
     /// # Errors
     /// [`CollectionNotFound`](ErrorCode::CollectionNotFound).
     pub async fn indexing_health(&self, collection: &CollectionName) -> Result<Health> {
         let collection = self.collection(collection).await?;
+        if self.has_workers() {
+            return Ok(Health::Working);
+        }
         Ok(self.inner.indexer.health(collection.id))
     }
 
@@ -58,7 +61,7 @@ impl Engine {
         guard: Option<WriteGuard<CancelReceipt>>,
     ) -> Result<Recorded<CancelReceipt>> {
         let job = self.job(id).await?;
-        let collection = self.collection(&job.collection).await?;
+        let collection = self.writable(&job.collection).await?;
         self.inner.indexer.cancel_job(&collection, id, guard).await
     }
 
@@ -96,7 +99,7 @@ impl Engine {
                 page.await?.items.into_iter().map(|it| it.id).collect()
             }
         };
-        let collection = self.collection(collection).await?;
+        let collection = self.writable(collection).await?;
         self.inner.indexer.retry(&collection, ids, job, guard).await
     }
 

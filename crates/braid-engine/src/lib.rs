@@ -2,10 +2,11 @@
 //!
 //! [`Engine::open`] takes a data directory's lock, opens the ledger, loads the models, wires the
 //! ingest and retrieve pipelines over the adapters of the storage profile and starts background
-//! replay. The server, the CLI and the eval harness all talk to the one [`Engine`]; none of them
+//! replay. Of the profile `cluster` it opens no directory: everything is in Qdrant. The server, the CLI and the eval harness all talk to the one [`Engine`]; none of them
 //! sees an adapter. This crate has no ranking, chunking or storage logic of its own.
 
 mod answers;
+mod cluster;
 mod collections;
 mod counted;
 mod diagnosis;
@@ -20,13 +21,15 @@ mod lock;
 mod maintenance;
 mod models;
 mod parsing;
+mod place;
 mod provider;
 mod remote;
 mod wiring;
 
 pub use braid_indexing::{
     BoilerplateReport, Breakpoint, Breakpoints, Health, IndexReport, IngestOutcome, IngestRequest,
-    Progress, RebuildProgress, SharedKind, SharedText, VerifyReport,
+    Progress, RebuildProgress, SharedKind, SharedText, Until, VerifyReport, Worker, WorkerOptions,
+    WorkerProgress,
 };
 pub use braid_models as model_files;
 pub use braid_query as query;

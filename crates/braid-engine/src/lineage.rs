@@ -3,7 +3,7 @@
 use braid_core::ports::Page;
 use braid_core::{
     ChunkId, ChunkLineage, ChunkRecord, Collection, CollectionName, DocumentId, DocumentSummary,
-    Error, ErrorCode, IndexProvider, Language, Leg, Result, SlotSet,
+    Error, ErrorCode, Language, Leg, Result, SlotSet,
 };
 use braid_text::{Analyzer, TermKind};
 
@@ -132,6 +132,10 @@ impl Engine {
     /// # Errors
     /// Those of the indexes.
     pub async fn indexed_slots(&self, collection: &Collection) -> Result<IndexedSlots> {
+        self.refuse_in_cluster(
+            "slots to compare",
+            "retrieve the chunk's text to see it found",
+        )?;
         let (indexes, key) = (&self.inner.indexes, collection.index_key());
         let lexical = indexes.lexical(collection, key).await?;
         let vector = indexes.vector(collection, key).await?;

@@ -235,12 +235,16 @@ impl Loader {
         &self.report
     }
 
-    /// Stages the rest and waits until everything is retrievable.
+    /// Stages the rest and waits until everything is retrievable; where [workers](Engine::has_workers)
+    /// index, until everything is staged.
     ///
     /// # Errors
     /// As [`Loader::push`] and [`Engine::wait_published`].
     pub async fn finish(mut self) -> Result<LoadReport> {
         self.flush().await?;
+        if self.engine.has_workers() {
+            return Ok(self.report);
+        }
         let progress = self.engine.progress(&self.collection).await?;
         self.engine
             .wait_published(&self.collection, self.report.newest)

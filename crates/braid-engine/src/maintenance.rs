@@ -12,6 +12,8 @@ impl Engine {
     /// # Errors
     /// [`CollectionNotFound`](braid_core::ErrorCode::CollectionNotFound) and what the stores report.
     pub async fn verify(&self, name: &CollectionName, repair: bool) -> Result<VerifyReport> {
+        let instead = "the chunks are the index: there is nothing to compare them with; `braid doctor` checks what can be checked";
+        self.refuse_in_cluster("indexes to verify", instead)?;
         let collection = self.collection(name).await?;
         self.inner.indexer.verify(&collection, repair).await
     }
@@ -27,6 +29,8 @@ impl Engine {
         settings: Option<CollectionSettings>,
         progress: impl Fn(RebuildProgress) + Send + Sync + 'static,
     ) -> Result<Collection> {
+        let instead = "ingest into a new collection, and delete the old one";
+        self.refuse_in_cluster("rebuild", instead)?;
         let collection = self.collection(name).await?;
         let settings = settings.unwrap_or(collection.settings);
         self.inner

@@ -19,7 +19,7 @@ use crate::wiring;
 const ID_FILE: &str = "qdrant-id";
 
 /// How long a check of the server takes at most.
-const CHECK: Duration = Duration::from_secs(1);
+pub(crate) const CHECK: Duration = Duration::from_secs(1);
 
 /// The vectors of one data directory in Qdrant. Calls are tried again, and not made for a while when
 /// they keep failing.
@@ -53,9 +53,7 @@ impl RemoteVectors {
             namespace: format!("{}-{id}", section.prefix),
             ..wiring::qdrant_options(settings)
         };
-        if options.api_key.is_some() && options.url.starts_with("http://") {
-            tracing::warn!(url = %options.url, "the API key of Qdrant is sent without TLS");
-        }
+        warn_of_bare_key(&options);
         Ok(Self {
             site: QdrantSite::new(options, pool)?,
             retries: wiring::qdrant_retries(settings),
@@ -89,13 +87,7 @@ impl RemoteVectors {
     /// Asks the server for its version.
     pub(crate) async fn server(&self) -> VectorServer {
         let asked = tokio::time::timeout(CHECK, self.site.version()).await;
-        let version = asked.unwrap_or_else(|_| {
-            let limit = CHECK.as_millis();
-            Err(Error::new(
-                ErrorCode::Timeout,
-                format!("no answer within {limit} ms"),
-            ))
-        });
+        let version = asked.unwrap_or_else(|_| Err(no_answer()));
         VectorServer {
             url: self.site.url().to_owned(),
             version,
@@ -111,6 +103,18 @@ impl RemoteVectors {
     }
 }
 
+/// The server took too long to say its version.
+pub(crate) fn no_answer() -> Error {
+    let limit = CHECK.as_millis();
+    Error::new(ErrorCode::Timeout, format!("no answer within {limit} ms"))
+}
+
+pub(crate) fn warn_of_bare_key(options: &QdrantOptions) {
+    if options.api_key.is_some() && options.url.starts_with("http://") {
+        tracing::warn!(url = %options.url, "the API key of Qdrant is sent without TLS");
+    }
+}
+
 fn unless_away(done: Result<()>) -> Result<()> {
     match done {
         Err(error) if error.code().is_retryable() => {
@@ -122,7 +126,7 @@ fn unless_away(done: Result<()>) -> Result<()> {
 }
 
 /// The key that the settings point to.
-fn api_key(settings: &Settings) -> Result<Option<ApiKey>> {
+pub(crate) fn api_key(settings: &Settings) -> Result<Option<ApiKey>> {
     let section = &settings.qdrant;
     let unreadable = |what: &str, error: &dyn std::fmt::Display| {
         Error::invalid(format!(

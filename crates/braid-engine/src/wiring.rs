@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use braid_config::{
     ModelEndpoints, QdrantQuantization, QdrantReads, QdrantWrites, RetrieveFusion, RetrieveMode,
-    RetrieveTrust, Settings,
+    RetrieveTrust, Settings, StorageProfile,
 };
 use braid_core::{
-    ChunkingSettings, CollectionName, CollectionSettings, DuplicateSettings, FormatOverrides,
-    Result,
+    ChunkingSettings, CollectionName, CollectionSettings, DuplicateAction, DuplicateSettings,
+    FormatOverrides, Result,
 };
-use braid_indexing::{Breakpoints, IndexingOptions};
+use braid_indexing::{Breakpoints, IndexingOptions, WorkerOptions};
 use braid_ledger::LedgerOptions;
 use braid_lexical::LexicalOptions;
 use braid_models::{
@@ -112,15 +112,22 @@ pub fn collection_settings(settings: &Settings) -> CollectionSettings {
             },
         },
         duplicates: DuplicateSettings {
-            action: settings.duplicates.action,
+            action: match settings.storage.profile {
+                StorageProfile::Embedded | StorageProfile::Qdrant => settings.duplicates.action,
+                // Nobody sees every document as it is staged.
+                StorageProfile::Cluster => DuplicateAction::Ignore,
+            },
             min_percent: (settings.duplicates.min_similarity * 100.0).round() as u8,
         },
     }
 }
 
-/// Most bytes of kept answers.
+/// Most bytes of kept answers. None are kept where other processes write: this one does not know when.
 pub(crate) fn answer_bytes(settings: &Settings) -> u64 {
-    settings.cache.answers_mib << 20
+    match settings.storage.profile {
+        StorageProfile::Embedded | StorageProfile::Qdrant => settings.cache.answers_mib << 20,
+        StorageProfile::Cluster => 0,
+    }
 }
 
 /// How much is kept for next pages.
@@ -226,6 +233,24 @@ pub(crate) fn qdrant_breaker(settings: &Settings) -> BreakerPolicy {
     BreakerPolicy {
         failures: u32::try_from(section.breaker_failures).unwrap_or(u32::MAX),
         open_for: Duration::from_millis(section.breaker_open_ms),
+    }
+}
+
+/// How a worker works. Its embedder is called, and its failures are retried, as in the other profiles.
+pub(crate) fn worker_options(settings: &Settings) -> WorkerOptions {
+    let section = &settings.worker;
+    WorkerOptions {
+        concurrency: section.concurrency,
+        documents: section.documents,
+        batch_chunks: section.batch_chunks,
+        embed_batch_chunks: settings.ingest.embed_batch_chunks,
+        lease: Duration::from_secs(section.lease_seconds),
+        attempts: u32::try_from(section.attempts).unwrap_or(u32::MAX),
+        poll: Duration::from_millis(section.poll_ms),
+        poll_longest: Duration::from_millis(section.poll_longest_ms),
+        sweep_interval: Duration::from_secs(section.sweep_seconds),
+        sweep_grace: Duration::from_secs(section.grace_seconds),
+        ..WorkerOptions::default()
     }
 }
 
@@ -417,6 +442,7 @@ mod tests {
         assert_eq!(qdrant_options(&settings), QdrantOptions::default());
         assert_eq!(qdrant_retries(&settings), Retries::default());
         assert_eq!(qdrant_breaker(&settings), BreakerPolicy::default());
+        assert_eq!(worker_options(&settings), WorkerOptions::default());
         // Of the parts, only the configuration has languages detected.
         let detected = CollectionSettings {
             language: LanguageSetting::Auto,

@@ -139,6 +139,11 @@ impl Indexer {
         Ok(())
     }
 
+    /// Whether a collection is open.
+    pub fn is_open(&self, collection: CollectionId) -> bool {
+        self.inner.collections.lock().contains_key(&collection)
+    }
+
     /// Closes a collection, before it is deleted: once the writes in progress are done, later ones
     /// do not find it. A no-op where it is not open.
     pub async fn stop(&self, collection: CollectionId) {

@@ -162,6 +162,10 @@ impl Writer {
 
     /// Which documents have no chunks yet and differ from what is stored.
     async fn stale(&self, collection: CollectionId, planned: &[Planned]) -> Result<Vec<bool>> {
+        if self.parts.options.shared {
+            // A document may change between the look-up and the staging: each is staged whole.
+            return Ok(planned.iter().map(|it| it.extracted.is_none()).collect());
+        }
         let unknown = planned.iter().filter(|planned| planned.extracted.is_none());
         let ids: Vec<_> = unknown.map(|planned| planned.document.id.clone()).collect();
         if ids.is_empty() {

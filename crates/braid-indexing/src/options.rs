@@ -29,6 +29,9 @@ pub struct IndexingOptions {
     /// Whether this process indexes. One that does not (for lack of a model, say) may still delete,
     /// verify and be told of documents; another process publishes.
     pub background: bool,
+    /// Whether other processes write to the ledger too: what is looked up may have changed when it is
+    /// staged.
+    pub shared: bool,
     /// Starts every collection paused ([`Indexer::resume`](crate::Indexer::resume)); for tests.
     pub start_paused: bool,
     /// Called between durable steps; for crash tests.
@@ -47,6 +50,7 @@ impl Default for IndexingOptions {
             generation_grace: Duration::from_secs(60),
             sweep_interval: Some(Duration::from_secs(3600)),
             background: true,
+            shared: false,
             start_paused: false,
             breakpoints: Breakpoints::default(),
         }

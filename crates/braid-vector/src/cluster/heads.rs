@@ -33,6 +33,8 @@ pub(crate) const STATE: &str = "state";
 pub(crate) const DUE: &str = "due_ms";
 /// Until when a waiting document is claimed.
 pub(crate) const LEASE: &str = "lease_ms";
+/// The newest version of a waiting document.
+pub(crate) const NEWEST: &str = "newest";
 /// The version that queries see.
 pub(crate) const PUBLISHED: &str = "published";
 /// Whether there is one.
@@ -43,10 +45,11 @@ pub(crate) const RETIRED: &str = "retired_ms";
 const DOCUMENT: &str = "document";
 
 /// The fields that are searched by.
-pub(crate) const INDEXES: [(&str, FieldType); 5] = [
+pub(crate) const INDEXES: [(&str, FieldType); 6] = [
     (STATE, FieldType::Keyword),
     (DUE, FieldType::Integer),
     (LEASE, FieldType::Integer),
+    (NEWEST, FieldType::Integer),
     (IS_PUBLISHED, FieldType::Bool),
     (RETIRED, FieldType::Integer),
 ];
@@ -395,6 +398,9 @@ impl Head {
         set(IS_PUBLISHED, flag(self.published.is_some()));
         if self.state == State::Waiting {
             set(DUE, integer(self.due_ms()));
+            if let Some(newest) = &self.newest {
+                set(NEWEST, integer(signed(newest.sequence)));
+            }
         }
         if let Some(lease) = self.lease {
             set(LEASE, integer(lease.until_ms));

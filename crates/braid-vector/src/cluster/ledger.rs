@@ -14,14 +14,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use braid_core::operation::CollectionStats;
 use braid_core::ports::{Recorded, WriteGuard};
 use braid_core::{
-    Collection, CollectionId, CollectionName, DocumentId, Error, ErrorCode, IndexKey,
-    NewCollection, Result, Sequence, Synonyms,
+    Collection, CollectionId, CollectionName, Error, ErrorCode, IndexKey, NewCollection, Result,
+    Sequence, Synonyms,
 };
 use futures::try_join;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::cas::{all, is_flag, is_text, more_than};
+use super::cas::{all, at_most, is_flag, is_text, more_than};
 use super::counters::Counter;
 use super::heads::{self, State};
 use super::pin::ClusterPin;
@@ -93,26 +93,23 @@ impl ClusterLedger {
         Ok((collection, shelf))
     }
 
-    /// The number of operations of `operations` that are still to be done: neither published nor
-    /// failed, and their documents have nothing newer.
+    /// The number of documents that wait with an operation up to `through`. Operations are in the order
+    /// in which their process staged them; other processes' may be among them.
     ///
     /// # Errors
     /// [`CollectionNotFound`](ErrorCode::CollectionNotFound).
-    pub async fn pending(
+    pub async fn waiting_through(
         &self,
         collection: CollectionId,
-        operations: &[(DocumentId, Sequence)],
-    ) -> Result<usize> {
+        through: Sequence,
+    ) -> Result<u64> {
         let (_, shelf) = self.open_shelf(collection).await?;
-        let documents: Vec<DocumentId> = operations.iter().map(|(it, _)| it.clone()).collect();
-        let heads = shelf.heads.read(&documents).await?;
-        let waits = operations
-            .iter()
-            .zip(heads)
-            .filter(|((_, sequence), read)| {
-                read.head.state == State::Waiting && read.head.newest_sequence() == Some(*sequence)
-            });
-        Ok(waits.count())
+        let through = i64::try_from(through.0).unwrap_or(i64::MAX);
+        let waiting = all(vec![
+            is_text(heads::STATE, State::Waiting.as_str()),
+            at_most(heads::NEWEST, through),
+        ]);
+        shelf.heads.table.count(waiting).await
     }
 
     async fn create(&self, new: NewCollection) -> Result<Collection> {

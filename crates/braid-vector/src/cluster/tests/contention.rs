@@ -99,7 +99,8 @@ async fn no_number_is_given_twice(world: World) {
     let taken = tasks.join_all().await.concat();
     let distinct: BTreeSet<_> = taken.iter().collect();
     assert_eq!(distinct.len(), taken.len());
-    let bound = Counters::new(table()).bound(Counter::Slots(CollectionId(1)));
+    let counters = Counters::new(table());
+    let bound = counters.bound(Counter::Slots(CollectionId(1)));
     let most = taken.iter().map(|slot| u64::from(slot.0)).max().unwrap();
     assert!(most < bound.await.unwrap());
 }

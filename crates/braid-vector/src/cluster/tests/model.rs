@@ -110,8 +110,8 @@ impl Model {
         let fault = [Fault::Unavailable, Fault::LostAnswer, Fault::NotAppliedYet];
         let fault = fault[self.random.random_range(0..fault.len())];
         let later = self.random.random_range(0..4);
-        self.double.plan(Kind::Write, Fault::Nothing, later);
-        self.double.plan(Kind::Write, fault, 1);
+        self.double.inject(Kind::Write, Fault::Nothing, later);
+        self.double.inject(Kind::Write, fault, 1);
     }
 
     async fn put(&mut self, process: usize, document: u32) {
@@ -169,11 +169,8 @@ impl Model {
     async fn publish(&mut self) {
         if let Some((process, item)) = self.take_held() {
             let embeddings = embeddings(&item);
-            drop(
-                self.processes[process]
-                    .publish(vec![(item, embeddings)])
-                    .await,
-            );
+            let work = vec![(item, embeddings)];
+            drop(WorkQueue::publish(&*self.processes[process], work).await);
         }
     }
 
@@ -222,7 +219,7 @@ impl Model {
 
     /// What was acknowledged is what is seen when nothing waits any more.
     async fn settle(mut self) {
-        self.double.clear();
+        self.double.heal();
         self.held.clear();
         self.world.advance_ms(60_000);
         self.scene.publish().await;
@@ -296,7 +293,8 @@ async fn a_reader_sees_one_version_and_never_none(world: World) {
             while !*done.borrow() {
                 for item in worker.claim(&embedder, 4, LEASE).await.unwrap() {
                     let embeddings = embeddings(&item);
-                    worker.publish(vec![(item, embeddings)]).await.unwrap();
+                    let work = vec![(item, embeddings)];
+                    WorkQueue::publish(&*worker, work).await.unwrap();
                 }
                 tokio::task::yield_now().await;
             }
