@@ -46,8 +46,8 @@ pub(crate) fn signed(number: u64) -> i64 {
 }
 
 pub(crate) fn read_text<'f>(fields: &'f Fields, name: &str) -> Option<&'f str> {
-    match fields.get(name)?.kind.as_ref()? {
-        Kind::StringValue(text) => Some(text),
+    match &fields.get(name)?.kind {
+        Some(Kind::StringValue(text)) => Some(text),
         _ => None,
     }
 }
