@@ -61,20 +61,6 @@ pub(crate) fn needed_indexes(
     Ok(())
 }
 
-<<<<<<< HEAD
-=======
-/// A name of plain characters; others would have to be in quotes, which Braid does not use.
-fn check_path(path: &str) -> Result<(), Status> {
-    let is_plain = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
-    if path.is_empty() || !path.chars().all(is_plain) {
-        return Err(Status::invalid_argument(format!(
-            "Invalid json path: '{path}'"
-        )));
-    }
-    Ok(())
-}
-
->>>>>>> qdrant-real
 fn kinds(field: &FieldCondition) -> Result<Kinds, Status> {
     if field.range.is_some() {
         return Ok(&[FieldType::Integer, FieldType::Float]);

@@ -20,7 +20,7 @@ pub(crate) fn check(path: &str) -> Result<(), Status> {
         return Ok(());
     }
     Err(Status::invalid_argument(format!(
-        "Unable to parse JSON path: {path}"
+        "Invalid json path: '{path}'"
     )))
 }
 
