@@ -10,7 +10,7 @@ use braid_core::{
 };
 use braid_engine::query::{RankRequest, RankedDocument, Stage, StageRankings, Timings};
 use braid_engine::source::{self, SourceFormat, SourceOptions};
-use braid_engine::{Engine, Loader, SourceStep, read_ahead};
+use braid_engine::{Engine, Loader, SourceStep, Until, read_ahead};
 
 use crate::convert::check_ids;
 use crate::dataset::{Dataset, Topic};
@@ -161,6 +161,10 @@ pub async fn load_corpus(
     }
     delete_others(engine, &collection, &present, &mut loader).await?;
     let report = loader.finish().await?;
+    if engine.has_workers() {
+        // Whether any other worker runs is not known.
+        engine.worker()?.run(Until::Idle).await?;
+    }
     for (document, reason) in &report.failed {
         tracing::warn!(document, reason, "a document of the corpus is not searched");
     }

@@ -48,7 +48,7 @@ pub(crate) struct RemoteCollection {
 }
 
 impl RemoteCollection {
-    pub(crate) fn new(
+    pub(super) fn new(
         name: String,
         key: IndexKey,
         dimension: usize,

@@ -13,7 +13,9 @@ use braid_core::{
     ChunkingStrategy, CollectionName, DocumentId, Format, Metadata, NewDocument, TokenCounter,
 };
 use braid_engine::query::{Mode, RetrieveRequest};
-use braid_engine::{Engine, Loader, OpenOptions, file_bytes, model_store, retrieve_defaults};
+use braid_engine::{
+    Engine, Loader, OpenOptions, Until, file_bytes, model_store, retrieve_defaults,
+};
 use braid_eval::capacity::{Machine, Measured, MeasuredModels, MeasuredSize};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -214,6 +216,9 @@ async fn load(settings: &Settings, documents: u64) -> Result<(u64, u64)> {
     }
     let report = loader.finish().await?;
     anyhow::ensure!(report.failed.is_empty(), "{:?}", report.failed);
+    if engine.has_workers() {
+        engine.worker()?.run(Until::Idle).await?;
+    }
     let chunks = engine.collection_info(&name).await?.stats.chunks;
     engine.close().await;
     Ok((chunks, text_bytes))

@@ -10,7 +10,7 @@ use braid_engine::{Engine, Loader, OpenOptions};
 use serde::Serialize;
 
 use super::remote;
-use super::server::{forget, settle};
+use super::server::{Ours, forget, settle};
 use crate::ingest::instant;
 use crate::load::COLLECTION;
 use crate::passages::corpus;
@@ -81,14 +81,14 @@ async fn compare(
             local.load(slice).await?;
         }
         away.load(slice).await?;
-        graph_seconds += settle(rest, &far.storage.data_dir).await?;
+        graph_seconds += settle(rest, &Ours::of(&far)?).await?;
         if index % 2 == 1 {
             local.load(slice).await?;
         }
     }
     let (chunks, qdrant_seconds) = away.close().await?;
     let (_, embedded_seconds) = local.close().await?;
-    forget(rest, &far.storage.data_dir)?;
+    forget(rest, &Ours::of(&far)?)?;
     let share = embedded_seconds / qdrant_seconds;
     say(format!(
         "{chunks} chunks: embedded {embedded_seconds:.2} s, qdrant {qdrant_seconds:.2} s and {graph_seconds:.2} s for its graph, share {share:.3}"

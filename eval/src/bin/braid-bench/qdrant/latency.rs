@@ -10,7 +10,7 @@ use braid_engine::{Engine, OpenOptions, retrieve_defaults};
 use braid_eval::report::{Latency, percentiles};
 use serde::Serialize;
 
-use super::server::settle;
+use super::server::{Ours, forget, settle};
 use super::{copy, remote};
 use crate::load::COLLECTION;
 use crate::passages::corpus;
@@ -66,7 +66,7 @@ pub(super) async fn measure(cli: &Cli, url: &str, rest: &str) -> Result<Option<L
     away.indexer()
         .wait_idle(away.collection(&name).await?.id)
         .await?;
-    let seconds = settle(rest, &far.storage.data_dir).await?;
+    let seconds = settle(rest, &Ours::of(&far)?).await?;
     say(format!(
         "vectors are in Qdrant; its graphs took another {seconds:.1} s"
     ));
@@ -97,7 +97,7 @@ pub(super) async fn measure(cli: &Cli, url: &str, rest: &str) -> Result<Option<L
     }
     local.close().await;
     away.close().await;
-    super::server::forget(rest, &far.storage.data_dir)?;
+    forget(rest, &Ours::of(&far)?)?;
     Ok(Some(Latencies {
         chunks,
         queries: queries.len() - WARM_UP.min(queries.len()),

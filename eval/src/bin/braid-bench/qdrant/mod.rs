@@ -1,4 +1,4 @@
-//! The storage profile `qdrant` beside `embedded`: same corpus, same embeddings, same queries.
+//! The storage profiles `qdrant` and `cluster` beside `embedded`: same corpus, same embeddings, same queries.
 //!
 //! Takes a running server, which [`Sizes`] names; its data stays its own: every measurement has a data
 //! directory, and with it collections, of its own. Both sides are measured slice by slice or query by
@@ -74,6 +74,14 @@ fn remote(settings: &Settings, url: &str) -> Settings {
     let mut settings = settings.clone();
     settings.storage.profile = StorageProfile::Qdrant;
     url.clone_into(&mut settings.qdrant.url);
+    settings
+}
+
+/// `settings` with everything in the server.
+fn clustered(settings: &Settings, url: &str) -> Settings {
+    let mut settings = remote(settings, url);
+    settings.storage.profile = StorageProfile::Cluster;
+    "braid-bench".clone_into(&mut settings.qdrant.prefix);
     settings
 }
 

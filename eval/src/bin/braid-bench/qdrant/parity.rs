@@ -11,8 +11,8 @@ use braid_eval::report::Report;
 use braid_eval::trec::{Run, read_run};
 use serde::Serialize;
 
-use super::server::{forget, settle};
-use super::{copy, remote};
+use super::server::{Ours, forget, settle};
+use super::{clustered, copy, remote};
 use crate::{Cli, say};
 
 const SETS: [&str; 2] = ["scifact", "cranfield"];
@@ -24,7 +24,10 @@ const NEAREST: usize = 10;
 pub(super) struct Parity {
     set: &'static str,
     topics: usize,
+    /// Profile `qdrant`.
     stages: Vec<Stage>,
+    /// Profile `cluster`.
+    cluster: Vec<Stage>,
 }
 
 #[derive(Serialize)]
@@ -33,7 +36,7 @@ struct Stage {
     /// Share of the ten best documents that are the same.
     overlap: f64,
     embedded_ndcg: f64,
-    qdrant_ndcg: f64,
+    remote_ndcg: f64,
 }
 
 pub(super) async fn measure(cli: &Cli, url: &str, rest: &str) -> Result<Vec<Parity>> {
@@ -59,31 +62,44 @@ async fn measure_set(cli: &Cli, (url, rest): (&str, &str), set: &'static str) ->
     if embedded.is_dir() && !settings.storage.data_dir.is_dir() {
         copy(&embedded, &settings.storage.data_dir)?;
     }
-    let (here, here_runs) = run(cli, &settings, set, &folder.join("embedded"), None).await?;
+    let here = run(cli, &settings, set, &folder.join("embedded"), None).await?;
     let mut far = remote(&settings, url);
     far.storage.data_dir = folder.join("qdrant-data");
     copy(&settings.storage.data_dir, &far.storage.data_dir)?;
-    let (there, there_runs) = run(cli, &far, set, &folder.join("qdrant"), Some(rest)).await?;
-    forget(rest, &far.storage.data_dir)?;
+    let vectors = run(cli, &far, set, &folder.join("qdrant"), Some(rest)).await?;
+    forget(rest, &Ours::of(&far)?)?;
+    let shared = clustered(&settings, url);
+    // What an interrupted run left would be taken for this one's.
+    forget(rest, &Ours::of(&shared)?)?;
+    let everything = run(cli, &shared, set, &folder.join("cluster"), Some(rest)).await?;
+    forget(rest, &Ours::of(&shared)?)?;
+    Ok(Parity {
+        set,
+        topics: here.0.topics,
+        stages: compare(set, "qdrant", &here, &vectors)?,
+        cluster: compare(set, "cluster", &here, &everything)?,
+    })
+}
+
+/// A side's report, and its runs by stage.
+type Side = (Report, Vec<Run>);
+
+fn compare(set: &str, profile: &str, here: &Side, there: &Side) -> Result<Vec<Stage>> {
     let mut stages = Vec::new();
     for (index, stage) in STAGES.into_iter().enumerate() {
         let stage = Stage {
             stage,
-            overlap: overlap(&here_runs[index], &there_runs[index]),
-            embedded_ndcg: ndcg(&here, stage)?,
-            qdrant_ndcg: ndcg(&there, stage)?,
+            overlap: overlap(&here.1[index], &there.1[index]),
+            embedded_ndcg: ndcg(&here.0, stage)?,
+            remote_ndcg: ndcg(&there.0, stage)?,
         };
         say(format!(
-            "{set} {}: overlap@10 {:.4}, nDCG@10 {:.4} and {:.4}",
-            stage.stage, stage.overlap, stage.embedded_ndcg, stage.qdrant_ndcg
+            "{set} {profile} {}: overlap@10 {:.4}, nDCG@10 {:.4} and {:.4}",
+            stage.stage, stage.overlap, stage.embedded_ndcg, stage.remote_ndcg
         ));
         stages.push(stage);
     }
-    Ok(Parity {
-        set,
-        topics: here.topics,
-        stages,
-    })
+    Ok(stages)
 }
 
 /// The report of a side and its runs, by stage.
@@ -93,7 +109,7 @@ async fn run(
     set: &str,
     out: &Path,
     rest: Option<&str>,
-) -> Result<(Report, Vec<Run>)> {
+) -> Result<Side> {
     let args = RunArgs {
         dataset: cli.data.join(set),
         split: "test".to_owned(),
@@ -107,11 +123,13 @@ async fn run(
         json: false,
     };
     let engine = Engine::open(settings, OpenOptions::default()).await?;
-    for info in engine.collections().await? {
-        engine.indexer().wait_idle(info.collection.id).await?;
+    if !engine.has_workers() {
+        for info in engine.collections().await? {
+            engine.indexer().wait_idle(info.collection.id).await?;
+        }
     }
     if let Some(rest) = rest {
-        settle(rest, &settings.storage.data_dir).await?;
+        settle(rest, &Ours::of(settings)?).await?;
     }
     let report = args
         .prepare(&retrieve_defaults(settings)?)?

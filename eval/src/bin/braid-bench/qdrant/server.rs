@@ -1,9 +1,9 @@
 //! What the server says over REST.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use braid_config::{Settings, StorageProfile};
 use serde_json::Value;
 
 /// How long it may build graphs after a load.
@@ -19,19 +19,35 @@ pub(super) fn rest_of(url: &str) -> Result<String> {
     Ok(format!("{host}:{}", port.saturating_sub(1)))
 }
 
+/// What the names of a profile's collections have in them.
+pub(super) struct Ours(String);
+
+impl Ours {
+    /// The id of the data directory, or the prefix where there is none.
+    pub(super) fn of(settings: &Settings) -> Result<Self> {
+        if settings.storage.profile == StorageProfile::Cluster {
+            return Ok(Self(format!("{}-", settings.qdrant.prefix)));
+        }
+        let id = settings.storage.data_dir.join("qdrant-id");
+        Ok(Self(std::fs::read_to_string(id)?.trim().to_owned()))
+    }
+
+    fn has(&self, name: &str) -> bool {
+        name.contains(&self.0)
+    }
+}
+
 /// Its version.
 pub(super) fn version(rest: &str) -> Result<String> {
     let said = get(rest)?;
     Ok(said["version"].as_str().context("no version")?.to_owned())
 }
 
-/// Waits until the server has built what it builds beside writes, in the collections of a data
-/// directory: the seconds it took.
-pub(super) async fn settle(rest: &str, data_dir: &Path) -> Result<f64> {
-    let id = std::fs::read_to_string(data_dir.join("qdrant-id"))?;
+/// Waits until the server has built what it builds beside writes: the seconds it took.
+pub(super) async fn settle(rest: &str, ours: &Ours) -> Result<f64> {
     let start = Instant::now();
     loop {
-        if is_settled(rest, id.trim())? {
+        if is_settled(rest, ours)? {
             return Ok(start.elapsed().as_secs_f64());
         }
         ensure!(
@@ -42,13 +58,13 @@ pub(super) async fn settle(rest: &str, data_dir: &Path) -> Result<f64> {
     }
 }
 
-fn is_settled(rest: &str, id: &str) -> Result<bool> {
+fn is_settled(rest: &str, ours: &Ours) -> Result<bool> {
     let all = get(&format!("{rest}/collections"))?;
     let all = all["result"]["collections"]
         .as_array()
         .context("no collections")?;
     for name in all.iter().filter_map(|it| it["name"].as_str()) {
-        let is_ours = name.contains(id);
+        let is_ours = ours.has(name);
         if is_ours && get(&format!("{rest}/collections/{name}"))?["result"]["status"] != "green" {
             return Ok(false);
         }
@@ -56,15 +72,14 @@ fn is_settled(rest: &str, id: &str) -> Result<bool> {
     Ok(true)
 }
 
-/// Removes the collections of a data directory that is no longer needed.
-pub(super) fn forget(rest: &str, data_dir: &Path) -> Result<()> {
-    let id = std::fs::read_to_string(data_dir.join("qdrant-id"))?;
+/// Removes collections that are no longer needed.
+pub(super) fn forget(rest: &str, ours: &Ours) -> Result<()> {
     let all = get(&format!("{rest}/collections"))?;
     let all = all["result"]["collections"]
         .as_array()
         .context("no collections")?;
     for name in all.iter().filter_map(|it| it["name"].as_str()) {
-        if name.contains(id.trim()) {
+        if ours.has(name) {
             ureq::delete(format!("{rest}/collections/{name}")).call()?;
         }
     }
