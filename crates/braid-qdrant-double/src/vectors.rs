@@ -166,7 +166,7 @@ impl Shape {
             {
                 Stored::Sparse(by_rarity(name, pairs, points))
             }
-            other => other,
+            other @ (Stored::Dense(_) | Stored::Sparse(_)) => other,
         }
     }
 }

@@ -9,23 +9,22 @@
 //! A point is inserted only where there is none, and replaced only where there is one: a write that was
 //! late never brings back what was removed meanwhile.
 
+mod conditions;
+
 use std::mem;
 use std::sync::Arc;
 
 use ::qdrant_client::QdrantError;
-use ::qdrant_client::qdrant::condition::ConditionOneOf;
-use ::qdrant_client::qdrant::r#match::MatchValue;
 use ::qdrant_client::qdrant::point_id::PointIdOptions;
 use ::qdrant_client::qdrant::points_selector::PointsSelectorOneOf;
 use ::qdrant_client::qdrant::value::Kind;
 use ::qdrant_client::qdrant::vectors::VectorsOptions;
 use ::qdrant_client::qdrant::with_payload_selector::SelectorOptions;
 use ::qdrant_client::qdrant::{
-    Condition, CountPoints, CreateCollection, CreateFieldIndexCollection, DeletePoints, Direction,
-    FieldCondition, FieldType, Filter, GetPoints, HasIdCondition, ListValue, Match, NamedVectors,
-    OrderBy, PayloadIncludeSelector, PointId, PointStruct, PointsIdsList, PointsSelector, Range,
-    RepeatedStrings, ScrollPoints, StartFrom, UpdateMode, UpdateStatus, UpsertPoints, Value,
-    Vectors, WithPayloadSelector, start_from,
+    CountPoints, CreateCollection, CreateFieldIndexCollection, DeletePoints, Direction, FieldType,
+    Filter, GetPoints, ListValue, NamedVectors, OrderBy, PayloadIncludeSelector, PointId,
+    PointStruct, PointsIdsList, PointsSelector, ScrollPoints, StartFrom, UpdateMode, UpdateStatus,
+    UpsertPoints, Value, Vectors, WithPayloadSelector, start_from,
 };
 use braid_core::{Error, ErrorCode, Result};
 use uuid::Uuid;
@@ -33,6 +32,9 @@ use uuid::Uuid;
 use super::rows::{Fields, read_text, text};
 use super::site::{Site, strong};
 use crate::qdrant::error::{is_missing, is_there_already, translate};
+pub(crate) use conditions::{
+    all, any_text, at_most, has_id, is_flag, is_integer, is_text, more_than,
+};
 
 /// The name of a point's present state.
 const TOKEN: &str = "token";
@@ -479,88 +481,5 @@ fn selector(fields: &[&str]) -> WithPayloadSelector {
     };
     WithPayloadSelector {
         selector_options: Some(options),
-    }
-}
-
-/// Points that meet all of these.
-pub(crate) fn all(must: Vec<Condition>) -> Filter {
-    Filter {
-        must,
-        ..Filter::default()
-    }
-}
-
-/// A text field that is this.
-pub(crate) fn is_text(field: &str, value: impl Into<String>) -> Condition {
-    on_match(field, MatchValue::Keyword(value.into()))
-}
-
-/// A text field that is one of these.
-pub(crate) fn any_text(field: &str, strings: Vec<String>) -> Condition {
-    on_match(field, MatchValue::Keywords(RepeatedStrings { strings }))
-}
-
-/// An integer field that is this.
-pub(crate) fn is_integer(field: &str, value: i64) -> Condition {
-    on_match(field, MatchValue::Integer(value))
-}
-
-/// A field that is true, or false.
-pub(crate) fn is_flag(field: &str, value: bool) -> Condition {
-    on_match(field, MatchValue::Boolean(value))
-}
-
-/// An integer field that is at most this.
-pub(crate) fn at_most(field: &str, value: i64) -> Condition {
-    on_range(
-        field,
-        Range {
-            lte: Some(value as f64),
-            ..Range::default()
-        },
-    )
-}
-
-/// An integer field that is more than this.
-pub(crate) fn more_than(field: &str, value: i64) -> Condition {
-    on_range(
-        field,
-        Range {
-            gt: Some(value as f64),
-            ..Range::default()
-        },
-    )
-}
-
-/// One of these points.
-pub(crate) fn has_id(ids: &[Uuid]) -> Condition {
-    Condition {
-        condition_one_of: Some(ConditionOneOf::HasId(HasIdCondition {
-            has_id: ids.iter().map(wire_id).collect(),
-        })),
-    }
-}
-
-fn on_match(field: &str, value: MatchValue) -> Condition {
-    on_field(FieldCondition {
-        key: field.to_owned(),
-        r#match: Some(Match {
-            match_value: Some(value),
-        }),
-        ..FieldCondition::default()
-    })
-}
-
-fn on_range(field: &str, range: Range) -> Condition {
-    on_field(FieldCondition {
-        key: field.to_owned(),
-        range: Some(range),
-        ..FieldCondition::default()
-    })
-}
-
-fn on_field(field: FieldCondition) -> Condition {
-    Condition {
-        condition_one_of: Some(ConditionOneOf::Field(field)),
     }
 }

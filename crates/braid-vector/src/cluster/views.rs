@@ -100,7 +100,7 @@ impl Searched {
             LanguageSetting::Fixed(language) => vec![language],
             LanguageSetting::Auto => {
                 let mut hits = answer.hits;
-                hits.sort_by(|a, b| b.count.cmp(&a.count));
+                hits.sort_by_key(|hit| std::cmp::Reverse(hit.count));
                 hits.iter().filter_map(language).collect()
             }
         };

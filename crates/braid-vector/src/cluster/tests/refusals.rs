@@ -1,7 +1,7 @@
 //! What the profile does not offer is refused, with what to do instead.
 
 use braid_core::ports::RechunkedDocument;
-use braid_core::{ChunkId, DocumentId, DuplicateAction, Error, ErrorCode, Ledger, Sequence};
+use braid_core::{DocumentId, DuplicateAction, Error, ErrorCode, Ledger, Sequence};
 use braid_testkit::ledger_suite::{Scene, new_collection};
 
 use super::{World, everywhere};

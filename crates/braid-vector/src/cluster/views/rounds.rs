@@ -82,15 +82,18 @@ impl Sight {
         visible.map(Self::Heads)
     }
 
+    /// Which version of each document counts, where these were found.
     async fn of_documents(
         &self,
-        documents: &[&DocumentId],
-        found: &[Sequence],
+        found: &[(&DocumentId, Sequence)],
     ) -> Result<Vec<Option<Sequence>>> {
         match self {
-            Self::Heads(visible) => visible.of(documents).await,
+            Self::Heads(visible) => {
+                let documents: Vec<&DocumentId> = found.iter().map(|(it, _)| *it).collect();
+                visible.of(&documents).await
+            }
             #[cfg(test)]
-            Self::Every => Ok(found.iter().copied().map(Some).collect()),
+            Self::Every => Ok(found.iter().map(|(_, sequence)| Some(*sequence)).collect()),
         }
     }
 }
@@ -243,15 +246,15 @@ async fn sift(depth: usize, limit: usize, points: &[ScoredPoint], sight: &Sight)
             found.push((sequence, Candidate { slot, score }));
         }
     }
-    let (sequences, documents): (Vec<Sequence>, Vec<&DocumentId>) = versions
+    let versions: Vec<(&DocumentId, Sequence)> = versions
         .iter()
-        .map(|(sequence, document)| (*sequence, document))
-        .unzip();
-    let visible = sight.of_documents(&documents, &sequences).await?;
-    let stale: BTreeSet<Sequence> = sequences
-        .into_iter()
+        .map(|(sequence, document)| (document, *sequence))
+        .collect();
+    let visible = sight.of_documents(&versions).await?;
+    let stale: BTreeSet<Sequence> = versions
+        .iter()
         .zip(visible)
-        .filter_map(|(sequence, visible)| (visible != Some(sequence)).then_some(sequence))
+        .filter_map(|((_, sequence), visible)| (visible != Some(*sequence)).then_some(*sequence))
         .collect();
     let mut nearest = Nearest::new(depth);
     let mut seen = SlotSet::new();
