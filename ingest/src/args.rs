@@ -17,7 +17,7 @@ use braid_engine::source::{KnownTexts, SourceFormat, SourceOptions, parse_metada
 pub struct IngestArgs {
     /// Folders (Markdown, text, HTML, PDF, Word, OpenDocument, EPUB, source code; hidden and .gitignore'd files are
     /// skipped), files, .json, .jsonl, .csv and .tsv files, or BEIR folders
-    #[arg(required = true)]
+    #[arg(required_unless_present = "worker")]
     pub paths: Vec<PathBuf>,
     /// Collection to write; made with the configured settings if there is none
     #[arg(long, short, default_value = "default")]

@@ -67,7 +67,10 @@ pub(crate) async fn ingest(
         }
     }
     bars.reading.finish();
-    let loaded = follow(loader, progress.clone(), &before, &bars).await?;
+    let loaded = match engine.has_workers() {
+        true => loader.stage().await?,
+        false => follow(loader, progress.clone(), &before, &bars).await?,
+    };
     drop(bars);
     let after = progress.borrow().clone();
     report.collection = args.collection.as_str().to_owned();

@@ -19,6 +19,7 @@ mod lineage;
 mod load;
 mod lock;
 mod maintenance;
+mod migrate;
 mod models;
 mod parsing;
 mod place;
@@ -27,9 +28,9 @@ mod remote;
 mod wiring;
 
 pub use braid_indexing::{
-    BoilerplateReport, Breakpoint, Breakpoints, Health, IndexReport, IngestOutcome, IngestRequest,
-    Progress, RebuildProgress, SharedKind, SharedText, Until, VerifyReport, Worker, WorkerOptions,
-    WorkerProgress,
+    BoilerplateReport, Breakpoint, Breakpoints, Counted, Health, IndexReport, IngestOutcome,
+    IngestRequest, Migrated, MigrationProgress, Progress, RebuildProgress, Sampled, SharedKind,
+    SharedText, Until, VerifyReport, Worker, WorkerOptions, WorkerProgress,
 };
 pub use braid_models as model_files;
 pub use braid_query as query;
@@ -41,6 +42,7 @@ pub use engine::{Engine, LoadModels, OpenOptions, Readiness};
 pub use known::StoredTexts;
 pub use lineage::{ChunkTerms, IndexedSlots};
 pub use load::{FoundDuplicate, LoadReport, Loader, SourceStep, read_ahead};
+pub use migrate::migrate;
 pub use models::{
     ServerCheck, check_model_servers, load_embedder, load_reranker, runs_models_here,
 };

@@ -235,24 +235,30 @@ impl Loader {
         &self.report
     }
 
-    /// Stages the rest and waits until everything is retrievable; where [workers](Engine::has_workers)
-    /// index, until everything is staged.
+    /// Stages the rest and waits until everything is retrievable. Where [workers](Engine::has_workers)
+    /// index, that is as long as they take.
     ///
     /// # Errors
     /// As [`Loader::push`] and [`Engine::wait_published`].
     pub async fn finish(mut self) -> Result<LoadReport> {
         self.flush().await?;
-        if self.engine.has_workers() {
-            return Ok(self.report);
-        }
         let progress = self.engine.progress(&self.collection).await?;
         self.engine
             .wait_published(&self.collection, self.report.newest)
             .await?;
         let failed = progress.borrow().operations_failed;
-        if failed > 0 {
+        if failed > 0 || self.engine.has_workers() {
             self.collect_failures().await?;
         }
+        Ok(self.report)
+    }
+
+    /// Stages the rest and does not wait for it to be indexed.
+    ///
+    /// # Errors
+    /// As [`Loader::push`].
+    pub async fn stage(mut self) -> Result<LoadReport> {
+        self.flush().await?;
         Ok(self.report)
     }
 

@@ -81,7 +81,7 @@ const DIFFERENCES: [Difference; 3] = [
 ];
 
 /// BLAKE3 over the parts, each on its own line.
-fn stamp(fingerprint: &PipelineFingerprint) -> Fingerprint {
+pub(crate) fn stamp(fingerprint: &PipelineFingerprint) -> Fingerprint {
     let mut hasher = blake3::Hasher::new();
     for (_, part) in DIFFERENCES {
         hasher.update(part(fingerprint).as_str().as_bytes());

@@ -19,6 +19,8 @@ mod reference;
 mod request_id;
 mod routes;
 pub mod serve;
+mod worker;
 
 pub use app::{App, ServerOptions, openapi};
 pub use serve::serve;
+pub use worker::serve_worker;

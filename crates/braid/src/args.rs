@@ -1,5 +1,6 @@
 //! The command line.
 
+mod migrate;
 mod plan;
 mod retrieve;
 mod synonyms;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 use braid_core::{ChunkingOverride, CollectionName, FormatFamily};
 use clap::{Args, Parser, Subcommand};
 
+pub(crate) use migrate::{MigrateArgs, Profile};
 pub(crate) use plan::PlanArgs;
 pub(crate) use retrieve::{ExplainArgs, RetrievalArgs, RetrieveArgs};
 pub(crate) use synonyms::SynonymsArgs;
@@ -94,8 +96,9 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Ingest files, folders, JSONL or BEIR corpora
     ///
-    /// Documents are durable as they are read; the command ends when they are retrievable. Running
-    /// it again embeds and writes only what changed, and goes on where it was stopped.
+    /// Documents are durable as they are read; the command ends when they are retrievable, or, with
+    /// storage.profile = cluster, when they wait for a worker. Running it again embeds and writes only
+    /// what changed, and goes on where it was stopped.
     Ingest(IngestCommand),
     /// Retrieve cited passages for a query
     ///
@@ -128,6 +131,11 @@ pub(crate) enum Command {
     /// Nothing is changed. Exit status 1 when something is a problem. While a server has the data
     /// directory, --server asks it for what it knows.
     Doctor(DoctorArgs),
+    /// Copy a data directory into a cluster, without embedding anything again
+    ///
+    /// What is there unchanged is skipped: run it again to go on. At the end both sides are compared, by
+    /// counts and by the results of a sample of queries. Exit status 1 where they differ.
+    Migrate(MigrateArgs),
     /// Look at what is stored: where a chunk came from, and whether a query can find it
     #[command(subcommand)]
     Inspect(InspectCommand),
@@ -157,6 +165,12 @@ pub(crate) struct IngestCommand {
     /// Write to a running server instead of a data directory
     #[arg(long, value_name = "URL")]
     pub(crate) server: Option<String>,
+    /// Index what waits in a cluster (storage.profile = cluster), until Ctrl-C, instead of ingesting PATHS
+    #[arg(long, conflicts_with_all = ["paths", "server", "sync", "watch", "metadata"])]
+    pub(crate) worker: bool,
+    /// End when nothing waits any more
+    #[arg(long, requires = "worker")]
+    pub(crate) once: bool,
 }
 
 /// `braid collection`.

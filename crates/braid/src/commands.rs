@@ -7,6 +7,7 @@ pub(crate) mod eval;
 pub(crate) mod explain;
 pub(crate) mod inspect;
 pub(crate) mod job;
+pub(crate) mod migrate;
 pub(crate) mod models;
 pub(crate) mod parse_file;
 pub(crate) mod plan;
@@ -14,6 +15,7 @@ pub(crate) mod retrieve;
 pub(crate) mod serve;
 mod synonyms;
 pub(crate) mod verify;
+pub(crate) mod worker;
 
 use braid_core::{Error, Result};
 use braid_ingest::remote::{Answer, Remote};

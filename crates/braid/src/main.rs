@@ -65,12 +65,16 @@ async fn run(cli: Cli) -> Result<Exit> {
         // A configuration that cannot be read is one of its findings.
         Command::Doctor(args) => commands::doctor::run(settings, &args).await,
         Command::Inspect(command) => commands::inspect::run(&settings?, command).await,
+        Command::Migrate(args) => commands::migrate::run(&settings?, args).await,
         Command::Plan(args) => commands::plan::run(&args),
     }
 }
 
 async fn ingest(settings: &Settings, command: IngestCommand) -> Result<Exit> {
     let args = &command.ingest;
+    if command.worker {
+        return commands::worker::run(settings, command.once, args.json).await;
+    }
     let parser = commands::parse_file::parser()?;
     let Some(url) = &command.server else {
         let models = LoadModels::Embedder;
@@ -100,7 +104,13 @@ async fn take(args: &IngestArgs, parser: isolated::Parser, target: Target) -> Re
         braid_ingest::watch(args, Some(parser), target, tell).await?;
         return Ok(Exit::Done);
     }
+    let waits = matches!(&target, Target::Local(engine) if engine.has_workers());
     let report = braid_ingest::run(args, Some(parser), target).await?;
+    if waits {
+        output::note(
+            "stored: it is retrievable once a worker has indexed it (`braid ingest --worker`)",
+        );
+    }
     print_ingested(&report, args.json)
 }
 

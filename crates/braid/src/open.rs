@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use braid_config::{LogFormat, Overrides, Settings};
+use braid_config::{LogFormat, Overrides, Settings, StorageProfile};
 use braid_core::{Error, ErrorCode, Result};
 use braid_engine::{Engine, LoadModels, OpenOptions};
 use braid_runtime::telemetry;
@@ -24,8 +24,20 @@ pub(crate) const STOPPED: &str = "stopped: what was stored stays stored and is i
 /// `InvalidRequest` with everything that is wrong, each with where it is.
 pub(crate) fn configure(cli: &Cli) -> Result<Settings> {
     let settings = load_settings(cli)?;
+    refuse_data_dir(cli, &settings)?;
     install_tracing(cli, &settings)?;
     Ok(settings)
+}
+
+/// A data directory that would not be used is a mistake.
+fn refuse_data_dir(cli: &Cli, settings: &Settings) -> Result<()> {
+    let is_cluster = settings.storage.profile == StorageProfile::Cluster;
+    let is_migration = matches!(cli.command, Command::Migrate(_));
+    if !is_cluster || is_migration || cli.global.data_dir.is_none() {
+        return Ok(());
+    }
+    let message = "storage.profile = cluster has no data directory";
+    Err(Error::invalid(message).with_help("leave --data-dir out, or choose another profile"))
 }
 
 /// Settings from defaults, file, environment and flags.
@@ -80,7 +92,11 @@ fn install_tracing(cli: &Cli, settings: &Settings) -> Result<()> {
         LogFormat::Json => telemetry::LogFormat::Json,
     };
     let is_default = settings.log == Settings::default().log;
-    let is_server = matches!(cli.command, Command::Serve(_));
+    let is_server = match &cli.command {
+        Command::Serve(_) => true,
+        Command::Ingest(command) => command.worker,
+        _ => false,
+    };
     let level = if is_default && !is_server {
         "warn"
     } else {
@@ -109,7 +125,9 @@ pub(crate) async fn with_engine(
     let models = match directory {
         Directory::Made(models) | Directory::Kept(models) => models,
         Directory::Found(models) => {
-            find_data_dir(&settings.storage.data_dir)?;
+            if settings.storage.profile != StorageProfile::Cluster {
+                find_data_dir(&settings.storage.data_dir)?;
+            }
             models
         }
     };
@@ -131,6 +149,16 @@ pub(crate) async fn with_engine(
     done
 }
 
+/// Where everything is stored, for log lines.
+pub(crate) fn place(settings: &Settings) -> String {
+    match settings.storage.profile {
+        StorageProfile::Embedded | StorageProfile::Qdrant => {
+            settings.storage.data_dir.display().to_string()
+        }
+        StorageProfile::Cluster => settings.qdrant.url.clone(),
+    }
+}
+
 fn find_data_dir(directory: &Path) -> Result<()> {
     if directory.join("ledger").is_dir() {
         return Ok(());
@@ -148,7 +176,7 @@ pub(crate) fn eval_settings(
     cli_data_dir: Option<&Path>,
     settings: &Settings,
 ) -> Result<(Settings, Option<TempDir>)> {
-    if cli_data_dir.is_some() {
+    if cli_data_dir.is_some() || settings.storage.profile == StorageProfile::Cluster {
         return Ok((settings.clone(), None));
     }
     let temporary = tempfile::tempdir().map_err(|error| {

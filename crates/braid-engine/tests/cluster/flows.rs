@@ -48,6 +48,8 @@ async fn a_collection_of_another_process_can_be_written() {
     ingest(&one, vec![document(2, 1)]).await;
     assert_eq!(world.work().await.published, 2);
     two.delete_collection(&name(), None).await.unwrap();
+    // Which collections there are is asked now; one by its name may be as it was a second ago.
+    assert!(one.collections().await.unwrap().is_empty());
     let error = one.collection(&name()).await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::CollectionNotFound);
     two.ensure_collection(&name()).await.unwrap();

@@ -45,8 +45,12 @@ struct ReadyAnswer {
     /// Collections whose indexing cannot go on.
     stalled: Vec<StalledCollection>,
     /// Why the server that has the vectors cannot be reached, where one has them and it cannot:
-    /// retrieval is by the lexical leg alone meanwhile, and says so.
+    /// retrieval is by the lexical leg alone meanwhile, and says so. With storage.profile = cluster
+    /// everything is there, and nothing can be retrieved.
     vectors_unreachable: Option<String>,
+    /// Whether what lags is indexed by workers (storage.profile = cluster). Whether any runs is not
+    /// known here: watch that the lag falls.
+    by_workers: bool,
 }
 
 /// A collection with writes that are not retrievable yet.
@@ -90,7 +94,7 @@ async fn healthz() -> Json<HealthAnswer> {
     tag = "operations",
     responses(
         (status = 200, description = "Requests are served", body = ReadyAnswer),
-        (status = 503, description = "The server is shutting down", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The server is shutting down, or cannot reach the cluster that has everything", body = Problem, content_type = "application/problem+json"),
     )
 )]
 async fn readyz(State(app): State<App>) -> Result<Json<ReadyAnswer>, ApiError> {
@@ -98,6 +102,10 @@ async fn readyz(State(app): State<App>) -> Result<Json<ReadyAnswer>, ApiError> {
         return Err(Error::new(ErrorCode::ShuttingDown, "the server is shutting down").into());
     }
     let readiness = app.engine().readiness().await?;
+    if let (true, Some(reason)) = (readiness.by_workers, &readiness.unreachable) {
+        let message = format!("the cluster cannot be reached: {reason}");
+        return Err(Error::new(ErrorCode::Unavailable, message).into());
+    }
     let lagging = readiness
         .lag
         .into_iter()
@@ -124,6 +132,7 @@ async fn readyz(State(app): State<App>) -> Result<Json<ReadyAnswer>, ApiError> {
             .collect(),
         stalled: stalled.collect(),
         vectors_unreachable: readiness.unreachable,
+        by_workers: readiness.by_workers,
     }))
 }
 
@@ -136,7 +145,11 @@ async fn readyz(State(app): State<App>) -> Result<Json<ReadyAnswer>, ApiError> {
     responses((status = 200, description = "Prometheus text format", body = String, content_type = "text/plain"))
 )]
 async fn metrics(State(app): State<App>) -> Response {
-    if let Ok(in_use) = app.engine().storage_use().await {
+    // It tells the gauges; a cluster that is away is told by /readyz.
+    let _ = app.engine().work_depth().await;
+    if let Ok(in_use) = app.engine().storage_use().await
+        && in_use.limit_bytes < u64::MAX
+    {
         metrics::gauge!("braid_ledger_used_bytes").set(in_use.used_bytes as f64);
         metrics::gauge!("braid_ledger_limit_bytes").set(in_use.limit_bytes as f64);
     }

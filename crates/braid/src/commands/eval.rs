@@ -2,7 +2,7 @@
 
 use braid_config::Settings;
 use braid_core::Result;
-use braid_engine::{Engine, LoadModels, retrieve_defaults};
+use braid_engine::{Engine, LoadModels, Until, retrieve_defaults};
 use braid_eval::cli::{EvalCommand, RunArgs};
 use braid_eval::table::{Answer, Verdict};
 
@@ -108,5 +108,14 @@ async fn opened(
     } else {
         LoadModels::Embedder
     };
-    with_engine(&settings, Directory::Made(models), work).await
+    with_engine(&settings, Directory::Made(models), async |engine| {
+        if engine.has_workers() {
+            // What is measured must be indexed, whether or not a worker runs elsewhere. It ends with the
+            // engine.
+            let worker = engine.worker()?;
+            tokio::spawn(async move { worker.run(Until::Stopped).await });
+        }
+        work(engine).await
+    })
+    .await
 }

@@ -36,7 +36,7 @@ pub(crate) async fn run(settings: &Settings) -> Result<Exit> {
         .map_err(|error| Error::internal(error.to_string()))?;
     tracing::info!(
         %address,
-        data_dir = %settings.storage.data_dir.display(),
+        place = %crate::open::place(settings),
         seconds = start.elapsed().as_secs_f64(),
         "ready"
     );

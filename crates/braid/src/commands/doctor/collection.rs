@@ -1,7 +1,7 @@
 //! One collection: what wrote it, what is not retrievable, what its indexes hold, what its documents
 //! share.
 
-use braid_core::Leg;
+use braid_core::{Leg, Result};
 use braid_engine::{CollectionInfo, Engine, IndexState};
 
 use super::boilerplate::{self, MOST_TEXTS};
@@ -31,8 +31,12 @@ pub(super) async fn check(
     let name = &info.collection.name;
     let mut add = |finding: Finding| report.add(finding.about(name.as_str()));
     add(fingerprints(engine, info, checks));
-    add(lag(info));
+    add(lag(info, engine.has_workers()));
     add(failed(engine, info).await);
+    if engine.has_workers() {
+        let found = engine.ledger().check(info.collection.id).await;
+        return add(heads(&found));
+    }
     match engine.index_states(&info.collection).await {
         Ok(states) => states.iter().for_each(|state| add(index(state, checks))),
         Err(error) => add(Finding::error("indexes", &error)),
@@ -42,6 +46,20 @@ pub(super) async fn check(
             Ok(found) => boilerplate::finding(&found),
             Err(error) => Finding::error("boilerplate", &error),
         });
+    }
+}
+
+/// What the ledger of a cluster finds wrong with itself.
+fn heads(found: &Result<Vec<String>>) -> Finding {
+    match found {
+        Ok(found) => match found.first() {
+            None => Finding::ok("ledger", "it is of one mind"),
+            Some(first) => {
+                let message = format!("{} inconsistencies, such as: {first}", found.len());
+                Finding::problem("ledger", message).remedy("ingest these documents again")
+            }
+        },
+        Err(error) => Finding::error("ledger", error),
     }
 }
 
@@ -65,14 +83,16 @@ fn fingerprints(engine: &Engine, info: &CollectionInfo, checks: &Checks) -> Find
     }
 }
 
-fn lag(info: &CollectionInfo) -> Finding {
+fn lag(info: &CollectionInfo, has_workers: bool) -> Finding {
     let lag = info.stats.lag();
     if lag == 0 {
         return Finding::ok("lag", "everything acknowledged is retrievable");
     }
     let message = format!("{lag} operations are acknowledged and not retrievable yet");
-    Finding::warning("lag", message)
-        .remedy("run `braid serve` or `braid ingest` again: both go on with them")
+    Finding::warning("lag", message).remedy(match has_workers {
+        true => "run a worker if none runs: `braid ingest --worker`",
+        false => "run `braid serve` or `braid ingest` again: both go on with them",
+    })
 }
 
 async fn failed(engine: &Engine, info: &CollectionInfo) -> Finding {

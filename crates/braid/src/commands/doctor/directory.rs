@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use braid_config::Settings;
+use braid_config::{Settings, StorageProfile};
+use braid_core::ports::WorkDepth;
 use braid_core::{Embedder, Error, ErrorCode, Result, StorageUse};
 use braid_engine::{DataFiles, Engine, LoadModels, OpenOptions, VectorServer, file_bytes};
 
@@ -29,6 +30,9 @@ pub(super) async fn check(
     quick: bool,
     report: &mut Report,
 ) -> Result<()> {
+    if settings.storage.profile == StorageProfile::Cluster {
+        return cluster(settings, embedder, report).await;
+    }
     let directory = settings.storage.data_dir.clone();
     report.add(disk(&directory));
     if !DataFiles::of(&directory).ledger.is_dir() {
@@ -81,11 +85,73 @@ fn unopened(error: &Error) -> Finding {
     Finding::warning("data directory", message).remedy(remedy)
 }
 
+/// Checks what a cluster lets be checked: the server, what waits, and each collection's heads.
+async fn cluster(
+    settings: &Settings,
+    embedder: Option<Arc<dyn Embedder>>,
+    report: &mut Report,
+) -> Result<()> {
+    let checks = Checks {
+        quick: true,
+        has_embedder: embedder.is_some(),
+        map_bytes: f64::INFINITY,
+    };
+    let options = OpenOptions {
+        models: LoadModels::None,
+        instead_of_models: embedder,
+        ..OpenOptions::default()
+    };
+    let signals = Signals::watch()?;
+    let engine = match Engine::open(settings, options).await {
+        Ok(engine) => engine,
+        Err(error) => {
+            report.add(Finding::error("cluster", &error));
+            return Ok(());
+        }
+    };
+    let checked = tokio::select! {
+        checked = check_cluster(&engine, &checks, report) => checked,
+        _ = signals.stop() => Ok(()),
+    };
+    engine.close().await;
+    checked
+}
+
+async fn check_cluster(engine: &Engine, checks: &Checks, report: &mut Report) -> Result<()> {
+    report.add(match engine.work_depth().await {
+        Ok(depth) => waiting(depth.unwrap_or_default()),
+        Err(error) => Finding::error("queue", &error),
+    });
+    let unchecked = "indexes and boilerplate are not checked: the chunks in Qdrant are the index";
+    report.add(Finding::ok("indexes", unchecked));
+    check_collections(engine, checks, report).await
+}
+
+/// What waits for workers.
+fn waiting(depth: WorkDepth) -> Finding {
+    let WorkDepth {
+        waiting,
+        claimed,
+        failed,
+    } = depth;
+    let message =
+        format!("{waiting} documents wait, {claimed} of them are claimed; {failed} dead letters");
+    match waiting > 0 && claimed == 0 {
+        true => Finding::warning("queue", message)
+            .remedy("run a worker if none runs: `braid ingest --worker`"),
+        false => Finding::ok("queue", message),
+    }
+}
+
 async fn check_engine(engine: &Engine, checks: &Checks, report: &mut Report) -> Result<()> {
     report.add(match engine.storage_use().await {
         Ok(in_use) => ledger(in_use),
         Err(error) => Finding::error("ledger", &error),
     });
+    check_collections(engine, checks, report).await
+}
+
+async fn check_collections(engine: &Engine, checks: &Checks, report: &mut Report) -> Result<()> {
     if let Some(server) = engine.vector_server().await {
         report.add(vector_server(&server));
     }

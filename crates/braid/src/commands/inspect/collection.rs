@@ -17,7 +17,7 @@ use crate::output::{self, Exit};
 #[derive(Serialize)]
 struct Inspected {
     collections: Vec<InspectedCollection>,
-    /// `null` where a server was asked.
+    /// `null` where a server was asked, and in a cluster.
     ledger: Option<LedgerUse>,
 }
 
@@ -25,7 +25,7 @@ struct Inspected {
 struct InspectedCollection {
     #[serde(flatten)]
     collection: CollectionAnswer,
-    /// `null` where a server was asked.
+    /// `null` where a server was asked, and in a cluster.
     watermarks: Option<Watermarks>,
     /// Empty where a server was asked.
     indexes: Vec<InspectedIndex>,
@@ -79,13 +79,18 @@ async fn from_engine(engine: &Engine, name: Option<&CollectionName>) -> Result<I
     };
     let mut collections = Vec::new();
     for info in infos {
-        let states = engine.index_states(&info.collection).await?;
-        collections.push(InspectedCollection::new(info, states));
+        collections.push(match engine.has_workers() {
+            true => InspectedCollection::bare(info.into()),
+            false => {
+                let states = engine.index_states(&info.collection).await?;
+                InspectedCollection::new(info, states)
+            }
+        });
     }
     let in_use = engine.storage_use().await?;
     Ok(Inspected {
         collections,
-        ledger: Some(LedgerUse {
+        ledger: (!engine.has_workers()).then_some(LedgerUse {
             used_bytes: in_use.used_bytes,
             limit_bytes: in_use.limit_bytes,
         }),
@@ -104,18 +109,25 @@ async fn from_server(url: &str, name: Option<CollectionName>) -> Result<Inspecte
             listed.collections
         }
     };
-    let bare = |collection| InspectedCollection {
-        collection,
-        watermarks: None,
-        indexes: Vec::new(),
-    };
     Ok(Inspected {
-        collections: collections.into_iter().map(bare).collect(),
+        collections: collections
+            .into_iter()
+            .map(InspectedCollection::bare)
+            .collect(),
         ledger: None,
     })
 }
 
 impl InspectedCollection {
+    /// Without what only files of a data directory tell.
+    fn bare(collection: CollectionAnswer) -> Self {
+        Self {
+            collection,
+            watermarks: None,
+            indexes: Vec::new(),
+        }
+    }
+
     fn new(info: CollectionInfo, states: [IndexState; 2]) -> Self {
         let stats = &info.stats;
         Self {
