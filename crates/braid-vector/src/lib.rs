@@ -24,4 +24,4 @@ mod nearest;
 pub use embedded::{EmbeddedVectors, VectorOptions};
 pub use flat::FlatVectors;
 pub use qdrant::{QdrantOptions, QdrantSite, QdrantVectors};
-pub use resilient::{Breaker, BreakerPolicy, Resilient, Retries};
+pub use resilient::{BREAKER, Breaker, Resilient, Retries};

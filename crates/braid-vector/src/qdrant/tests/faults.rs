@@ -5,9 +5,10 @@ use braid_core::{
     SlotSet, VectorEntry,
 };
 use braid_qdrant_double::{Fault, Kind};
+use braid_runtime::BreakerPolicy;
 
 use super::*;
-use crate::resilient::{Breaker, BreakerPolicy, Resilient, Retries};
+use crate::resilient::{BREAKER, Breaker, Resilient, Retries};
 
 fn entry(slot: u32) -> VectorEntry {
     let angle = slot as f32 * 0.001;
@@ -216,7 +217,7 @@ async fn retries_get_over_what_passes() {
         first: std::time::Duration::from_millis(1),
         ..Retries::default()
     };
-    let breaker = Arc::new(Breaker::new(BreakerPolicy::default()));
+    let breaker = Arc::new(Breaker::new(BREAKER));
     let store = Resilient::new(store, retries, breaker, 1);
     double.inject(Kind::Query, Fault::RateLimited, 2);
     let query = Embedding::from(vec![1.0, 0.0]);
@@ -244,7 +245,7 @@ async fn a_search_that_hangs_ends_and_counts_as_a_failure() {
     };
     let breaker = Arc::new(Breaker::new(BreakerPolicy {
         failures: 1,
-        ..BreakerPolicy::default()
+        ..BREAKER
     }));
     let store = Resilient::new(store, retries, Arc::clone(&breaker), 1);
     let view = store.pin().await.unwrap();
