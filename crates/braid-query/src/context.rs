@@ -24,7 +24,7 @@ use coverage::Coverage;
 use cut::best_part;
 pub(crate) use estimates::{Characters, Words};
 use piece::{Piece, char_count, lead, plan_pieces};
-pub(crate) use wanted::WantedTerms;
+pub(crate) use wanted::{Question, WantedTerms};
 
 /// With fewer tokens left than this, after a hit that did not fit, the context is full: a marker, a source and a short sentence take
 /// more.

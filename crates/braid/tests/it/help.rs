@@ -38,6 +38,7 @@ fn every_command_documents_its_flags() {
             "explain",
             &[
                 "<QUERY>",
+                "--also",
                 "--document",
                 "--collection",
                 "--server",
