@@ -1,5 +1,6 @@
 //! The command line.
 
+mod cache;
 mod plan;
 mod retrieve;
 mod synonyms;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 use braid_core::{ChunkingOverride, CollectionName, FormatFamily};
 use clap::{Args, Parser, Subcommand};
 
+pub(crate) use cache::{Answers, CacheCommand, DeleteArgs, LookupArgs, StoreArgs};
 pub(crate) use plan::PlanArgs;
 pub(crate) use retrieve::{ExplainArgs, RetrievalArgs, RetrieveArgs};
 pub(crate) use synonyms::SynonymsArgs;
@@ -118,6 +120,9 @@ pub(crate) enum Command {
     /// List, follow, cancel or retry bulk jobs, and list what could not be indexed
     #[command(subcommand)]
     Job(JobCommand),
+    /// Look up, store or delete answers to questions that ask the same, on a running server
+    #[command(subcommand)]
+    Cache(CacheCommand),
     /// List, fetch or verify models
     #[command(subcommand)]
     Models(ModelsCommand),

@@ -117,7 +117,7 @@ pub(crate) struct RetrievalArgs {
 }
 
 /// JSON has no other numbers: they would be taken as if nothing was said.
-fn number(text: &str) -> Result<f64, String> {
+pub(super) fn number(text: &str) -> Result<f64, String> {
     let number = text.parse().ok().filter(|number: &f64| number.is_finite());
     number.ok_or_else(|| "is not a finite number".to_owned())
 }
