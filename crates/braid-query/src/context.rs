@@ -1,11 +1,11 @@
 //! Context assembly: hits become one text for a language model, with citations.
 //!
-//! Each piece stands under its marker and source line. A citation's span is exactly the characters
-//! of the document that stand in the piece, so characters that two chunks share stand there once,
-//! and chunks that touch are one piece.
+//! Each piece stands under its marker and source line; a source that the piece above has too is not
+//! said again. A citation's span is exactly the characters of the document that stand in the piece, so
+//! characters that two chunks share stand there once, and chunks that touch are one piece.
 //!
 //! Hits are offered in turn ([`choose`]) and taken while there is room; what does not fit is cut ([`cut`]). How the
-//! pieces stand in the text is decided last, so that it never decides what is taken.
+//! pieces stand in the text decides no more of what is taken than how many source lines it takes.
 
 mod choose;
 mod coverage;
@@ -23,7 +23,7 @@ use choose::choose;
 use coverage::Coverage;
 use cut::best_part;
 pub(crate) use estimates::{Characters, Words};
-use piece::{Piece, char_count, lead, plan_pieces};
+use piece::{Piece, Tokens, char_count, lead, plan_pieces};
 pub(crate) use wanted::{Question, WantedTerms};
 
 /// With fewer tokens left than this, after a hit that did not fit, the context is full: a marker, a source and a short sentence take
@@ -52,9 +52,7 @@ pub(crate) fn assemble_context(
     }
     let mut assembly = Assembly {
         assembling,
-        coverage: Coverage::default(),
-        groups: Vec::new(),
-        tokens: 0,
+        taken: Taken::default(),
     };
     for place in choose(passages, &assembling.options) {
         let hit = passages[place];
@@ -72,24 +70,27 @@ pub(crate) fn assemble_context(
 /// which most tokenizers make no token. The end counts the whole.
 struct Assembly<'a, 'p> {
     assembling: &'a Assembling<'a>,
-    /// Characters taken so far.
+    taken: Taken<'p>,
+}
+
+/// What was taken so far.
+#[derive(Clone, Default)]
+struct Taken<'p> {
+    /// Its characters.
     coverage: Coverage<'p>,
     /// The pieces that each hit brought, best first.
     groups: Vec<Vec<Piece<'p>>>,
-    tokens: usize,
 }
 
 impl<'p> Assembly<'_, 'p> {
     /// Adds a hit with the `chunks` that belong to it, if all of that fits.
     fn push(&mut self, hit: &'p Passage, chunks: &[&'p ChunkRecord]) -> bool {
-        let before = self.coverage.clone();
-        let mut pieces = plan_pieces(hit, chunks, &mut self.coverage);
-        let added = self.cost(&mut pieces);
-        let fits = self.tokens + added <= self.assembling.options.max_tokens;
-        if fits {
-            self.take(pieces, added);
-        } else {
-            self.coverage = before;
+        let before = self.taken.clone();
+        let pieces = plan_pieces(hit, chunks, &mut self.taken.coverage);
+        self.take(pieces);
+        let fits = self.tokens() <= self.assembling.options.max_tokens;
+        if !fits {
+            self.taken = before;
         }
         fits
     }
@@ -100,15 +101,15 @@ impl<'p> Assembly<'_, 'p> {
             return;
         }
         // What is cut away is not in the context, but is not looked at again either.
-        let pieces = plan_pieces(hit, &[&hit.record], &mut self.coverage);
+        let pieces = plan_pieces(hit, &[&hit.record], &mut self.taken.coverage);
         let Some(piece) = pieces.into_iter().next() else {
             return;
         };
         let left = self.left();
-        if left < LEAST_CUT_TOKENS && !self.groups.is_empty() {
+        if left < LEAST_CUT_TOKENS && !self.taken.groups.is_empty() {
             return;
         }
-        let lead = lead(&piece, self.next_marker());
+        let lead = lead(&piece, self.taken.next_marker(), self.above_next());
         let counter = self.assembling.counter;
         let count = |part: &str| counter.count(&format!("{lead}{part}"));
         let Some((skipped, part)) = best_part(&piece.body, left, self.assembling.wanted, count)
@@ -117,60 +118,83 @@ impl<'p> Assembly<'_, 'p> {
         };
         let start = piece.span.start + char_count(&piece.body[..skipped]);
         let end = start + char_count(part);
-        let tokens = count(part);
         let cut = Piece {
             span: Span { start, end },
-            body: part.to_owned(),
-            tokens,
+            body: part.into(),
             ..piece
         };
-        self.take(vec![cut], tokens);
-    }
-
-    /// Counts each piece, and what they add to the context in all.
-    fn cost(&self, pieces: &mut [Piece<'p>]) -> usize {
-        let markers = self.next_marker()..;
-        let mut sum = 0;
-        for (piece, marker) in pieces.iter_mut().zip(markers) {
-            let text = lead(piece, marker) + &piece.body;
-            piece.tokens = self.assembling.counter.count(&text);
-            sum += piece.tokens;
-        }
-        sum
+        self.take(vec![cut]);
     }
 
     /// Adds pieces; those that go on where others end, or end where others begin, become one with
     /// them, where the best ranked of them stands, and cost no marker of their own.
-    fn take(&mut self, pieces: Vec<Piece<'p>>, added: usize) {
-        self.tokens += added;
+    fn take(&mut self, pieces: Vec<Piece<'p>>) {
         let mut rest = Vec::new();
         for mut piece in pieces {
+            let marker = self.taken.next_marker() + rest.len();
             let mut home: Option<(usize, usize)> = None;
-            while let Some(place) = self.touching(&piece) {
-                let other = self.groups[place.0].remove(place.1);
-                self.tokens -= other.tokens + piece.tokens;
+            while let Some(place) = self.taken.touching(&piece) {
+                let other = self.taken.groups[place.0].remove(place.1);
                 let is_better = home.is_none_or(|home| place < home);
                 piece = match is_better {
                     true => other.joined(&piece),
                     false => piece.joined(&other),
                 };
-                let text = lead(&piece, self.next_marker() + 1) + &piece.body;
-                piece.tokens = self.assembling.counter.count(&text);
-                self.tokens += piece.tokens;
                 home = Some(home.map_or(place, |home| home.min(place)));
             }
+            piece.tokens = Tokens::of(&piece, marker, self.assembling.counter);
             match home {
                 Some((group, at)) => {
-                    let at = at.min(self.groups[group].len());
-                    self.groups[group].insert(at, piece);
+                    let at = at.min(self.taken.groups[group].len());
+                    self.taken.groups[group].insert(at, piece);
                 }
                 None => rest.push(piece),
             }
         }
-        self.groups.push(rest);
-        self.groups.retain(|group| !group.is_empty());
+        self.taken.groups.push(rest);
+        self.taken.groups.retain(|group| !group.is_empty());
     }
 
+    /// What the pieces cost, each below the one that it stands below.
+    fn tokens(&self) -> usize {
+        let mut above = None;
+        let mut sum = 0;
+        for piece in self.taken.in_order(self.assembling.options.order) {
+            sum += piece.tokens.below(piece.repeats(above));
+            above = Some(piece);
+        }
+        sum
+    }
+
+    /// The piece that the next one is to stand below, where that is known.
+    fn above_next(&self) -> Option<&Piece<'p>> {
+        match self.assembling.options.order {
+            ContextOrder::Rank => self.taken.groups.last()?.last(),
+            ContextOrder::Edges => None,
+        }
+    }
+
+    fn left(&self) -> usize {
+        let most = self.assembling.options.max_tokens;
+        most.saturating_sub(self.tokens())
+    }
+
+    /// The text in the order asked for. Where the tokens of the whole are more than those of its
+    /// pieces, the last that was taken goes.
+    fn finish(mut self) -> AssembledContext {
+        let options = self.assembling.options;
+        loop {
+            let mut context = self.taken.written(options.order);
+            context.tokens = self.assembling.counter.count(&context.text);
+            if context.tokens <= options.max_tokens {
+                return context;
+            }
+            self.taken.groups.pop();
+        }
+    }
+}
+
+impl<'p> Taken<'p> {
     /// Group and place of a piece that touches this one.
     fn touching(&self, piece: &Piece<'_>) -> Option<(usize, usize)> {
         let mut groups = self.groups.iter().enumerate();
@@ -180,49 +204,33 @@ impl<'p> Assembly<'_, 'p> {
         })
     }
 
-    fn left(&self) -> usize {
-        self.assembling
-            .options
-            .max_tokens
-            .saturating_sub(self.tokens)
-    }
-
     fn next_marker(&self) -> usize {
         self.groups.iter().map(Vec::len).sum::<usize>() + 1
     }
 
-    /// The text in the order asked for. Where the tokens of the whole are more than those of its
-    /// pieces, the last that was taken goes.
-    fn finish(mut self) -> AssembledContext {
-        let options = self.assembling.options;
-        loop {
-            let mut context = written(&self.groups, options.order);
-            context.tokens = self.assembling.counter.count(&context.text);
-            if context.tokens <= options.max_tokens {
-                return context;
-            }
-            self.groups.pop();
-        }
+    /// The pieces as they stand in the text.
+    fn in_order(&self, order: ContextOrder) -> impl Iterator<Item = &Piece<'p>> {
+        let places = places(self.groups.len(), order).into_iter();
+        places.flat_map(|place| &self.groups[place])
     }
-}
 
-/// The pieces one below the other, each under its marker.
-fn written(groups: &[Vec<Piece<'_>>], order: ContextOrder) -> AssembledContext {
-    let mut context = AssembledContext::default();
-    let pieces = places(groups.len(), order)
-        .into_iter()
-        .flat_map(|place| &groups[place]);
-    for (piece, marker) in pieces.zip(1..) {
-        context.text.push_str(&lead(piece, marker));
-        context.text.push_str(&piece.body);
-        context.citations.push(Citation {
-            marker: format!("[{marker}]"),
-            chunk: piece.cited.id,
-            document: piece.cited.document.clone(),
-            span: piece.span,
-        });
+    /// The pieces one below the other, each under its marker.
+    fn written(&self, order: ContextOrder) -> AssembledContext {
+        let mut context = AssembledContext::default();
+        let mut above = None;
+        for (piece, marker) in self.in_order(order).zip(1..) {
+            context.text.push_str(&lead(piece, marker, above));
+            context.text.push_str(&piece.body);
+            context.citations.push(Citation {
+                marker: format!("[{marker}]"),
+                chunk: piece.cited.id,
+                document: piece.cited.document.clone(),
+                span: piece.span,
+            });
+            above = Some(piece);
+        }
+        context
     }
-    context
 }
 
 /// In which order the groups stand in the text.
