@@ -4,8 +4,9 @@
 //! said again. A citation's span is exactly the characters of the document that stand in the piece, so
 //! characters that two chunks share stand there once, and chunks that touch are one piece.
 //!
-//! Hits are offered in turn ([`choose`]) and taken while there is room; what does not fit is cut ([`cut`]). How the
-//! pieces stand in the text decides no more of what is taken than how many source lines it takes.
+//! Hits are offered in turn ([`choose`]) and taken while there is room; what room is left goes to
+//! sentences of the others ([`cut`]). How the pieces stand in the text decides no more of what is taken
+//! than how many source lines it takes.
 
 mod choose;
 mod coverage;
@@ -30,6 +31,9 @@ pub(crate) use wanted::{Question, WantedTerms};
 /// more.
 const LEAST_CUT_TOKENS: usize = 16;
 
+/// Most hits that are looked at for what room is left: each is taken apart into sentences.
+const MOST_CUT: usize = 16;
+
 /// How the context is to be made.
 pub(crate) struct Assembling<'a> {
     pub(crate) options: ContextOptions,
@@ -40,8 +44,9 @@ pub(crate) struct Assembling<'a> {
 
 /// Assembles at most `max_tokens` of context from `passages`, best first.
 ///
-/// A hit that does not fit is taken without its neighbours if that makes it fit, else cut to whole
-/// sentences (to words, where no sentence fits); what room is left goes to the next in the same way.
+/// A hit that does not fit is taken without its neighbours if that makes it fit. Where it does not, what
+/// room is left goes to whole sentences of it and the hits after it (to words, where no sentence fits),
+/// those with most of the query's terms first.
 pub(crate) fn assemble_context(
     passages: &[&Passage],
     neighborhood: &Neighborhood,
@@ -54,13 +59,13 @@ pub(crate) fn assemble_context(
         assembling,
         taken: Taken::default(),
     };
-    for place in choose(passages, &assembling.options) {
-        let hit = passages[place];
-        if !assembly.push(hit, &neighborhood.around(&hit.record)) {
-            assembly.push_part(hit);
-            if assembly.left() < LEAST_CUT_TOKENS {
-                break;
-            }
+    let mut offered = choose(passages, &assembling.options).map(|place| passages[place]);
+    while let Some(hit) = offered.next() {
+        let around = neighborhood.around(&hit.record);
+        if !assembly.push(hit, &around) && !assembly.push(hit, &[&hit.record]) {
+            let rest = offered.by_ref().take(MOST_CUT - 1);
+            assembly.push_parts(std::iter::once(hit).chain(rest).collect());
+            break;
         }
     }
     assembly.finish()
@@ -95,35 +100,52 @@ impl<'p> Assembly<'_, 'p> {
         fits
     }
 
-    /// Adds as much as fits of a hit that did not fit with all its chunks.
-    fn push_part(&mut self, hit: &'p Passage) {
-        if self.push(hit, &[&hit.record]) {
-            return;
+    /// Gives what room is left to parts of hits that do not fit, one a hit: first to that with most of
+    /// the query's terms, of equal ones to that of the better hit.
+    fn push_parts(&mut self, mut hits: Vec<&'p Passage>) {
+        while self.left() >= LEAST_CUT_TOKENS || self.taken.groups.is_empty() {
+            let mut best: Option<(u32, usize, Piece<'p>)> = None;
+            for (place, hit) in hits.iter().enumerate() {
+                let Some((terms, piece)) = self.part(hit) else {
+                    continue;
+                };
+                if best.as_ref().is_none_or(|best| terms > best.0) {
+                    best = Some((terms, place, piece));
+                }
+            }
+            let Some((_, place, piece)) = best else {
+                return;
+            };
+            // What is cut away is not in the context, but is not looked at again either.
+            let hit = hits.remove(place);
+            let coverage = &mut self.taken.coverage;
+            coverage.take(&hit.record.document, hit.record.chunk.span);
+            self.take(vec![piece]);
         }
-        // What is cut away is not in the context, but is not looked at again either.
-        let pieces = plan_pieces(hit, &[&hit.record], &mut self.taken.coverage);
-        let Some(piece) = pieces.into_iter().next() else {
-            return;
-        };
-        let left = self.left();
-        if left < LEAST_CUT_TOKENS && !self.taken.groups.is_empty() {
-            return;
-        }
+    }
+
+    /// As much as fits of a hit, and how many of the query's terms are in it.
+    fn part(&self, hit: &'p Passage) -> Option<(u32, Piece<'p>)> {
+        let mut coverage = self.taken.coverage.clone();
+        let pieces = plan_pieces(hit, &[&hit.record], &mut coverage);
+        let piece = pieces.into_iter().next()?;
         let lead = lead(&piece, self.taken.next_marker(), self.above_next());
         let counter = self.assembling.counter;
         let count = |part: &str| counter.count(&format!("{lead}{part}"));
-        let Some((skipped, part)) = best_part(&piece.body, left, self.assembling.wanted, count)
-        else {
-            return;
-        };
-        let start = piece.span.start + char_count(&piece.body[..skipped]);
-        let end = start + char_count(part);
-        let cut = Piece {
-            span: Span { start, end },
-            body: part.into(),
-            ..piece
-        };
-        self.take(vec![cut]);
+        let part = best_part(&piece.body, self.left(), self.assembling.wanted, count)?;
+        let start = piece.span.start + char_count(&piece.body[..part.start]);
+        let end = start + char_count(part.text);
+        let body = part.text.into();
+        let terms = part.terms;
+        let span = Span { start, end };
+        Some((
+            terms,
+            Piece {
+                span,
+                body,
+                ..piece
+            },
+        ))
     }
 
     /// Adds pieces; those that go on where others end, or end where others begin, become one with

@@ -223,9 +223,13 @@ fn neighbors_are_left_out_where_only_the_hit_fits() {
         expect![[r#"
             [1] fox
             They hunt at night.
+
+            [2] owl
+            Owls hunt mice.
             ---
-            6 tokens
+            11 tokens
             [1] fox 17..36
+            [2] owl 0..15
         "#]],
     );
 }
@@ -314,6 +318,35 @@ fn what_is_cut_keeps_the_sentences_that_answer() {
         [1] fox 37..56
     "#]],
     );
+}
+
+#[test]
+fn what_room_is_left_goes_to_the_sentences_that_answer_whichever_hit_says_them() {
+    let long = |first: &str| format!("{first} {}.", ["word"; 30].join(" "));
+    let texts = [
+        "Foxes hunt.".to_owned(),
+        long("Owls sleep. A"),
+        long("Cats sleep all day. A"),
+        long("Dogs bark. A"),
+    ];
+    let library = headed(&texts, |_| "Animals".to_owned());
+    let cited = |max_tokens, query| {
+        let context = library.assemble_as(&[0, 1, 2, 3], options(max_tokens), query);
+        let cited = context.citations.iter();
+        let cited = cited.map(|one| format!("{} {}", one.document, library.cited(one)));
+        cited.collect::<Vec<_>>()
+    };
+    let first = "d0 Foxes hunt.";
+    let best = cited(20, "when do cats sleep?");
+    assert_eq!(best, [first, "d2 Cats sleep all day."]);
+    let ranked = cited(20, "when do they sleep?");
+    assert_eq!(
+        ranked,
+        [first, "d1 Owls sleep."],
+        "the better hit of equal ones"
+    );
+    let more = cited(26, "when do cats sleep?");
+    assert_eq!(more, [first, "d2 Cats sleep all day.", "d1 Owls sleep."]);
 }
 
 #[test]
