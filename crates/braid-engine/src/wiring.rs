@@ -24,9 +24,9 @@ use braid_query::{
     LegWeights, Mode, PageLimits, RerankOptions, RetrieveRequest, Syntax, Thresholds, Tokenizers,
     Typos,
 };
-use braid_runtime::CpuPool;
+use braid_runtime::{BreakerPolicy, CpuPool};
 use braid_vector::qdrant::{CollectionOptions, Quantization, ReadConsistency, WriteOrdering};
-use braid_vector::{BreakerPolicy, QdrantOptions, Retries, VectorOptions};
+use braid_vector::{QdrantOptions, Retries, VectorOptions};
 
 use crate::provider::IndexOptions;
 
@@ -230,10 +230,8 @@ pub(crate) fn qdrant_retries(settings: &Settings) -> Retries {
 
 pub(crate) fn qdrant_breaker(settings: &Settings) -> BreakerPolicy {
     let section = &settings.qdrant;
-    BreakerPolicy {
-        failures: u32::try_from(section.breaker_failures).unwrap_or(u32::MAX),
-        open_for: Duration::from_millis(section.breaker_open_ms),
-    }
+    let failures = u32::try_from(section.breaker_failures).unwrap_or(u32::MAX);
+    BreakerPolicy::fixed(failures, Duration::from_millis(section.breaker_open_ms))
 }
 
 /// How a worker works. Its embedder is called, and its failures are retried, as in the other profiles.
@@ -376,6 +374,7 @@ pub fn model_store(settings: &Settings) -> Arc<braid_models::ModelStore> {
 #[cfg(test)]
 mod tests {
     use braid_core::LanguageSetting;
+    use braid_vector::BREAKER;
 
     use super::*;
 
@@ -441,7 +440,7 @@ mod tests {
         assert_eq!(calls.concurrency, parts.concurrency);
         assert_eq!(qdrant_options(&settings), QdrantOptions::default());
         assert_eq!(qdrant_retries(&settings), Retries::default());
-        assert_eq!(qdrant_breaker(&settings), BreakerPolicy::default());
+        assert_eq!(qdrant_breaker(&settings), BREAKER);
         assert_eq!(worker_options(&settings), WorkerOptions::default());
         // Of the parts, only the configuration has languages detected.
         let detected = CollectionSettings {

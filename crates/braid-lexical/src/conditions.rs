@@ -7,6 +7,7 @@ use braid_text::Analyzer;
 use tantivy::Searcher;
 
 use crate::index::slots;
+use crate::lookup::Lookup;
 use crate::phrase::{Forms, slots_saying};
 use crate::schema::Fields;
 
@@ -23,6 +24,7 @@ pub(crate) fn narrow(
         None => Arc::new(slots(searcher)?),
     };
     let mut kept = SlotSet::clone(&all);
+    let lookup = Lookup::new(searcher);
     let mut saying = Vec::with_capacity(conditions.len());
     for condition in conditions {
         let forms = Forms::new(analyzers, &condition.text);
@@ -31,7 +33,7 @@ pub(crate) fn narrow(
             saying.push(if condition.is_excluded { 0 } else { all.len() });
             continue;
         }
-        let said = slots_saying(searcher, fields, &forms, condition.field)?;
+        let said = slots_saying(&lookup, fields, &forms, condition.field)?;
         saying.push(all.intersection_len(&said));
         if condition.is_excluded {
             kept -= &said;

@@ -2,8 +2,8 @@
 
 use braid_core::{Expansion, Result};
 use braid_text::lexical::{K1, Languages, inverse_frequency};
-use tantivy::Searcher;
 
+use crate::lookup::Lookup;
 use crate::phrase::{Occurrence, Phrase, occurrences};
 use crate::scoring::{Scale, SegmentScores, Wanted};
 
@@ -31,12 +31,13 @@ pub(crate) struct WeighedExpansion {
 }
 
 /// Looks up where expansions occur; those that do not are left out.
-pub(crate) fn weigh(searcher: &Searcher, wanted: Wanted<'_>) -> Result<Vec<WeighedExpansion>> {
+pub(crate) fn weigh(lookup: &Lookup<'_>, wanted: Wanted<'_>) -> Result<Vec<WeighedExpansion>> {
     let mut weighed = Vec::with_capacity(wanted.expansions.len());
     for expansion in wanted.expansions {
-        let segments = searcher.segment_readers().iter();
+        let segments = 0..lookup.searcher.segment_readers().len();
+        let phrase = &expansion.phrase;
         let found =
-            segments.map(|segment| occurrences(segment, wanted.fields, &expansion.phrase, None));
+            segments.map(|ordinal| occurrences(lookup, ordinal, wanted.fields, phrase, None));
         let found = found.collect::<Result<Vec<_>>>()?;
         let matching: usize = found.iter().map(Vec::len).sum();
         if matching == 0 {

@@ -3,13 +3,13 @@
 use braid_core::{Result, SlotSet, TextField};
 use braid_text::lexical::{Languages, STEP, lane};
 use braid_text::{Analyzer, TermKind};
-use tantivy::index::SegmentReader;
 use tantivy::postings::{Postings, SegmentPostings};
 use tantivy::schema::{Field, IndexRecordOption};
-use tantivy::{DocSet, Searcher, TERMINATED, Term};
+use tantivy::{DocSet, TERMINATED};
 
 use crate::error::{io_error, lexical_error};
 use crate::languages::LanguageColumn;
+use crate::lookup::Lookup;
 use crate::schema::Fields;
 use crate::scoring::{slot_column, slot_of};
 
@@ -106,9 +106,11 @@ pub(crate) struct Occurrence {
     pub(crate) count: u32,
 }
 
-/// The documents of a segment that say `phrase`, within `field` where it is given, by rising number.
+/// The documents of the segment that is the `ordinal`th that say `phrase`, within `field` where it is
+/// given, by rising number.
 pub(crate) fn occurrences(
-    segment: &SegmentReader,
+    lookup: &Lookup<'_>,
+    ordinal: usize,
     fields: &Fields,
     phrase: &Phrase,
     field: Option<TextField>,
@@ -129,7 +131,7 @@ pub(crate) fn occurrences(
     }
     let mut readers = Vec::with_capacity(offsets.len());
     for (terms, offsets) in offsets {
-        let reader = WordReader::open(segment, fields, (terms, offsets), recorded)?;
+        let reader = WordReader::open((lookup, ordinal), fields, (terms, offsets), recorded)?;
         if reader.lists.is_empty() {
             return Ok(Vec::new());
         }
@@ -169,7 +171,7 @@ struct WordReader {
 
 impl WordReader {
     fn open(
-        segment: &SegmentReader,
+        place: (&Lookup<'_>, usize),
         fields: &Fields,
         (terms, offsets): (&[String], Vec<u32>),
         recorded: IndexRecordOption,
@@ -181,7 +183,7 @@ impl WordReader {
         };
         for field in [fields.content, fields.names] {
             for text in terms {
-                if let Some(list) = open_list(segment, field, text, recorded)? {
+                if let Some(list) = open_list(place, field, text, recorded)? {
                     reader.documents += u64::from(list.doc_freq());
                     reader.lists.push(list);
                 }
@@ -237,16 +239,23 @@ fn seek(list: &mut SegmentPostings, document: u32) -> u32 {
 }
 
 fn open_list(
-    segment: &SegmentReader,
+    (lookup, ordinal): (&Lookup<'_>, usize),
     field: Field,
     text: &str,
     recorded: IndexRecordOption,
 ) -> Result<Option<SegmentPostings>> {
-    segment
+    let found = lookup.find(field, text)?;
+    let Some(info) = &found.segments[ordinal] else {
+        return Ok(None);
+    };
+    let list = lookup
+        .searcher
+        .segment_reader(ordinal as u32)
         .inverted_index(field)
         .map_err(|error| lexical_error("cannot read the postings of the lexical index", error))?
-        .read_postings(&Term::from_field_text(field, text), recorded)
-        .map_err(|error| io_error("cannot read a posting list", error))
+        .read_postings_from_terminfo(info, recorded)
+        .map_err(|error| io_error("cannot read a posting list", error))?;
+    Ok(Some(list))
 }
 
 /// How often all words stand in a row in a document that every reader is at.
@@ -318,19 +327,20 @@ impl Forms {
 
 /// The slots of the documents that say a phrase, each in the form of its own language.
 pub(crate) fn slots_saying(
-    searcher: &Searcher,
+    lookup: &Lookup<'_>,
     fields: &Fields,
     forms: &Forms,
     field: Option<TextField>,
 ) -> Result<SlotSet> {
     let mut slots = SlotSet::new();
-    for segment in searcher.segment_readers() {
+    for (ordinal, segment) in lookup.searcher.segment_readers().iter().enumerate() {
         let column = slot_column(segment)?;
         for (phrase, languages) in forms.iter() {
             let within = languages
                 .map(|languages| Ok((LanguageColumn::open(segment)?, languages)))
                 .transpose()?;
-            for Occurrence { document, count: _ } in occurrences(segment, fields, phrase, field)? {
+            let found = occurrences(lookup, ordinal, fields, phrase, field)?;
+            for Occurrence { document, count: _ } in found {
                 let is_within = within
                     .as_ref()
                     .is_none_or(|(column, languages)| column.is_within(document, *languages));

@@ -56,7 +56,7 @@ pub(crate) fn search(
         return Ok(top.into_ranked());
     }
     let clauses = weigh(lookup, wanted)?;
-    let expansions = expansions::weigh(lookup.searcher, wanted)?;
+    let expansions = expansions::weigh(lookup, wanted)?;
     for (ordinal, segment) in lookup.searcher.segment_readers().iter().enumerate() {
         let mut scores = SegmentScores::new(segment, wanted);
         for clause in &clauses {

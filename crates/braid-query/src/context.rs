@@ -1,11 +1,12 @@
 //! Context assembly: hits become one text for a language model, with citations.
 //!
-//! Each piece stands under its marker and source line. A citation's span is exactly the characters
-//! of the document that stand in the piece, so characters that two chunks share stand there once,
-//! and chunks that touch are one piece.
+//! Each piece stands under its marker and source line; a source that the piece above has too is not
+//! said again. A citation's span is exactly the characters of the document that stand in the piece, so
+//! characters that two chunks share stand there once, and chunks that touch are one piece.
 //!
-//! Hits are offered in turn ([`choose`]) and taken while there is room; what does not fit is cut ([`cut`]). How the
-//! pieces stand in the text is decided last, so that it never decides what is taken.
+//! Hits are offered in turn ([`choose`]) and taken while there is room; what room is left goes to
+//! sentences of the others ([`cut`]). How the pieces stand in the text decides no more of what is taken
+//! than how many source lines it takes.
 
 mod choose;
 mod coverage;
@@ -23,12 +24,15 @@ use choose::choose;
 use coverage::Coverage;
 use cut::best_part;
 pub(crate) use estimates::{Characters, Words};
-use piece::{Piece, char_count, lead, plan_pieces};
-pub(crate) use wanted::WantedTerms;
+use piece::{Piece, Tokens, char_count, lead, plan_pieces};
+pub(crate) use wanted::{Question, WantedTerms};
 
 /// With fewer tokens left than this, after a hit that did not fit, the context is full: a marker, a source and a short sentence take
 /// more.
 const LEAST_CUT_TOKENS: usize = 16;
+
+/// Most hits that are looked at for what room is left: each is taken apart into sentences.
+const MOST_CUT: usize = 16;
 
 /// How the context is to be made.
 pub(crate) struct Assembling<'a> {
@@ -40,8 +44,9 @@ pub(crate) struct Assembling<'a> {
 
 /// Assembles at most `max_tokens` of context from `passages`, best first.
 ///
-/// A hit that does not fit is taken without its neighbours if that makes it fit, else cut to whole
-/// sentences (to words, where no sentence fits); what room is left goes to the next in the same way.
+/// A hit that does not fit is taken without its neighbours if that makes it fit. Where it does not, what
+/// room is left goes to whole sentences of it and the hits after it (to words, where no sentence fits),
+/// those with most of the query's terms first.
 pub(crate) fn assemble_context(
     passages: &[&Passage],
     neighborhood: &Neighborhood,
@@ -52,17 +57,15 @@ pub(crate) fn assemble_context(
     }
     let mut assembly = Assembly {
         assembling,
-        coverage: Coverage::default(),
-        groups: Vec::new(),
-        tokens: 0,
+        taken: Taken::default(),
     };
-    for place in choose(passages, &assembling.options) {
-        let hit = passages[place];
-        if !assembly.push(hit, &neighborhood.around(&hit.record)) {
-            assembly.push_part(hit);
-            if assembly.left() < LEAST_CUT_TOKENS {
-                break;
-            }
+    let mut offered = choose(passages, &assembling.options).map(|place| passages[place]);
+    while let Some(hit) = offered.next() {
+        let around = neighborhood.around(&hit.record);
+        if !assembly.push(hit, &around) && !assembly.push(hit, &[&hit.record]) {
+            let rest = offered.by_ref().take(MOST_CUT - 1);
+            assembly.push_parts(std::iter::once(hit).chain(rest).collect());
+            break;
         }
     }
     assembly.finish()
@@ -72,105 +75,148 @@ pub(crate) fn assemble_context(
 /// which most tokenizers make no token. The end counts the whole.
 struct Assembly<'a, 'p> {
     assembling: &'a Assembling<'a>,
-    /// Characters taken so far.
+    taken: Taken<'p>,
+}
+
+/// What was taken so far.
+#[derive(Clone, Default)]
+struct Taken<'p> {
+    /// Its characters.
     coverage: Coverage<'p>,
     /// The pieces that each hit brought, best first.
     groups: Vec<Vec<Piece<'p>>>,
-    tokens: usize,
 }
 
 impl<'p> Assembly<'_, 'p> {
     /// Adds a hit with the `chunks` that belong to it, if all of that fits.
     fn push(&mut self, hit: &'p Passage, chunks: &[&'p ChunkRecord]) -> bool {
-        let before = self.coverage.clone();
-        let mut pieces = plan_pieces(hit, chunks, &mut self.coverage);
-        let added = self.cost(&mut pieces);
-        let fits = self.tokens + added <= self.assembling.options.max_tokens;
-        if fits {
-            self.take(pieces, added);
-        } else {
-            self.coverage = before;
+        let before = self.taken.clone();
+        let pieces = plan_pieces(hit, chunks, &mut self.taken.coverage);
+        self.take(pieces);
+        let fits = self.tokens() <= self.assembling.options.max_tokens;
+        if !fits {
+            self.taken = before;
         }
         fits
     }
 
-    /// Adds as much as fits of a hit that did not fit with all its chunks.
-    fn push_part(&mut self, hit: &'p Passage) {
-        if self.push(hit, &[&hit.record]) {
-            return;
+    /// Gives what room is left to parts of hits that do not fit, one a hit: first to that with most of
+    /// the query's terms, of equal ones to that of the better hit.
+    fn push_parts(&mut self, mut hits: Vec<&'p Passage>) {
+        while self.left() >= LEAST_CUT_TOKENS || self.taken.groups.is_empty() {
+            let mut best: Option<(u32, usize, Piece<'p>)> = None;
+            for (place, hit) in hits.iter().enumerate() {
+                let Some((terms, piece)) = self.part(hit) else {
+                    continue;
+                };
+                if best.as_ref().is_none_or(|best| terms > best.0) {
+                    best = Some((terms, place, piece));
+                }
+            }
+            let Some((_, place, piece)) = best else {
+                return;
+            };
+            // What is cut away is not in the context, but is not looked at again either.
+            let hit = hits.remove(place);
+            let coverage = &mut self.taken.coverage;
+            coverage.take(&hit.record.document, hit.record.chunk.span);
+            self.take(vec![piece]);
         }
-        // What is cut away is not in the context, but is not looked at again either.
-        let pieces = plan_pieces(hit, &[&hit.record], &mut self.coverage);
-        let Some(piece) = pieces.into_iter().next() else {
-            return;
-        };
-        let left = self.left();
-        if left < LEAST_CUT_TOKENS && !self.groups.is_empty() {
-            return;
-        }
-        let lead = lead(&piece, self.next_marker());
-        let counter = self.assembling.counter;
-        let count = |part: &str| counter.count(&format!("{lead}{part}"));
-        let Some((skipped, part)) = best_part(&piece.body, left, self.assembling.wanted, count)
-        else {
-            return;
-        };
-        let start = piece.span.start + char_count(&piece.body[..skipped]);
-        let end = start + char_count(part);
-        let tokens = count(part);
-        let cut = Piece {
-            span: Span { start, end },
-            body: part.to_owned(),
-            tokens,
-            ..piece
-        };
-        self.take(vec![cut], tokens);
     }
 
-    /// Counts each piece, and what they add to the context in all.
-    fn cost(&self, pieces: &mut [Piece<'p>]) -> usize {
-        let markers = self.next_marker()..;
-        let mut sum = 0;
-        for (piece, marker) in pieces.iter_mut().zip(markers) {
-            let text = lead(piece, marker) + &piece.body;
-            piece.tokens = self.assembling.counter.count(&text);
-            sum += piece.tokens;
-        }
-        sum
+    /// As much as fits of a hit, and how many of the query's terms are in it.
+    fn part(&self, hit: &'p Passage) -> Option<(u32, Piece<'p>)> {
+        let mut coverage = self.taken.coverage.clone();
+        let pieces = plan_pieces(hit, &[&hit.record], &mut coverage);
+        let piece = pieces.into_iter().next()?;
+        let lead = lead(&piece, self.taken.next_marker(), self.above_next());
+        let counter = self.assembling.counter;
+        let count = |part: &str| counter.count(&format!("{lead}{part}"));
+        let part = best_part(&piece.body, self.left(), self.assembling.wanted, count)?;
+        let start = piece.span.start + char_count(&piece.body[..part.start]);
+        let end = start + char_count(part.text);
+        let body = part.text.into();
+        let terms = part.terms;
+        let span = Span { start, end };
+        Some((
+            terms,
+            Piece {
+                span,
+                body,
+                ..piece
+            },
+        ))
     }
 
     /// Adds pieces; those that go on where others end, or end where others begin, become one with
     /// them, where the best ranked of them stands, and cost no marker of their own.
-    fn take(&mut self, pieces: Vec<Piece<'p>>, added: usize) {
-        self.tokens += added;
+    fn take(&mut self, pieces: Vec<Piece<'p>>) {
         let mut rest = Vec::new();
         for mut piece in pieces {
+            let marker = self.taken.next_marker() + rest.len();
             let mut home: Option<(usize, usize)> = None;
-            while let Some(place) = self.touching(&piece) {
-                let other = self.groups[place.0].remove(place.1);
-                self.tokens -= other.tokens + piece.tokens;
+            while let Some(place) = self.taken.touching(&piece) {
+                let other = self.taken.groups[place.0].remove(place.1);
                 let is_better = home.is_none_or(|home| place < home);
                 piece = match is_better {
                     true => other.joined(&piece),
                     false => piece.joined(&other),
                 };
-                let text = lead(&piece, self.next_marker() + 1) + &piece.body;
-                piece.tokens = self.assembling.counter.count(&text);
-                self.tokens += piece.tokens;
                 home = Some(home.map_or(place, |home| home.min(place)));
             }
+            piece.tokens = Tokens::of(&piece, marker, self.assembling.counter);
             match home {
                 Some((group, at)) => {
-                    let at = at.min(self.groups[group].len());
-                    self.groups[group].insert(at, piece);
+                    let at = at.min(self.taken.groups[group].len());
+                    self.taken.groups[group].insert(at, piece);
                 }
                 None => rest.push(piece),
             }
         }
-        self.groups.push(rest);
-        self.groups.retain(|group| !group.is_empty());
+        self.taken.groups.push(rest);
+        self.taken.groups.retain(|group| !group.is_empty());
     }
 
+    /// What the pieces cost, each below the one that it stands below.
+    fn tokens(&self) -> usize {
+        let mut above = None;
+        let mut sum = 0;
+        for piece in self.taken.in_order(self.assembling.options.order) {
+            sum += piece.tokens.below(piece.repeats(above));
+            above = Some(piece);
+        }
+        sum
+    }
+
+    /// The piece that the next one is to stand below, where that is known.
+    fn above_next(&self) -> Option<&Piece<'p>> {
+        match self.assembling.options.order {
+            ContextOrder::Rank => self.taken.groups.last()?.last(),
+            ContextOrder::Edges => None,
+        }
+    }
+
+    fn left(&self) -> usize {
+        let most = self.assembling.options.max_tokens;
+        most.saturating_sub(self.tokens())
+    }
+
+    /// The text in the order asked for. Where the tokens of the whole are more than those of its
+    /// pieces, the last that was taken goes.
+    fn finish(mut self) -> AssembledContext {
+        let options = self.assembling.options;
+        loop {
+            let mut context = self.taken.written(options.order);
+            context.tokens = self.assembling.counter.count(&context.text);
+            if context.tokens <= options.max_tokens {
+                return context;
+            }
+            self.taken.groups.pop();
+        }
+    }
+}
+
+impl<'p> Taken<'p> {
     /// Group and place of a piece that touches this one.
     fn touching(&self, piece: &Piece<'_>) -> Option<(usize, usize)> {
         let mut groups = self.groups.iter().enumerate();
@@ -180,49 +226,33 @@ impl<'p> Assembly<'_, 'p> {
         })
     }
 
-    fn left(&self) -> usize {
-        self.assembling
-            .options
-            .max_tokens
-            .saturating_sub(self.tokens)
-    }
-
     fn next_marker(&self) -> usize {
         self.groups.iter().map(Vec::len).sum::<usize>() + 1
     }
 
-    /// The text in the order asked for. Where the tokens of the whole are more than those of its
-    /// pieces, the last that was taken goes.
-    fn finish(mut self) -> AssembledContext {
-        let options = self.assembling.options;
-        loop {
-            let mut context = written(&self.groups, options.order);
-            context.tokens = self.assembling.counter.count(&context.text);
-            if context.tokens <= options.max_tokens {
-                return context;
-            }
-            self.groups.pop();
-        }
+    /// The pieces as they stand in the text.
+    fn in_order(&self, order: ContextOrder) -> impl Iterator<Item = &Piece<'p>> {
+        let places = places(self.groups.len(), order).into_iter();
+        places.flat_map(|place| &self.groups[place])
     }
-}
 
-/// The pieces one below the other, each under its marker.
-fn written(groups: &[Vec<Piece<'_>>], order: ContextOrder) -> AssembledContext {
-    let mut context = AssembledContext::default();
-    let pieces = places(groups.len(), order)
-        .into_iter()
-        .flat_map(|place| &groups[place]);
-    for (piece, marker) in pieces.zip(1..) {
-        context.text.push_str(&lead(piece, marker));
-        context.text.push_str(&piece.body);
-        context.citations.push(Citation {
-            marker: format!("[{marker}]"),
-            chunk: piece.cited.id,
-            document: piece.cited.document.clone(),
-            span: piece.span,
-        });
+    /// The pieces one below the other, each under its marker.
+    fn written(&self, order: ContextOrder) -> AssembledContext {
+        let mut context = AssembledContext::default();
+        let mut above = None;
+        for (piece, marker) in self.in_order(order).zip(1..) {
+            context.text.push_str(&lead(piece, marker, above));
+            context.text.push_str(&piece.body);
+            context.citations.push(Citation {
+                marker: format!("[{marker}]"),
+                chunk: piece.cited.id,
+                document: piece.cited.document.clone(),
+                span: piece.span,
+            });
+            above = Some(piece);
+        }
+        context
     }
-    context
 }
 
 /// In which order the groups stand in the text.

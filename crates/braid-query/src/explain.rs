@@ -7,6 +7,7 @@
 
 mod answer;
 mod conditions;
+mod deep;
 mod filtering;
 mod knobs;
 mod memo;
@@ -17,6 +18,6 @@ mod trace;
 
 pub use answer::{
     Cut, ExplainRequest, Explanation, LegOutcome, LegTrace, MAX_EXPLAIN_DEPTH, OptionChange,
-    OptionValue, Remedy, RerankTrace,
+    OptionValue, PhrasingTrace, Remedy, RerankTrace,
 };
 pub use moves::{Move, MoveCause, MoveStage};

@@ -43,7 +43,7 @@ pub use batch::Batch;
 pub use cache::{CachingEmbedder, CachingRetriever, IndexWrites, SemanticCache};
 pub use explain::{
     Cut, ExplainRequest, Explanation, LegOutcome, LegTrace, MAX_EXPLAIN_DEPTH, Move, MoveCause,
-    MoveStage, OptionChange, OptionValue, Remedy, RerankTrace,
+    MoveStage, OptionChange, OptionValue, PhrasingTrace, Remedy, RerankTrace,
 };
 pub use pages::{Listing, More, PageLimits, PagingRetriever};
 pub use phrasings::PhrasingScores;

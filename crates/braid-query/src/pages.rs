@@ -18,6 +18,7 @@ use braid_core::{
 
 pub use store::{PageLimits, PagingRetriever};
 
+use crate::context::Question;
 use crate::distinct::{Sameness, Told, best_page};
 use crate::hydrate::passages_by_slot;
 use crate::neighborhood::Neighborhood;
@@ -253,7 +254,10 @@ impl Retriever {
         let page = listing.page(&*pin, place, request.top_k).await?;
         let records = page.hits.iter().map(|hit| &hit.passage.record);
         let neighborhood = Neighborhood::fetch(&*pin, records, expansion(request)).await?;
-        let language = pin.collection().settings.language.of_document(None);
+        let question = Question {
+            text: request.syntax.read(&request.query).text,
+            language: pin.collection().settings.language.of_document(None),
+        };
         let lag = pin
             .stats()
             .newest
@@ -266,7 +270,7 @@ impl Retriever {
         };
         let assembling = Instant::now();
         let (hits, context) = self
-            .assemble(page.hits, neighborhood, request, language)
+            .assemble(page.hits, neighborhood, request, question)
             .await?;
         timings.assemble = milliseconds(assembling.elapsed());
         timings.total = milliseconds(started.elapsed());

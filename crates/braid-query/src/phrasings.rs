@@ -21,7 +21,7 @@ use crate::response::{
     Degradation, Note, RetrievedHit, ScoreStage, StageScore, StageScores, Timings,
 };
 use crate::retriever::Retriever;
-use crate::syntax::ConditionReport;
+use crate::syntax::{ConditionReport, ParsedQuery};
 use crate::thresholds::CutLegs;
 
 /// Phrasings that are searched at once: one is embedded while the one before is searched for.
@@ -39,10 +39,55 @@ pub struct PhrasingScores {
 impl PhrasingScores {
     /// Its 1-based rank in the phrasing's own list.
     pub fn rank(&self) -> Option<usize> {
-        let scores = &self.scores;
-        let own = scores.fused.or(scores.lexical).or(scores.dense);
-        own.map(|own| own.rank)
+        self.place().map(|place| place.rank)
     }
+
+    /// Its place in the phrasing's own list.
+    pub(crate) fn place(&self) -> Option<StageScore> {
+        let scores = &self.scores;
+        scores.fused.or(scores.lexical).or(scores.dense)
+    }
+}
+
+/// A phrasing of a request, as it is searched for.
+#[derive(Clone, Debug)]
+pub(crate) struct Phrasing<'a> {
+    /// 0 is the query itself, 1 the first of [`RetrieveRequest::also`].
+    pub(crate) number: usize,
+    /// As it is written.
+    pub(crate) written: &'a str,
+    /// As it is understood; its conditions are its own and those of the query, which hold for every hit.
+    pub(crate) asked: ParsedQuery,
+}
+
+/// The phrasings of a request, the query itself first. One that repeats another counts once.
+pub(crate) fn phrasings(request: &RetrieveRequest) -> Vec<Phrasing<'_>> {
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut seen: Vec<String> = Vec::new();
+    let mut phrasings: Vec<Phrasing<'_>> = Vec::new();
+    let texts = std::iter::once(&request.query).chain(&request.also);
+    for (number, written) in texts.enumerate() {
+        let words = words(written);
+        if seen.contains(&words) {
+            continue;
+        }
+        seen.push(words);
+        let mut asked = request.syntax.read(written);
+        let bound = phrasings
+            .first()
+            .map_or(&[][..], |query| &query.asked.conditions);
+        for condition in bound {
+            if !asked.conditions.contains(condition) {
+                asked.conditions.push(condition.clone());
+            }
+        }
+        phrasings.push(Phrasing {
+            number,
+            written,
+            asked,
+        });
+    }
+    phrasings
 }
 
 /// What one query's legs gave, ranked, with the ledger still pinned.
@@ -77,30 +122,29 @@ impl FoundBy {
 }
 
 impl Retriever {
-    /// Ranks the chunks that any phrasing of the request finds, all in one pinned state. Operators of
+    /// Ranks the chunks that any of the request's phrasings finds, all in one pinned state. Operators of
     /// the query hold for every hit, those of another phrasing for what that finds.
     pub(crate) async fn rank_phrasings(
         &self,
         request: &RetrieveRequest,
+        phrasings: &[Phrasing<'_>],
         pin: Option<&Arc<dyn LedgerPin>>,
     ) -> Result<RankedQuery> {
         let pin = match pin {
             Some(pin) => Arc::clone(pin),
             None => self.parts.ledger.pin(&request.collection).await?,
         };
-        let queries = queries(request);
-        let bound = request.parsed().conditions;
-        let runs: Vec<_> = queries
+        let runs: Vec<_> = phrasings
             .iter()
-            .map(|(phrasing, query)| {
-                let (pin, bound) = (&pin, &bound);
+            .map(|phrasing| {
+                let (pin, number) = (&pin, phrasing.number);
                 async move {
-                    let run = self.rank_query(query, bound, Some(pin)).await;
-                    let run = run.map_err(|error| match phrasing {
+                    let run = self.rank_query(request, phrasing, Some(pin)).await;
+                    let run = run.map_err(|error| match number {
                         0 => error,
-                        _ => error.context(format_args!("phrasing {phrasing}")),
+                        _ => error.context(format_args!("phrasing {number}")),
                     });
-                    Ok::<_, Error>((*phrasing, run?))
+                    Ok::<_, Error>((number, run?))
                 }
             })
             .collect();
@@ -108,27 +152,6 @@ impl Retriever {
             stream::iter(runs).buffered(AT_ONCE).try_collect().await;
         Ok(join(pin, runs?, request.fusion.k))
     }
-}
-
-/// Each phrasing as a request of its own. One that repeats another counts once.
-fn queries(request: &RetrieveRequest) -> Vec<(usize, RetrieveRequest)> {
-    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let mut seen: Vec<String> = Vec::new();
-    let mut queries = Vec::new();
-    let texts = std::iter::once(&request.query).chain(&request.also);
-    for (phrasing, text) in texts.enumerate() {
-        let words = words(text);
-        if !seen.contains(&words) {
-            seen.push(words);
-            let alone = RetrieveRequest {
-                query: text.clone(),
-                also: Vec::new(),
-                ..request.clone()
-            };
-            queries.push((phrasing, alone));
-        }
-    }
-    queries
 }
 
 /// One list out of those of the phrasings, which come with the query's own first.

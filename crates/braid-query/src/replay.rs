@@ -69,7 +69,7 @@ impl Retriever {
                 "one phrasing is recorded at a time",
             ));
         }
-        let asked = request.parsed();
+        let asked = request.syntax.read(&request.query);
         let plan = SearchPlan {
             query: &asked.text,
             conditions: &asked.conditions,

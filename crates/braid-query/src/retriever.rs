@@ -6,19 +6,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use braid_core::{
-    Embedder, Expansion, IndexProvider, Language, LanguageSetting, Ledger, LedgerPin, Passage,
-    Reranker, Result, TextCondition, TokenCounter,
+    Embedder, Expansion, IndexProvider, LanguageSetting, Ledger, LedgerPin, Passage, Reranker,
+    Result, TokenCounter,
 };
 use braid_runtime::CpuPool;
 
-use crate::context::{Assembling, Characters, WantedTerms, Words, assemble_context};
+use crate::context::{Assembling, Characters, Question, WantedTerms, Words, assemble_context};
 use crate::distinct::{Sameness, best_page};
 use crate::hydrate::{Wanted, hydrate};
 use crate::legs::Legs;
 use crate::neighborhood::Neighborhood;
 use crate::observe;
 use crate::pages::{Listed, ListedState, Listing, More, Place, not_kept};
-use crate::phrasings::RankedQuery;
+use crate::phrasings::{Phrasing, RankedQuery, phrasings};
 use crate::ranked::rank_legs;
 use crate::request::{ContextTokenizer, RetrieveRequest};
 use crate::rerank::{RerankPlan, rerank};
@@ -95,6 +95,8 @@ pub(crate) struct Found {
     pub(crate) hits: Vec<RetrievedHit>,
     /// What the legs' thresholds left out.
     pub(crate) cut: CutLegs,
+    /// What they are re-ranked and put into a context for.
+    question: Question,
     pub(crate) neighborhood: Neighborhood,
     pub(crate) lag: u64,
     pub(crate) language: LanguageSetting,
@@ -118,6 +120,12 @@ pub(crate) struct Found {
 }
 
 impl Found {
+    /// What goes into the context with the hits, and what for.
+    pub(crate) fn take_surroundings(&mut self) -> (Neighborhood, Question) {
+        let neighborhood = std::mem::take(&mut self.neighborhood);
+        (neighborhood, self.question.clone())
+    }
+
     /// What the next pages of this answer are read from.
     fn listing(&self, listed: Vec<Listed>, rerank: Option<RerankSummary>) -> Listing {
         Listing {
@@ -192,11 +200,10 @@ impl Retriever {
         let listed = ordered.listed(&request, std::mem::take(&mut found.rest));
         let (hits, next) = best_page(&[], ordered.hits, request.top_k, found.sameness);
         let reason = hits.is_empty().then(|| found.why_empty(below));
-        let neighborhood = std::mem::take(&mut found.neighborhood);
-        let language = found.language.of_document(None);
+        let (neighborhood, question) = found.take_surroundings();
         let assembling = Instant::now();
         let (hits, context) = self
-            .assemble(hits, neighborhood, &request, language)
+            .assemble(hits, neighborhood, &request, question)
             .await?;
         found.timings.assemble = milliseconds(assembling.elapsed());
         let returned = hits.len();
@@ -235,6 +242,7 @@ impl Retriever {
         request: &RetrieveRequest,
         reading: Reading<'_>,
     ) -> Result<Found> {
+        let phrasings = phrasings(request);
         let RankedQuery {
             pin,
             ranked,
@@ -246,9 +254,11 @@ impl Retriever {
             notes,
             degraded,
             mut timings,
-        } = match request.also.is_empty() {
-            true => self.rank_query(request, &[], reading.pin()).await?,
-            false => self.rank_phrasings(request, reading.pin()).await?,
+        } = match &phrasings[..] {
+            [alone] if request.also.is_empty() => {
+                self.rank_query(request, alone, reading.pin()).await?
+            }
+            several => self.rank_phrasings(request, several, reading.pin()).await?,
         };
         let hydrating = Instant::now();
         let sameness = Sameness::of(pin.collection().settings.duplicates).asked(request.distinct);
@@ -261,14 +271,20 @@ impl Retriever {
         let neighborhood = Neighborhood::fetch(&*pin, records, expansion(request)).await?;
         timings.hydrate = milliseconds(hydrating.elapsed());
         let read = hits.last().map_or(0, |hit| hit.rank);
+        let language = pin.collection().settings.language;
+        let query = phrasings.into_iter().next().map(|query| query.asked.text);
         Ok(Found {
+            question: Question {
+                text: query.unwrap_or_default(),
+                language: language.of_document(None),
+            },
             rest: ranked.listed(read),
             state: ListedState::of(&*pin),
             hits,
             cut,
             neighborhood,
             lag: pin.stats().lag(),
-            language: pin.collection().settings.language,
+            language,
             sameness,
             conditions,
             is_unmet,
@@ -283,23 +299,17 @@ impl Retriever {
         })
     }
 
-    /// Searches the legs for the request's query alone, and ranks what they found. What it finds meets
-    /// the query's own conditions and the `bound` ones.
+    /// Searches the legs for one phrasing of the request alone, and ranks what they found.
     pub(crate) async fn rank_query(
         &self,
         request: &RetrieveRequest,
-        bound: &[TextCondition],
+        phrasing: &Phrasing<'_>,
         pin: Option<&Arc<dyn LedgerPin>>,
     ) -> Result<RankedQuery> {
-        let mut asked = request.parsed();
-        for condition in bound {
-            if !asked.conditions.contains(condition) {
-                asked.conditions.push(condition.clone());
-            }
-        }
+        let Phrasing { written, asked, .. } = phrasing;
         let plan = SearchPlan {
             pin,
-            ..search_plan(request).asking(&asked)
+            ..search_plan(request).asking(asked)
         };
         let searched = search(&self.parts, plan).await?;
         let Searched {
@@ -310,11 +320,11 @@ impl Retriever {
             is_unmet,
             mut timings,
         } = searched;
-        let notes = notes(&asked, lexical.as_ref());
+        let notes = notes(asked, lexical.as_ref());
         let (mut legs, degraded) = Legs::settle(lexical, dense)?;
         let cut = cut_legs(&mut legs, request.thresholds);
         let fusing = Instant::now();
-        let ranked = rank_legs(&request.query, &legs, request.mode, &request.fusion);
+        let ranked = rank_legs(written, &legs, request.mode, &request.fusion);
         timings.fuse = milliseconds(fusing.elapsed());
         Ok(RankedQuery {
             pin,
@@ -337,9 +347,8 @@ impl Retriever {
         if request.rerank.enabled {
             let reranking = Instant::now();
             let reranker = self.parts.reranker.as_deref();
-            let asked = request.parsed();
             let plan = RerankPlan {
-                query: &asked.text,
+                query: &found.question.text,
                 options: &request.rerank,
                 method: request.fusion.method,
                 weights: weights_after(found.trust.as_ref()),
@@ -381,20 +390,19 @@ impl Retriever {
         hits: Vec<RetrievedHit>,
         neighborhood: Neighborhood,
         request: &RetrieveRequest,
-        language: Language,
+        question: Question,
     ) -> Result<(Vec<RetrievedHit>, AssembledContext)> {
         let options = request.context;
         if options.max_tokens == 0 || hits.is_empty() {
             return Ok((hits, AssembledContext::default()));
         }
         let counter = self.counter(options.tokenizer);
-        let query = request.parsed().text;
         let work = move || {
             let passages: Vec<&Passage> = hits.iter().map(|hit| &hit.passage).collect();
             let assembling = Assembling {
                 options,
                 counter: &*counter,
-                wanted: &WantedTerms::new(&query, language),
+                wanted: &WantedTerms::of(&question),
             };
             let context = assemble_context(&passages, &neighborhood, &assembling);
             (hits, context)

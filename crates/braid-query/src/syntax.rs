@@ -9,8 +9,6 @@ mod tests;
 
 use braid_core::{TextCondition, TextField};
 
-use crate::request::RetrieveRequest;
-
 /// Most operators of one query: a text with more was pasted, not written to be one.
 pub const MAX_OPERATORS: usize = 16;
 
@@ -30,6 +28,14 @@ impl Syntax {
         match self {
             Self::Auto => "auto",
             Self::Off => "off",
+        }
+    }
+
+    /// A query as it is understood.
+    pub(crate) fn read(self, query: &str) -> ParsedQuery {
+        match self {
+            Self::Auto => parse_query(query),
+            Self::Off => ParsedQuery::plain(query),
         }
     }
 }
@@ -83,16 +89,6 @@ pub struct ConditionReport {
     pub condition: TextCondition,
     /// How many passages that the filter lets pass say its words.
     pub saying: u64,
-}
-
-impl RetrieveRequest {
-    /// The query as it is understood.
-    pub(crate) fn parsed(&self) -> ParsedQuery {
-        match self.syntax {
-            Syntax::Auto => parse_query(&self.query),
-            Syntax::Off => ParsedQuery::plain(&self.query),
-        }
-    }
 }
 
 /// Reads a query. Exclusions alone are plain text: there would be nothing to look for.

@@ -26,4 +26,4 @@ pub use cluster::{ClusterIndexes, ClusterLedger, Site};
 pub use embedded::{EmbeddedVectors, VectorOptions};
 pub use flat::FlatVectors;
 pub use qdrant::{QdrantOptions, QdrantSite, QdrantVectors};
-pub use resilient::{Breaker, BreakerPolicy, Resilient, Retries};
+pub use resilient::{BREAKER, Breaker, Resilient, Retries};

@@ -25,7 +25,7 @@ use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-pub use breaker::{Breaker, BreakerPolicy};
+pub use breaker::{BREAKER, Breaker};
 
 /// How often a call is tried, and the waits between: `first`, twice that, ..., at most `longest`,
 /// each shortened by up to a half.

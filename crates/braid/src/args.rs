@@ -1,5 +1,6 @@
 //! The command line.
 
+mod cache;
 mod migrate;
 mod plan;
 mod retrieve;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use braid_core::{ChunkingOverride, CollectionName, FormatFamily};
 use clap::{Args, Parser, Subcommand};
 
+pub(crate) use cache::{Answers, CacheCommand, DeleteArgs, LookupArgs, StoreArgs};
 pub(crate) use migrate::{MigrateArgs, Profile};
 pub(crate) use plan::PlanArgs;
 pub(crate) use retrieve::{ExplainArgs, RetrievalArgs, RetrieveArgs};
@@ -121,6 +123,9 @@ pub(crate) enum Command {
     /// List, follow, cancel or retry bulk jobs, and list what could not be indexed
     #[command(subcommand)]
     Job(JobCommand),
+    /// Look up, store or delete answers to questions that ask the same, on a running server
+    #[command(subcommand)]
+    Cache(CacheCommand),
     /// List, fetch or verify models
     #[command(subcommand)]
     Models(ModelsCommand),

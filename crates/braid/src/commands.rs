@@ -1,5 +1,6 @@
 //! One module per command.
 
+pub(crate) mod cache;
 pub(crate) mod collection;
 pub(crate) mod doctor;
 pub(crate) mod document;

@@ -60,6 +60,7 @@ async fn run(cli: Cli) -> Result<Exit> {
         Command::Collection(command) => commands::collection::run(&settings?, command).await,
         Command::Document(command) => commands::document::run(&settings?, command).await,
         Command::Job(command) => commands::job::run(&settings?, command).await,
+        Command::Cache(command) => commands::cache::run(command).await,
         Command::Models(command) => commands::models::run(&settings?, command),
         Command::Verify(args) => commands::verify::run(&settings?, args).await,
         // A configuration that cannot be read is one of its findings.

@@ -2,15 +2,28 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use braid_core::{
     Calibration, Embedder, Embedding, Error, ErrorCode, Fingerprint, Language, Reranker, Result,
     Script, TokenCounter,
 };
+use braid_runtime::breaker::{Abandoned, BreakLength, BreakerPolicy, Change, CircuitBreaker};
 
-use crate::remote::breaker::{Change, CircuitBreaker, Clock};
+/// A place is left out after three failures in a row, for two seconds at first and up to a minute, and
+/// after twelve calls in a row that nobody waited for to the end.
+const LEFT_OUT: BreakerPolicy = BreakerPolicy {
+    failures: 3,
+    length: BreakLength::Doubling {
+        first: Duration::from_secs(2),
+        longest: Duration::from_secs(60),
+    },
+    abandoned: Some(Abandoned {
+        calls: 12,
+        patience: Duration::from_millis(50),
+    }),
+};
 
 /// A model at several places. A call goes to the first that is not left out; where it fails, to the
 /// next. A place that fails three times in a row is left out for a while.
@@ -28,11 +41,7 @@ impl<T: ?Sized> Places<T> {
     /// # Errors
     /// [`ModelUnavailable`](ErrorCode::ModelUnavailable) when there is none, or they are not of one
     /// fingerprint.
-    fn new(
-        named: Vec<(String, Arc<T>)>,
-        fingerprint: impl Fn(&T) -> &Fingerprint,
-        clock: &Clock,
-    ) -> Result<Self> {
+    fn new(named: Vec<(String, Arc<T>)>, fingerprint: impl Fn(&T) -> &Fingerprint) -> Result<Self> {
         let Some((first_name, first)) = named.first() else {
             let message = "a model is served nowhere";
             return Err(Error::new(ErrorCode::ModelUnavailable, message));
@@ -50,7 +59,7 @@ impl<T: ?Sized> Places<T> {
         let list = named.into_iter().map(|(name, model)| Place {
             name,
             model,
-            breaker: CircuitBreaker::new(Arc::clone(clock)),
+            breaker: CircuitBreaker::new(LEFT_OUT),
         });
         Ok(Self {
             list: list.collect(),
@@ -72,8 +81,8 @@ impl<T: ?Sized> Places<T> {
         for place in &self.list {
             let leave = match place.breaker.ask() {
                 Ok(leave) => leave,
-                Err(reason) => {
-                    failures.push(place.left_out(&reason));
+                Err(left_out) => {
+                    failures.push(place.left_out(&left_out.reason));
                     continue;
                 }
             };
@@ -100,7 +109,7 @@ impl<T: ?Sized> Place<T> {
         let endpoint = self.name.clone();
         let open = match change {
             Change::None => return,
-            Change::Opened(length) => {
+            Change::Opened(length) | Change::Reopened(length) => {
                 tracing::warn!(%endpoint, ?length, "a model's place is left out after failures");
                 1.0
             }
@@ -164,16 +173,8 @@ impl FallbackEmbedder {
     /// # Errors
     /// [`ModelUnavailable`](ErrorCode::ModelUnavailable) when they are not of one fingerprint.
     pub fn new(places: Vec<(String, Arc<dyn Embedder>)>) -> Result<Self> {
-        Self::with_clock(places, &system_clock())
+        Places::new(places, |model| model.fingerprint()).map(Self)
     }
-
-    fn with_clock(places: Vec<(String, Arc<dyn Embedder>)>, clock: &Clock) -> Result<Self> {
-        Places::new(places, |model| model.fingerprint(), clock).map(Self)
-    }
-}
-
-fn system_clock() -> Clock {
-    Arc::new(Instant::now)
 }
 
 #[async_trait]
@@ -221,8 +222,7 @@ impl FallbackReranker {
     /// # Errors
     /// As [`FallbackEmbedder::new`].
     pub fn new(places: Vec<(String, Arc<dyn Reranker>)>) -> Result<Self> {
-        let clock = system_clock();
-        Places::new(places, |model| model.fingerprint(), &clock).map(Self)
+        Places::new(places, |model| model.fingerprint()).map(Self)
     }
 }
 

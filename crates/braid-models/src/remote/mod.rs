@@ -13,7 +13,6 @@
 //! happens where an endpoint fails.
 
 mod batches;
-mod breaker;
 mod caller;
 mod check;
 mod embedder;

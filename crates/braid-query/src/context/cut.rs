@@ -7,8 +7,28 @@ use super::wanted::WantedTerms;
 /// Texts of more sentences are cut at their beginning: looking at every run would take too long.
 const MOST_SENTENCES: usize = 64;
 
-/// A part of `text` that `count` puts at `limit` tokens or fewer, with the number of the byte it
-/// starts at: of all runs of whole sentences that fit, as long as each can be, the first of those
+/// A part of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Part<'t> {
+    /// How many of the wanted terms are in it; none where it is no whole sentence.
+    pub(super) terms: u32,
+    /// The byte it starts at.
+    pub(super) start: usize,
+    pub(super) text: &'t str,
+}
+
+impl<'t> Part<'t> {
+    /// What `text` begins with, where not even a sentence of it fits.
+    fn of_words(text: &'t str) -> Self {
+        Self {
+            terms: 0,
+            start: 0,
+            text,
+        }
+    }
+}
+
+/// A part of `text` that `count` puts at `limit` tokens or fewer: of all runs of whole sentences that fit, as long as each can be, the first of those
 /// that have most of the `wanted` terms. Where not even one sentence fits, the whole words that it
 /// begins with. Trailing whitespace is left out.
 pub(super) fn best_part<'t>(
@@ -16,16 +36,20 @@ pub(super) fn best_part<'t>(
     limit: usize,
     wanted: &WantedTerms,
     count: impl Fn(&str) -> usize,
-) -> Option<(usize, &'t str)> {
+) -> Option<Part<'t>> {
     let sentences: Vec<(usize, &str)> = text.split_sentence_bound_indices().collect();
     if sentences.len() > MOST_SENTENCES {
-        return longest_prefix(text, limit, count).map(|prefix| (0, prefix));
+        return longest_prefix(text, limit, count).map(|text| Part {
+            terms: wanted.found_in(text).count_ones(),
+            start: 0,
+            text,
+        });
     }
     let found: Vec<u64> = sentences
         .iter()
         .map(|(_, sentence)| wanted.found_in(sentence))
         .collect();
-    let mut best: Option<(u32, usize, &str)> = None;
+    let mut best: Option<Part<'_>> = None;
     let mut end = 0;
     for (first, (start, _)) in sentences.iter().enumerate() {
         let fits = |last: usize| {
@@ -45,16 +69,19 @@ pub(super) fn best_part<'t>(
             .iter()
             .fold(0, |all, one| all | one)
             .count_ones();
-        let is_better = best.is_none_or(|(most, _, _)| terms > most);
+        let is_better = best.is_none_or(|best| terms > best.terms);
         if is_better && !run.trim().is_empty() {
-            best = Some((terms, *start, run));
+            best = Some(Part {
+                terms,
+                start: *start,
+                text: run,
+            });
         }
         if end == sentences.len() {
             break;
         }
     }
-    let best = best.map(|(_, start, run)| (start, run));
-    best.or_else(|| longest_words(text, limit, count).map(|prefix| (0, prefix)))
+    best.or_else(|| longest_words(text, limit, count).map(Part::of_words))
 }
 
 /// The longest prefix that fits: whole sentences, or whole words where not even one sentence fits.
@@ -102,7 +129,7 @@ mod tests {
     fn cuts_at_a_sentence_else_at_a_word() {
         let text = "One two three. Four five. Six";
         let nothing = WantedTerms::none();
-        let cut = |limit| best_part(text, limit, &nothing, words).map(|(_, part)| part);
+        let cut = |limit| best_part(text, limit, &nothing, words).map(|part| part.text);
         assert_eq!(cut(9), Some(text));
         assert_eq!(cut(5), Some("One two three. Four five."));
         assert_eq!(cut(4), Some("One two three."));
@@ -114,7 +141,7 @@ mod tests {
         assert_eq!(cut(1), Some("Six"));
         assert_eq!(
             best_part("One two three.", 2, &nothing, words),
-            Some((0, "One two"))
+            Some(Part::of_words("One two"))
         );
         assert_eq!(cut(0), None);
     }
@@ -123,18 +150,25 @@ mod tests {
     fn the_sentences_with_the_terms_of_the_query_are_kept() {
         let text = "Cats sleep. Foxes hunt mice. Owls hunt at night. Dogs bark.";
         let wanted = WantedTerms::new("When does an owl hunt?", Language::English);
-        let cut = |limit| best_part(text, limit, &wanted, words);
-        assert_eq!(cut(99), Some((0, text)));
-        assert_eq!(cut(4), Some((29, "Owls hunt at night.")));
-        assert_eq!(cut(6), Some((29, "Owls hunt at night. Dogs bark.")));
-        assert_eq!(cut(7), Some((12, "Foxes hunt mice. Owls hunt at night.")));
-        assert_eq!(cut(1), Some((0, "Cats")));
+        let cut = |limit| {
+            let part = best_part(text, limit, &wanted, words)?;
+            Some((part.terms, part.start, part.text))
+        };
+        assert_eq!(cut(99), Some((2, 0, text)));
+        assert_eq!(cut(4), Some((2, 29, "Owls hunt at night.")));
+        assert_eq!(cut(6), Some((2, 29, "Owls hunt at night. Dogs bark.")));
+        assert_eq!(
+            cut(7),
+            Some((2, 12, "Foxes hunt mice. Owls hunt at night."))
+        );
+        assert_eq!(cut(1), Some((0, 0, "Cats")));
     }
 
     #[test]
     fn very_many_sentences_are_cut_at_the_beginning() {
         let text = "Ox. ".repeat(100) + "Owls hunt.";
         let wanted = WantedTerms::new("owls", Language::English);
-        assert_eq!(best_part(&text, 2, &wanted, words), Some((0, "Ox. Ox.")));
+        let part = best_part(&text, 2, &wanted, words);
+        assert_eq!(part, Some(Part::of_words("Ox. Ox.")));
     }
 }

@@ -1,6 +1,8 @@
 //! Runs of characters of one document, each to stand under one marker.
 
-use braid_core::{ChunkRecord, Passage, Span};
+use std::rc::Rc;
+
+use braid_core::{ChunkRecord, Passage, Span, TokenCounter};
 
 use super::coverage::Coverage;
 
@@ -10,13 +12,44 @@ pub(super) struct Piece<'a> {
     /// The chunk to cite: the hit's own where it is part of the run.
     pub(super) cited: &'a ChunkRecord,
     pub(super) span: Span,
-    pub(super) body: String,
-    pub(super) source: String,
-    /// Tokens with its marker and source line.
-    pub(super) tokens: usize,
+    pub(super) body: Rc<str>,
+    pub(super) source: Rc<str>,
+    pub(super) tokens: Tokens,
+}
+
+/// What a piece costs, with its marker.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tokens {
+    /// And with its source.
+    whole: usize,
+    /// Without, where the piece above is of the same source.
+    repeated: usize,
+}
+
+impl Tokens {
+    pub(super) fn of(piece: &Piece<'_>, marker: usize, counter: &dyn TokenCounter) -> Self {
+        let count = |above| counter.count(&(lead(piece, marker, above) + &piece.body));
+        Self {
+            whole: count(None),
+            repeated: count(Some(piece)),
+        }
+    }
+
+    /// Below `above`.
+    pub(super) fn below(self, is_repeated: bool) -> usize {
+        match is_repeated {
+            true => self.repeated,
+            false => self.whole,
+        }
+    }
 }
 
 impl Piece<'_> {
+    /// Whether the source that stands above need not be said again.
+    pub(super) fn repeats(&self, above: Option<&Piece<'_>>) -> bool {
+        above.is_some_and(|above| above.source == self.source)
+    }
+
     /// Whether one goes on where the other ends, under the same headings.
     pub(super) fn touches(&self, other: &Self) -> bool {
         self.cited.document == other.cited.document
@@ -35,7 +68,7 @@ impl Piece<'_> {
                 start: first.span.start,
                 end: second.span.end,
             },
-            body: format!("{}{}", first.body, second.body),
+            body: format!("{}{}", first.body, second.body).into(),
             ..self.clone()
         }
     }
@@ -54,25 +87,20 @@ pub(super) fn plan_pieces<'a>(
             if body.trim().is_empty() {
                 continue;
             }
-            let is_hit = record.id == hit.record.id;
+            let run = Piece {
+                cited: record,
+                span,
+                body: body.into(),
+                source: source_line(record, hit.uri.as_deref()).into(),
+                tokens: Tokens::default(),
+            };
             match pieces
                 .last_mut()
                 .filter(|last| continues(last, record, span))
             {
-                Some(last) => {
-                    last.body.push_str(body);
-                    last.span.end = span.end;
-                    if is_hit {
-                        last.cited = record;
-                    }
-                }
-                None => pieces.push(Piece {
-                    cited: record,
-                    span,
-                    body: body.to_owned(),
-                    source: source_line(record, hit.uri.as_deref()),
-                    tokens: 0,
-                }),
+                Some(last) if record.id == hit.record.id => *last = run.joined(last),
+                Some(last) => *last = last.joined(&run),
+                None => pieces.push(run),
             }
         }
     }
@@ -105,10 +133,14 @@ fn slice(text: &str, whole: Span, part: Span) -> &str {
     &text[byte_of(part.start)..byte_of(part.end)]
 }
 
-/// What stands before a piece's body: a blank line where something stands above, marker, source.
-pub(super) fn lead(piece: &Piece<'_>, marker: usize) -> String {
+/// What stands before a piece's body: a blank line where something stands above, marker, source. A source
+/// that stands above already is not said again: it would take room from other passages.
+pub(super) fn lead(piece: &Piece<'_>, marker: usize, above: Option<&Piece<'_>>) -> String {
     let gap = if marker == 1 { "" } else { "\n\n" };
-    format!("{gap}[{marker}] {}\n", piece.source)
+    match piece.repeats(above) {
+        true => format!("{gap}[{marker}]\n"),
+        false => format!("{gap}[{marker}] {}\n", piece.source),
+    }
 }
 
 pub(super) fn char_count(text: &str) -> u32 {

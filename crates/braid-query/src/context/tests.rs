@@ -1,11 +1,11 @@
+mod properties;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use braid_core::{Chunk, ChunkId, ContentHash, DocumentId, Language, Sequence, Slot};
 use braid_testkit::WhitespaceTokens;
 use expect_test::{Expect, expect};
-use proptest::collection::vec;
-use proptest::prelude::*;
 
 use super::*;
 use crate::request::{ContextExpansion, ContextTokenizer};
@@ -168,13 +168,13 @@ fn neighbors_come_along_once_each_with_its_own_citation() {
             [1] fox
             Foxes are small.
 
-            [2] fox
+            [2]
             They hunt at night.
 
-            [3] fox
+            [3]
             Cats sleep all day.
             ---
-            17 tokens
+            15 tokens
             [1] fox 0..16
             [2] fox 17..36
             [3] fox 37..56
@@ -223,9 +223,13 @@ fn neighbors_are_left_out_where_only_the_hit_fits() {
         expect![[r#"
             [1] fox
             They hunt at night.
+
+            [2] owl
+            Owls hunt mice.
             ---
-            6 tokens
+            11 tokens
             [1] fox 17..36
+            [2] owl 0..15
         "#]],
     );
 }
@@ -317,6 +321,35 @@ fn what_is_cut_keeps_the_sentences_that_answer() {
 }
 
 #[test]
+fn what_room_is_left_goes_to_the_sentences_that_answer_whichever_hit_says_them() {
+    let long = |first: &str| format!("{first} {}.", ["word"; 30].join(" "));
+    let texts = [
+        "Foxes hunt.".to_owned(),
+        long("Owls sleep. A"),
+        long("Cats sleep all day. A"),
+        long("Dogs bark. A"),
+    ];
+    let library = headed(&texts, |_| "Animals".to_owned());
+    let cited = |max_tokens, query| {
+        let context = library.assemble_as(&[0, 1, 2, 3], options(max_tokens), query);
+        let cited = context.citations.iter();
+        let cited = cited.map(|one| format!("{} {}", one.document, library.cited(one)));
+        cited.collect::<Vec<_>>()
+    };
+    let first = "d0 Foxes hunt.";
+    let best = cited(20, "when do cats sleep?");
+    assert_eq!(best, [first, "d2 Cats sleep all day."]);
+    let ranked = cited(20, "when do they sleep?");
+    assert_eq!(
+        ranked,
+        [first, "d1 Owls sleep."],
+        "the better hit of equal ones"
+    );
+    let more = cited(26, "when do cats sleep?");
+    assert_eq!(more, [first, "d2 Cats sleep all day.", "d1 Owls sleep."]);
+}
+
+#[test]
 fn a_document_gives_so_many_hits_and_nearly_the_same_is_left_out() {
     let once = "One two three four five six seven eight nine ten eleven twelve.";
     let again = "One two three four five six seven eight nine ten eleven dozen.";
@@ -391,97 +424,75 @@ fn the_best_stand_at_both_ends() {
     );
 }
 
-fn any_library() -> impl Strategy<Value = (String, Vec<(u32, u32)>)> {
-    let text = "([a-zß]{1,6}[ .]{1,2}){5,60}";
-    let cuts = vec((0..400_u32, 1..80_u32), 1..8);
-    (text, cuts).prop_map(|(text, cuts)| {
+/// One document for each text, of one chunk, under such headers.
+fn headed(texts: &[String], header: impl Fn(usize) -> String) -> Library {
+    let mut library = Library::new();
+    for (at, text) in texts.iter().enumerate() {
         let length = u32::try_from(text.chars().count()).unwrap();
-        let mut spans: Vec<(u32, u32)> = cuts
-            .iter()
-            .map(|(start, length_of)| (start % length, length_of))
-            .map(|(start, length_of)| (start, (start + length_of).min(length)))
-            .collect();
-        spans.sort_unstable();
-        (text, spans)
-    })
-}
-
-fn any_options() -> impl Strategy<Value = ContextOptions> {
-    let expand = prop_oneof![
-        Just(ContextExpansion::None),
-        Just(ContextExpansion::Neighbors),
-        Just(ContextExpansion::Section)
-    ];
-    let tokenizer = prop_oneof![
-        Just(ContextTokenizer::Words),
-        Just(ContextTokenizer::Characters)
-    ];
-    let limits = (
-        proptest::option::of(1..3_usize),
-        proptest::option::of(0.0..=1.0_f64),
-        proptest::option::of(0.0..=1.0_f64),
-    );
-    let order = prop_oneof![Just(ContextOrder::Rank), Just(ContextOrder::Edges)];
-    (0..120_usize, expand, tokenizer, limits, order).prop_map(
-        |(max_tokens, expand, tokenizer, (per_document, max_similarity, mmr), order)| {
-            let factor = if tokenizer == ContextTokenizer::Characters {
-                5
-            } else {
-                1
-            };
-            ContextOptions {
-                max_tokens: max_tokens * factor,
-                tokenizer,
-                expand,
-                per_document,
-                max_similarity,
-                mmr,
-                order,
-            }
-        },
-    )
-}
-
-proptest! {
-    #[test]
-    fn tokens_are_within_the_limit_and_citations_reproduce_the_source(
-        (text, spans) in any_library(),
-        other in any_library(),
-        order in vec(any::<prop::sample::Index>(), 1..12),
-        options in any_options(),
-    ) {
-        let library = Library::new().add("a", &text, &spans).add("b", &other.0, &other.1);
-        let mut hits: Vec<usize> =
-            order.iter().map(|index| index.index(library.passages.len())).collect();
-        let mut seen = std::collections::BTreeSet::new();
-        hits.retain(|hit| seen.insert(*hit));
-        let query: String = text.chars().take(20).collect();
-        let context = library.assemble_as(&hits, options, &query);
-
-        prop_assert!(context.tokens <= options.max_tokens);
-        let counted = if options.tokenizer == ContextTokenizer::Characters {
-            context.text.chars().count()
-        } else {
-            context.text.split_whitespace().count()
-        };
-        prop_assert_eq!(context.tokens, counted);
-        let mut rest = context.text.as_str();
-        let mut covered: Vec<(DocumentId, u32)> = Vec::new();
-        for (citation, number) in context.citations.iter().zip(1..) {
-            prop_assert_eq!(&citation.marker, &format!("[{number}]"));
-            let piece = format!(
-                "{} {}\n{}", citation.marker, citation.document, library.cited(citation)
-            );
-            let place = rest.find(&piece);
-            prop_assert!(place.is_some(), "{:?} is not in {:?}", piece, rest);
-            rest = &rest[place.unwrap() + piece.len()..];
-            let characters = citation.span.start..citation.span.end;
-            covered.extend(characters.map(|at| (citation.document.clone(), at)));
-        }
-        prop_assert!(rest.is_empty(), "nothing stands uncited: {rest:?}");
-        let characters = covered.len();
-        covered.sort();
-        covered.dedup();
-        prop_assert_eq!(characters, covered.len(), "no character is cited twice");
+        library = library.add(&format!("d{at}"), text, &[(0, length)]);
+        library.passages[at].record.chunk.context_header = header(at);
     }
+    library
+}
+
+#[test]
+fn a_source_that_stands_above_is_not_said_again() {
+    let texts = [
+        "Foxes are small.",
+        "They hunt.",
+        "Owls hunt mice.",
+        "Foxes sleep.",
+    ];
+    let texts = texts.map(str::to_owned);
+    let headers = ["Foxes", "Foxes", "Owls", "Foxes"];
+    let library = headed(&texts, |at| headers[at].to_owned());
+    let all = [0, 1, 2, 3];
+    check(
+        &library.assemble_as(&all, options(100), ""),
+        expect![[r#"
+            [1] Foxes
+            Foxes are small.
+
+            [2]
+            They hunt.
+
+            [3] Owls
+            Owls hunt mice.
+
+            [4] Foxes
+            Foxes sleep.
+            ---
+            17 tokens
+            [1] d0 0..16
+            [2] d1 0..10
+            [3] d2 0..15
+            [4] d3 0..12
+        "#]],
+    );
+    let edges = ContextOptions {
+        order: ContextOrder::Edges,
+        ..options(100)
+    };
+    check(
+        &library.assemble_as(&all, edges, ""),
+        expect![[r#"
+        [1] Foxes
+        Foxes are small.
+
+        [2] Owls
+        Owls hunt mice.
+
+        [3] Foxes
+        Foxes sleep.
+
+        [4]
+        They hunt.
+        ---
+        17 tokens
+        [1] d0 0..16
+        [2] d2 0..15
+        [3] d3 0..12
+        [4] d1 0..10
+    "#]],
+    );
 }

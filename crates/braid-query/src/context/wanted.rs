@@ -7,6 +7,14 @@ use rustc_hash::FxHashMap;
 /// Most terms that are looked for: the bits of the answer.
 const MOST_TERMS: usize = 64;
 
+/// A query without its operators, as the context is cut for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Question {
+    pub(crate) text: String,
+    /// The language that its words are looked for in.
+    pub(crate) language: Language,
+}
+
 /// The words of a query, as its language's analyzer has them; stop words are left out.
 #[derive(Debug)]
 pub(crate) struct WantedTerms {
@@ -15,6 +23,10 @@ pub(crate) struct WantedTerms {
 }
 
 impl WantedTerms {
+    pub(crate) fn of(question: &Question) -> Self {
+        Self::new(&question.text, question.language)
+    }
+
     /// The terms of `query`.
     pub(crate) fn new(query: &str, language: Language) -> Self {
         let analyzer = Analyzer::new(language);

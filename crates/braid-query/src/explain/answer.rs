@@ -45,17 +45,12 @@ impl ExplainRequest {
 
     pub(super) fn check(&self) -> Result<()> {
         self.retrieve.check()?;
-        self.check_single()?;
+        self.check_whole()?;
         Self::check_depth(self.depth)
             .map_err(|field| Error::invalid_field(field.pointer, field.detail))
     }
 
-    /// A document's way is that of one query through the whole list.
-    fn check_single(&self) -> Result<()> {
-        if !self.retrieve.also.is_empty() {
-            let detail = "one phrasing is explained at a time: ask for each as `query`";
-            return Err(Error::invalid_field("/also", detail));
-        }
+    fn check_whole(&self) -> Result<()> {
         if self.retrieve.cursor.is_some() {
             let detail = "the whole list is explained: leave out the cursor";
             return Err(Error::invalid_field("/cursor", detail));
@@ -151,7 +146,9 @@ impl Cut {
 }
 
 /// What a leg made of a document.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// Ordered by how far it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LegOutcome {
     /// Among the leg's candidates.
     Found,
@@ -193,6 +190,20 @@ pub struct LegTrace {
     pub candidates: usize,
 }
 
+/// One phrasing's view of a document.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PhrasingTrace {
+    /// 0 is the query itself, 1 the first of [`RetrieveRequest::also`].
+    pub phrasing: usize,
+    /// Conditions of the phrasing, and of the query, that exclude the document, written as in a query;
+    /// the legs are those without them.
+    pub failed_conditions: Vec<String>,
+    /// Lexical, then dense.
+    pub legs: Vec<LegTrace>,
+    /// Its best place in the list that the phrasing makes alone, where it has one.
+    pub place: Option<StageScore>,
+}
+
 /// The re-ranker's view of a document.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RerankTrace {
@@ -215,9 +226,12 @@ pub struct Explanation {
     pub cut: Option<Cut>,
     /// Conditions of the filter that exclude it, as JSON pointers into the filter.
     pub failed_conditions: Vec<String>,
-    /// Lexical, then dense; none where there is nothing to rank.
+    /// Lexical, then dense; none where there is nothing to rank. Of several phrasings, each leg is that
+    /// of the one with which the document came furthest.
     pub legs: Vec<LegTrace>,
-    /// Its place in the list that both legs make, where it has one.
+    /// Each phrasing by itself, where there are several; one that repeats another is left out.
+    pub phrasings: Vec<PhrasingTrace>,
+    /// Its place in the list that both legs, or several phrasings, make, where it has one.
     pub fused: Option<StageScore>,
     /// What the re-ranker made of it, where it was scored.
     pub rerank: Option<RerankTrace>,
@@ -244,6 +258,8 @@ pub enum OptionValue {
     Switch(bool),
     /// Which legs.
     Mode(Mode),
+    /// Phrasings.
+    Texts(Vec<String>),
     /// Any other named choice.
     Named(&'static str),
 }

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use braid_core::{LedgerPin, Result, Selection};
+use braid_core::{LedgerPin, Result, Selection, TextCondition};
 
 use super::target::Target;
-use crate::request::RetrieveRequest;
 use crate::retriever::RetrieverParts;
 use crate::search::open_lexical;
 
@@ -15,9 +14,8 @@ pub(super) async fn unmet(
     parts: &RetrieverParts,
     pin: &Arc<dyn LedgerPin>,
     target: &Target,
-    request: &RetrieveRequest,
+    conditions: &[TextCondition],
 ) -> Result<Vec<String>> {
-    let conditions = request.parsed().conditions;
     if conditions.is_empty() {
         return Ok(Vec::new());
     }
@@ -27,7 +25,7 @@ pub(super) async fn unmet(
         slots: Some(Arc::new(target.slots.clone())),
         ..Selection::default()
     };
-    let narrowed = view.narrow(&conditions, &passages).await?;
+    let narrowed = view.narrow(conditions, &passages).await?;
     if narrowed
         .selection
         .slots

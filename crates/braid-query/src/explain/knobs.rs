@@ -1,11 +1,13 @@
 //! What can be changed in a request, and what has changed between two.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use braid_core::limits::MAX_CANDIDATES;
 
 use super::answer::{OptionChange, OptionValue};
 use crate::request::{ContextOptions, Mode, RetrieveRequest};
+use crate::response::StageScore;
 
 /// An option of a request that can keep a document out, or a stage that can be switched off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +28,8 @@ pub(super) enum Knob {
     LexicalDepth,
     /// Deepens the dense leg.
     DenseDepth,
+    /// Leaves out phrasings that do not find the document.
+    Phrasings,
     /// Re-ranks more hits.
     RerankCandidates,
     /// Does not re-rank.
@@ -45,7 +49,7 @@ pub(super) enum Knob {
 impl Knob {
     /// Every knob, in the order of the stages they change: what a later one must be set to depends
     /// on the earlier ones.
-    pub(super) const ALL: [Self; 15] = [
+    pub(super) const ALL: [Self; 16] = [
         Self::Syntax,
         Self::Filter,
         Self::Mode,
@@ -54,6 +58,7 @@ impl Knob {
         Self::DenseThreshold,
         Self::LexicalDepth,
         Self::DenseDepth,
+        Self::Phrasings,
         Self::RerankCandidates,
         Self::RerankOff,
         Self::RerankThreshold,
@@ -66,7 +71,10 @@ impl Knob {
     /// Whether it undoes what the caller asked for, rather than asking for more of it. Where nothing
     /// else brings a document back all at once, these are tried last.
     pub(super) fn is_switch(self) -> bool {
-        matches!(self, Self::RerankOff | Self::RerankCandidates)
+        matches!(
+            self,
+            Self::RerankOff | Self::RerankCandidates | Self::Phrasings
+        )
     }
 }
 
@@ -97,12 +105,17 @@ pub(super) fn changes(
     changes
 }
 
-fn values(request: &RetrieveRequest) -> [(&'static str, OptionValue); 16] {
-    use OptionValue::{Count, Mode, Named, Number, Switch};
+fn values(request: &RetrieveRequest) -> [(&'static str, OptionValue); 17] {
+    use OptionValue::{Count, Mode, Named, Number, Switch, Texts};
     let number = |value: Option<f64>| value.map_or(OptionValue::Absent, Number);
     let count = |value: Option<usize>| value.map_or(OptionValue::Absent, Count);
     let (weights, thresholds) = (request.fusion.weights, request.thresholds);
+    let also = match request.also.is_empty() {
+        true => OptionValue::Absent,
+        false => Texts(request.also.clone()),
+    };
     [
+        ("also", also),
         ("syntax", Named(request.syntax.as_str())),
         ("mode", Mode(request.mode)),
         ("fusion.weights.lexical", Number(weights.lexical)),
@@ -162,6 +175,24 @@ pub(super) fn give_votes(request: &mut RetrieveRequest) -> bool {
         }
     }
     gave
+}
+
+/// Leaves out phrasings that are not among those that find the document; `false` where none does, or all
+/// do.
+pub(super) fn keep_phrasings(
+    also: &mut Vec<String>,
+    finding: &BTreeMap<usize, StageScore>,
+) -> bool {
+    let before = also.len();
+    if !finding.is_empty() {
+        let mut numbers = 1..;
+        also.retain(|_| {
+            numbers
+                .next()
+                .is_some_and(|number| finding.contains_key(&number))
+        });
+    }
+    also.len() < before
 }
 
 /// Puts a filter in the place of a request's.

@@ -11,8 +11,9 @@ use rustc_hash::FxHashMap;
 
 use crate::retriever::RetrieverParts;
 
-/// The same parts, with models that are asked once for each text. For one query: it lives as long
-/// as an explanation, and holds no more scores than that has passages.
+/// The same parts, with models that are asked once for each text. For one request: it lives as long
+/// as an explanation, and holds no more scores than that has passages, and no more embeddings than
+/// phrasings, read in two ways.
 pub(super) fn remembering(parts: &RetrieverParts) -> RetrieverParts {
     let reranker = parts.reranker.as_ref().map(|model| {
         Arc::new(MemoReranker {
@@ -23,7 +24,7 @@ pub(super) fn remembering(parts: &RetrieverParts) -> RetrieverParts {
     RetrieverParts {
         embedder: Arc::new(MemoEmbedder {
             model: Arc::clone(&parts.embedder),
-            query: Mutex::default(),
+            queries: Mutex::default(),
         }),
         reranker,
         ..parts.clone()
@@ -33,7 +34,8 @@ pub(super) fn remembering(parts: &RetrieverParts) -> RetrieverParts {
 #[derive(Debug)]
 struct MemoEmbedder {
     model: Arc<dyn Embedder>,
-    query: Mutex<Option<(String, Embedding)>>,
+    /// Each phrasing, read with and without its operators.
+    queries: Mutex<FxHashMap<String, Embedding>>,
 }
 
 #[async_trait]
@@ -63,12 +65,13 @@ impl Embedder for MemoEmbedder {
     }
 
     async fn embed_query(&self, text: &str) -> Result<Embedding> {
-        let known = self.query.lock().clone();
-        if let Some((_, embedding)) = known.filter(|(query, _)| query == text) {
+        let known = self.queries.lock().get(text).cloned();
+        if let Some(embedding) = known {
             return Ok(embedding);
         }
         let embedding = self.model.embed_query(text).await?;
-        *self.query.lock() = Some((text.to_owned(), Arc::clone(&embedding)));
+        let known = Arc::clone(&embedding);
+        self.queries.lock().insert(text.to_owned(), known);
         Ok(embedding)
     }
 }

@@ -6,21 +6,23 @@ use std::sync::Arc;
 
 use braid_core::{LedgerPin, Leg, Result};
 
-use super::answer::{Cut, ExplainRequest, Explanation, LegOutcome, LegTrace, Remedy};
-use super::conditions::unmet;
+use super::answer::{
+    Cut, ExplainRequest, Explanation, LegOutcome, LegTrace, PhrasingTrace, Remedy,
+};
+use super::deep::{Deep, DeepPhrasing, DeepSearch};
 use super::filtering::{Excluding, excluding};
 use super::knobs::{
-    Knob, ask_both, changes, cost, deepen, give_votes, lift, replace_filter, threshold_for,
+    Knob, ask_both, changes, cost, deepen, give_votes, keep_phrasings, lift, replace_filter,
+    threshold_for,
 };
 use super::memo::remembering;
 use super::target::{Target, find_target};
 use super::trace::{Trace, trace};
-use crate::legs::{LegHit, LegRun, Reach};
 use crate::request::{Mode, RetrieveRequest};
-use crate::response::StageScore;
 use crate::retriever::Retriever;
-use crate::search::{SearchPlan, search};
 use crate::syntax::Syntax;
+
+const LEGS: [Leg; 2] = [Leg::Lexical, Leg::Dense];
 
 /// Runs of the pipeline after which nothing more is tried: an explanation takes at most as many and
 /// those that end what was begun, a few for each knob.
@@ -51,10 +53,19 @@ impl Retriever {
         let filter = retrieve.filter.as_deref();
         let excluding = filter.map(|filter| excluding(filter, &target.metadata, target.language));
         let excluding = excluding.unwrap_or_default();
-        let unmet = unmet(&self.parts, &pin, &target, &retrieve).await?;
         let retriever = Self {
             parts: remembering(&self.parts),
             counter: Arc::clone(&self.counter),
+        };
+        let mut rest = retrieve.clone();
+        if !excluding.conditions.is_empty() {
+            replace_filter(&mut rest, excluding.rest.as_ref());
+        }
+        let search = DeepSearch {
+            parts: &retriever.parts,
+            pin: &pin,
+            target: &target,
+            depth,
         };
         let mut tuner = Tuner {
             retriever: &retriever,
@@ -63,11 +74,9 @@ impl Retriever {
             base: &retrieve,
             goal: Goal::Hit,
             excluding,
-            unmet,
-            deep: Deep::default(),
+            deep: search.search(&rest).await?,
             runs: 0,
         };
-        tuner.deep = tuner.search_deep(depth).await?;
         tuner.explain().await
     }
 }
@@ -81,6 +90,7 @@ fn absent(cut: Cut, lag: u64) -> Explanation {
         cut: Some(cut),
         failed_conditions: Vec::new(),
         legs: Vec::new(),
+        phrasings: Vec::new(),
         fused: None,
         rerank: None,
         remedies: Vec::new(),
@@ -98,22 +108,6 @@ enum Goal {
     Context,
 }
 
-/// A document's best chunk in each leg, searched deep, without the conditions that exclude it.
-#[derive(Clone, Copy, Debug, Default)]
-struct Deep {
-    lexical: DeepLeg,
-    dense: DeepLeg,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct DeepLeg {
-    at: Option<StageScore>,
-    /// The least depth at which the leg has the document among its candidates. More than its rank
-    /// where others score the same: an index cuts ties by slot, ranks break them by chunk id.
-    depth: usize,
-    has_failed: bool,
-}
-
 /// Turns the options of a request until it returns a document.
 struct Tuner<'a> {
     retriever: &'a Retriever,
@@ -122,8 +116,7 @@ struct Tuner<'a> {
     base: &'a RetrieveRequest,
     goal: Goal,
     excluding: Excluding,
-    /// Conditions of the query that exclude it, as in a query.
-    unmet: Vec<String>,
+    /// Without the conditions of the filter that exclude it.
     deep: Deep,
     /// Runs of the pipeline so far.
     runs: usize,
@@ -136,6 +129,7 @@ impl Tuner<'_> {
         if cut == Some(Cut::Budget) {
             self.goal = Goal::Context;
         }
+        let is_fused = self.base.mode == Mode::Hybrid || !self.base.also.is_empty();
         let remedies = match &cut {
             None => Vec::new(),
             Some(_) => self.find_remedies().await?,
@@ -146,8 +140,9 @@ impl Tuner<'_> {
             in_context: trace.in_context,
             cut,
             failed_conditions: self.excluding.conditions.clone(),
-            legs: vec![self.leg(Leg::Lexical), self.leg(Leg::Dense)],
-            fused: trace.base.filter(|_| self.base.mode == Mode::Hybrid),
+            legs: LEGS.map(|leg| self.leg(leg)).to_vec(),
+            phrasings: self.phrasings(&trace),
+            fused: trace.base.filter(|_| is_fused),
             rerank: trace.rerank,
             remedies,
             lag: trace.lag,
@@ -159,112 +154,76 @@ impl Tuner<'_> {
         if !self.excluding.conditions.is_empty() {
             return Some(Cut::Filtered);
         }
-        if !self.unmet.is_empty() {
-            return Some(Cut::ConditionsUnmet(self.unmet.clone()));
+        if !self.deep.unmet().is_empty() {
+            return Some(Cut::ConditionsUnmet(self.deep.unmet().to_vec()));
         }
         if trace.base.is_some() {
             return trace.cut(self.base);
         }
-        if let Some(cut) = trace.cut(self.base) {
-            return Some(cut);
-        }
-        let asked = [Leg::Lexical, Leg::Dense].map(|leg| self.leg(leg));
-        let asked = asked.into_iter().filter(|leg| leg.asked);
-        let mut outcomes = asked.map(|leg| leg.outcome);
-        // Found and not in the list: its leg has no vote.
-        Some(
-            if outcomes.clone().any(|outcome| outcome == LegOutcome::Found) {
-                Cut::FusedOut
-            } else if outcomes.any(|outcome| outcome == LegOutcome::BelowDepth) {
-                Cut::BelowDepth
-            } else if self.base.mode == Mode::Dense {
-                Cut::DenseMiss
-            } else {
-                Cut::LexicalMiss
-            },
-        )
+        Some(trace.cut(self.base).unwrap_or_else(|| self.unlisted()))
     }
 
+    /// Why no leg brought it into the list.
+    fn unlisted(&self) -> Cut {
+        let outcome = |one: &DeepPhrasing| {
+            let legs = LEGS.map(|leg| one.trace(leg, self.base));
+            let asked = legs.into_iter().filter(|leg| leg.asked);
+            asked
+                .map(|leg| leg.outcome)
+                .min()
+                .unwrap_or(LegOutcome::Miss)
+        };
+        let is_ranked = |outcome| outcome <= LegOutcome::BelowDepth;
+        match self.deep.asked(self.base).map(outcome).min() {
+            // And not in the list: its leg has no vote.
+            Some(LegOutcome::Found) => return Cut::FusedOut,
+            Some(ranked) if is_ranked(ranked) => return Cut::BelowDepth,
+            Some(_) | None => {}
+        }
+        let mut excluded = self.deep.shown(self.base);
+        let excluded = excluded.find(|(one, unmet)| !unmet.is_empty() && is_ranked(outcome(one)));
+        match excluded {
+            Some((_, unmet)) => Cut::ConditionsUnmet(unmet.to_vec()),
+            None if self.base.mode == Mode::Dense => Cut::DenseMiss,
+            None => Cut::LexicalMiss,
+        }
+    }
+
+    /// What became of the document in a leg, for the phrasing with which it came furthest.
     fn leg(&self, leg: Leg) -> LegTrace {
-        let (deep, asked, candidates, least) = match leg {
-            Leg::Lexical => (
-                self.deep.lexical,
-                self.base.mode.asks_lexical(),
-                self.base.candidates.lexical,
-                self.base.thresholds.lexical,
-            ),
-            Leg::Dense => (
-                self.deep.dense,
-                self.base.mode.asks_dense(),
-                self.base.candidates.dense,
-                self.base.thresholds.dense,
-            ),
-        };
-        let candidates = candidates.max(self.base.top_k);
-        let outcome = match deep.at {
-            _ if deep.has_failed => LegOutcome::Failed,
-            None => LegOutcome::Miss,
-            Some(_) if deep.depth > candidates => LegOutcome::BelowDepth,
-            Some(at) if least.is_some_and(|least| at.score < least) => LegOutcome::BelowThreshold,
-            Some(_) => LegOutcome::Found,
-        };
-        LegTrace {
+        let traces = self
+            .deep
+            .shown(self.base)
+            .map(|(one, _)| one.trace(leg, self.base));
+        let furthest = traces.min_by_key(|it| (it.outcome, it.at.map(|at| at.rank)));
+        furthest.unwrap_or(LegTrace {
             leg,
-            asked,
-            outcome,
-            at: deep.at,
-            candidates,
-        }
+            asked: false,
+            outcome: LegOutcome::Miss,
+            at: None,
+            candidates: 0,
+        })
     }
 
-    /// Looks for the document in both legs. A leg that the request does not ask may fail.
-    async fn search_deep(&self, depth: usize) -> Result<Deep> {
-        let mut rest = self.base.clone();
-        if !self.excluding.conditions.is_empty() {
-            replace_filter(&mut rest, self.excluding.rest.as_ref());
+    /// Whether a leg has the document below its candidates, for any phrasing.
+    fn is_below_depth(&self, leg: Leg) -> bool {
+        let mut shown = self.deep.shown(self.base);
+        shown.any(|(one, _)| one.trace(leg, self.base).outcome == LegOutcome::BelowDepth)
+    }
+
+    /// What became of it for each of several phrasings.
+    fn phrasings(&self, trace: &Trace) -> Vec<PhrasingTrace> {
+        if self.base.also.is_empty() {
+            return Vec::new();
         }
-        if !self.unmet.is_empty() {
-            rest.syntax = Syntax::Off;
-        }
-        let asked = rest.parsed();
-        let plan = |mode| SearchPlan {
-            query: &asked.text,
-            conditions: &asked.conditions,
-            typos: rest.typos,
-            collection: &rest.collection,
-            mode,
-            filter: rest.filter.as_ref(),
-            lexical: Reach::Candidates(depth),
-            dense: Reach::Candidates(depth),
-            pin: Some(self.pin),
-        };
-        let parts = &self.retriever.parts;
-        let searched = match search(parts, plan(Mode::Hybrid)).await {
-            Err(_) if rest.mode == Mode::Lexical => search(parts, plan(Mode::Lexical)).await?,
-            searched => searched?,
-        };
-        let deep = |run: Option<Result<LegRun>>| match run {
-            None => DeepLeg::default(),
-            Some(Err(_)) => DeepLeg {
-                has_failed: true,
-                ..DeepLeg::default()
-            },
-            Some(Ok(run)) => {
-                let is_target = |hit: &LegHit| self.target.chunks.contains(&hit.id);
-                let place = run.hits.iter().position(is_target);
-                let mut cut = run.hits.clone();
-                cut.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.slot.cmp(&b.slot)));
-                DeepLeg {
-                    at: place.map(|place| run.hits[place].at_rank(place + 1)),
-                    depth: cut.iter().position(is_target).map_or(0, |place| place + 1),
-                    has_failed: false,
-                }
-            }
-        };
-        Ok(Deep {
-            lexical: deep(searched.lexical),
-            dense: deep(searched.dense),
-        })
+        let shown = self.deep.shown(self.base);
+        let traces = shown.map(|(one, unmet)| PhrasingTrace {
+            phrasing: one.number,
+            failed_conditions: unmet.to_vec(),
+            legs: LEGS.map(|leg| one.trace(leg, self.base)).to_vec(),
+            place: trace.places.get(&one.number).copied(),
+        });
+        traces.collect()
     }
 
     async fn trace(&mut self, request: &RetrieveRequest) -> Result<Trace> {
@@ -320,14 +279,15 @@ impl Tuner<'_> {
         let weights = request.fusion.weights;
         let is_useful = |knob: &Knob| match knob {
             // Conditions that it meets keep others out.
-            Knob::Syntax => !self.unmet.is_empty(),
+            Knob::Syntax => self.deep.is_any_unmet(),
             Knob::Filter => !self.excluding.conditions.is_empty(),
             Knob::Mode => request.mode != Mode::Hybrid,
             Knob::Weights => weights.lexical == 0.0 || weights.dense == 0.0,
             Knob::LexicalThreshold => request.thresholds.lexical.is_some(),
             Knob::DenseThreshold => request.thresholds.dense.is_some(),
-            Knob::LexicalDepth => self.leg(Leg::Lexical).outcome == LegOutcome::BelowDepth,
-            Knob::DenseDepth => self.leg(Leg::Dense).outcome == LegOutcome::BelowDepth,
+            Knob::LexicalDepth => self.is_below_depth(Leg::Lexical),
+            Knob::DenseDepth => self.is_below_depth(Leg::Dense),
+            Knob::Phrasings => !request.also.is_empty(),
             Knob::RerankCandidates | Knob::RerankOff => request.rerank.enabled,
             Knob::RerankThreshold => request.thresholds.rerank.is_some(),
             Knob::Distinct => request.distinct,
@@ -341,7 +301,7 @@ impl Tuner<'_> {
     /// document is not returned then.
     async fn attempt(&mut self, knobs: &[Knob]) -> Result<Option<Remedy>> {
         let needs_filter = !self.excluding.conditions.is_empty();
-        let needs_syntax = !self.unmet.is_empty();
+        let needs_syntax = !self.deep.unmet().is_empty();
         let lacks = |needed: bool, knob| needed && !knobs.contains(&knob);
         if lacks(needs_filter, Knob::Filter) || lacks(needs_syntax, Knob::Syntax) {
             return Ok(None);
@@ -400,8 +360,8 @@ impl Tuner<'_> {
     /// Sets what a knob stands for to the least that could return the document, given what is set
     /// already; `false` where that changes nothing.
     async fn turn(&mut self, knob: Knob, request: &mut RetrieveRequest) -> Result<bool> {
-        let Deep { lexical, dense } = self.deep;
-        let top_k = request.top_k;
+        let score = |leg| self.deep.score(leg, request);
+        let depth = |leg| self.deep.depth(leg, request).unwrap_or_default();
         let done = match knob {
             Knob::Syntax => std::mem::replace(&mut request.syntax, Syntax::Off) == Syntax::Auto,
             Knob::Filter => {
@@ -410,10 +370,26 @@ impl Tuner<'_> {
             }
             Knob::Mode => ask_both(request),
             Knob::Weights => give_votes(request),
-            Knob::LexicalThreshold => lower(&mut request.thresholds.lexical, score(lexical.at)),
-            Knob::DenseThreshold => lower(&mut request.thresholds.dense, score(dense.at)),
-            Knob::LexicalDepth => deepen(&mut request.candidates.lexical, top_k, lexical.depth),
-            Knob::DenseDepth => deepen(&mut request.candidates.dense, top_k, dense.depth),
+            Knob::LexicalThreshold => {
+                let score = score(Leg::Lexical);
+                lower(&mut request.thresholds.lexical, score)
+            }
+            Knob::DenseThreshold => {
+                let score = score(Leg::Dense);
+                lower(&mut request.thresholds.dense, score)
+            }
+            Knob::LexicalDepth => {
+                let depth = depth(Leg::Lexical);
+                deepen(&mut request.candidates.lexical, request.top_k, depth)
+            }
+            Knob::DenseDepth => {
+                let depth = depth(Leg::Dense);
+                deepen(&mut request.candidates.dense, request.top_k, depth)
+            }
+            Knob::Phrasings => {
+                let finding = self.trace(request).await?.places;
+                keep_phrasings(&mut request.also, &finding)
+            }
             Knob::RerankCandidates => {
                 let base = self.trace(request).await?.base;
                 let rank = base.map_or(0, |at| at.rank);
@@ -435,10 +411,6 @@ impl Tuner<'_> {
         };
         Ok(done)
     }
-}
-
-fn score(at: Option<StageScore>) -> Option<f64> {
-    at.map(|at| at.score)
 }
 
 /// Lowers a threshold so that a score passes; `false` where there is none, or it does already.

@@ -1,5 +1,6 @@
 //! One run of the pipeline with a document watched through every stage.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use braid_core::{ChunkId, LedgerPin, Leg, Result};
@@ -18,6 +19,8 @@ pub(super) struct Trace {
     pub(super) chunk: Option<ChunkId>,
     /// Its best chunk in the list that the legs make.
     pub(super) base: Option<StageScore>,
+    /// Its best place in the list of each phrasing that finds it, where there are several.
+    pub(super) places: BTreeMap<usize, StageScore>,
     /// Its rank in that list among passages that say different things.
     base_distinct: Option<usize>,
     /// What the re-ranker made of its best chunk.
@@ -70,13 +73,9 @@ pub(super) async fn trace(
     trace.degraded = std::mem::take(&mut found.degraded);
     if trace.is_hit && request.context.max_tokens > 0 {
         let hits = best_distinct(ordered.hits, request.top_k, found.sameness);
+        let (neighborhood, question) = found.take_surroundings();
         let (hits, context) = retriever
-            .assemble(
-                hits,
-                std::mem::take(&mut found.neighborhood),
-                request,
-                found.language.of_document(None),
-            )
+            .assemble(hits, neighborhood, request, question)
             .await?;
         trace.in_context = Some(is_cited(&hits, &context.citations, target));
     }
@@ -94,6 +93,15 @@ impl Trace {
                 rank: hit.rank,
                 score: hit.score,
             });
+            for found in &hit.phrasings {
+                let Some(place) = found.place() else {
+                    continue;
+                };
+                let best = self.places.entry(found.phrasing).or_insert(place);
+                if place.rank < best.rank {
+                    *best = place;
+                }
+            }
             self.chunk.get_or_insert(hit.passage.record.id);
             if let Standing::Kept(rank) = standing {
                 self.base_distinct.get_or_insert(rank);

@@ -4,14 +4,11 @@ use std::sync::Arc;
 
 use braid_core::{Condition, DocumentId, Filter, MetadataValue, Predicate};
 use braid_query::{
-    ContextExpansion, ContextOptions, Cut, ExplainRequest, Explanation, Mode, OptionChange,
-    OptionValue, Remedy, RetrieveRequest, Thresholds,
+    Cut, ExplainRequest, Explanation, LegTrace, Mode, OptionChange, OptionValue, PhrasingTrace,
+    Remedy, RetrieveRequest,
 };
 use braid_testkit::OverlapReranker;
 use expect_test::{Expect, expect};
-use proptest::collection::vec;
-use proptest::option;
-use proptest::prelude::*;
 
 use crate::setup::{Setup, block_on};
 
@@ -22,7 +19,7 @@ const ANIMALS: &str = "
     d4 {lang=en}: red red wine
     d5 {lang=en}: red fox";
 
-fn document(id: &str) -> DocumentId {
+pub(crate) fn document(id: &str) -> DocumentId {
     DocumentId::new(id).unwrap()
 }
 
@@ -40,10 +37,11 @@ fn show_value(value: &OptionValue) -> String {
         OptionValue::Switch(on) => on.to_string(),
         OptionValue::Mode(mode) => mode.as_str().to_owned(),
         OptionValue::Named(name) => (*name).to_owned(),
+        OptionValue::Texts(texts) => texts.join("/"),
     }
 }
 
-fn show_remedy(remedy: &Remedy) -> String {
+pub(crate) fn show_remedy(remedy: &Remedy) -> String {
     let changes = remedy
         .changes
         .iter()
@@ -54,23 +52,41 @@ fn show_remedy(remedy: &Remedy) -> String {
     format!("  {}: rank {}\n", changes.join(", "), remedy.rank)
 }
 
-/// Where it was lost, what each leg says, and what would return it.
-fn show(explanation: &Explanation) -> String {
-    let cut = explanation.cut.as_ref();
-    let legs = explanation.legs.iter().map(|leg| {
+fn show_legs(legs: &[LegTrace]) -> String {
+    let legs = legs.iter().map(|leg| {
         let at = leg.at.map_or(String::new(), |at| format!("@{}", at.rank));
         format!(" {} {}{at}", leg.leg, leg.outcome.as_str())
     });
-    let legs: String = legs.collect();
+    legs.collect()
+}
+
+fn show_phrasing(one: &PhrasingTrace) -> String {
+    let legs = show_legs(&one.legs);
+    let place = one
+        .place
+        .map_or(String::new(), |place| format!(" list@{}", place.rank));
+    let failed = one
+        .failed_conditions
+        .iter()
+        .map(|failed| format!(" excluded by {failed}"));
+    let failed: String = failed.collect();
+    format!("  {}:{legs}{place}{failed}\n", one.phrasing)
+}
+
+/// Where it was lost, what each leg says, and what would return it.
+pub(crate) fn show(explanation: &Explanation) -> String {
+    let cut = explanation.cut.as_ref();
+    let legs = show_legs(&explanation.legs);
     let fused = explanation
         .fused
         .map_or(String::new(), |at| format!(" fused@{}", at.rank));
     let rerank = explanation
         .rerank
         .map_or(String::new(), |seen| format!(" rerank@{}", seen.at.rank));
+    let phrasings: String = explanation.phrasings.iter().map(show_phrasing).collect();
     let remedies: String = explanation.remedies.iter().map(show_remedy).collect();
     let name = cut.map_or("returned", |cut| cut.as_str());
-    format!("{name}:{legs}{fused}{rerank}\n{remedies}")
+    format!("{name}:{legs}{fused}{rerank}\n{phrasings}{remedies}")
 }
 
 #[track_caller]
@@ -254,234 +270,101 @@ fn conditions_of_the_query_that_keep_it_out_are_told() {
     assert_eq!(cut("d4", "\"red red\"").cut, None);
 }
 
-const WORDS: [&str; 8] = ["red", "fox", "blue", "owl", "wine", "green", "sea", "sun"];
-
-fn any_text() -> impl Strategy<Value = String> {
-    vec(prop::sample::select(WORDS.to_vec()), 1..6).prop_map(|words| words.join(" "))
-}
-
-/// Words, some with operators.
-fn any_query() -> impl Strategy<Value = String> {
-    let operator = prop_oneof![
-        any_text().prop_map(|text| format!(" \"{text}\"")),
-        prop::sample::select(WORDS.to_vec()).prop_map(|word| format!(" -{word}")),
-        prop::sample::select(WORDS.to_vec()).prop_map(|word| format!(" body:{word}")),
-    ];
-    let operators = prop_oneof![3 => Just(Vec::new()), 1 => vec(operator, 1..3)];
-    (any_text(), operators).prop_map(|(text, operators)| text + &operators.concat())
-}
-
-/// Up to some dozen documents of up to three chunks over few words: many ties and many duplicates.
-fn any_corpus() -> impl Strategy<Value = String> {
-    let document = (
-        vec(any_text(), 1..4),
-        prop::sample::select(vec!["en", "de"]),
-        0..3_u8,
-    );
-    vec(document, 2..16).prop_map(|documents| {
-        let lines = documents
-            .into_iter()
-            .enumerate()
-            .map(|(at, (chunks, lang, year))| {
-                format!("d{at} {{lang={lang}, year={year}}}: {}", chunks.join(" | "))
-            });
-        lines.collect::<Vec<_>>().join("\n")
-    })
-}
-
-fn any_condition() -> impl Strategy<Value = Condition> {
-    prop_oneof![
-        prop::sample::select(vec!["en", "de"]).prop_map(|lang| Condition {
-            key: "lang".to_owned(),
-            predicate: Predicate::Match(MetadataValue::String(lang.to_owned())),
-        }),
-        (0..3_u8).prop_map(|year| Condition {
-            key: "year".to_owned(),
-            predicate: Predicate::Match(MetadataValue::Number(f64::from(year))),
-        }),
-    ]
-}
-
-fn any_filter() -> impl Strategy<Value = Option<Arc<Filter>>> {
-    let conditions = || vec(any_condition(), 0..2);
-    let filter = (conditions(), conditions(), conditions());
-    option::weighted(
-        0.4,
-        filter.prop_map(|(must, should, must_not)| {
-            Arc::new(Filter {
-                must,
-                should,
-                must_not,
-            })
-        }),
-    )
-}
-
-/// What changes a request, apart from query and filter.
-#[derive(Clone, Debug)]
-struct Options {
-    top_k: usize,
-    mode: Mode,
-    candidates: (usize, usize),
-    weights: (f64, f64),
-    rerank: bool,
-    window: usize,
-    blend: f64,
-    thresholds: Thresholds,
-    distinct: bool,
-    context: ContextOptions,
-}
-
-fn any_options() -> impl Strategy<Value = Options> {
-    let mode = prop::sample::select(vec![Mode::Lexical, Mode::Dense, Mode::Hybrid, Mode::Hybrid]);
-    let weight = || prop::sample::select(vec![0.0, 0.5, 1.0, 1.0]);
-    let weights = (weight(), weight());
-    let thresholds = (
-        option::weighted(0.3, 0.0..1.5_f64),
-        option::weighted(0.3, -0.5..1.0_f64),
-        option::weighted(0.3, 0.0..1.0_f64),
-    );
-    let sizes = (1..5_usize, 1..6_usize, 1..6_usize, 1..6_usize);
-    let expand = prop::sample::select(vec![
-        ContextExpansion::None,
-        ContextExpansion::Neighbors,
-        ContextExpansion::Section,
-    ]);
-    let rest = (
-        any::<bool>(),
-        0.0..=1.0_f64,
-        any::<bool>(),
-        0..40_usize,
-        expand,
-    );
-    (mode, weights, thresholds, sizes, rest).prop_map(
-        |(mode, weights, (lexical, dense, rerank), sizes, rest)| {
-            let (top_k, lexical_depth, dense_depth, window) = sizes;
-            let (reranks, blend, distinct, max_tokens, expand) = rest;
-            Options {
-                top_k,
-                mode,
-                candidates: (lexical_depth, dense_depth),
-                weights: if weights == (0.0, 0.0) {
-                    (1.0, 1.0)
-                } else {
-                    weights
-                },
-                rerank: reranks,
-                window,
-                blend,
-                thresholds: Thresholds {
-                    lexical,
-                    dense,
-                    rerank: rerank.filter(|_| reranks),
-                },
-                distinct,
-                context: ContextOptions {
-                    max_tokens,
-                    expand,
-                    ..ContextOptions::default()
-                },
-            }
+#[test]
+fn several_phrasings_are_told_each_and_together() {
+    let also = |phrasings: &[&str]| {
+        let also: Vec<String> = phrasings.iter().map(|&text| text.to_owned()).collect();
+        move |request: &mut RetrieveRequest| request.also = also
+    };
+    // The query does not find it, another phrasing does.
+    check(
+        "d3",
+        |request| {
+            also(&["green owl", "blue"])(request);
+            (request.mode, request.top_k) = (Mode::Lexical, 2);
         },
-    )
-}
-
-fn with_options(mut request: RetrieveRequest, options: &Options) -> RetrieveRequest {
-    request.top_k = options.top_k;
-    request.mode = options.mode;
-    (request.candidates.lexical, request.candidates.dense) = options.candidates;
-    (request.fusion.weights.lexical, request.fusion.weights.dense) = options.weights;
-    request.rerank.enabled = options.rerank;
-    request.rerank.candidates = options.window;
-    request.rerank.blend = Some(options.blend);
-    request.rerank.deadline_ms = None;
-    request.thresholds = options.thresholds;
-    request.distinct = options.distinct;
-    request.context = options.context;
-    request
-}
-
-async fn returns(setup: &Setup, id: &DocumentId, request: &RetrieveRequest) -> Option<usize> {
-    let response = setup.retrieve(request.clone()).await;
-    let hits = response.hits.iter();
-    let mut of_document = hits.filter(|hit| hit.passage.record.document == *id);
-    of_document.next().map(|hit| hit.rank)
-}
-
-/// Whether the context cites characters of a hit of the document.
-async fn is_in_context(setup: &Setup, id: &DocumentId, request: &RetrieveRequest) -> bool {
-    let response = setup.retrieve(request.clone()).await;
-    let mut cited = response.context.citations.iter();
-    cited.any(|citation| citation.document == *id)
-}
-
-proptest! {
-    #[test]
-    fn a_change_that_is_named_does_return_the_document(
-        lines in any_corpus(),
-        query in any_query(),
-        filter in any_filter(),
-        options in any_options(),
-        at in any::<prop::sample::Index>(),
-    ) {
-        let id = document(&format!("d{}", at.index(lines.lines().count())));
-        let failure = block_on(async {
-            let setup = Setup::new(&lines).await.with_reranker(OverlapReranker::new());
-            let mut request = with_options(setup.request(&query), &options);
-            request.filter = filter;
-            holds(&setup, &id, &request).await
-        });
-        prop_assert!(failure.is_ok(), "{id}: {}", failure.unwrap_err());
-    }
-}
-
-/// What an explanation promises, checked against what the pipeline answers.
-async fn holds(setup: &Setup, id: &DocumentId, request: &RetrieveRequest) -> Result<(), String> {
-    let served = returns(setup, id, request).await;
-    let asked = ExplainRequest::new(id.clone(), request.clone());
-    let explanation = setup.retriever().explain(asked).await.unwrap();
-    let shown = show(&explanation);
-    if explanation.rank != served {
-        return Err(format!(
-            "it has rank {served:?}, explained as {:?}",
-            explanation.rank
-        ));
-    }
-    let is_budget = explanation.cut == Some(Cut::Budget);
-    if served.is_some() != (is_budget || explanation.cut.is_none()) {
-        return Err(format!("rank {served:?} and {shown}"));
-    }
-    if explanation.cut.is_some() && explanation.remedies.is_empty() {
-        return Err(format!("nothing returns it: {shown}"));
-    }
-    for remedy in &explanation.remedies {
-        if is_budget && !is_in_context(setup, id, &remedy.request).await {
-            return Err(format!("not in the context after {}", show_remedy(remedy)));
-        }
-        let rank = returns(setup, id, &remedy.request).await;
-        if rank != Some(remedy.rank) {
-            return Err(format!("rank {rank:?} after {}", show_remedy(remedy)));
-        }
-        if let [
-            OptionChange {
-                option,
-                to: OptionValue::Count(to),
-                ..
-            },
-        ] = &remedy.changes[..]
-            && option == "top_k"
-        {
-            let less = RetrieveRequest {
-                top_k: to - 1,
-                ..remedy.request.clone()
-            };
-            let is_smallest = returns(setup, id, &less).await.is_none();
-            // A deeper leg can bring others before it: then fewer may do as well.
-            let is_deeper = *to > request.candidates.lexical.min(request.candidates.dense);
-            if !is_smallest && !is_deeper && !is_budget {
-                return Err(format!("less would do: {}", show_remedy(remedy)));
-            }
-        }
-    }
-    Ok(())
+        expect![[r#"
+            returned: lexical found@1 dense found@1 fused@2
+              0: lexical miss dense found@5
+              1: lexical found@1 dense found@1 list@1
+              2: lexical miss dense found@5
+        "#]],
+    );
+    // One excludes it, which the others need not heed.
+    check(
+        "d4",
+        |request| {
+            also(&["wine -red", "blue owl"])(request);
+            (request.mode, request.top_k) = (Mode::Lexical, 1);
+        },
+        expect![[r#"
+            fused_out: lexical found@1 dense found@1 fused@5
+              0: lexical found@3 dense found@3 list@3
+              1: lexical found@1 dense found@1 excluded by -"red"
+              2: lexical miss dense found@3
+              top_k 1 -> 4: rank 4
+        "#]],
+    );
+    // The one phrasing that would find it excludes it.
+    check(
+        "d3",
+        |request| {
+            also(&["green -owl"])(request);
+            request.mode = Mode::Lexical;
+        },
+        expect![[r#"
+            conditions_unmet: lexical found@1 dense found@1
+              0: lexical miss dense found@5
+              1: lexical found@1 dense found@1 excluded by -"owl"
+              syntax auto -> off: rank 1
+              mode lexical -> hybrid: rank 4
+        "#]],
+    );
+    // What the query excludes no phrasing brings back.
+    check(
+        "d4",
+        |request| {
+            request.query += " -wine";
+            also(&["wine"])(request);
+        },
+        expect![[r#"
+            conditions_unmet: lexical found@1 dense found@1
+              0: lexical found@1 dense found@3 excluded by -"wine"
+              1: lexical found@1 dense found@1 excluded by -"wine"
+              syntax auto -> off: rank 1
+        "#]],
+    );
+    // Other phrasings put others before it.
+    check(
+        "d4",
+        |request| {
+            request.query = "red red wine".to_owned();
+            also(&["blue fox", "fox"])(request);
+            (request.mode, request.top_k) = (Mode::Lexical, 1);
+        },
+        expect![[r#"
+            fused_out: lexical found@1 dense found@1 fused@4
+              0: lexical found@1 dense found@1 list@1
+              1: lexical miss dense found@4
+              2: lexical miss dense found@4
+              top_k 1 -> 3: rank 3
+              also blue fox/fox -> absent: rank 1
+        "#]],
+    );
+    // The phrasing that finds it does so below its candidates.
+    check(
+        "d1",
+        |request| {
+            request.query = "green".to_owned();
+            also(&["red"])(request);
+            (request.mode, request.top_k) = (Mode::Lexical, 1);
+            request.candidates.lexical = 1;
+        },
+        expect![[r#"
+            below_depth: lexical below_depth@3 dense found@3
+              0: lexical miss dense found@4
+              1: lexical below_depth@3 dense found@3
+              distinct true -> false, top_k 1 -> 4: rank 4
+        "#]],
+    );
 }

@@ -6,6 +6,7 @@ mod batch;
 mod cache;
 mod degraded;
 mod explain;
+mod explain_remedies;
 mod fusion;
 mod metrics;
 mod pages;

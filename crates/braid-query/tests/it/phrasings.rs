@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use braid_core::{ChunkId, ErrorCode};
 use braid_query::{
-    ExplainRequest, Mode, MoveCause, Note, RetrieveRequest, RetrieveResponse, RetrievedHit,
-    ScoreStage,
+    Mode, MoveCause, Note, RetrieveRequest, RetrieveResponse, RetrievedHit, ScoreStage,
 };
 use braid_testkit::{Call, Fault, OverlapReranker};
 use expect_test::expect;
@@ -130,13 +129,8 @@ async fn phrasings_have_limits() {
 }
 
 #[tokio::test]
-async fn one_phrasing_is_explained_at_a_time() {
+async fn one_phrasing_is_recorded_at_a_time() {
     let setup = Setup::new(ANIMALS).await;
-    let document = braid_core::DocumentId::new("d1").unwrap();
-    let request = ExplainRequest::new(document, phrased(&setup, "fox", &["owl"]));
-    let error = setup.retriever().explain(request).await.unwrap_err();
-    assert_eq!(error.code(), ErrorCode::InvalidRequest);
-    assert_eq!(error.fields()[0].pointer, "/also");
     let request = phrased(&setup, "fox", &["owl"]);
     let error = setup.retriever().record(&request).await.unwrap_err();
     assert_eq!(error.fields()[0].pointer, "/also");

@@ -274,10 +274,10 @@ async fn context_is_cited_and_expanded_from_the_pinned_state() {
         [1] Foxes
         first
 
-        [2] Foxes
+        [2]
         second vixen
 
-        [3] Foxes
+        [3]
         third"#]]
     .assert_eq(&expanded.context.text);
     assert_eq!(expanded.hits.len(), 1, "neighbours are context, not hits");

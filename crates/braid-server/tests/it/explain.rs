@@ -62,6 +62,8 @@ async fn patches_return_the_document() {
         } }),
         json!({ "query": "cargo", "thresholds": { "rerank": 0.99, "dense": 0.9, "lexical": 5 } }),
         json!({ "query": "cargo", "thresholds": { "rerank": 0.99 }, "rerank": { "blend": 1.0 } }),
+        json!({ "query": "cargo", "also": ["seagulls", "-gulls crash"], "top_k": 1 }),
+        json!({ "query": "cargo", "also": ["crash", "install \"braid binary\""], "mode": "lexical" }),
     ];
     let mut cuts = Vec::new();
     for retrieval in &retrievals {
@@ -89,6 +91,35 @@ async fn patches_return_the_document() {
     for stage in ["fused_out", "below_depth", "filtered", "below_threshold"] {
         assert!(cuts.iter().any(|cut| cut == stage), "{stage}: {cuts:?}");
     }
+}
+
+#[tokio::test]
+async fn each_of_several_phrasings_is_told() {
+    let server = served().await;
+    let question = json!({ "query": "install with cargo", "also": ["crash", "crash  ", "cargo -cargo"],
+                           "document_id": "guide/crash.md", "top_k": 1 });
+    let answer = server.post("/v1/explain", &question).await.ok(200);
+    let phrasings = answer["phrasings"].as_array().unwrap();
+    let numbers: Vec<_> = phrasings
+        .iter()
+        .map(|one| one["phrasing"].clone())
+        .collect();
+    assert_eq!(numbers, [0, 1, 3], "one that repeats another is left out");
+    for one in phrasings {
+        let legs: Vec<_> = one["legs"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|leg| &leg["leg"])
+            .collect();
+        assert_eq!(legs, ["lexical", "dense"]);
+    }
+    assert!(answer["fused"]["rank"].is_u64());
+    let alone = json!({ "query": "crash", "document_id": "guide/crash.md" });
+    let alone = server.post("/v1/explain", &alone).await.ok(200);
+    assert!(alone.get("phrasings").is_none());
+    assert_eq!(phrasings[1]["place"], alone["fused"], "as it does alone");
+    assert_eq!(phrasings[1]["legs"], alone["legs"]);
 }
 
 #[tokio::test]
@@ -148,8 +179,8 @@ async fn bad_questions_name_the_field() {
             "/top_k",
         ),
         (
-            json!({ "query": "x", "document_id": "x", "also": ["y"] }),
-            "/also",
+            json!({ "query": "x", "document_id": "x", "also": ["y", " "] }),
+            "/also/1",
         ),
         (
             json!({ "query": "x", "document_id": "x", "cursor": "y" }),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
+use braid_runtime::BreakerPolicy;
 use braid_testkit::{RamVectorStore, vector_store_suite};
 use proptest::prelude::*;
 use tokio::time::Instant;
@@ -75,10 +76,8 @@ const RETRIES: Retries = Retries {
 };
 
 fn breaker(failures: u32) -> Arc<Breaker> {
-    Arc::new(Breaker::new(BreakerPolicy {
-        failures,
-        open_for: Duration::from_secs(2),
-    }))
+    let policy = BreakerPolicy::fixed(failures, Duration::from_secs(2));
+    Arc::new(Breaker::new(policy))
 }
 
 fn over(flaky: &Arc<Flaky>, breaker: &Arc<Breaker>) -> Resilient<Shared> {

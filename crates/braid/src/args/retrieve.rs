@@ -11,9 +11,6 @@ pub(crate) struct RetrieveArgs {
     /// What to look for
     #[arg(required_unless_present = "batch")]
     pub(crate) query: Option<String>,
-    /// Another phrasing of it, repeatable: what any phrasing finds is one list
-    #[arg(long, value_name = "QUERY")]
-    pub(crate) also: Vec<String>,
     /// Answer every line of a file (- for standard input), each a retrieval as the API takes it; the
     /// other options fill what a line leaves open. Exit status 3 if any is refused or fails
     #[arg(long, value_name = "FILE.jsonl", conflicts_with_all = ["query", "also", "cursor"])]
@@ -49,6 +46,9 @@ pub(crate) struct ExplainArgs {
 /// What both ask.
 #[derive(Debug, Args)]
 pub(crate) struct RetrievalArgs {
+    /// Another phrasing of the query, repeatable: what any phrasing finds is one list
+    #[arg(long, value_name = "QUERY")]
+    pub(crate) also: Vec<String>,
     /// Where
     #[arg(long, short, default_value = "default")]
     pub(crate) collection: CollectionName,
@@ -117,7 +117,7 @@ pub(crate) struct RetrievalArgs {
 }
 
 /// JSON has no other numbers: they would be taken as if nothing was said.
-fn number(text: &str) -> Result<f64, String> {
+pub(super) fn number(text: &str) -> Result<f64, String> {
     let number = text.parse().ok().filter(|number: &f64| number.is_finite());
     number.ok_or_else(|| "is not a finite number".to_owned())
 }

@@ -3,7 +3,9 @@
 use braid_config::Settings;
 use braid_core::Result;
 use braid_engine::{LoadModels, retrieve_defaults};
-use braid_server::dto::explain::{ExplainAnswer, ExplainBody, LegBody, LegOutcome};
+use braid_server::dto::explain::{
+    ExplainAnswer, ExplainBody, LegBody, LegOutcome, PhrasingTraceBody,
+};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -79,8 +81,9 @@ fn print_text(answer: &ExplainAnswer) {
     for pointer in &answer.failed_conditions {
         output::line(format!("  excluded by {pointer}"));
     }
-    for leg in &answer.legs {
-        print_leg(leg);
+    match &answer.phrasings[..] {
+        [] => answer.legs.iter().for_each(print_leg),
+        several => several.iter().for_each(print_phrasing),
     }
     if let Some(fused) = answer.fused {
         output::line(format!(
@@ -105,6 +108,17 @@ fn print_text(answer: &ExplainAnswer) {
     for degraded in &answer.degraded {
         output::line(format!("degraded {}: {}", degraded.stage, degraded.reason));
     }
+}
+
+fn print_phrasing(one: &PhrasingTraceBody) {
+    let place = one.place.map_or("not in its list".to_owned(), |place| {
+        format!("rank {}, score {:.4}", place.rank, place.score)
+    });
+    output::line(format!("phrasing {}: {place}", one.phrasing));
+    for condition in &one.failed_conditions {
+        output::line(format!("  excluded by {condition}"));
+    }
+    one.legs.iter().for_each(print_leg);
 }
 
 fn print_leg(leg: &LegBody) {

@@ -35,9 +35,6 @@ fn body(args: &RetrieveArgs) -> Result<Value> {
     if let Some(query) = &args.query {
         body["query"] = query.as_str().into();
     }
-    if !args.also.is_empty() {
-        body["also"] = json!(args.also);
-    }
     if let Some(cursor) = &args.cursor {
         body["cursor"] = cursor.as_str().into();
     }
@@ -53,6 +50,9 @@ pub(super) fn retrieval(asked: &RetrievalArgs) -> Result<Value> {
     let mut body = json!({
         "collection": asked.collection.as_str(),
     });
+    if !asked.also.is_empty() {
+        body["also"] = json!(asked.also);
+    }
     if let Some(top_k) = asked.top_k {
         body["top_k"] = top_k.into();
     }

@@ -6,7 +6,7 @@ const GLOBAL: [&str; 4] = ["--config", "--data-dir", "--set", "--log-level"];
 
 #[test]
 fn every_command_documents_its_flags() {
-    let commands: [(&str, &[&str]); 37] = [
+    let commands: [(&str, &[&str]); 40] = [
         (
             "plan",
             &[
@@ -38,6 +38,7 @@ fn every_command_documents_its_flags() {
             "explain",
             &[
                 "<QUERY>",
+                "--also",
                 "--document",
                 "--collection",
                 "--server",
@@ -212,6 +213,38 @@ fn every_command_documents_its_flags() {
             "document delete",
             &["<IDS>", "--collection", "--server", "--json"],
         ),
+        (
+            "cache lookup",
+            &[
+                "<QUERY>",
+                "--server",
+                "--collection",
+                "--scope",
+                "--threshold",
+                "--no-guard",
+                "--accept-stale",
+                "--json",
+            ],
+        ),
+        (
+            "cache store",
+            &[
+                "<QUERY>",
+                "--answer",
+                "--answer-json",
+                "--server",
+                "--collection",
+                "--scope",
+                "--document",
+                "--ttl-seconds",
+                "--collection-state",
+                "--json",
+            ],
+        ),
+        (
+            "cache delete",
+            &["--server", "--collection", "--scope", "--all", "--json"],
+        ),
         ("models list", &["--json"]),
         ("models pull", &["<NAME>", "--json"]),
         ("models verify", &["[NAME]", "--json"]),
@@ -235,6 +268,7 @@ fn every_command_documents_its_flags() {
                 "eval",
                 "collection",
                 "document",
+                "cache",
                 "models",
                 "verify",
                 "doctor",

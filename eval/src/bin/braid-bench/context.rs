@@ -48,6 +48,30 @@ struct Row {
     low: f64,
     high: f64,
     mean_tokens: f64,
+    /// Topics with an answer in the concatenation alone, and in this context alone.
+    lost: Vec<String>,
+    gained: Vec<String>,
+}
+
+/// What became of one topic.
+struct Outcome {
+    topic: String,
+    has_answer: bool,
+    tokens: usize,
+}
+
+impl Outcome {
+    fn of(topic: &str, text: &str, tokens: usize, answers: &[String]) -> Self {
+        Self {
+            topic: topic.to_owned(),
+            has_answer: answers.iter().any(|answer| text.contains(answer)),
+            tokens,
+        }
+    }
+
+    fn value(&self) -> f64 {
+        f64::from(u8::from(self.has_answer))
+    }
 }
 
 /// What each variant changes.
@@ -75,6 +99,8 @@ pub(crate) async fn measure(cli: &Cli) -> Result<()> {
     let folder = cli.data.join(SET);
     let answers = read_answers(&folder.join("queries.jsonl"))?;
     let mut settings = cli.settings();
+    // A leg that is cut short would measure the machine.
+    settings.retrieve.leg_timeout_ms = 600_000;
     settings.storage.data_dir = cli.work.join("quality").join(SET).join("data");
     let dataset = Dataset::open(&folder, SPLIT)?;
     let (engine, _) = crate::gain::open(&settings).await?;
@@ -89,7 +115,7 @@ pub(crate) async fn measure(cli: &Cli) -> Result<()> {
     };
     request.rerank.deadline_ms = None;
     let counter = engine.embedder().token_counter();
-    let mut found: BTreeMap<(usize, &'static str), Vec<(f64, usize)>> = BTreeMap::new();
+    let mut found: BTreeMap<(usize, &'static str), Vec<Outcome>> = BTreeMap::new();
     for topic in dataset.topics.iter().take(cli.context_topics) {
         let Some(answers) = answers.get(&topic.id) else {
             continue;
@@ -99,13 +125,13 @@ pub(crate) async fn measure(cli: &Cli) -> Result<()> {
             for (variant, options) in variants(budget) {
                 request.context = options;
                 let response = engine.retrieve(request.clone()).await?;
-                let has = has_answer(&body_of(&response.context), answers);
-                let rows = found.entry((budget, variant)).or_default();
-                rows.push((has, response.context.tokens));
+                let body = body_of(&response.context);
+                let own = Outcome::of(&topic.id, &body, response.context.tokens, answers);
+                found.entry((budget, variant)).or_default().push(own);
                 if options == variants(budget)[0].1 {
                     let naive = concatenated(&response.hits, budget, &*counter);
-                    let row = (has_answer(&naive, answers), counter.count(&naive));
-                    found.entry((budget, NAIVE)).or_default().push(row);
+                    let naive = Outcome::of(&topic.id, &naive, counter.count(&naive), answers);
+                    found.entry((budget, NAIVE)).or_default().push(naive);
                 }
             }
         }
@@ -116,27 +142,31 @@ pub(crate) async fn measure(cli: &Cli) -> Result<()> {
     cli.save("context", &rows)
 }
 
-fn rows(found: &BTreeMap<(usize, &'static str), Vec<(f64, usize)>>) -> Vec<Row> {
+fn rows(found: &BTreeMap<(usize, &'static str), Vec<Outcome>>) -> Vec<Row> {
     let rows = found.iter().map(|((budget, variant), outcomes)| {
-        let naive = &found[&(*budget, NAIVE)];
-        let differences = outcomes
-            .iter()
-            .zip(naive)
-            .map(|(own, naive)| own.0 - naive.0);
+        let pairs = || outcomes.iter().zip(&found[&(*budget, NAIVE)]);
+        let differences = pairs().map(|(own, naive)| own.value() - naive.value());
+        let only = |is_own: bool| {
+            let differ = pairs().filter(|(own, naive)| own.has_answer != naive.has_answer);
+            let differ = differ.filter(|(own, _)| own.has_answer == is_own);
+            differ.map(|(own, _)| own.topic.clone()).collect()
+        };
         let Estimate { mean, low, high } = estimate(&differences.collect::<Vec<_>>());
         let count = outcomes.len() as f64;
         Row {
             variant,
             budget: *budget,
-            recall: outcomes.iter().map(|(has, _)| has).sum::<f64>() / count,
+            recall: outcomes.iter().map(Outcome::value).sum::<f64>() / count,
             difference: mean,
             low,
             high,
             mean_tokens: outcomes
                 .iter()
-                .map(|(_, tokens)| *tokens as f64)
+                .map(|outcome| outcome.tokens as f64)
                 .sum::<f64>()
                 / count,
+            lost: only(false),
+            gained: only(true),
         }
     });
     rows.collect()
@@ -181,15 +211,11 @@ fn body_of(context: &AssembledContext) -> String {
     let lines = context.text.lines().filter(|line| {
         let is_lead = markers
             .get(next)
-            .is_some_and(|marker| line.starts_with(&format!("{marker} ")));
+            .is_some_and(|marker| *line == *marker || line.starts_with(&format!("{marker} ")));
         next += usize::from(is_lead);
         !is_lead
     });
     lines.collect::<Vec<_>>().join("\n")
-}
-
-fn has_answer(text: &str, answers: &[String]) -> f64 {
-    f64::from(u8::from(answers.iter().any(|answer| text.contains(answer))))
 }
 
 fn read_answers(path: &Path) -> Result<HashMap<String, Vec<String>>> {

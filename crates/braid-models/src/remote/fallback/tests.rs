@@ -5,7 +5,6 @@ use braid_testkit::{
 };
 
 use super::*;
-use crate::remote::breaker::tests::TestClock;
 
 fn failing(code: ErrorCode) -> Fault {
     Fault::FailBefore(code)
@@ -16,36 +15,34 @@ fn named(models: Vec<Arc<dyn Embedder>>) -> Vec<(String, Arc<dyn Embedder>)> {
     names.map(str::to_owned).into_iter().zip(models).collect()
 }
 
-fn two(first: Faulty<HashEmbedder>, time: &TestClock) -> (FallbackEmbedder, Arc<HashEmbedder>) {
+fn two(first: Faulty<HashEmbedder>) -> (FallbackEmbedder, Arc<HashEmbedder>) {
     let second = Arc::new(HashEmbedder::new(64));
     let places = named(vec![
         Arc::new(first),
         Arc::clone(&second) as Arc<dyn Embedder>,
     ]);
-    let fallback = FallbackEmbedder::with_clock(places, &time.clock()).unwrap();
+    let fallback = FallbackEmbedder::new(places).unwrap();
     (fallback, second)
 }
 
 #[tokio::test]
 async fn both_pass_the_suites() {
-    let time = TestClock::new();
-    let (embedder, _) = two(Faulty::new(HashEmbedder::new(64)), &time);
+    let (embedder, _) = two(Faulty::new(HashEmbedder::new(64)));
     embedder_suite(&embedder, 1.0 - 1e-6).await;
     let model = || Arc::new(OverlapReranker::new()) as Arc<dyn Reranker>;
     let places = vec![("a".to_owned(), model()), ("b".to_owned(), model())];
     reranker_suite(&FallbackReranker::new(places).unwrap(), 0.0).await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_next_is_asked_where_one_fails_and_the_first_again_when_it_is_back() {
-    let time = TestClock::new();
     let first = Faulty::new(HashEmbedder::new(64));
     let down = failing(ErrorCode::Unavailable);
     let first = first
         .on(Call::EmbedQuery, 1, down.clone())
         .on(Call::EmbedQuery, 2, down.clone())
         .on(Call::EmbedQuery, 3, down);
-    let (fallback, second) = two(first, &time);
+    let (fallback, second) = two(first);
     for asked in 1..=5 {
         fallback.embed_query("fox").await.unwrap();
         assert_eq!(
@@ -54,20 +51,19 @@ async fn the_next_is_asked_where_one_fails_and_the_first_again_when_it_is_back()
             "the first fails, then is left out"
         );
     }
-    time.advance(Duration::from_secs(2));
+    tokio::time::advance(Duration::from_secs(2)).await;
     fallback.embed_query("fox").await.unwrap();
     assert_eq!(second.queries_embedded(), 5, "the first is back");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_busy_place_is_passed_over_and_not_left_out() {
-    let time = TestClock::new();
     let busy = failing(ErrorCode::Overloaded);
     let mut first = Faulty::new(HashEmbedder::new(64));
     for call in 1..=5 {
         first = first.on(Call::EmbedQuery, call, busy.clone());
     }
-    let (fallback, second) = two(first, &time);
+    let (fallback, second) = two(first);
     for _ in 0..6 {
         fallback.embed_query("fox").await.unwrap();
     }
@@ -78,9 +74,8 @@ async fn a_busy_place_is_passed_over_and_not_left_out() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn where_all_fail_each_is_named() {
-    let time = TestClock::new();
     let faulty = |code| -> Arc<dyn Embedder> {
         let model = Faulty::new(HashEmbedder::new(64));
         Arc::new(model.on_from(Call::EmbedQuery, 1, failing(code)))
@@ -89,7 +84,7 @@ async fn where_all_fail_each_is_named() {
         faulty(ErrorCode::Unavailable),
         faulty(ErrorCode::ModelUnavailable),
     ]);
-    let fallback = FallbackEmbedder::with_clock(places, &time.clock()).unwrap();
+    let fallback = FallbackEmbedder::new(places).unwrap();
     for _ in 0..3 {
         let error = fallback.embed_query("fox").await.unwrap_err();
         assert_eq!(error.code(), ErrorCode::Unavailable, "it may pass");

@@ -1,7 +1,7 @@
 //! Raising a number to the least that returns a document.
 
-use braid_core::Result;
 use braid_core::limits::{MAX_CONTEXT_TOKENS, MAX_TOP_K};
+use braid_core::{Leg, Result};
 
 use super::Tuner;
 use crate::request::RetrieveRequest;
@@ -10,14 +10,6 @@ impl Tuner<'_> {
     /// Returns as many as it takes. More hits can make the legs deeper, which can move the document.
     pub(super) async fn raise_top_k(&mut self, request: &mut RetrieveRequest) -> Result<bool> {
         const MOST_STEPS: usize = 12;
-        let depths = [
-            (request.mode.asks_lexical(), self.deep.lexical.depth),
-            (request.mode.asks_dense(), self.deep.dense.depth),
-        ];
-        let depths = depths
-            .into_iter()
-            .filter(|(asked, depth)| *asked && *depth > request.top_k);
-        let in_a_leg = depths.map(|(_, depth)| depth).min();
         let before = request.top_k;
         for _ in 0..MOST_STEPS {
             if self.is_spent() {
@@ -27,12 +19,20 @@ impl Tuner<'_> {
             if trace.is_hit {
                 break;
             }
-            match trace.rank.or(in_a_leg) {
+            match trace.rank.or_else(|| self.next_depth(request)) {
                 Some(rank) if rank > request.top_k && rank <= MAX_TOP_K => request.top_k = rank,
                 Some(_) | None => break,
             }
         }
         Ok(request.top_k > before)
+    }
+
+    /// The least depth of a leg that is asked at which it has the document.
+    fn next_depth(&self, request: &RetrieveRequest) -> Option<usize> {
+        let lexical = request.mode.asks_lexical().then_some(Leg::Lexical);
+        let dense = request.mode.asks_dense().then_some(Leg::Dense);
+        let asked = lexical.into_iter().chain(dense);
+        asked.filter_map(|leg| self.deep.depth(leg, request)).min()
     }
 
     /// Gives the context the least room in which the document stands.

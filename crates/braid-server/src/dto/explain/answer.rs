@@ -1,8 +1,8 @@
 //! What became of a document.
 
 use braid_engine::query::{
-    Cut, Explanation, LegOutcome as Outcome, LegTrace, OptionChange, OptionValue, Remedy,
-    RerankTrace,
+    Cut, Explanation, LegOutcome as Outcome, LegTrace, OptionChange, OptionValue, PhrasingTrace,
+    Remedy, RerankTrace,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -28,9 +28,14 @@ pub struct ExplainAnswer {
     pub cut: Option<CutBody>,
     /// Conditions of the filter that exclude it, as JSON pointers into the request.
     pub failed_conditions: Vec<String>,
-    /// What each leg made of it, lexical first; empty where it is not retrievable.
+    /// What each leg made of it, lexical first; empty where it is not retrievable. Of several phrasings,
+    /// each leg is that of the one with which the document came furthest.
     pub legs: Vec<LegBody>,
-    /// Its place in the fused list, where it has one.
+    /// What each of several phrasings made of it; absent where there is one. A phrasing that repeats
+    /// another is left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub phrasings: Vec<PhrasingTraceBody>,
+    /// Its place in the list that both legs, or several phrasings, make, where it has one.
     pub fused: Option<ScoreBody>,
     /// What the re-ranker made of it, where it was scored.
     pub rerank: Option<RerankTraceBody>,
@@ -97,6 +102,20 @@ pub struct LegBody {
     pub score: Option<f64>,
     /// The leg's candidates: at least as many as hits are to be returned.
     pub candidates: usize,
+}
+
+/// What one of several phrasings made of a document.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct PhrasingTraceBody {
+    /// 0 is `query`, 1 the first of `also`.
+    pub phrasing: usize,
+    /// Conditions of its operators, and of those of `query`, that exclude the document, written as in a
+    /// query; the legs are those without them.
+    pub failed_conditions: Vec<String>,
+    /// What each leg made of it, lexical first.
+    pub legs: Vec<LegBody>,
+    /// Its best place in the list that this phrasing makes alone; `null` where it is not in it.
+    pub place: Option<ScoreBody>,
 }
 
 /// What became of a document in a leg.
@@ -172,6 +191,11 @@ impl ExplainAnswer {
                 .map(|pointer| format!("/filter{pointer}"))
                 .collect(),
             legs: explanation.legs.iter().map(LegBody::from).collect(),
+            phrasings: explanation
+                .phrasings
+                .iter()
+                .map(PhrasingTraceBody::from)
+                .collect(),
             fused: explanation.fused.map(ScoreBody::from),
             rerank: explanation.rerank.map(RerankTraceBody::from),
             remedies: explanation
@@ -241,6 +265,7 @@ fn value(value: &OptionValue) -> Value {
         OptionValue::Switch(on) => json!(on),
         OptionValue::Mode(mode) => json!(mode.as_str()),
         OptionValue::Named(name) => json!(name),
+        OptionValue::Texts(texts) => json!(texts),
     }
 }
 
@@ -327,6 +352,17 @@ impl From<&LegTrace> for LegBody {
             rank: leg.at.map(|at| at.rank),
             score: leg.at.map(|at| at.score),
             candidates: leg.candidates,
+        }
+    }
+}
+
+impl From<&PhrasingTrace> for PhrasingTraceBody {
+    fn from(trace: &PhrasingTrace) -> Self {
+        Self {
+            phrasing: trace.phrasing,
+            failed_conditions: trace.failed_conditions.clone(),
+            legs: trace.legs.iter().map(LegBody::from).collect(),
+            place: trace.place.map(ScoreBody::from),
         }
     }
 }

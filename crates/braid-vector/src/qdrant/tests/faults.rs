@@ -5,9 +5,10 @@ use braid_core::{
     SlotSet, VectorEntry,
 };
 use braid_qdrant_double::{Fault, Kind, Link, Wire};
+use braid_runtime::BreakerPolicy;
 
 use super::*;
-use crate::resilient::{Breaker, BreakerPolicy, Resilient, Retries};
+use crate::resilient::{BREAKER, Breaker, Resilient, Retries};
 
 const SOON: std::time::Duration = std::time::Duration::from_secs(5);
 
@@ -249,7 +250,7 @@ async fn retries_get_over_what_passes() {
         first: std::time::Duration::from_millis(1),
         ..Retries::default()
     };
-    let breaker = Arc::new(Breaker::new(BreakerPolicy::default()));
+    let breaker = Arc::new(Breaker::new(BREAKER));
     let store = Resilient::new(store, retries, breaker, 1);
     double.inject(Kind::Query, Fault::RateLimited, 2);
     let query = Embedding::from(vec![1.0, 0.0]);
@@ -277,7 +278,7 @@ async fn a_search_that_hangs_ends_and_counts_as_a_failure() {
     };
     let breaker = Arc::new(Breaker::new(BreakerPolicy {
         failures: 1,
-        ..BreakerPolicy::default()
+        ..BREAKER
     }));
     let store = Resilient::new(store, retries, Arc::clone(&breaker), 1);
     let view = store.pin().await.unwrap();
