@@ -95,7 +95,19 @@ fn install_tracing(cli: &Cli, settings: &Settings) -> Result<()> {
     let is_server = match &cli.command {
         Command::Serve(_) => true,
         Command::Ingest(command) => command.worker,
-        _ => false,
+        Command::Retrieve(_)
+        | Command::Explain(_)
+        | Command::Eval(_)
+        | Command::Collection(_)
+        | Command::Document(_)
+        | Command::Job(_)
+        | Command::Cache(_)
+        | Command::Models(_)
+        | Command::Verify(_)
+        | Command::Doctor(_)
+        | Command::Migrate(_)
+        | Command::Inspect(_)
+        | Command::Plan(_) => false,
     };
     let level = if is_default && !is_server {
         "warn"

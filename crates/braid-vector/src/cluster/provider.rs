@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use super::ledger::ClusterLedger;
 use super::site::Site;
 use super::views::{ChunkTerms, ChunkVectors, Searched};
-use crate::resilient::{Breaker, BreakerPolicy, Guard, Retries};
+use crate::resilient::{BREAKER, Breaker, Guard, Retries};
 
 /// Both indexes of every collection in Qdrant. The ledger of the same site writes what they search.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub struct ClusterIndexes {
 impl ClusterIndexes {
     /// The indexes beside `ledger`, which has asked `site` already.
     pub fn new(site: Arc<Site>, ledger: Arc<ClusterLedger>) -> Self {
-        let breaker = Arc::new(Breaker::new(BreakerPolicy::default()));
+        let breaker = Arc::new(Breaker::new(BREAKER));
         Self::with(
             site,
             ledger,

@@ -18,7 +18,7 @@ use braid_runtime::CpuPool;
 use super::*;
 use crate::cluster::chunks::{Bm25Parameters, ChunkPoint};
 use crate::qdrant::{ApiKey, QdrantOptions};
-use crate::resilient::{Breaker, BreakerPolicy, Retries};
+use crate::resilient::{BREAKER, Breaker, Retries};
 
 const BM25: Bm25Parameters = Bm25Parameters {
     k1: 1.2,
@@ -86,7 +86,7 @@ fn collection(id: u32, dimension: usize, language: LanguageSetting) -> Collectio
 }
 
 fn searched(site: &Arc<Site>, collection: &Collection) -> Arc<Searched> {
-    let breaker = Arc::new(Breaker::new(BreakerPolicy::default()));
+    let breaker = Arc::new(Breaker::new(BREAKER));
     let guard = Arc::new(Guard::new(Retries::default(), breaker, 1));
     Searched::new(Arc::clone(site), collection, guard, Weights::default())
 }
