@@ -12,7 +12,9 @@ use super::{assert_valid, entries, parse, port, problems, root, schema, text, te
 
 const FILE: &str = "docker-compose.yml";
 /// The choices of `COMPOSE_PROFILES`, and the one without it.
-const PROFILES: [&str; 3] = ["embedded", "qdrant", "qdrant-cluster"];
+const PROFILES: [&str; 4] = ["embedded", "qdrant", "qdrant-cluster", "cluster"];
+/// The services of the profile `cluster` that keep nothing.
+const STATELESS: [&str; 2] = ["braid-2", "worker"];
 /// Variables of Braid that are not settings.
 const OTHER_VARIABLES: [&str; 2] = ["BRAID_CONFIG", "BRAID_ORT_LIB"];
 
@@ -163,12 +165,14 @@ fn variables_and_settings_files_are_those_of_braid() {
                 assert!(known, "{name}: Braid does not read {variable}");
             }
         }
-        let braid = &compose["services"]["braid"];
-        let target = braid["configs"][0]["target"].as_str();
-        assert_eq!(braid["environment"]["BRAID_CONFIG"].as_str(), target);
-        let source = braid["configs"][0]["source"].as_str().unwrap();
-        let file = compose["configs"][source]["file"].as_str().unwrap();
-        assert_eq!(file, format!("./config/compose/{profile}.toml"));
+        for name in ["braid"].iter().chain(&STATELESS) {
+            let braid = &compose["services"][name];
+            let target = braid["configs"][0]["target"].as_str();
+            assert_eq!(braid["environment"]["BRAID_CONFIG"].as_str(), target);
+            let source = braid["configs"][0]["source"].as_str().unwrap();
+            let file = compose["configs"][source]["file"].as_str().unwrap();
+            assert_eq!(file, format!("./config/compose/{profile}.toml"));
+        }
     }
 }
 
@@ -191,7 +195,7 @@ fn every_profile_has_its_settings_and_every_file_its_profile() {
 
 #[test]
 fn data_is_in_volumes() {
-    for profile in PROFILES {
+    for profile in PROFILES.into_iter().filter(|it| *it != "cluster") {
         let compose = compose(profile);
         let loaded = settings::read(&format!("config/compose/{profile}.toml"));
         let directory = loaded.settings.storage.data_dir.display().to_string();
@@ -202,12 +206,54 @@ fn data_is_in_volumes() {
             [directory],
             "it is made for that user"
         );
+    }
+    for profile in PROFILES {
+        let compose = compose(profile);
         for (name, service) in running(&compose, profile) {
             if name.starts_with("qdrant") {
                 assert_eq!(mounts(service), ["/qdrant/storage", "/qdrant/snapshots"]);
             }
         }
     }
+}
+
+#[test]
+fn the_stateless_keep_nothing() {
+    let compose = compose("cluster");
+    let loaded = settings::read("config/compose/cluster.toml");
+    assert_eq!(loaded.written("storage.data_dir"), None);
+    let names = running(&compose, "cluster").into_iter();
+    let names: Vec<_> = names.map(|(name, _)| name).collect();
+    let volumes = Dockerfile::read();
+    for name in STATELESS {
+        assert!(names.contains(&name), "{name}: {names:?}");
+        let service = &compose["services"][name];
+        assert!(mounts(service).is_empty(), "{name}");
+        for volume in volumes.last_stage("VOLUME") {
+            let tmpfs = texts(&service["tmpfs"]);
+            let is_it = |mount: &&str| mount.split(':').next() == Some(volume);
+            assert!(tmpfs.iter().any(is_it), "{name}: {volume} is a volume");
+        }
+    }
+}
+
+#[test]
+fn workers_can_be_scaled_and_are_asked_where_they_listen() {
+    let compose = compose("cluster");
+    let worker = &compose["services"]["worker"];
+    assert_eq!(texts(&worker["command"]), ["ingest", "--worker"]);
+    for field in ["container_name", "ports"] {
+        assert!(worker[field].is_null(), "two would want the same {field}");
+    }
+    let listen = settings::read("config/compose/cluster.toml")
+        .settings
+        .worker
+        .listen;
+    let test = texts(&worker["healthcheck"]["test"]);
+    assert_eq!(
+        test[3..],
+        [listen.unwrap().port().to_string().as_str(), "/healthz"]
+    );
 }
 
 /// Where volumes are mounted.
@@ -264,10 +310,14 @@ fn health_checks_run_scripts_that_are_there() {
 
 #[test]
 fn braid_reaches_qdrant_under_the_name_it_is_told() {
-    for profile in ["qdrant", "qdrant-cluster"] {
+    for (profile, storage) in [
+        ("qdrant", "\"qdrant\""),
+        ("qdrant-cluster", "\"qdrant\""),
+        ("cluster", "\"cluster\""),
+    ] {
         let compose = compose(profile);
         let loaded = settings::read(&format!("config/compose/{profile}.toml"));
-        assert_eq!(loaded.written("storage.profile"), Some("\"qdrant\""));
+        assert_eq!(loaded.written("storage.profile"), Some(storage));
         let url = loaded.written("qdrant.url").unwrap().trim_matches('"');
         let (host, port) = url
             .strip_prefix("http://")
@@ -294,11 +344,16 @@ fn braid_reaches_qdrant_under_the_name_it_is_told() {
 
 #[test]
 fn the_cluster_has_three_nodes_that_find_each_other() {
-    let compose = compose("qdrant-cluster");
+    for profile in ["qdrant-cluster", "cluster"] {
+        check_nodes(profile);
+    }
+}
+
+#[track_caller]
+fn check_nodes(profile: &str) {
+    let compose = compose(profile);
     let is_node = |(name, _): &(&str, &Value)| name.starts_with("qdrant");
-    let nodes = running(&compose, "qdrant-cluster")
-        .into_iter()
-        .filter(is_node);
+    let nodes = running(&compose, profile).into_iter().filter(is_node);
     let nodes: Vec<_> = nodes.collect();
     assert_eq!(nodes.len(), 3);
     for (name, node) in &nodes {
@@ -336,11 +391,52 @@ fn what_a_service_waits_for_runs_with_it() {
     }
 }
 
+/// A collection that is made while a node is missing has no copy there.
+#[test]
+fn braid_waits_for_as_many_nodes_as_there_are_copies() {
+    let compose = compose("cluster");
+    let start = text(&compose["configs"]["start"]["file"].as_str().unwrap()[2..]);
+    let list = start
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("for node in "));
+    let awaited: Vec<_> = list.unwrap().trim_end_matches("; do").split(' ').collect();
+    let running: Vec<_> = running(&compose, "cluster")
+        .iter()
+        .map(|(name, _)| *name)
+        .collect();
+    assert!(
+        awaited.iter().all(|node| running.contains(node)),
+        "{awaited:?}"
+    );
+    let settings = settings::read("config/compose/cluster.toml");
+    assert_eq!(awaited.len(), settings.settings.qdrant.replication);
+    let told = settings
+        .text
+        .lines()
+        .any(|line| line == "profile = \"cluster\"");
+    assert!(told && start.contains("grep -q '^profile = \"cluster\"'"));
+    for script in Dockerfile::read().copied_to() {
+        assert!(
+            !script.ends_with("healthcheck") || start.contains(script),
+            "{script}"
+        );
+    }
+    for name in ["braid"].iter().chain(&STATELESS) {
+        let service = &compose["services"][name];
+        let mounted = service["configs"].as_array().unwrap();
+        let is_it = |config: &&Value| config["source"] == "start";
+        let target = mounted.iter().find(is_it).unwrap()["target"]
+            .as_str()
+            .unwrap();
+        assert_eq!(texts(&service["entrypoint"]), ["bash", target], "{name}");
+    }
+}
+
 #[test]
 fn braid_runs_as_the_user_of_the_image() {
     let compose = compose("embedded");
     let user = Dockerfile::read().user();
-    for name in ["braid", "ingest"] {
+    for name in ["braid", "ingest"].iter().chain(&STATELESS) {
         let expected = format!("{user}:{user}");
         assert_eq!(compose["services"][name]["user"], expected, "{name}");
     }
