@@ -13,6 +13,8 @@ from pathlib import Path
 
 KINDS = {
     "ConfigMap": "configmap-v1",
+    "Deployment": "deployment-apps-v1",
+    "HorizontalPodAutoscaler": "horizontalpodautoscaler-autoscaling-v2",
     "NetworkPolicy": "networkpolicy-networking-v1",
     "PodDisruptionBudget": "poddisruptionbudget-policy-v1",
     "Service": "service-v1",

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use braid_config::{KEYS, Settings};
+use braid_config::{KEYS, Settings, StorageProfile};
 use serde_json::{Value, json};
 
 use super::dockerfile::Dockerfile;
@@ -12,7 +12,7 @@ use super::{assert_valid, entries, parse, port, problems, root, schema, text, te
 
 const FILE: &str = "docker-compose.yml";
 /// The choices of `COMPOSE_PROFILES`, and the one without it.
-const PROFILES: [&str; 3] = ["embedded", "qdrant", "qdrant-cluster"];
+const PROFILES: [&str; 4] = ["embedded", "qdrant", "qdrant-cluster", "cluster"];
 /// Variables of Braid that are not settings.
 const OTHER_VARIABLES: [&str; 2] = ["BRAID_CONFIG", "BRAID_ORT_LIB"];
 
@@ -194,6 +194,9 @@ fn data_is_in_volumes() {
     for profile in PROFILES {
         let compose = compose(profile);
         let loaded = settings::read(&format!("config/compose/{profile}.toml"));
+        if loaded.settings.storage.profile == StorageProfile::Cluster {
+            continue;
+        }
         let directory = loaded.settings.storage.data_dir.display().to_string();
         assert!(mounts(&compose["services"]["braid"]).contains(&directory.as_str()));
         let image = Dockerfile::read();
@@ -264,10 +267,17 @@ fn health_checks_run_scripts_that_are_there() {
 
 #[test]
 fn braid_reaches_qdrant_under_the_name_it_is_told() {
-    for profile in ["qdrant", "qdrant-cluster"] {
+    for (profile, stored) in [
+        ("qdrant", "qdrant"),
+        ("qdrant-cluster", "qdrant"),
+        ("cluster", "cluster"),
+    ] {
         let compose = compose(profile);
         let loaded = settings::read(&format!("config/compose/{profile}.toml"));
-        assert_eq!(loaded.written("storage.profile"), Some("\"qdrant\""));
+        assert_eq!(
+            loaded.written("storage.profile"),
+            Some(format!("{stored:?}").as_str())
+        );
         let url = loaded.written("qdrant.url").unwrap().trim_matches('"');
         let (host, port) = url
             .strip_prefix("http://")
@@ -340,8 +350,43 @@ fn what_a_service_waits_for_runs_with_it() {
 fn braid_runs_as_the_user_of_the_image() {
     let compose = compose("embedded");
     let user = Dockerfile::read().user();
-    for name in ["braid", "ingest"] {
+    for name in ["braid", "ingest", "braid-2", "worker"] {
         let expected = format!("{user}:{user}");
         assert_eq!(compose["services"][name]["user"], expected, "{name}");
     }
+}
+
+#[test]
+fn two_servers_and_a_worker_share_the_cluster() {
+    let compose = compose("cluster");
+    let running: Vec<_> = running(&compose, "cluster")
+        .iter()
+        .map(|(name, _)| *name)
+        .collect();
+    for name in [
+        "braid", "braid-2", "worker", "qdrant-1", "qdrant-2", "qdrant-3",
+    ] {
+        assert!(running.contains(&name), "{name} is not there");
+    }
+    let services = &compose["services"];
+    assert_eq!(
+        texts(&services["worker"]["command"]),
+        ["ingest", "--worker"]
+    );
+    for name in ["braid", "braid-2", "worker"] {
+        assert_eq!(
+            services[name]["configs"], services["braid"]["configs"],
+            "{name}"
+        );
+    }
+    assert_ne!(services["braid"]["ports"], services["braid-2"]["ports"]);
+    let listen = settings::read("config/compose/cluster.toml")
+        .settings
+        .worker
+        .listen;
+    // The health check of the image asks there.
+    assert_eq!(
+        listen.unwrap().port(),
+        Settings::default().server.listen.port()
+    );
 }

@@ -12,7 +12,7 @@ use super::{assert_valid, entries, problems, root, schema, text, texts, yaml};
 const FOLDERS: [&str; 2] = ["config/kubernetes/base", "config/kubernetes/qdrant"];
 
 /// The schema of a kind.
-fn schema_of(kind: &str) -> Value {
+pub(super) fn schema_of(kind: &str) -> Value {
     let all = schema("kubernetes");
     let mut schema = all["kinds"][kind].clone();
     assert!(
@@ -34,7 +34,7 @@ fn container(rendered: &Rendered) -> &Value {
     &containers[0]
 }
 
-fn items(value: &Value) -> &[Value] {
+pub(super) fn items(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 

@@ -3,6 +3,7 @@
 mod compose;
 mod dockerfile;
 mod kubernetes;
+mod kubernetes_cluster;
 mod kustomize;
 mod settings;
 
