@@ -145,7 +145,7 @@ keys! {
     worker.poll_longest_ms: positive_u64, "Longest such wait, in milliseconds.";
     worker.sweep_seconds: lease, "How often a worker removes what was replaced or deleted, in seconds.";
     worker.grace_seconds: lease, "How long that stays before, in seconds: longer than any request takes.";
-    worker.listen: any, "Address where a worker serves /metrics and /healthz; none where not set.";
+    worker.listen: any, "Address where a worker serves /metrics, /healthz and /readyz; none where not set.";
     log.level: any, "What is logged: a level or a filter such as info,braid_query=debug.";
     log.format: any, "How log lines look: text or json.";
 }

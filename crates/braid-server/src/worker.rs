@@ -7,7 +7,7 @@ use braid_core::{Error, ErrorCode, Result};
 use braid_runtime::telemetry::PrometheusHandle;
 use tokio::net::TcpListener;
 
-/// Serves `/healthz` and `/metrics` until the future is dropped.
+/// Serves `/healthz`, `/readyz` and `/metrics` until the future is dropped.
 ///
 /// # Errors
 /// `Unavailable` when the listener breaks.
@@ -19,6 +19,7 @@ pub async fn serve_worker(listener: TcpListener, metrics: PrometheusHandle) -> R
     };
     let router = Router::new()
         .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(async || "ok\n"))
         .route("/metrics", get(text));
     axum::serve(listener, router).await.map_err(|error| {
         Error::new(ErrorCode::Unavailable, "the listener broke").with_source(error)
