@@ -144,7 +144,7 @@ impl Engine {
         Ok(Some(depth))
     }
 
-    /// Refuses what needs files of a data directory.
+    /// Refuses what the profile does not offer.
     pub(crate) fn refuse_in_cluster(&self, what: &str, instead: &str) -> Result<()> {
         if !self.has_workers() {
             return Ok(());

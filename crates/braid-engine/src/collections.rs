@@ -119,7 +119,8 @@ impl Engine {
     /// indexed anew.
     ///
     /// # Errors
-    /// [`CollectionNotFound`](ErrorCode::CollectionNotFound).
+    /// [`CollectionNotFound`](ErrorCode::CollectionNotFound); [`NotEnabled`](ErrorCode::NotEnabled) for rules in
+    /// profile `cluster`, whose lexical leg would not search for them.
     pub async fn set_synonyms(
         &self,
         name: &CollectionName,
@@ -128,6 +129,9 @@ impl Engine {
     ) -> Result<Recorded<Collection>> {
         // For its help, which the ledger does not know.
         self.collection(name).await?;
+        if !synonyms.is_empty() {
+            self.refuse_in_cluster("synonyms", "write the words that matter into the query")?;
+        }
         self.inner.ledger.set_synonyms(name, synonyms, guard).await
     }
 

@@ -35,4 +35,6 @@ fn the_image_and_the_compose_file_pass_flags_that_are_there() {
     let (_, service) = compose.split_once("\n  ingest:\n").unwrap();
     assert!(line(service, "entrypoint:").ends_with("[braid, ingest]"));
     check("ingest", &flags(line(service, "command:")));
+    let (_, service) = compose.split_once("\n  worker:\n").unwrap();
+    check("ingest", &flags(line(service, "command:")));
 }
