@@ -86,6 +86,11 @@ pub(crate) async fn score_passages(
     let collected = collect_windows(windows, &mut scores);
     let shortfall = match deadline {
         None => collected.await.err().map(Shortfall::Failed),
+        // The timer would be a race with a fast re-ranker.
+        Some(limit) if limit.is_zero() && !passages.is_empty() => {
+            drop(collected);
+            Some(Shortfall::Deadline(limit))
+        }
         Some(limit) => match tokio::time::timeout_at(Instant::now() + limit, collected).await {
             Ok(outcome) => outcome.err().map(Shortfall::Failed),
             Err(_) => Some(Shortfall::Deadline(limit)),

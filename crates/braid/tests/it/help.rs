@@ -62,7 +62,7 @@ fn every_command_documents_its_flags() {
         (
             "ingest",
             &[
-                "<PATHS>",
+                "[PATHS]",
                 "--collection",
                 "--server",
                 "--sync",
