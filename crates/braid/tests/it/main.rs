@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod admin;
+mod cluster;
 mod config;
 mod deploy;
 mod doctor;
