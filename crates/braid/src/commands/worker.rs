@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use braid_config::Settings;
-use braid_core::Result;
+use braid_config::{Settings, StorageProfile};
+use braid_core::{Error, Result};
 use braid_engine::{Engine, LoadModels, OpenOptions, Until, WorkerProgress};
 use braid_runtime::telemetry;
 use braid_server::{serve, serve_worker};
@@ -72,6 +72,12 @@ impl Line {
 
 /// Works until a signal comes, or until nothing waits.
 pub(crate) async fn run(settings: &Settings, once: bool, json: bool) -> Result<Exit> {
+    if settings.storage.profile != StorageProfile::Cluster {
+        let message = "there are workers with storage.profile = cluster only";
+        let help =
+            "name its file with --config; in other profiles `braid ingest PATH` indexes by itself";
+        return Err(Error::invalid(message).with_help(help));
+    }
     let metrics = telemetry::install_metrics()?;
     let signals = Signals::watch()?;
     let listener = match settings.worker.listen {

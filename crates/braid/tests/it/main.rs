@@ -4,6 +4,7 @@
 
 mod admin;
 mod cache;
+mod cluster;
 mod config;
 mod deploy;
 mod doctor;
