@@ -10,6 +10,7 @@
 //! late never brings back what was removed meanwhile.
 
 mod conditions;
+mod making;
 
 use std::mem;
 use std::sync::Arc;
@@ -96,48 +97,6 @@ pub(crate) struct Table {
 impl Table {
     pub(crate) fn new(site: Arc<Site>, name: String) -> Self {
         Self { site, name }
-    }
-
-    /// Makes the collection and its indexes where they are missing.
-    // The field that says what stays on disk has a successor that older servers do not know.
-    #[expect(deprecated)]
-    pub(crate) async fn ensure(&self, indexes: &[(&str, FieldType)]) -> Result<()> {
-        let options = &self.site.options.collection;
-        let request = CreateCollection {
-            collection_name: self.name.clone(),
-            shard_number: options.shards,
-            on_disk_payload: Some(true),
-            replication_factor: Some(options.replication),
-            write_consistency_factor: Some(self.site.write_consistency()),
-            ..CreateCollection::default()
-        };
-        match self.site.client.create_collection(request).await {
-            Ok(_) => {}
-            Err(error) if is_there_already(&error) => {}
-            Err(error) => return Err(self.failed(&error)),
-        }
-        for (field, kind) in indexes {
-            let request = CreateFieldIndexCollection {
-                collection_name: self.name.clone(),
-                wait: Some(true),
-                field_name: (*field).to_owned(),
-                field_type: Some((*kind).into()),
-                ordering: strong(),
-                ..CreateFieldIndexCollection::default()
-            };
-            let made = self.site.client.create_field_index(request).await;
-            made.map_err(|error| self.failed(&error))?;
-        }
-        Ok(())
-    }
-
-    /// Removes the collection; a no-op where there is none.
-    pub(crate) async fn remove(&self) -> Result<()> {
-        match self.site.client.delete_collection(&self.name).await {
-            Ok(_) => Ok(()),
-            Err(error) if is_missing(&error) => Ok(()),
-            Err(error) => Err(self.failed(&error)),
-        }
     }
 
     /// The points of these ids, in order, with `fields` of their payload; all where there are none.
