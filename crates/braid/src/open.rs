@@ -92,11 +92,8 @@ fn install_tracing(cli: &Cli, settings: &Settings) -> Result<()> {
         LogFormat::Json => telemetry::LogFormat::Json,
     };
     let is_default = settings.log == Settings::default().log;
-    let is_server = match &cli.command {
-        Command::Serve(_) => true,
-        Command::Ingest(command) => command.worker,
-        _ => false,
-    };
+    let is_worker = matches!(&cli.command, Command::Ingest(command) if command.worker);
+    let is_server = is_worker || matches!(cli.command, Command::Serve(_));
     let level = if is_default && !is_server {
         "warn"
     } else {
