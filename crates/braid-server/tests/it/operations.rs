@@ -19,7 +19,7 @@ async fn health_and_readiness_are_stated() {
     let ready = server.get("/readyz").await.ok(200);
     let idle = json!({
         "status": "ready", "lag": 0, "lagging": [], "reconciling": [], "stalled": [],
-        "vectors_unreachable": null
+        "vectors_unreachable": null, "by_workers": false
     });
     assert_eq!(ready, idle);
     server.app.drain();

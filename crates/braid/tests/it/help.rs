@@ -61,7 +61,7 @@ fn every_command_documents_its_flags() {
         (
             "ingest",
             &[
-                "<PATHS>",
+                "[PATHS]",
                 "--collection",
                 "--server",
                 "--sync",
@@ -260,7 +260,7 @@ fn every_command_documents_its_flags() {
 #[test]
 fn wrong_usage_is_one_line_and_status_2() {
     let place = Place::new();
-    place.fails(&["ingest"], 2, &["<PATHS>"]);
+    place.fails(&["ingest"], 2, &["[PATHS]"]);
     place.fails(
         &["retrieve", "x", "--mode", "fast"],
         2,
