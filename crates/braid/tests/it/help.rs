@@ -6,7 +6,18 @@ const GLOBAL: [&str; 4] = ["--config", "--data-dir", "--set", "--log-level"];
 
 #[test]
 fn every_command_documents_its_flags() {
-    let commands: [(&str, &[&str]); 37] = [
+    let commands: [(&str, &[&str]); 38] = [
+        (
+            "migrate",
+            &[
+                "--from",
+                "--to",
+                "--collection",
+                "--json",
+                "embedded",
+                "cluster",
+            ],
+        ),
         (
             "plan",
             &[
@@ -62,6 +73,8 @@ fn every_command_documents_its_flags() {
             "ingest",
             &[
                 "[PATHS]",
+                "--worker",
+                "--once",
                 "--collection",
                 "--server",
                 "--sync",
@@ -238,6 +251,7 @@ fn every_command_documents_its_flags() {
                 "models",
                 "verify",
                 "doctor",
+                "migrate",
                 "inspect",
                 "plan",
             ],
@@ -260,7 +274,7 @@ fn every_command_documents_its_flags() {
 #[test]
 fn wrong_usage_is_one_line_and_status_2() {
     let place = Place::new();
-    place.fails(&["ingest"], 2, &["[PATHS]"]);
+    place.fails(&["ingest"], 2, &["<PATHS>"]);
     place.fails(
         &["retrieve", "x", "--mode", "fast"],
         2,
