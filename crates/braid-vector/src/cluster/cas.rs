@@ -22,17 +22,17 @@ use ::qdrant_client::qdrant::value::Kind;
 use ::qdrant_client::qdrant::vectors::VectorsOptions;
 use ::qdrant_client::qdrant::with_payload_selector::SelectorOptions;
 use ::qdrant_client::qdrant::{
-    CountPoints, CreateCollection, CreateFieldIndexCollection, DeletePoints, Direction, FieldType,
-    Filter, GetPoints, ListValue, NamedVectors, OrderBy, PayloadIncludeSelector, PointId,
-    PointStruct, PointsIdsList, PointsSelector, ScrollPoints, StartFrom, UpdateMode, UpdateStatus,
-    UpsertPoints, Value, Vectors, WithPayloadSelector, start_from,
+    CountPoints, DeletePoints, Direction, Filter, GetPoints, ListValue, NamedVectors, OrderBy,
+    PayloadIncludeSelector, PointId, PointStruct, PointsIdsList, PointsSelector, ReadConsistency,
+    ScrollPoints, StartFrom, UpdateMode, UpdateStatus, UpsertPoints, Value, Vectors,
+    WithPayloadSelector, start_from,
 };
 use braid_core::{Error, ErrorCode, Result};
 use uuid::Uuid;
 
 use super::rows::{Fields, read_text, text};
 use super::site::{Site, strong};
-use crate::qdrant::error::{is_missing, is_there_already, translate};
+use crate::qdrant::error::{is_missing, translate};
 pub(crate) use conditions::{
     all, any_text, at_most, has_id, is_flag, is_integer, is_text, more_than,
 };
@@ -101,13 +101,22 @@ impl Table {
 
     /// The points of these ids, in order, with `fields` of their payload; all where there are none.
     pub(crate) async fn get(&self, ids: &[Uuid], fields: &[&str]) -> Result<Vec<Option<Fields>>> {
+        self.get_from(ids, fields, self.site.consistency()).await
+    }
+
+    async fn get_from(
+        &self,
+        ids: &[Uuid],
+        fields: &[&str],
+        read_consistency: Option<ReadConsistency>,
+    ) -> Result<Vec<Option<Fields>>> {
         let mut found = std::collections::HashMap::new();
         for ids in ids.chunks(BATCH) {
             let request = GetPoints {
                 collection_name: self.name.clone(),
                 ids: ids.iter().map(wire_id).collect(),
                 with_payload: Some(selector(fields)),
-                read_consistency: self.site.consistency(),
+                read_consistency,
                 ..GetPoints::default()
             };
             let answer = self.site.client.get_points(request).await;
@@ -227,7 +236,10 @@ impl Table {
             self.upsert(batch, UpdateMode::InsertOnly, None).await?;
         }
         let ids: Vec<Uuid> = written.iter().map(|it| it.id).collect();
-        let found = self.get(&ids, &[TOKEN, RECENT_FIELD]).await?;
+        let agreement = self.site.agreement();
+        let found = self
+            .get_from(&ids, &[TOKEN, RECENT_FIELD], agreement)
+            .await?;
         let outcomes = written.iter().zip(found);
         outcomes
             .map(|(written, found)| written.outcome(found.as_ref(), &self.name))

@@ -104,26 +104,35 @@ impl Site {
         Some(CollectionId(number))
     }
 
-    /// How replicas are read. Where there are several, most of them are asked: what was acknowledged
-    /// must be seen.
+    /// How copies are read: as configured. What was acknowledged is on every copy that Qdrant takes for
+    /// a live one, so that one is enough, and a query is answered while a node is lost.
     pub(crate) fn consistency(&self) -> Option<wire::ReadConsistency> {
-        let replicated = self.options.collection.replication > 1;
-        let kind = match self.options.read_consistency {
-            Some(ReadConsistency::Majority) => ReadConsistencyType::Majority,
-            Some(ReadConsistency::Quorum) => ReadConsistencyType::Quorum,
-            Some(ReadConsistency::All) => ReadConsistencyType::All,
-            None if replicated => ReadConsistencyType::Majority,
-            None => return None,
+        let kind = match self.options.read_consistency? {
+            ReadConsistency::Majority => ReadConsistencyType::Majority,
+            ReadConsistency::Quorum => ReadConsistencyType::Quorum,
+            ReadConsistency::All => ReadConsistencyType::All,
         };
-        Some(wire::ReadConsistency {
-            value: Some(ConsistencyValue::Type(kind.into())),
-        })
+        Some(consistency_of(kind))
+    }
+
+    /// How it is read whether a write was applied: as configured, but of one copy alone only where there
+    /// is one. Copies that disagree show no write, and it counts as lost.
+    pub(crate) fn agreement(&self) -> Option<wire::ReadConsistency> {
+        let is_replicated = self.options.collection.replication > 1;
+        let quorum = || is_replicated.then(|| consistency_of(ReadConsistencyType::Quorum));
+        self.consistency().or_else(quorum)
     }
 
     /// Copies that must have taken a write before it counts: most of them.
     pub(crate) fn write_consistency(&self) -> u32 {
         let options = &self.options.collection;
         options.write_consistency.max(options.replication / 2 + 1)
+    }
+}
+
+fn consistency_of(kind: ReadConsistencyType) -> wire::ReadConsistency {
+    wire::ReadConsistency {
+        value: Some(ConsistencyValue::Type(kind.into())),
     }
 }
 

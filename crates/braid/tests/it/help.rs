@@ -6,7 +6,18 @@ const GLOBAL: [&str; 4] = ["--config", "--data-dir", "--set", "--log-level"];
 
 #[test]
 fn every_command_documents_its_flags() {
-    let commands: [(&str, &[&str]); 40] = [
+    let commands: [(&str, &[&str]); 41] = [
+        (
+            "migrate",
+            &[
+                "--from",
+                "--to",
+                "--collection",
+                "--json",
+                "embedded",
+                "cluster",
+            ],
+        ),
         (
             "plan",
             &[
@@ -63,6 +74,8 @@ fn every_command_documents_its_flags() {
             "ingest",
             &[
                 "[PATHS]",
+                "--worker",
+                "--once",
                 "--collection",
                 "--server",
                 "--sync",
@@ -272,6 +285,7 @@ fn every_command_documents_its_flags() {
                 "models",
                 "verify",
                 "doctor",
+                "migrate",
                 "inspect",
                 "plan",
             ],
