@@ -6,6 +6,8 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Growth {
+    /// `each`, however many chunks there are.
+    Constant,
     /// `fixed + each * chunks`.
     Linear,
     /// `fixed + each * log2(chunks)`.
@@ -15,6 +17,7 @@ pub enum Growth {
 impl Growth {
     fn of(self, chunks: f64) -> f64 {
         match self {
+            Self::Constant => 1.0,
             Self::Linear => chunks,
             Self::Logarithmic => (chunks + 1.0).log2(),
         }

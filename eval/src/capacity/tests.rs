@@ -279,6 +279,8 @@ fn a_line_is_found_again_and_never_falls() {
     );
     let falling = Series::fit(Growth::Linear, &[(10.0, 9.0), (100.0, 1.0)]).unwrap();
     assert_eq!(falling.each, 0.0);
+    let flat = Series::fit(Growth::Constant, &[(10.0, 3.0), (100.0, 3.0)]).unwrap();
+    assert!((flat.at(1e9) - 3.0).abs() < 1e-9, "{flat:?}");
     let steep = Series::fit(Growth::Linear, &[(10.0, 1.0), (100.0, 100.0)]).unwrap();
     assert_eq!(steep.fixed, 0.0);
     let one = Series::fit(Growth::Linear, &[(10.0, 30.0)]).unwrap();
