@@ -101,12 +101,6 @@ impl RemoteVectors {
     }
 }
 
-/// The server took too long to say its version.
-pub(crate) fn no_answer() -> Error {
-    let limit = CHECK.as_millis();
-    Error::new(ErrorCode::Timeout, format!("no answer within {limit} ms"))
-}
-
 pub(crate) fn warn_of_bare_key(options: &QdrantOptions) {
     if options.api_key.is_some() && options.url.starts_with("http://") {
         tracing::warn!(url = %options.url, "the API key of Qdrant is sent without TLS");

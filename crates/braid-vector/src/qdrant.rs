@@ -15,7 +15,7 @@
 //! [`resilient`](crate::resilient).
 
 pub(crate) mod collection;
-mod connections;
+pub(crate) mod connections;
 pub(crate) mod error;
 pub(crate) mod filter;
 pub(crate) mod options;

@@ -5,7 +5,8 @@
 //! many batches are under way at once; what comes meanwhile waits for the next, up to [`WAITING`].
 //!
 //! A batch fails as a whole: each of its members gets the cause. What nobody waits for any more is not
-//! sent.
+//! sent, and a batch that was sent is given up after the time of a search, so that those over connections
+//! that went silent leave room for others.
 
 use std::mem;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use braid_core::{Error, ErrorCode, Result};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::chunks::ChunkStore;
+use crate::qdrant::error::late;
 
 /// How long the first search of a batch waits for others, at most.
 const WINDOW: Duration = Duration::from_micros(250);
@@ -116,12 +118,18 @@ async fn send(chunks: &ChunkStore, mut batch: Vec<Asked>) {
         ..QueryBatchPoints::default()
     };
     metrics::histogram!("braid_cluster_batch_searches").record(batch.len() as f64);
-    let answer = chunks.site.client.query_batch(request).await;
-    let mut results = answer.map(|answer| answer.result.into_iter());
+    let asked = chunks
+        .site
+        .ask(|client| async move { client.query_batch(request).await });
+    // Longer nobody waits: a search has the same time, and began before.
+    let limit = chunks.site.options.search_timeout;
+    let answer = tokio::time::timeout(limit, asked).await;
+    let mut results = answer.map(|answer| answer.map(|answer| answer.result.into_iter()));
     for asked in batch {
         let answer = match &mut results {
-            Ok(results) => results.next().map(|it| it.result).ok_or_else(short),
-            Err(error) => Err(chunks.failed(error)),
+            Ok(Ok(results)) => results.next().map(|it| it.result).ok_or_else(short),
+            Ok(Err(error)) => Err(chunks.failed(error)),
+            Err(_) => Err(late("for a search", limit)),
         };
         // Whoever stopped waiting needs none.
         let _ = asked.answer.send(answer);

@@ -119,7 +119,10 @@ impl Table {
                 read_consistency,
                 ..GetPoints::default()
             };
-            let answer = self.site.client.get_points(request).await;
+            let answer = self
+                .site
+                .ask(|client| async move { client.get_points(request).await })
+                .await;
             for point in answer.map_err(|error| self.failed(&error))?.result {
                 found.insert(read_id(point.id.as_ref())?, point.payload);
             }
@@ -149,7 +152,10 @@ impl Table {
             order_by,
             ..ScrollPoints::default()
         };
-        let answer = self.site.client.scroll(request).await;
+        let answer = self
+            .site
+            .ask(|client| async move { client.scroll(request).await })
+            .await;
         let answer = answer.map_err(|error| self.failed(&error))?;
         let points = answer.result.into_iter();
         let points: Result<Vec<_>> = points
@@ -187,7 +193,10 @@ impl Table {
             read_consistency: self.site.consistency(),
             ..CountPoints::default()
         };
-        let answer = self.site.client.count(request).await;
+        let answer = self
+            .site
+            .ask(|client| async move { client.count(request).await })
+            .await;
         let answer = answer.map_err(|error| self.failed(&error))?;
         Ok(answer.result.map_or(0, |result| result.count))
     }
@@ -268,7 +277,10 @@ impl Table {
             update_mode: Some(mode.into()),
             ..UpsertPoints::default()
         };
-        let answer = self.site.client.upsert_points(request).await;
+        let answer = self
+            .site
+            .ask(|client| async move { client.upsert_points(request).await })
+            .await;
         let answer = answer.map_err(|error| self.failed(&error))?;
         self.completed(answer.result.map(|result| result.status))
     }
@@ -299,7 +311,10 @@ impl Table {
             ordering: strong(),
             ..DeletePoints::default()
         };
-        let answer = self.site.client.delete_points(request).await;
+        let answer = self
+            .site
+            .ask(|client| async move { client.delete_points(request).await })
+            .await;
         let answer = answer.map_err(|error| self.failed(&error))?;
         self.completed(answer.result.map(|result| result.status))
     }

@@ -139,7 +139,10 @@ impl ChunkStore {
             points,
             ..UpsertPoints::default()
         };
-        let answer = self.site.client.upsert_points(request).await;
+        let answer = self
+            .site
+            .ask(|client| async move { client.upsert_points(request).await })
+            .await;
         let answer = answer.map_err(|error| self.failed(&error))?;
         self.completed(answer.result.map(|result| result.status))
     }
@@ -155,7 +158,10 @@ impl ChunkStore {
                 read_consistency: self.site.consistency(),
                 ..GetPoints::default()
             };
-            let answer = self.site.client.get_points(request).await;
+            let answer = self
+                .site
+                .ask(|client| async move { client.get_points(request).await })
+                .await;
             for point in answer.map_err(|error| self.failed(&error))?.result {
                 let point = point::read(&point)?;
                 found.insert(point.record.slot, point);
@@ -204,7 +210,10 @@ impl ChunkStore {
                 read_consistency: self.site.consistency(),
                 ..rest.clone()
             };
-            let answer = self.site.client.scroll(request).await;
+            let answer = self
+                .site
+                .ask(|client| async move { client.scroll(request).await })
+                .await;
             let answer = answer.map_err(|error| self.failed(&error))?;
             found.extend(answer.result);
             offset = answer.next_page_offset;
@@ -234,7 +243,10 @@ impl ChunkStore {
                 read_consistency: self.site.consistency(),
                 ..QueryBatchPoints::default()
             };
-            let answer = self.site.client.query_batch(request).await;
+            let answer = self
+                .site
+                .ask(|client| async move { client.query_batch(request).await })
+                .await;
             let answer = answer.map_err(|error| self.failed(&error))?;
             let found = answer.result.into_iter();
             embeddings.extend(found.map(|it| point::embedding(it.result.into_iter().next())));
@@ -273,7 +285,10 @@ impl ChunkStore {
             }),
             ..DeletePoints::default()
         };
-        let answer = self.site.client.delete_points(request).await;
+        let answer = self
+            .site
+            .ask(|client| async move { client.delete_points(request).await })
+            .await;
         let answer = answer.map_err(|error| self.failed(&error))?;
         self.completed(answer.result.map(|result| result.status))
     }
@@ -291,7 +306,10 @@ impl ChunkStore {
             read_consistency: self.site.consistency(),
             ..CountPoints::default()
         };
-        let answer = self.site.client.count(request).await;
+        let answer = self
+            .site
+            .ask(|client| async move { client.count(request).await })
+            .await;
         let answer = answer.map_err(|error| self.failed(&error))?;
         Ok(answer.result.map_or(0, |result| result.count))
     }
@@ -309,7 +327,10 @@ impl ChunkStore {
                 read_consistency: self.site.consistency(),
                 ..ScrollPoints::default()
             };
-            let answer = self.site.client.scroll(request).await;
+            let answer = self
+                .site
+                .ask(|client| async move { client.scroll(request).await })
+                .await;
             let answer = answer.map_err(|error| self.failed(&error))?;
             let ids = answer.result.iter().map(|point| point.id.as_ref());
             slots.extend(ids.filter_map(read_slot).map(|slot| slot.0));

@@ -57,7 +57,7 @@ impl ClusterLedger {
 
     /// As [`ClusterLedger::open`], by this clock.
     pub(super) async fn open_at(site: Arc<Site>, clock: Clock) -> Result<Arc<Self>> {
-        site.check().await?;
+        site.check(site.options.timeout).await?;
         let registry = Registry::open(&site).await?;
         Ok(Arc::new(Self {
             site,

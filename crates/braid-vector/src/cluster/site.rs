@@ -2,26 +2,26 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use ::qdrant_client::Qdrant;
-use ::qdrant_client::config::QdrantConfig;
 use ::qdrant_client::qdrant::{
     self as wire, ReadConsistencyType, WriteOrdering as WireOrdering, WriteOrderingType,
     read_consistency::Value as ConsistencyValue,
 };
+use ::qdrant_client::{Qdrant, QdrantError};
 use braid_core::{CollectionId, Error, ErrorCode, Generation, Result};
 use braid_runtime::CpuPool;
 
-use crate::qdrant::error::translate;
+use crate::qdrant::connections::Connections;
 use crate::qdrant::options::{QdrantOptions, ReadConsistency};
 
 /// The oldest server whose upserts can be told to update only, or to insert only. An older one takes
 /// them for plain upserts, and writes would be lost.
 const OLDEST: (u32, u32) = (1, 17);
 
-/// A connection to Qdrant: made with the first request, and again when it broke.
+/// Connections to Qdrant: made with the first request, and again when they broke or went silent.
 pub struct Site {
-    pub(crate) client: Qdrant,
+    pub(crate) connections: Connections,
     pub(crate) options: Arc<QdrantOptions>,
     pub(crate) pool: Arc<CpuPool>,
     pub(crate) prefix: String,
@@ -34,28 +34,21 @@ impl Site {
     /// [`InvalidRequest`](ErrorCode::InvalidRequest) for options that make no sense.
     pub fn new(options: QdrantOptions, pool: Arc<CpuPool>) -> Result<Arc<Self>> {
         options.check()?;
-        let mut config = QdrantConfig::from_url(&options.url)
-            .timeout(options.timeout)
-            .connect_timeout(options.connect_timeout)
-            // It would print to the standard output, and block.
-            .skip_compatibility_check()
-            .api_key(options.api_key.as_ref().map(|key| key.as_str()));
-        config.set_pool_size(options.upload_concurrency);
         Ok(Arc::new(Self {
-            client: config.build().map_err(|error| translate(&error))?,
+            connections: Connections::new(&options)?,
             prefix: options.namespace.clone(),
             options: Arc::new(options),
             pool,
         }))
     }
 
-    /// The version of the server, which shows that it answers and is new enough.
+    /// The version of the server, which shows that it answers within `limit` and is new enough.
     ///
     /// # Errors
-    /// [`Unavailable`](ErrorCode::Unavailable), [`UnsupportedVersion`](ErrorCode::UnsupportedVersion).
-    pub async fn check(&self) -> Result<String> {
-        let answer = self.client.health_check().await;
-        let version = answer.map_err(|error| translate(&error))?.version;
+    /// [`Unavailable`](ErrorCode::Unavailable), [`Timeout`](ErrorCode::Timeout),
+    /// [`UnsupportedVersion`](ErrorCode::UnsupportedVersion).
+    pub async fn check(&self, limit: Duration) -> Result<String> {
+        let version = self.connections.version(limit).await?;
         match read_version(&version) {
             Some(found) if found >= OLDEST => Ok(version),
             _ => Err(Error::new(
@@ -69,6 +62,17 @@ impl Site {
                 "upgrade Qdrant: older servers ignore the conditions that writes depend on",
             )),
         }
+    }
+
+    /// The answer to one request, over connections as [`Connections::ask`] keeps them.
+    pub(crate) async fn ask<T, F>(
+        &self,
+        request: impl FnOnce(Arc<Qdrant>) -> F,
+    ) -> std::result::Result<T, QdrantError>
+    where
+        F: Future<Output = std::result::Result<T, QdrantError>>,
+    {
+        self.connections.ask(request).await
     }
 
     /// Where the server is.

@@ -150,7 +150,10 @@ impl ClusterLedger {
     /// Removes collections of Qdrant whose collection was deleted by a process that died over it.
     async fn remove_ownerless(&self) -> Result<u64> {
         // First: one that is made meanwhile is known before it is there.
-        let listed = self.site.client.list_collections().await;
+        let listed = self
+            .site
+            .ask(|client| async move { client.list_collections().await })
+            .await;
         let listed = listed.map_err(|error| translate(&error))?;
         let known = self.registry.refresh().await?;
         let mut gone = 0;

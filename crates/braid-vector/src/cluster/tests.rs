@@ -27,6 +27,7 @@ mod contention;
 mod model;
 mod queue;
 mod refusals;
+mod silence;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
@@ -82,7 +83,10 @@ impl World {
 
     async fn remove(self) {
         let site = self.site();
-        let listed = site.client.list_collections().await.unwrap();
+        let listed = site
+            .ask(|client| async move { client.list_collections().await })
+            .await
+            .unwrap();
         for found in listed.collections {
             if found.name.starts_with(&self.options.namespace) {
                 Table::new(Arc::clone(&site), found.name)

@@ -92,7 +92,11 @@ impl Searched {
             read_consistency: self.chunks.site.consistency(),
             ..FacetCounts::default()
         };
-        let answer = self.chunks.site.client.facet(request).await;
+        let answer = self
+            .chunks
+            .site
+            .ask(|client| async move { client.facet(request).await })
+            .await;
         let answer = answer.map_err(|error| self.chunks.failed(&error))?;
         let chunks = answer.hits.iter().map(|hit| hit.count).sum();
         let setting = self.chunks.analyzers.setting();

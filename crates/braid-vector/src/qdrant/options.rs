@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use ::qdrant_client::config::QdrantConfig;
 use braid_core::{Error, Result};
 
 /// Longest namespace, in bytes: Qdrant takes collection names of 255.
@@ -213,6 +214,18 @@ impl QdrantOptions {
             )));
         }
         Ok(())
+    }
+
+    /// What the client is made with.
+    pub(crate) fn client(&self) -> QdrantConfig {
+        let mut config = QdrantConfig::from_url(&self.url)
+            .timeout(self.timeout)
+            .connect_timeout(self.connect_timeout)
+            // It would print to the standard output, and block.
+            .skip_compatibility_check()
+            .api_key(self.api_key.as_ref().map(ApiKey::as_str));
+        config.set_pool_size(self.upload_concurrency);
+        config
     }
 }
 

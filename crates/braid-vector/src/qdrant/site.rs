@@ -5,17 +5,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::qdrant_client::config::QdrantConfig;
 use braid_core::{IndexKey, Result};
 use braid_runtime::CpuPool;
 
 use super::QdrantVectors;
 use super::collection::RemoteCollection;
 use super::connections::Connections;
-use super::error::{is_missing, late, translate};
+use super::error::{is_missing, translate};
 use super::options::QdrantOptions;
 
-/// A connection to Qdrant: made with the first request, and again when it broke.
+/// Connections to Qdrant: made with the first request, and again when they broke or went silent.
 pub struct QdrantSite {
     connections: Arc<Connections>,
     options: Arc<QdrantOptions>,
@@ -29,15 +28,8 @@ impl QdrantSite {
     /// [`InvalidRequest`](braid_core::ErrorCode::InvalidRequest) for options that make no sense.
     pub fn new(options: QdrantOptions, pool: Arc<CpuPool>) -> Result<Self> {
         options.check()?;
-        let mut config = QdrantConfig::from_url(&options.url)
-            .timeout(options.timeout)
-            .connect_timeout(options.connect_timeout)
-            // It would print to the standard output, and block.
-            .skip_compatibility_check()
-            .api_key(options.api_key.as_ref().map(|key| key.as_str()));
-        config.set_pool_size(options.upload_concurrency);
         Ok(Self {
-            connections: Arc::new(Connections::new(config)?),
+            connections: Arc::new(Connections::new(&options)?),
             options: Arc::new(options),
             pool,
         })
@@ -60,12 +52,7 @@ impl QdrantSite {
     /// # Errors
     /// [`Unavailable`](braid_core::ErrorCode::Unavailable); [`Timeout`](braid_core::ErrorCode::Timeout).
     pub async fn version(&self, limit: Duration) -> Result<String> {
-        let client = self.connections.client();
-        let Ok(answer) = tokio::time::timeout(limit, client.health_check()).await else {
-            self.connections.replace(&client);
-            return Err(late("to say its version", limit));
-        };
-        Ok(answer.map_err(|error| translate(&error))?.version)
+        self.connections.version(limit).await
     }
 
     /// Where the server is.

@@ -9,7 +9,7 @@ use braid_core::{Embedding, Filter, RankedList, Result, Selection, SlotSet, Vect
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::collection::{RemoteCollection, only};
-use super::error::{cluttered, gone, is_missing, late};
+use super::error::{cluttered, gone, is_missing};
 use super::filter::{self, Indexed, Others};
 use super::options::Quantization;
 use super::payload::{self, SLOT};
@@ -185,14 +185,9 @@ impl VectorView for QdrantView {
             slots,
         };
         let limit = self.remote.options.search_timeout;
+        let answer = self.answer(&question, selection.filter.as_deref());
         let connections = &self.remote.connections;
-        let asked = connections.client();
-        let answer =
-            tokio::time::timeout(limit, self.answer(&question, selection.filter.as_deref()));
-        answer.await.unwrap_or_else(|_| {
-            connections.replace(&asked);
-            Err(late("for a search", limit))
-        })
+        connections.within(limit, "for a search", answer).await
     }
 }
 

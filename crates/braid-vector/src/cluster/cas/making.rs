@@ -30,7 +30,10 @@ impl Table {
                 ordering: strong(),
                 ..CreateFieldIndexCollection::default()
             };
-            let made = self.site.client.create_field_index(request).await;
+            let made = self
+                .site
+                .ask(|client| async move { client.create_field_index(request).await })
+                .await;
             made.map_err(|error| self.failed(&error))?;
         }
         Ok(())
@@ -38,7 +41,11 @@ impl Table {
 
     /// Fields that have an index; `None` where there is no collection.
     async fn indexed(&self) -> Result<Option<HashSet<String>>> {
-        match self.site.client.collection_info(self.name.as_str()).await {
+        match self
+            .site
+            .ask(|client| async move { client.collection_info(self.name.as_str()).await })
+            .await
+        {
             Ok(answer) => {
                 let schema = answer.result.unwrap_or_default().payload_schema;
                 Ok(Some(schema.into_keys().collect()))
@@ -60,7 +67,11 @@ impl Table {
             write_consistency_factor: Some(self.site.write_consistency()),
             ..CreateCollection::default()
         };
-        match self.site.client.create_collection(request).await {
+        match self
+            .site
+            .ask(|client| async move { client.create_collection(request).await })
+            .await
+        {
             Ok(_) => Ok(()),
             Err(error) if is_there_already(&error) => Ok(()),
             Err(error) => Err(self.failed(&error)),
@@ -69,7 +80,11 @@ impl Table {
 
     /// Removes the collection; a no-op where there is none.
     pub(crate) async fn remove(&self) -> Result<()> {
-        match self.site.client.delete_collection(&self.name).await {
+        match self
+            .site
+            .ask(|client| async move { client.delete_collection(&self.name).await })
+            .await
+        {
             Ok(_) => Ok(()),
             Err(error) if is_missing(&error) => Ok(()),
             Err(error) => Err(self.failed(&error)),

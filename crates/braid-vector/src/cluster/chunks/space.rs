@@ -56,7 +56,11 @@ impl ChunkStore {
 
     /// Removes the collection; a no-op where there is none.
     pub(crate) async fn remove(&self) -> Result<()> {
-        match self.site.client.delete_collection(&self.name).await {
+        match self
+            .site
+            .ask(|client| async move { client.delete_collection(&self.name).await })
+            .await
+        {
             Ok(_) => Ok(()),
             Err(error) if is_missing(&error) => Ok(()),
             Err(error) => Err(translate(&error)),
@@ -64,7 +68,11 @@ impl ChunkStore {
     }
 
     async fn info(&self) -> Result<Option<CollectionInfo>> {
-        match self.site.client.collection_info(self.name.as_str()).await {
+        match self
+            .site
+            .ask(|client| async move { client.collection_info(self.name.as_str()).await })
+            .await
+        {
             Ok(answer) => Ok(Some(answer.result.unwrap_or_default())),
             Err(error) if is_missing(&error) => Ok(None),
             Err(error) => Err(self.failed(&error)),
@@ -95,7 +103,11 @@ impl ChunkStore {
     }
 
     async fn create(&self) -> Result<()> {
-        match self.site.client.create_collection(self.creation()).await {
+        match self
+            .site
+            .ask(|client| async move { client.create_collection(self.creation()).await })
+            .await
+        {
             Ok(_) => Ok(()),
             Err(error) if is_there_already(&error) => Ok(()),
             Err(error) => Err(self.failed(&error)),
@@ -199,7 +211,10 @@ impl ChunkStore {
             field_type: Some(kind.into()),
             ..CreateFieldIndexCollection::default()
         };
-        let made = self.site.client.create_field_index(request).await;
+        let made = self
+            .site
+            .ask(|client| async move { client.create_field_index(request).await })
+            .await;
         made.map(drop).map_err(|error| self.failed(&error))
     }
 }

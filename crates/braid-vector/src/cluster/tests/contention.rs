@@ -19,9 +19,9 @@ everywhere!(
     what_was_removed_stays_removed,
 );
 
-type Log = Vec<(u32, u32)>;
+pub(super) type Log = Vec<(u32, u32)>;
 
-async fn read(table: &Table) -> (Log, Option<Stamp>) {
+pub(super) async fn read(table: &Table) -> (Log, Option<Stamp>) {
     let found = table.get(&[point_id("log")], &[]).await.unwrap().remove(0);
     match found {
         Some(fields) => {
@@ -32,7 +32,7 @@ async fn read(table: &Table) -> (Log, Option<Stamp>) {
     }
 }
 
-fn swap(log: &Log, expected: Option<Stamp>) -> Swap {
+pub(super) fn swap(log: &Log, expected: Option<Stamp>) -> Swap {
     let fields = Fields::from([(BODY.to_owned(), write_json(log).unwrap())]);
     Swap {
         id: point_id("log"),
@@ -42,7 +42,7 @@ fn swap(log: &Log, expected: Option<Stamp>) -> Swap {
 }
 
 /// Adds an entry, and looks for it where it cannot be known whether it was added.
-async fn append(table: &Table, entry: (u32, u32)) {
+pub(super) async fn append(table: &Table, entry: (u32, u32)) {
     loop {
         let (mut log, expected) = read(table).await;
         log.push(entry);

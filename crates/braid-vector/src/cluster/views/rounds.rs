@@ -21,7 +21,6 @@ use crate::cluster::rows::signed;
 use crate::cluster::visible::Visible;
 use crate::nearest::Nearest;
 use crate::qdrant::collection::only;
-use crate::qdrant::error::late;
 use crate::qdrant::filter::{self, Indexed, Others};
 use crate::qdrant::options::Quantization;
 
@@ -112,11 +111,10 @@ impl Searched {
         if question.depth == 0 || is_nothing {
             return Ok(RankedList::new());
         }
-        let limit = self.chunks.site.options.search_timeout;
-        let search = tokio::time::timeout(limit, self.search_rounds(question, selection));
-        search
-            .await
-            .unwrap_or_else(|_| Err(late("for a search", limit)))
+        let site = &self.chunks.site;
+        let limit = site.options.search_timeout;
+        let search = self.search_rounds(question, selection);
+        site.connections.within(limit, "for a search", search).await
     }
 
     async fn search_rounds(
