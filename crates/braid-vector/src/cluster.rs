@@ -19,6 +19,7 @@ mod counters;
 mod heads;
 mod ledger;
 mod pin;
+mod points;
 mod provider;
 mod queue;
 mod rarity;

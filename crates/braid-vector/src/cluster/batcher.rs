@@ -112,23 +112,24 @@ async fn send(chunks: &ChunkStore, mut batch: Vec<Asked>) {
     }
     let searches = batch.iter_mut().map(|asked| mem::take(&mut asked.search));
     let request = QueryBatchPoints {
-        collection_name: chunks.name.clone(),
+        collection_name: chunks.points.name.clone(),
         query_points: searches.collect(),
-        read_consistency: chunks.site.consistency(),
+        read_consistency: chunks.points.site.consistency(),
         ..QueryBatchPoints::default()
     };
     metrics::histogram!("braid_cluster_batch_searches").record(batch.len() as f64);
     let asked = chunks
+        .points
         .site
         .ask(|client| async move { client.query_batch(request).await });
     // Longer nobody waits: a search has the same time, and began before.
-    let limit = chunks.site.options.search_timeout;
+    let limit = chunks.points.site.options.search_timeout;
     let answer = tokio::time::timeout(limit, asked).await;
     let mut results = answer.map(|answer| answer.map(|answer| answer.result.into_iter()));
     for asked in batch {
         let answer = match &mut results {
             Ok(Ok(results)) => results.next().map(|it| it.result).ok_or_else(short),
-            Ok(Err(error)) => Err(chunks.failed(error)),
+            Ok(Err(error)) => Err(chunks.points.failed(error)),
             Err(_) => Err(late("for a search", limit)),
         };
         // Whoever stopped waiting needs none.

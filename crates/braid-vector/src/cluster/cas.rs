@@ -15,24 +15,22 @@ mod making;
 use std::mem;
 use std::sync::Arc;
 
-use ::qdrant_client::QdrantError;
 use ::qdrant_client::qdrant::point_id::PointIdOptions;
 use ::qdrant_client::qdrant::points_selector::PointsSelectorOneOf;
 use ::qdrant_client::qdrant::value::Kind;
 use ::qdrant_client::qdrant::vectors::VectorsOptions;
 use ::qdrant_client::qdrant::with_payload_selector::SelectorOptions;
 use ::qdrant_client::qdrant::{
-    CountPoints, DeletePoints, Direction, Filter, GetPoints, ListValue, NamedVectors, OrderBy,
-    PayloadIncludeSelector, PointId, PointStruct, PointsIdsList, PointsSelector, ReadConsistency,
-    ScrollPoints, StartFrom, UpdateMode, UpdateStatus, UpsertPoints, Value, Vectors,
-    WithPayloadSelector, start_from,
+    Direction, Filter, GetPoints, ListValue, NamedVectors, OrderBy, PayloadIncludeSelector,
+    PointId, PointStruct, PointsIdsList, ReadConsistency, ScrollPoints, StartFrom, UpdateMode,
+    UpsertPoints, Value, Vectors, WithPayloadSelector, start_from,
 };
 use braid_core::{Error, ErrorCode, Result};
 use uuid::Uuid;
 
+use super::points::Points;
 use super::rows::{Fields, read_text, text};
 use super::site::{Site, strong};
-use crate::qdrant::error::{is_missing, translate};
 pub(crate) use conditions::{
     all, any_text, at_most, has_id, is_flag, is_integer, is_text, more_than,
 };
@@ -90,18 +88,20 @@ pub(crate) struct Order {
 /// A collection of Qdrant without vectors.
 #[derive(Clone, Debug)]
 pub(crate) struct Table {
-    site: Arc<Site>,
-    name: String,
+    points: Points,
 }
 
 impl Table {
     pub(crate) fn new(site: Arc<Site>, name: String) -> Self {
-        Self { site, name }
+        Self {
+            points: Points::ordered(site, name, strong()),
+        }
     }
 
     /// The points of these ids, in order, with `fields` of their payload; all where there are none.
     pub(crate) async fn get(&self, ids: &[Uuid], fields: &[&str]) -> Result<Vec<Option<Fields>>> {
-        self.get_from(ids, fields, self.site.consistency()).await
+        self.get_from(ids, fields, self.points.site.consistency())
+            .await
     }
 
     async fn get_from(
@@ -113,17 +113,16 @@ impl Table {
         let mut found = std::collections::HashMap::new();
         for ids in ids.chunks(BATCH) {
             let request = GetPoints {
-                collection_name: self.name.clone(),
+                collection_name: self.points.name.clone(),
                 ids: ids.iter().map(wire_id).collect(),
                 with_payload: Some(selector(fields)),
                 read_consistency,
                 ..GetPoints::default()
             };
-            let answer = self
-                .site
-                .ask(|client| async move { client.get_points(request).await })
-                .await;
-            for point in answer.map_err(|error| self.failed(&error))?.result {
+            let asked = self
+                .points
+                .ask(|client| async move { client.get_points(request).await });
+            for point in asked.await?.result {
                 found.insert(read_id(point.id.as_ref())?, point.payload);
             }
         }
@@ -143,20 +142,19 @@ impl Table {
             }),
         });
         let request = ScrollPoints {
-            collection_name: self.name.clone(),
+            collection_name: self.points.name.clone(),
             filter: listing.filter,
             offset: listing.from.as_ref().map(wire_id),
             limit: Some(listing.limit.unwrap_or(PAGE)),
             with_payload: Some(selector(listing.fields)),
-            read_consistency: self.site.consistency(),
+            read_consistency: self.points.site.consistency(),
             order_by,
             ..ScrollPoints::default()
         };
-        let answer = self
-            .site
-            .ask(|client| async move { client.scroll(request).await })
-            .await;
-        let answer = answer.map_err(|error| self.failed(&error))?;
+        let asked = self
+            .points
+            .ask(|client| async move { client.scroll(request).await });
+        let answer = asked.await?;
         let points = answer.result.into_iter();
         let points: Result<Vec<_>> = points
             .map(|point| Ok((read_id(point.id.as_ref())?, point.payload)))
@@ -186,19 +184,7 @@ impl Table {
 
     /// How many points pass.
     pub(crate) async fn count(&self, filter: Filter) -> Result<u64> {
-        let request = CountPoints {
-            collection_name: self.name.clone(),
-            filter: Some(filter),
-            exact: Some(true),
-            read_consistency: self.site.consistency(),
-            ..CountPoints::default()
-        };
-        let answer = self
-            .site
-            .ask(|client| async move { client.count(request).await })
-            .await;
-        let answer = answer.map_err(|error| self.failed(&error))?;
-        Ok(answer.result.map_or(0, |result| result.count))
+        self.points.count(Some(filter)).await
     }
 
     /// Writes points whatever was there.
@@ -245,13 +231,13 @@ impl Table {
             self.upsert(batch, UpdateMode::InsertOnly, None).await?;
         }
         let ids: Vec<Uuid> = written.iter().map(|it| it.id).collect();
-        let agreement = self.site.agreement();
+        let agreement = self.points.site.agreement();
         let found = self
             .get_from(&ids, &[TOKEN, RECENT_FIELD], agreement)
             .await?;
         let outcomes = written.iter().zip(found);
         outcomes
-            .map(|(written, found)| written.outcome(found.as_ref(), &self.name))
+            .map(|(written, found)| written.outcome(found.as_ref(), &self.points.name))
             .collect()
     }
 
@@ -269,78 +255,28 @@ impl Table {
             }),
         });
         let request = UpsertPoints {
-            collection_name: self.name.clone(),
-            wait: Some(true),
             points: points.collect(),
-            ordering: strong(),
             update_filter,
             update_mode: Some(mode.into()),
             ..UpsertPoints::default()
         };
-        let answer = self
-            .site
-            .ask(|client| async move { client.upsert_points(request).await })
-            .await;
-        let answer = answer.map_err(|error| self.failed(&error))?;
-        self.completed(answer.result.map(|result| result.status))
+        self.points.upsert(request).await
     }
 
     /// Removes the points of these ids.
     pub(crate) async fn delete(&self, ids: &[Uuid]) -> Result<()> {
         for ids in ids.chunks(BATCH) {
             let ids = ids.iter().map(wire_id).collect();
-            self.delete_selected(PointsSelectorOneOf::Points(PointsIdsList { ids }))
-                .await?;
+            let selected = PointsSelectorOneOf::Points(PointsIdsList { ids });
+            self.points.delete(selected).await?;
         }
         Ok(())
     }
 
     /// Removes the points that pass.
     pub(crate) async fn delete_where(&self, filter: Filter) -> Result<()> {
-        self.delete_selected(PointsSelectorOneOf::Filter(filter))
-            .await
-    }
-
-    async fn delete_selected(&self, selected: PointsSelectorOneOf) -> Result<()> {
-        let request = DeletePoints {
-            collection_name: self.name.clone(),
-            wait: Some(true),
-            points: Some(PointsSelector {
-                points_selector_one_of: Some(selected),
-            }),
-            ordering: strong(),
-            ..DeletePoints::default()
-        };
-        let answer = self
-            .site
-            .ask(|client| async move { client.delete_points(request).await })
-            .await;
-        let answer = answer.map_err(|error| self.failed(&error))?;
-        self.completed(answer.result.map(|result| result.status))
-    }
-
-    /// An answer that comes before the write is applied, as when the server gave up waiting, is none.
-    fn completed(&self, status: Option<i32>) -> Result<()> {
-        if status == Some(UpdateStatus::Completed.into()) {
-            return Ok(());
-        }
-        let name = &self.name;
-        Err(Error::new(
-            ErrorCode::Timeout,
-            format!("Qdrant took a write to {name} and has not applied it in time"),
-        )
-        .with_help("look at its load, or raise qdrant.timeout_ms"))
-    }
-
-    fn failed(&self, error: &QdrantError) -> Error {
-        if is_missing(error) {
-            return Error::new(
-                ErrorCode::CollectionNotFound,
-                format!("Qdrant has no collection {}", self.name),
-            )
-            .with_help("was it deleted meanwhile? create the collection again");
-        }
-        translate(error).context(format_args!("collection {}", self.name))
+        let selected = PointsSelectorOneOf::Filter(filter);
+        self.points.delete(selected).await
     }
 }
 

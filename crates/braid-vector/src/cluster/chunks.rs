@@ -14,27 +14,25 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use ::qdrant_client::QdrantError;
 use ::qdrant_client::qdrant::points_selector::PointsSelectorOneOf;
 use ::qdrant_client::qdrant::{
-    CountPoints, DeletePoints, Filter, GetPoints, PointId, PointStruct, PointsSelector,
-    QueryBatchPoints, QueryPoints, RetrievedPoint, ScrollPoints, UpdateStatus, UpsertPoints,
-    WithVectorsSelector,
+    Filter, GetPoints, PointId, PointStruct, QueryBatchPoints, QueryPoints, RetrievedPoint,
+    ScrollPoints, UpsertPoints, WithVectorsSelector,
 };
 use braid_core::{
-    ChunkId, ChunkRecord, Collection, ContentHash, DocumentId, Embedding, Error, ErrorCode,
-    LanguageSetting, Metadata, Result, Sequence, Slot, SlotSet,
+    ChunkId, ChunkRecord, Collection, ContentHash, DocumentId, Embedding, LanguageSetting,
+    Metadata, Result, Sequence, Slot, SlotSet,
 };
 use braid_text::Analyzers;
 use futures::{StreamExt, TryStreamExt, stream};
 use parking_lot::RwLock;
 
 use super::cas::{all, any_text, is_integer, is_text};
+use super::points::Points;
 use super::rows::signed;
 use super::site::Site;
 use super::sparse;
 use crate::qdrant::collection::only;
-use crate::qdrant::error::{is_missing, translate};
 pub(crate) use point::{ANALYZED, DOCUMENT, SEQUENCE, any_integer, read_slot, read_version};
 use point::{CHUNK, KEY, ORDINAL};
 
@@ -85,8 +83,7 @@ impl Bm25Parameters {
 
 /// The chunks of one collection generation.
 pub(crate) struct ChunkStore {
-    pub(crate) site: Arc<Site>,
-    pub(crate) name: String,
+    pub(crate) points: Points,
     pub(crate) dimension: usize,
     pub(crate) analyzers: Arc<Analyzers>,
     /// Fields that have an index, as the server said last.
@@ -96,9 +93,9 @@ pub(crate) struct ChunkStore {
 impl ChunkStore {
     pub(crate) fn new(site: Arc<Site>, collection: &Collection) -> Self {
         let (id, generation) = (collection.id.0, collection.generation.0);
+        let name = format!("{}-c{id}-g{generation}-chunks", site.prefix);
         Self {
-            name: format!("{}-c{id}-g{generation}-chunks", site.prefix),
-            site,
+            points: Points::new(site, name),
             dimension: collection.dimension,
             analyzers: Arc::new(Analyzers::new(collection.settings.language)),
             indexed: RwLock::default(),
@@ -109,14 +106,14 @@ impl ChunkStore {
     /// failure stays, and is replaced when it is written again.
     ///
     /// # Errors
-    /// [`InvalidRequest`](ErrorCode::InvalidRequest) for a bad vector, before anything is sent.
+    /// [`InvalidRequest`](braid_core::ErrorCode::InvalidRequest) for a bad vector, before anything is sent.
     pub(crate) async fn put(
         &self,
         chunks: Vec<(ChunkPoint, Embedding)>,
         bm25: Bm25Parameters,
     ) -> Result<()> {
         let (analyzers, dimension) = (Arc::clone(&self.analyzers), self.dimension);
-        let made = self.site.pool.run(move || {
+        let made = self.points.site.pool.run(move || {
             let made = chunks.iter().map(|(chunk, embedding)| {
                 point::write(chunk, embedding, dimension, &analyzers, bm25)
             });
@@ -124,27 +121,20 @@ impl ChunkStore {
         });
         let points = made.await??;
         self.index_fields(&points).await?;
-        let most = self.site.options.upload_points;
+        let most = self.points.site.options.upload_points;
         let uploads = stream::iter(requests(points, most).into_iter().map(|it| self.upsert(it)));
         uploads
-            .buffer_unordered(self.site.options.upload_concurrency)
+            .buffer_unordered(self.points.site.options.upload_concurrency)
             .try_collect::<()>()
             .await
     }
 
     async fn upsert(&self, points: Vec<PointStruct>) -> Result<()> {
         let request = UpsertPoints {
-            collection_name: self.name.clone(),
-            wait: Some(true),
             points,
             ..UpsertPoints::default()
         };
-        let answer = self
-            .site
-            .ask(|client| async move { client.upsert_points(request).await })
-            .await;
-        let answer = answer.map_err(|error| self.failed(&error))?;
-        self.completed(answer.result.map(|result| result.status))
+        self.points.upsert(request).await
     }
 
     /// The chunks of these slots, in order.
@@ -152,17 +142,16 @@ impl ChunkStore {
         let mut found = HashMap::with_capacity(slots.len());
         for slots in slots.chunks(NAMED) {
             let request = GetPoints {
-                collection_name: self.name.clone(),
+                collection_name: self.points.name.clone(),
                 ids: slots.iter().map(|slot| wire_id(*slot)).collect(),
                 with_payload: Some(true.into()),
-                read_consistency: self.site.consistency(),
+                read_consistency: self.points.site.consistency(),
                 ..GetPoints::default()
             };
-            let answer = self
-                .site
-                .ask(|client| async move { client.get_points(request).await })
-                .await;
-            for point in answer.map_err(|error| self.failed(&error))?.result {
+            let asked = self
+                .points
+                .ask(|client| async move { client.get_points(request).await });
+            for point in asked.await?.result {
                 let point = point::read(&point)?;
                 found.insert(point.record.slot, point);
             }
@@ -202,19 +191,18 @@ impl ChunkStore {
         let mut offset = None;
         loop {
             let request = ScrollPoints {
-                collection_name: self.name.clone(),
+                collection_name: self.points.name.clone(),
                 filter: Some(filter.clone()),
                 offset,
                 limit: Some(PAGE),
                 with_payload: Some(true.into()),
-                read_consistency: self.site.consistency(),
+                read_consistency: self.points.site.consistency(),
                 ..rest.clone()
             };
-            let answer = self
-                .site
-                .ask(|client| async move { client.scroll(request).await })
-                .await;
-            let answer = answer.map_err(|error| self.failed(&error))?;
+            let asked = self
+                .points
+                .ask(|client| async move { client.scroll(request).await });
+            let answer = asked.await?;
             found.extend(answer.result);
             offset = answer.next_page_offset;
             if offset.is_none() {
@@ -230,7 +218,7 @@ impl ChunkStore {
         for keys in keys.chunks(NAMED) {
             // Any one point: thousands may have the key of a common paragraph.
             let first = |key: &ContentHash| QueryPoints {
-                collection_name: self.name.clone(),
+                collection_name: self.points.name.clone(),
                 filter: Some(all(vec![is_text(KEY, key.to_string())])),
                 limit: Some(1),
                 with_payload: Some(false.into()),
@@ -238,16 +226,15 @@ impl ChunkStore {
                 ..QueryPoints::default()
             };
             let request = QueryBatchPoints {
-                collection_name: self.name.clone(),
+                collection_name: self.points.name.clone(),
                 query_points: keys.iter().map(first).collect(),
-                read_consistency: self.site.consistency(),
+                read_consistency: self.points.site.consistency(),
                 ..QueryBatchPoints::default()
             };
-            let answer = self
-                .site
-                .ask(|client| async move { client.query_batch(request).await })
-                .await;
-            let answer = answer.map_err(|error| self.failed(&error))?;
+            let asked = self
+                .points
+                .ask(|client| async move { client.query_batch(request).await });
+            let answer = asked.await?;
             let found = answer.result.into_iter();
             embeddings.extend(found.map(|it| point::embedding(it.result.into_iter().next())));
         }
@@ -267,51 +254,19 @@ impl ChunkStore {
                 any_text(DOCUMENT, documents),
                 any_integer(SEQUENCE, sequences),
             ]);
-            let there = self.count_where(Some(filter.clone())).await?;
+            let there = self.points.count(Some(filter.clone())).await?;
             if there > 0 {
-                self.delete_where(filter).await?;
+                let selected = PointsSelectorOneOf::Filter(filter);
+                self.points.delete(selected).await?;
             }
             gone += there;
         }
         Ok(gone)
     }
 
-    async fn delete_where(&self, filter: Filter) -> Result<()> {
-        let request = DeletePoints {
-            collection_name: self.name.clone(),
-            wait: Some(true),
-            points: Some(PointsSelector {
-                points_selector_one_of: Some(PointsSelectorOneOf::Filter(filter)),
-            }),
-            ..DeletePoints::default()
-        };
-        let answer = self
-            .site
-            .ask(|client| async move { client.delete_points(request).await })
-            .await;
-        let answer = answer.map_err(|error| self.failed(&error))?;
-        self.completed(answer.result.map(|result| result.status))
-    }
-
     /// How many chunks there are, those of replaced versions included.
     pub(crate) async fn count(&self) -> Result<u64> {
-        self.count_where(None).await
-    }
-
-    async fn count_where(&self, filter: Option<Filter>) -> Result<u64> {
-        let request = CountPoints {
-            collection_name: self.name.clone(),
-            filter,
-            exact: Some(true),
-            read_consistency: self.site.consistency(),
-            ..CountPoints::default()
-        };
-        let answer = self
-            .site
-            .ask(|client| async move { client.count(request).await })
-            .await;
-        let answer = answer.map_err(|error| self.failed(&error))?;
-        Ok(answer.result.map_or(0, |result| result.count))
+        self.points.count(None).await
     }
 
     /// The slots of every chunk, those of replaced versions included.
@@ -320,18 +275,17 @@ impl ChunkStore {
         let mut offset = None;
         loop {
             let request = ScrollPoints {
-                collection_name: self.name.clone(),
+                collection_name: self.points.name.clone(),
                 offset,
                 limit: Some(IDS),
                 with_payload: Some(only(&[])),
-                read_consistency: self.site.consistency(),
+                read_consistency: self.points.site.consistency(),
                 ..ScrollPoints::default()
             };
-            let answer = self
-                .site
-                .ask(|client| async move { client.scroll(request).await })
-                .await;
-            let answer = answer.map_err(|error| self.failed(&error))?;
+            let asked = self
+                .points
+                .ask(|client| async move { client.scroll(request).await });
+            let answer = asked.await?;
             let ids = answer.result.iter().map(|point| point.id.as_ref());
             slots.extend(ids.filter_map(read_slot).map(|slot| slot.0));
             offset = answer.next_page_offset;
@@ -340,36 +294,12 @@ impl ChunkStore {
             }
         }
     }
-
-    /// An answer that comes before the write is applied, as when the server gave up waiting, is none.
-    fn completed(&self, status: Option<i32>) -> Result<()> {
-        if status == Some(UpdateStatus::Completed.into()) {
-            return Ok(());
-        }
-        let name = &self.name;
-        Err(Error::new(
-            ErrorCode::Timeout,
-            format!("Qdrant took a write to {name} and has not applied it in time"),
-        )
-        .with_help("look at its load, or raise qdrant.timeout_ms"))
-    }
-
-    pub(crate) fn failed(&self, error: &QdrantError) -> Error {
-        if is_missing(error) {
-            return Error::new(
-                ErrorCode::CollectionNotFound,
-                format!("Qdrant has no collection {}", self.name),
-            )
-            .with_help("was it deleted meanwhile? create the collection again");
-        }
-        translate(error).context(format_args!("collection {}", self.name))
-    }
 }
 
 impl fmt::Debug for ChunkStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ChunkStore")
-            .field("name", &self.name)
+            .field("name", &self.points.name)
             .finish_non_exhaustive()
     }
 }

@@ -141,10 +141,10 @@ fn consistency_of(kind: ReadConsistencyType) -> wire::ReadConsistency {
 }
 
 /// Replicas take writes in one order, through one leader.
-pub(crate) fn strong() -> Option<WireOrdering> {
-    Some(WireOrdering {
+pub(crate) fn strong() -> WireOrdering {
+    WireOrdering {
         r#type: WriteOrderingType::Strong.into(),
-    })
+    }
 }
 
 /// Major and minor version.

@@ -86,18 +86,17 @@ impl Searched {
 
     async fn take_census(&self) -> Result<Census> {
         let request = FacetCounts {
-            collection_name: self.chunks.name.clone(),
+            collection_name: self.chunks.points.name.clone(),
             key: ANALYZED.to_owned(),
             limit: Some(Language::ALL.len() as u64),
-            read_consistency: self.chunks.site.consistency(),
+            read_consistency: self.chunks.points.site.consistency(),
             ..FacetCounts::default()
         };
-        let answer = self
+        let asked = self
             .chunks
-            .site
-            .ask(|client| async move { client.facet(request).await })
-            .await;
-        let answer = answer.map_err(|error| self.chunks.failed(&error))?;
+            .points
+            .ask(|client| async move { client.facet(request).await });
+        let answer = asked.await?;
         let chunks = answer.hits.iter().map(|hit| hit.count).sum();
         let setting = self.chunks.analyzers.setting();
         let mut languages = match setting {

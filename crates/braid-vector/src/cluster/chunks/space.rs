@@ -5,16 +5,14 @@ use std::sync::Arc;
 
 use ::qdrant_client::qdrant::vectors_config::Config;
 use ::qdrant_client::qdrant::{
-    CollectionInfo, CreateCollection, CreateFieldIndexCollection, Distance, FieldType,
-    HnswConfigDiff, Modifier, PointStruct, SparseVectorConfig, SparseVectorParams, VectorParams,
-    VectorParamsMap, VectorsConfig,
+    CollectionInfo, CreateCollection, Distance, FieldType, HnswConfigDiff, Modifier, PointStruct,
+    SparseVectorConfig, SparseVectorParams, VectorParams, VectorParamsMap, VectorsConfig,
 };
 use braid_core::{Error, ErrorCode, Filter, Result};
 
 use super::point::{ANALYZED, DOCUMENT, KEY, ORDINAL, SEQUENCE};
 use super::{ChunkStore, DENSE, SPARSE};
 use crate::qdrant::collection::quantization;
-use crate::qdrant::error::{is_missing, is_there_already, translate};
 use crate::qdrant::filter::names;
 use crate::qdrant::payload::{FieldKind, KEYS, SLOT};
 
@@ -36,18 +34,18 @@ impl ChunkStore {
     /// # Errors
     /// [`Corrupt`](ErrorCode::Corrupt) where there is one of another shape.
     pub(crate) async fn ensure(&self) -> Result<()> {
-        let info = match self.info().await? {
+        let info = match self.points.info().await? {
             Some(info) => info,
             None => {
-                self.create().await?;
-                self.info().await?.unwrap_or_default()
+                self.points.create(self.creation()).await?;
+                self.points.info().await?.unwrap_or_default()
             }
         };
         self.check(&info)?;
         let mut indexed: BTreeSet<String> = info.payload_schema.into_keys().collect();
         for (name, kind) in INDEXES {
             if indexed.insert(name.to_owned()) {
-                self.create_index(name, kind).await?;
+                self.points.create_index(name, kind).await?;
             }
         }
         *self.indexed.write() = Arc::new(indexed);
@@ -56,27 +54,7 @@ impl ChunkStore {
 
     /// Removes the collection; a no-op where there is none.
     pub(crate) async fn remove(&self) -> Result<()> {
-        match self
-            .site
-            .ask(|client| async move { client.delete_collection(&self.name).await })
-            .await
-        {
-            Ok(_) => Ok(()),
-            Err(error) if is_missing(&error) => Ok(()),
-            Err(error) => Err(translate(&error)),
-        }
-    }
-
-    async fn info(&self) -> Result<Option<CollectionInfo>> {
-        match self
-            .site
-            .ask(|client| async move { client.collection_info(self.name.as_str()).await })
-            .await
-        {
-            Ok(answer) => Ok(Some(answer.result.unwrap_or_default())),
-            Err(error) if is_missing(&error) => Ok(None),
-            Err(error) => Err(self.failed(&error)),
-        }
+        self.points.remove().await
     }
 
     fn check(&self, info: &CollectionInfo) -> Result<()> {
@@ -96,28 +74,16 @@ impl ChunkStore {
             ErrorCode::Corrupt,
             format!(
                 "Qdrant's collection {} does not have the vectors of chunks with dimension {}",
-                self.name, self.dimension
+                self.points.name, self.dimension
             ),
         )
         .with_help("was it made by something else? use another qdrant.prefix"))
     }
 
-    async fn create(&self) -> Result<()> {
-        match self
-            .site
-            .ask(|client| async move { client.create_collection(self.creation()).await })
-            .await
-        {
-            Ok(_) => Ok(()),
-            Err(error) if is_there_already(&error) => Ok(()),
-            Err(error) => Err(self.failed(&error)),
-        }
-    }
-
     // The fields that say what stays on disk have a successor that older servers do not know.
     #[expect(deprecated)]
     fn creation(&self) -> CreateCollection {
-        let options = &self.site.options.collection;
+        let options = &self.points.site.options.collection;
         let dense = VectorParams {
             size: self.dimension as u64,
             distance: Distance::Cosine.into(),
@@ -129,13 +95,11 @@ impl ChunkStore {
             ..SparseVectorParams::default()
         };
         CreateCollection {
-            collection_name: self.name.clone(),
             hnsw_config: Some(HnswConfigDiff {
                 m: Some(options.hnsw_links as u64),
                 ef_construct: Some(options.ef_construction as u64),
                 ..HnswConfigDiff::default()
             }),
-            shard_number: options.shards,
             on_disk_payload: Some(options.payload_on_disk),
             vectors_config: Some(VectorsConfig {
                 config: Some(Config::ParamsMap(VectorParamsMap {
@@ -145,8 +109,6 @@ impl ChunkStore {
             sparse_vectors_config: Some(SparseVectorConfig {
                 map: HashMap::from([(SPARSE.to_owned(), sparse)]),
             }),
-            replication_factor: Some(options.replication),
-            write_consistency_factor: Some(self.site.write_consistency()),
             quantization_config: quantization(options.quantization),
             ..CreateCollection::default()
         }
@@ -166,7 +128,7 @@ impl ChunkStore {
             if self.room_for_indexes(&indexed) == 0 {
                 break;
             }
-            self.create_index(&name, kind.index()).await?;
+            self.points.create_index(&name, kind.index()).await?;
             indexed.insert(name);
         }
         *self.indexed.write() = Arc::new(indexed);
@@ -184,7 +146,7 @@ impl ChunkStore {
     }
 
     async fn read_indexed(&self) -> Result<Arc<BTreeSet<String>>> {
-        let info = self.info().await?.unwrap_or_default();
+        let info = self.points.info().await?.unwrap_or_default();
         let indexed = Arc::new(info.payload_schema.into_keys().collect());
         *self.indexed.write() = Arc::clone(&indexed);
         Ok(indexed)
@@ -199,23 +161,8 @@ impl ChunkStore {
         let of_fields = indexed
             .iter()
             .filter(|name| FieldKind::of_name(name).is_some());
-        let most = self.site.options.collection.indexed_fields;
+        let most = self.points.site.options.collection.indexed_fields;
         most.saturating_sub(of_fields.count())
-    }
-
-    async fn create_index(&self, name: &str, kind: FieldType) -> Result<()> {
-        let request = CreateFieldIndexCollection {
-            collection_name: self.name.clone(),
-            wait: Some(true),
-            field_name: name.to_owned(),
-            field_type: Some(kind.into()),
-            ..CreateFieldIndexCollection::default()
-        };
-        let made = self
-            .site
-            .ask(|client| async move { client.create_field_index(request).await })
-            .await;
-        made.map(drop).map_err(|error| self.failed(&error))
     }
 }
 

@@ -119,14 +119,14 @@ impl Searched {
         if is_short {
             return Ok(analyze());
         }
-        self.chunks.site.pool.run(analyze).await
+        self.chunks.points.site.pool.run(analyze).await
     }
 
     /// What an entry would score that says every term over and over; 0 where it cannot be known.
     async fn ceiling(&self, clauses: &[Clause], census: &Census) -> f32 {
         let unknown = self.rarities.unknown(clauses);
         let asked = unknown.iter().map(|dimension| async {
-            let question = rarity::question(&self.chunks.name, *dimension);
+            let question = rarity::question(&self.chunks.points.name, *dimension);
             match self.batcher.ask(question).await {
                 Ok(found) => self.rarities.note(*dimension, found),
                 // Without it the legs are fused as they were asked to be.

@@ -111,7 +111,7 @@ impl Searched {
         if question.depth == 0 || is_nothing {
             return Ok(RankedList::new());
         }
-        let site = &self.chunks.site;
+        let site = &self.chunks.points.site;
         let limit = site.options.search_timeout;
         let search = self.search_rounds(question, selection);
         site.connections.within(limit, "for a search", search).await
@@ -181,7 +181,7 @@ impl Searched {
         limit: usize,
     ) -> QueryPoints {
         QueryPoints {
-            collection_name: self.chunks.name.clone(),
+            collection_name: self.chunks.points.name.clone(),
             query: Some(wire::Query::new_nearest(question.input.clone())),
             using: Some(question.using.to_owned()),
             filter,
@@ -194,7 +194,7 @@ impl Searched {
 
     /// How the graph of embeddings is walked.
     fn params(&self) -> SearchParams {
-        let options = &self.chunks.site.options;
+        let options = &self.chunks.points.site.options;
         let quantization = match options.collection.quantization {
             Quantization::None => None,
             Quantization::Scalar | Quantization::Binary => Some(QuantizationSearchParams {

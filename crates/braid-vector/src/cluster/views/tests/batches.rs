@@ -48,7 +48,8 @@ async fn every_member_of_a_failed_batch_gets_the_cause() {
     let double = strict_double();
     let site = site(options(double.url()));
     let searched = filled(&site).await;
-    let question = |dimension| crate::cluster::rarity::question(&searched.chunks.name, dimension);
+    let question =
+        |dimension| crate::cluster::rarity::question(&searched.chunks.points.name, dimension);
     double.inject(Kind::Query, Fault::RateLimited, 1);
     let calls = double.calls(Kind::Query);
     let both = tokio::join!(
@@ -69,7 +70,7 @@ async fn every_member_of_a_failed_batch_gets_the_cause() {
 async fn more_than_may_wait_are_refused() {
     let double = strict_double();
     let searched = filled(&site(options(double.url()))).await;
-    let question = crate::cluster::rarity::question(&searched.chunks.name, 1);
+    let question = crate::cluster::rarity::question(&searched.chunks.points.name, 1);
     let asked = (0..3000).map(|_| searched.batcher.ask(question.clone()));
     let answers = futures::future::join_all(asked).await;
     let refused = answers.iter().filter_map(|it| it.as_ref().err());
