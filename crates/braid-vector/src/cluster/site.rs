@@ -4,10 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::qdrant_client::qdrant::{
-    self as wire, ReadConsistencyType, WriteOrdering as WireOrdering, WriteOrderingType,
-    read_consistency::Value as ConsistencyValue,
-};
+use ::qdrant_client::qdrant::{self as wire, WriteOrdering, WriteOrderingType};
 use ::qdrant_client::{Qdrant, QdrantError};
 use braid_core::{CollectionId, Error, ErrorCode, Generation, Result};
 use braid_runtime::CpuPool;
@@ -111,19 +108,14 @@ impl Site {
     /// How copies are read: as configured. What was acknowledged is on every copy that Qdrant takes for
     /// a live one, so that one is enough, and a query is answered while a node is lost.
     pub(crate) fn consistency(&self) -> Option<wire::ReadConsistency> {
-        let kind = match self.options.read_consistency? {
-            ReadConsistency::Majority => ReadConsistencyType::Majority,
-            ReadConsistency::Quorum => ReadConsistencyType::Quorum,
-            ReadConsistency::All => ReadConsistencyType::All,
-        };
-        Some(consistency_of(kind))
+        self.options.consistency()
     }
 
     /// How it is read whether a write was applied: as configured, but of one copy alone only where there
     /// is one. Copies that disagree show no write, and it counts as lost.
     pub(crate) fn agreement(&self) -> Option<wire::ReadConsistency> {
         let is_replicated = self.options.collection.replication > 1;
-        let quorum = || is_replicated.then(|| consistency_of(ReadConsistencyType::Quorum));
+        let quorum = || is_replicated.then(|| ReadConsistency::Quorum.wire());
         self.consistency().or_else(quorum)
     }
 
@@ -134,15 +126,9 @@ impl Site {
     }
 }
 
-fn consistency_of(kind: ReadConsistencyType) -> wire::ReadConsistency {
-    wire::ReadConsistency {
-        value: Some(ConsistencyValue::Type(kind.into())),
-    }
-}
-
 /// Replicas take writes in one order, through one leader.
-pub(crate) fn strong() -> WireOrdering {
-    WireOrdering {
+pub(crate) fn strong() -> WriteOrdering {
+    WriteOrdering {
         r#type: WriteOrderingType::Strong.into(),
     }
 }

@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ::qdrant_client::qdrant::quantization_config::Quantization as QuantizationKind;
-use ::qdrant_client::qdrant::read_consistency::Value as ConsistencyValue;
 use ::qdrant_client::qdrant::vectors_config::Config as VectorsKind;
 use ::qdrant_client::qdrant::with_payload_selector::SelectorOptions;
 use ::qdrant_client::qdrant::{
-    self as wire, BinaryQuantization, CollectionInfo, CreateCollection, CreateFieldIndexCollection,
-    Distance, FieldType, GetPoints, HnswConfigDiff, PayloadIncludeSelector, PointId,
-    QuantizationConfig, QuantizationType, ScalarQuantization, ScrollPoints, VectorParams,
-    VectorsConfig, WithPayloadSelector,
+    BinaryQuantization, CollectionInfo, CreateCollection, CreateFieldIndexCollection, Distance,
+    FieldType, GetPoints, HnswConfigDiff, PayloadIncludeSelector, PointId, QuantizationConfig,
+    QuantizationType, ScalarQuantization, ScrollPoints, VectorParams, VectorsConfig,
+    WithPayloadSelector,
 };
 use ::qdrant_client::{Qdrant, QdrantError};
 use braid_core::{Error, ErrorCode, IndexKey, Result, Sequence, SlotSet, VectorEntry};
@@ -21,7 +20,7 @@ use tokio::sync::Mutex;
 
 use super::connections::Connections;
 use super::error::{is_missing, is_there_already, translate};
-use super::options::{CollectionOptions, QdrantOptions, Quantization, ReadConsistency};
+use super::options::{CollectionOptions, QdrantOptions, Quantization};
 use super::payload::{self, FORMAT, FieldKind, KEYS, SLOT, WATERMARK};
 
 /// The form of what is stored.
@@ -233,7 +232,7 @@ impl RemoteCollection {
             collection_name: self.name.clone(),
             ids: vec![PointId::from(payload::watermark_id(self.key))],
             with_payload: Some(only(&[WATERMARK, FORMAT])),
-            read_consistency: self.consistency(),
+            read_consistency: self.options.consistency(),
             ..GetPoints::default()
         };
         let answer = match self.client().get_points(request).await {
@@ -275,7 +274,7 @@ impl RemoteCollection {
                 offset,
                 limit: Some(PAGE),
                 with_payload: Some(only(&[SLOT])),
-                read_consistency: self.consistency(),
+                read_consistency: self.options.consistency(),
                 ..ScrollPoints::default()
             };
             let answer = match self.client().scroll(request).await {
@@ -290,19 +289,6 @@ impl RemoteCollection {
                 return Ok(slots);
             }
         }
-    }
-
-    /// How replicas are read.
-    pub(crate) fn consistency(&self) -> Option<wire::ReadConsistency> {
-        use wire::ReadConsistencyType::{All, Majority, Quorum};
-        let kind = match self.options.read_consistency? {
-            ReadConsistency::Majority => Majority,
-            ReadConsistency::Quorum => Quorum,
-            ReadConsistency::All => All,
-        };
-        Some(wire::ReadConsistency {
-            value: Some(ConsistencyValue::Type(kind.into())),
-        })
     }
 }
 

@@ -4,6 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use ::qdrant_client::config::QdrantConfig;
+use ::qdrant_client::qdrant::read_consistency::Value;
+use ::qdrant_client::qdrant::{self as wire, ReadConsistencyType};
 use braid_core::{Error, Result};
 
 /// Longest namespace, in bytes: Qdrant takes collection names of 255.
@@ -135,6 +137,20 @@ impl fmt::Debug for ApiKey {
     }
 }
 
+impl ReadConsistency {
+    /// In Qdrant's words.
+    pub(crate) fn wire(self) -> wire::ReadConsistency {
+        let kind = match self {
+            Self::Majority => ReadConsistencyType::Majority,
+            Self::Quorum => ReadConsistencyType::Quorum,
+            Self::All => ReadConsistencyType::All,
+        };
+        wire::ReadConsistency {
+            value: Some(Value::Type(kind.into())),
+        }
+    }
+}
+
 impl Default for CollectionOptions {
     fn default() -> Self {
         Self {
@@ -214,6 +230,11 @@ impl QdrantOptions {
             )));
         }
         Ok(())
+    }
+
+    /// How replicas are read, in Qdrant's words.
+    pub(crate) fn consistency(&self) -> Option<wire::ReadConsistency> {
+        self.read_consistency.map(ReadConsistency::wire)
     }
 
     /// What the client is made with.

@@ -160,7 +160,7 @@ impl QdrantView {
             }),
             limit: Some(limit as u64),
             with_payload: Some(only(&[SLOT])),
-            read_consistency: self.remote.consistency(),
+            read_consistency: options.consistency(),
             ..QueryPoints::default()
         }
     }
