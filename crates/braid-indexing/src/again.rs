@@ -115,18 +115,23 @@ fn not_failed() -> Error {
 
 /// The document with the hash it was handed in under: the title may since be one that was found in
 /// the text, and the same document handed in again must still be found unchanged.
-fn as_handed_in(Document { summary, text }: Document) -> Planned {
+fn as_handed_in(document: Document) -> Planned {
     Planned {
-        content_hash: summary.content_hash,
-        document: NewDocument {
-            id: summary.id,
-            text,
-            title: summary.title,
-            uri: summary.uri,
-            format: summary.format,
-            metadata: summary.metadata,
-            origin: summary.origin,
-        },
+        content_hash: document.summary.content_hash,
+        document: to_hand_in(document),
         extracted: None,
+    }
+}
+
+/// What is handed in to store the document once more.
+pub(crate) fn to_hand_in(Document { summary, text }: Document) -> NewDocument {
+    NewDocument {
+        id: summary.id,
+        text,
+        title: summary.title,
+        uri: summary.uri,
+        format: summary.format,
+        metadata: summary.metadata,
+        origin: summary.origin,
     }
 }

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use braid_core::operation::{Change, StagedChunk, StagedDocument};
 use braid_core::ports::{Settled, StageRequest, WorkFailure, WorkItem};
-use braid_core::{
-    Collection, Document, DocumentStatus, DocumentSummary, Embedding, NewDocument, Result,
-};
+use braid_core::{Collection, Document, DocumentStatus, DocumentSummary, Embedding, Result};
 
 use super::{Migrated, Migration, MigrationProgress};
+use crate::again::to_hand_in;
 use crate::pipeline::stamp;
 
 /// Documents listed, staged and claimed at a time.
@@ -194,21 +193,12 @@ fn left_out(status: &DocumentStatus) -> Option<String> {
 }
 
 fn staged(source: &Collection, document: Document, chunks: Vec<StagedChunk>) -> StagedDocument {
-    let Document { summary, text } = document;
     StagedDocument {
-        content_hash: summary.content_hash,
+        content_hash: document.summary.content_hash,
         pipeline: stamp(&source.fingerprint),
         chunks,
         likeness: None,
-        language: summary.language,
-        document: NewDocument {
-            id: summary.id,
-            text,
-            title: summary.title,
-            uri: summary.uri,
-            format: summary.format,
-            metadata: summary.metadata,
-            origin: summary.origin,
-        },
+        language: document.summary.language,
+        document: to_hand_in(document),
     }
 }
