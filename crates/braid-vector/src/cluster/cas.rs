@@ -74,6 +74,8 @@ pub(crate) struct Listing {
     pub(crate) order: Option<Order>,
     /// The fields wanted; all where there are none.
     pub(crate) fields: &'static [&'static str],
+    /// Whether copies must agree, as they must on whether a write was applied.
+    pub(crate) agreed: bool,
 }
 
 /// By which integer field points are listed; those without one are left out.
@@ -101,6 +103,16 @@ impl Table {
     /// The points of these ids, in order, with `fields` of their payload; all where there are none.
     pub(crate) async fn get(&self, ids: &[Uuid], fields: &[&str]) -> Result<Vec<Option<Fields>>> {
         self.get_from(ids, fields, self.points.site.consistency())
+            .await
+    }
+
+    /// As [`Table::get`], where one copy alone is not to be trusted.
+    pub(crate) async fn get_agreed(
+        &self,
+        ids: &[Uuid],
+        fields: &[&str],
+    ) -> Result<Vec<Option<Fields>>> {
+        self.get_from(ids, fields, self.points.site.agreement())
             .await
     }
 
@@ -147,7 +159,11 @@ impl Table {
             offset: listing.from.as_ref().map(wire_id),
             limit: Some(listing.limit.unwrap_or(PAGE)),
             with_payload: Some(selector(listing.fields)),
-            read_consistency: self.points.site.consistency(),
+            read_consistency: if listing.agreed {
+                self.points.site.agreement()
+            } else {
+                self.points.site.consistency()
+            },
             order_by,
             ..ScrollPoints::default()
         };
@@ -165,18 +181,30 @@ impl Table {
 
     /// Every point that passes.
     pub(crate) async fn list_all(&self, filter: Option<Filter>) -> Result<Vec<(Uuid, Fields)>> {
+        self.list_every(Listing {
+            filter,
+            ..Listing::default()
+        })
+        .await
+    }
+
+    /// As [`Table::list_all`], where one copy alone is not to be trusted.
+    pub(crate) async fn list_agreed(&self, filter: Filter) -> Result<Vec<(Uuid, Fields)>> {
+        self.list_every(Listing {
+            filter: Some(filter),
+            agreed: true,
+            ..Listing::default()
+        })
+        .await
+    }
+
+    async fn list_every(&self, mut listing: Listing) -> Result<Vec<(Uuid, Fields)>> {
         let mut all = Vec::new();
-        let mut from = None;
         loop {
-            let listing = Listing {
-                filter: filter.clone(),
-                from,
-                ..Listing::default()
-            };
-            let (page, next) = self.list(listing).await?;
+            let (page, next) = self.list(listing.clone()).await?;
             all.extend(page);
             match next {
-                Some(next) => from = Some(next),
+                Some(_) => listing.from = next,
                 None => return Ok(all),
             }
         }

@@ -79,9 +79,10 @@ impl Counters {
         }
     }
 
-    /// The number of a collection. Not taken ahead: there are few.
-    pub(crate) async fn collection(&self) -> Result<CollectionId> {
-        let number = self.reserve(Counter::Collections, 1).await?;
+    /// The number of a collection, above `used`. Not taken ahead: there are few.
+    pub(crate) async fn collection(&self, used: CollectionId) -> Result<CollectionId> {
+        let least = u64::from(used.0) + 1;
+        let number = self.reserve(Counter::Collections, 1, least).await?;
         u32::try_from(number)
             .map(CollectionId)
             .map_err(|_| used_up("collections"))
@@ -121,7 +122,7 @@ impl Counters {
         if block.end - block.next < count {
             block.size = (block.size * 2).clamp(FIRST_BLOCK, LARGEST_BLOCK);
             let size = block.size.max(count);
-            let next = self.reserve(counter, size).await?;
+            let next = self.reserve(counter, size, block.end).await?;
             // Where nobody else took any, what is left of the old block goes on in the new one.
             if next != block.end {
                 block.next = next;
@@ -133,10 +134,12 @@ impl Counters {
         Ok(taken)
     }
 
-    /// Takes so many numbers from the registry and gives the first.
-    async fn reserve(&self, counter: Counter, count: u64) -> Result<u64> {
+    /// Takes so many numbers from the registry, none below `least`, and gives the first. The registry
+    /// may have been restored from a time when fewer were taken.
+    async fn reserve(&self, counter: Counter, count: u64, least: u64) -> Result<u64> {
         for _ in 0..ROUNDS {
             let (next, expected) = self.read(counter).await?;
+            let next = next.max(least);
             let row = CounterRow { next: next + count };
             let mut fields = Fields::from([
                 ("kind".to_owned(), text("counter")),

@@ -131,8 +131,8 @@ impl ClusterLedger {
         let Some(collection) = self.registry.refresh().await?.get(name).cloned() else {
             return Ok(false);
         };
-        // First: what is left behind by a crash belongs to nobody, and the sweep removes it.
-        self.registry.remove(collection.id).await?;
+        // First: what is left behind by a crash is known to be deleted, and the sweep removes it.
+        self.registry.delete(&collection, self.now_ms()).await?;
         self.shelf_of(&collection).remove().await?;
         self.shelves.lock().remove(&collection.index_key());
         self.counts.lock().remove(&collection.id);

@@ -170,6 +170,10 @@ impl Points {
 
     /// An error of the client, with the collection's name.
     pub(crate) fn failed(&self, error: &QdrantError) -> Error {
+        if is_missing(error) && self.name == self.site.registry_name() {
+            // It may be restored at any time.
+            return self.site.registry_lost(ErrorCode::Unavailable);
+        }
         if is_missing(error) {
             return Error::new(
                 ErrorCode::CollectionNotFound,

@@ -1,8 +1,10 @@
 //! [`Registry`]: what is known of all collections, in one collection of Qdrant.
 //!
-//! Its points are of one `kind` each: the format marker, collections, counters, recorded mean lengths,
-//! jobs and answers to idempotent requests. `number` is the collection that a point goes with.
+//! Its points are of one `kind` each: the format marker, collections, those that were deleted
+//! ([`deleted`]), counters, recorded mean lengths, jobs and answers to idempotent requests. `number` is
+//! the collection that a point goes with.
 
+mod deleted;
 mod row;
 
 use std::collections::BTreeMap;
@@ -18,7 +20,7 @@ use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::cas::{Stamp, Swap, Table, all, is_integer, is_text};
+use super::cas::{Stamp, Swap, Table, all, is_text};
 use super::chunks::Bm25Parameters;
 use super::counters::Counters;
 use super::heads::ROUNDS;
@@ -28,6 +30,8 @@ use row::{CollectionRow, is_same};
 
 /// What a point is.
 pub(crate) const KIND: &str = "kind";
+/// The kind of a collection.
+const COLLECTION: &str = "collection";
 /// The collection that a point goes with.
 pub(crate) const NUMBER: &str = "number";
 /// From when on a point is not needed, Unix milliseconds.
@@ -37,6 +41,15 @@ pub(crate) const EXPIRES: &str = "expires_ms";
 pub(crate) const CREATED: &str = "created_ms";
 /// Whether an idempotent request has its answer.
 pub(crate) const ANSWERED: &str = "answered";
+
+/// The fields that are searched by.
+pub(crate) const INDEXES: [(&str, FieldType); 5] = [
+    (KIND, FieldType::Keyword),
+    (NUMBER, FieldType::Integer),
+    (EXPIRES, FieldType::Integer),
+    (CREATED, FieldType::Integer),
+    (ANSWERED, FieldType::Bool),
+];
 
 /// The form of what is stored.
 const CURRENT_FORMAT: i64 = 1;
@@ -48,6 +61,7 @@ const FRESH: Duration = Duration::from_secs(1);
 /// The registry, and what was last read of it.
 #[derive(Debug)]
 pub(crate) struct Registry {
+    site: Arc<Site>,
     pub(crate) table: Table,
     pub(crate) counters: Counters,
     known: RwLock<Option<Known>>,
@@ -68,30 +82,33 @@ struct Bm25Row {
 }
 
 impl Registry {
-    /// Opens the registry, and makes it where there is none.
+    /// Opens the registry, and makes it where there is nothing yet.
     ///
     /// # Errors
-    /// [`UnsupportedVersion`](ErrorCode::UnsupportedVersion) for one of another release.
+    /// [`UnsupportedVersion`](ErrorCode::UnsupportedVersion) for one of another release, and
+    /// [`Corrupt`](ErrorCode::Corrupt) where collections are there and the registry is not.
     pub(crate) async fn open(site: &Arc<Site>) -> Result<Self> {
+        // First: what is made after this has a registry.
+        let listed = site.collections().await?;
+        let has_data = listed.iter().any(|name| site.owner_of(name).is_some());
         let table = Table::new(Arc::clone(site), site.registry_name());
-        let indexes = [
-            (KIND, FieldType::Keyword),
-            (NUMBER, FieldType::Integer),
-            (EXPIRES, FieldType::Integer),
-            (CREATED, FieldType::Integer),
-            (ANSWERED, FieldType::Bool),
-        ];
-        table.ensure(&indexes).await?;
+        if has_data && !listed.contains(&site.registry_name()) {
+            return Err(site.registry_lost(ErrorCode::Corrupt));
+        }
+        table.ensure(&INDEXES).await?;
         let registry = Self {
+            site: Arc::clone(site),
             counters: Counters::new(table.clone()),
             table,
             known: RwLock::default(),
         };
-        registry.check_format().await?;
+        registry.check_format(has_data).await?;
         Ok(registry)
     }
 
-    async fn check_format(&self) -> Result<()> {
+    /// The mark is written before there is any data: where that is there without it, the registry was
+    /// made anew.
+    async fn check_format(&self, has_data: bool) -> Result<()> {
         let id = point_id(FORMAT);
         let fields = Fields::from([
             (KIND.to_owned(), text(FORMAT)),
@@ -99,6 +116,9 @@ impl Registry {
         ]);
         let found = match self.table.get(&[id], &[FORMAT]).await?.remove(0) {
             Some(found) => found,
+            None if has_data && self.table.get_agreed(&[id], &[]).await? == [None] => {
+                return Err(self.site.registry_lost(ErrorCode::Corrupt));
+            }
             None => {
                 let expected = None;
                 let swap = Swap {
@@ -137,7 +157,7 @@ impl Registry {
     /// Every collection, as it is now.
     pub(crate) async fn refresh(&self) -> Result<Arc<BTreeMap<CollectionName, Arc<Collection>>>> {
         let read_at = Instant::now();
-        let filter = all(vec![is_text(KIND, "collection")]);
+        let filter = all(vec![is_text(KIND, COLLECTION)]);
         let mut by_name = BTreeMap::new();
         for (_, fields) in self.table.list_all(Some(filter)).await? {
             let row: CollectionRow = read_json(&fields, BODY)?;
@@ -195,7 +215,8 @@ impl Registry {
             is_same(found, new)?;
             return Ok(Arc::clone(found));
         }
-        let row = CollectionRow::new(new, self.counters.collection().await?, now_ms);
+        let used = self.largest_number().await?;
+        let row = CollectionRow::new(new, self.counters.collection(used).await?, now_ms);
         let swap = Swap {
             id: collection_id(&new.name),
             expected: None,
@@ -246,16 +267,6 @@ impl Registry {
         .with_help("try again"))
     }
 
-    /// Removes what is recorded of a collection, by its number: one of the same name that was made
-    /// meanwhile has another.
-    pub(crate) async fn remove(&self, id: CollectionId) -> Result<()> {
-        let filter = all(vec![is_integer(NUMBER, id.0.into())]);
-        self.table.delete_where(filter).await?;
-        self.counters.forget(id).await;
-        self.forget();
-        Ok(())
-    }
-
     /// What the weights of a generation's chunks are computed with; `None` before there is a chunk.
     pub(crate) async fn bm25(
         &self,
@@ -303,7 +314,7 @@ impl Registry {
 
 fn fields(row: &CollectionRow) -> Result<Fields> {
     Ok(Fields::from([
-        (KIND.to_owned(), text("collection")),
+        (KIND.to_owned(), text(COLLECTION)),
         (NUMBER.to_owned(), integer(row.number.into())),
         (BODY.to_owned(), write_json(row)?),
     ]))

@@ -10,6 +10,7 @@ use braid_core::{CollectionId, Error, ErrorCode, Generation, Result};
 use braid_runtime::CpuPool;
 
 use crate::qdrant::connections::Connections;
+use crate::qdrant::error::translate;
 use crate::qdrant::options::{QdrantOptions, ReadConsistency};
 
 /// The oldest server whose upserts can be told to update only, or to insert only. An older one takes
@@ -72,6 +73,13 @@ impl Site {
         self.connections.ask(request).await
     }
 
+    /// The names of the collections of Qdrant that there are.
+    pub(crate) async fn collections(&self) -> Result<Vec<String>> {
+        let asked = self.ask(|client| async move { client.list_collections().await });
+        let listed = asked.await.map_err(|error| translate(&error))?;
+        Ok(listed.collections.into_iter().map(|it| it.name).collect())
+    }
+
     /// Where the server is.
     pub fn url(&self) -> &str {
         &self.options.url
@@ -79,6 +87,20 @@ impl Site {
 
     pub(crate) fn registry_name(&self) -> String {
         format!("{}-registry", self.prefix)
+    }
+
+    /// The registry is not there, and it was.
+    pub(crate) fn registry_lost(&self, code: ErrorCode) -> Error {
+        let name = self.registry_name();
+        Error::new(
+            code,
+            format!("Qdrant has no collection {name}, which says what the collections are"),
+        )
+        .with_help(format!(
+            "restore {name} from a snapshot. To begin anew, take another qdrant.prefix, or delete \
+             the collections {}-c* of Qdrant",
+            self.prefix
+        ))
     }
 
     pub(crate) fn heads_name(&self, collection: CollectionId) -> String {

@@ -14,7 +14,6 @@ use super::registry::{EXPIRES, KIND, NUMBER};
 use super::rows::{BODY, Fields, integer, point_id, read_integer, read_json, text};
 use super::shelf::Shelf;
 use super::versions::{DOCUMENT, SEQUENCE, STAGED};
-use crate::qdrant::error::translate;
 
 /// After how long a version that no head names is left over. Far longer than staging takes, and than
 /// clocks differ.
@@ -25,7 +24,7 @@ const CHECKED: &str = "checked_ms";
 
 impl ClusterLedger {
     pub(super) async fn sweep_all(&self, grace: Duration) -> Result<u64> {
-        let mut gone = self.remove_ownerless().await?;
+        let mut gone = self.remove_deleted().await?;
         for collection in self.registry.all().await?.values() {
             match self.sweep_collection(collection, grace).await {
                 Ok(removed) => gone += removed,
@@ -147,22 +146,23 @@ impl ClusterLedger {
         Ok(gone)
     }
 
-    /// Removes collections of Qdrant whose collection was deleted by a process that died over it.
-    async fn remove_ownerless(&self) -> Result<u64> {
+    /// Removes collections of Qdrant whose collection was deleted by a process that died over it. What
+    /// nothing is known of is left alone: it may be known again when the registry is restored.
+    async fn remove_deleted(&self) -> Result<u64> {
         // First: one that is made meanwhile is known before it is there.
-        let listed = self
-            .site
-            .ask(|client| async move { client.list_collections().await })
-            .await;
-        let listed = listed.map_err(|error| translate(&error))?;
-        let known = self.registry.refresh().await?;
+        let listed = self.site.collections().await?;
+        let numbers = self.registry.numbers().await?;
         let mut gone = 0;
-        for found in listed.collections {
-            let owner = self.site.owner_of(&found.name);
-            let is_ownerless = owner.is_some_and(|id| known.values().all(|it| it.id != id));
-            if is_ownerless {
-                tracing::info!(collection = %found.name, "removing a left-over collection of Qdrant");
-                let table = super::cas::Table::new(Arc::clone(&self.site), found.name);
+        for name in listed {
+            let Some(owner) = self.site.owner_of(&name) else {
+                continue;
+            };
+            if !numbers.knows(owner) {
+                tracing::warn!(collection = %name, "a collection of Qdrant is not in the registry: was that restored from an older snapshot?");
+            }
+            if numbers.is_deleted(owner) {
+                tracing::info!(collection = %name, "removing a left-over collection of Qdrant");
+                let table = super::cas::Table::new(Arc::clone(&self.site), name);
                 table.remove().await?;
                 gone += 1;
             }
