@@ -31,6 +31,7 @@ mod sparse;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod tried;
 mod versions;
 mod views;
 mod visible;

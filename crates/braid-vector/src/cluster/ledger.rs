@@ -115,7 +115,8 @@ impl ClusterLedger {
     async fn create(&self, new: NewCollection) -> Result<Collection> {
         let collection = self.registry.create(&new, self.now_ms()).await?;
         self.shelf_of(&collection).ensure().await?;
-        Ok(Collection::clone(&collection))
+        self.registry.made(&collection).await?;
+        Ok(collection)
     }
 
     async fn set_synonyms_of(
@@ -128,7 +129,7 @@ impl ClusterLedger {
     }
 
     async fn delete(&self, name: &CollectionName) -> Result<bool> {
-        let Some(collection) = self.registry.refresh().await?.get(name).cloned() else {
+        let Some(collection) = self.registry.recorded(name).await? else {
             return Ok(false);
         };
         // First: what is left behind by a crash is known to be deleted, and the sweep removes it.

@@ -21,6 +21,7 @@ use super::chunks::{Bm25Parameters, ChunkPoint, mean_length};
 use super::heads::{DUE, Head, LEASE, Lease, Read, STATE, State};
 use super::ledger::ClusterLedger;
 use super::shelf::Shelf;
+use super::tried::Tried;
 
 /// Most documents of one claim.
 const MOST: usize = 256;
@@ -58,23 +59,21 @@ impl WorkQueue for ClusterLedger {
         // No collection waits for another one to be empty.
         collections.shuffle(&mut rand::rng());
         let mut items = Vec::new();
+        let mut tried = Tried::default();
         for collection in collections {
             let room = limit - items.len();
             if room == 0 {
                 break;
             }
-            match self.claim_in(collection, room, lease).await {
-                Ok(claimed) => items.extend(claimed),
-                // It was deleted a moment ago.
-                Err(error) if error.code() == ErrorCode::CollectionNotFound => {}
-                // What was claimed before must not be forgotten for it.
-                Err(error) if !items.is_empty() => {
-                    tracing::warn!(error = %error.chain(), "a claim stops early");
-                    break;
-                }
-                Err(error) => return Err(error),
-            }
+            let claimed = self.claim_in(collection, room, lease).await;
+            items.extend(
+                tried
+                    .note(collection, "claims", claimed)
+                    .into_iter()
+                    .flatten(),
+            );
         }
+        tried.done()?;
         Ok(items)
     }
 
@@ -210,8 +209,7 @@ impl ClusterLedger {
             ..Listing::default()
         };
         let (found, _) = shelf.heads.table.list(listing).await?;
-        let reads: Result<Vec<Read>> = found.iter().map(|(_, it)| Read::found(it)).collect();
-        let mut reads = reads?;
+        let mut reads = readable(found.iter().map(|(_, it)| Read::found(it)));
         // The server compares with less precision than it stores.
         reads.retain(|read| read.head.is_due(now_ms));
         reads.shuffle(&mut rand::rng());
@@ -250,8 +248,8 @@ impl ClusterLedger {
             .collect())
     }
 
-    /// What was claimed, with its chunks. A version that cannot be read is a dead letter: nobody could
-    /// index it.
+    /// What was claimed, with its chunks. A version that is gone or cannot be read is a dead letter:
+    /// nobody could index it.
     async fn items(
         &self,
         collection: &Arc<Collection>,
@@ -265,13 +263,16 @@ impl ClusterLedger {
         let mut items = Vec::with_capacity(claims.len());
         for (claim, content) in claims.into_iter().zip(contents) {
             match content {
-                Some(content) => items.push(WorkItem {
+                Ok(Some(content)) => items.push(WorkItem {
                     claim,
                     collection: Collection::clone(collection),
                     chunks: content.chunks,
                 }),
-                None => {
-                    let reason = LOST_TEXT.to_owned();
+                unreadable => {
+                    let cause = unreadable
+                        .err()
+                        .map(|error| format!(" ({})", error.chain()));
+                    let reason = format!("{LOST_TEXT}{}", cause.unwrap_or_default());
                     let retry_after = None;
                     self.fail(
                         &claim,
@@ -422,6 +423,15 @@ impl ClusterLedger {
             Err(error) => Err(error),
         }
     }
+}
+
+/// What can be read, with a warning about the rest: one damaged point keeps nobody from the others.
+pub(crate) fn readable<T>(read: impl Iterator<Item = Result<T>>) -> Vec<T> {
+    let readable = read.filter_map(|read| {
+        read.inspect_err(|error| tracing::warn!(error = %error.chain(), "a document is left out"))
+            .ok()
+    });
+    readable.collect()
 }
 
 fn documents<T>(group: &Group<T>, document: impl Fn(&T) -> &DocumentId) -> Vec<DocumentId> {

@@ -5,6 +5,7 @@
 //! the collection that a point goes with.
 
 mod deleted;
+mod making;
 mod row;
 
 use std::collections::BTreeMap;
@@ -13,20 +14,18 @@ use std::time::Duration;
 
 use ::qdrant_client::qdrant::FieldType;
 use braid_core::{
-    Collection, CollectionId, CollectionName, DuplicateAction, Error, ErrorCode, Generation,
-    NewCollection, Result, Synonyms,
+    Collection, CollectionId, CollectionName, Error, ErrorCode, Generation, Result, Synonyms,
 };
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::cas::{Stamp, Swap, Table, all, is_text};
+use super::cas::{Swap, Table, all, is_text};
 use super::chunks::Bm25Parameters;
 use super::counters::Counters;
-use super::heads::ROUNDS;
 use super::rows::{BODY, Fields, integer, point_id, read_integer, read_json, text, write_json};
 use super::site::Site;
-use row::{CollectionRow, is_same};
+use row::CollectionRow;
 
 /// What a point is.
 pub(crate) const KIND: &str = "kind";
@@ -145,7 +144,8 @@ impl Registry {
         .with_help("use the release that wrote it, or another qdrant.prefix"))
     }
 
-    /// Every collection, by name; what another process did within the last second may be missing.
+    /// Every collection that is made, by name; what another process did within the last second may be
+    /// missing.
     pub(crate) async fn all(&self) -> Result<Arc<BTreeMap<CollectionName, Arc<Collection>>>> {
         let known = self.known.read().clone();
         match known {
@@ -154,15 +154,20 @@ impl Registry {
         }
     }
 
-    /// Every collection, as it is now.
+    /// Every collection that is made, as it is now.
     pub(crate) async fn refresh(&self) -> Result<Arc<BTreeMap<CollectionName, Arc<Collection>>>> {
         let read_at = Instant::now();
         let filter = all(vec![is_text(KIND, COLLECTION)]);
         let mut by_name = BTreeMap::new();
         for (_, fields) in self.table.list_all(Some(filter)).await? {
-            let row: CollectionRow = read_json(&fields, BODY)?;
-            let collection = row.collection()?;
-            by_name.insert(collection.name.clone(), Arc::new(collection));
+            match read_made(&fields) {
+                Ok(Some(made)) => drop(by_name.insert(made.name.clone(), Arc::new(made))),
+                Ok(None) => {}
+                // The others are not to be missed for it.
+                Err(error) => {
+                    tracing::warn!(error = %error.chain(), "a collection in the registry cannot be read");
+                }
+            }
         }
         let by_name = Arc::new(by_name);
         let known = Known {
@@ -198,37 +203,6 @@ impl Registry {
         Err(missing(format_args!("number {}", id.0)))
     }
 
-    /// Records a collection, or gives the one that is there and the same.
-    ///
-    /// # Errors
-    /// [`CollectionExists`](ErrorCode::CollectionExists), and [`NotEnabled`](ErrorCode::NotEnabled) for
-    /// settings that this profile does not offer.
-    pub(crate) async fn create(&self, new: &NewCollection, now_ms: i64) -> Result<Arc<Collection>> {
-        if new.settings.duplicates.action != DuplicateAction::Ignore {
-            return Err(Error::new(
-                ErrorCode::NotEnabled,
-                "duplicates are not looked for in the profile cluster",
-            )
-            .with_help("create the collection with duplicates: ignore"));
-        }
-        if let Some(found) = self.refresh().await?.get(&new.name) {
-            is_same(found, new)?;
-            return Ok(Arc::clone(found));
-        }
-        let used = self.largest_number().await?;
-        let row = CollectionRow::new(new, self.counters.collection(used).await?, now_ms);
-        let swap = Swap {
-            id: collection_id(&new.name),
-            expected: None,
-            fields: fields(&row)?,
-        };
-        self.table.swap(vec![swap]).await?;
-        let found = self.refresh().await?.get(&new.name).cloned();
-        let found = found.ok_or_else(|| missing(&new.name))?;
-        is_same(&found, new)?;
-        Ok(found)
-    }
-
     /// Replaces the synonyms of a collection.
     ///
     /// # Errors
@@ -238,33 +212,12 @@ impl Registry {
         name: &CollectionName,
         synonyms: &Synonyms,
     ) -> Result<Arc<Collection>> {
-        let id = collection_id(name);
-        for _ in 0..ROUNDS {
-            let found = self.table.get(&[id], &[]).await?.remove(0);
-            let found = found.ok_or_else(|| missing(name))?;
-            let row: CollectionRow = read_json(&found, BODY)?;
-            let row = row.with_synonyms(synonyms);
-            let expected = Some(Stamp::read(&found)?);
-            let fields = fields(&row)?;
-            if self
-                .table
-                .swap(vec![Swap {
-                    id,
-                    expected,
-                    fields,
-                }])
-                .await?
-                == [true]
-            {
-                self.forget();
-                return Ok(Arc::new(row.collection()?));
-            }
-        }
-        Err(Error::new(
-            ErrorCode::Unavailable,
-            "too many others change the collection",
-        )
-        .with_help("try again"))
+        let changed = self.change(name, |row| {
+            let row = row.filter(|row| !row.is_making);
+            let row = row.ok_or_else(|| missing(name))?;
+            Ok(row.with_synonyms(synonyms))
+        });
+        Ok(Arc::new(changed.await?.collection()?))
     }
 
     /// What the weights of a generation's chunks are computed with; `None` before there is a chunk.
@@ -312,20 +265,15 @@ impl Registry {
     }
 }
 
-fn fields(row: &CollectionRow) -> Result<Fields> {
-    Ok(Fields::from([
-        (KIND.to_owned(), text(COLLECTION)),
-        (NUMBER.to_owned(), integer(row.number.into())),
-        (BODY.to_owned(), write_json(row)?),
-    ]))
-}
-
-fn collection_id(name: &CollectionName) -> uuid::Uuid {
-    point_id(&format!("collection/{name}"))
-}
-
 fn bm25_id(collection: CollectionId, generation: Generation) -> uuid::Uuid {
     point_id(&format!("bm25/{}/{}", collection.0, generation.0))
+}
+
+/// The collection of a point; `None` while it is being made.
+fn read_made(fields: &Fields) -> Result<Option<Collection>> {
+    let row: CollectionRow = read_json(fields, BODY)?;
+    let made = (!row.is_making).then(|| row.collection());
+    made.transpose()
 }
 
 /// There is no such collection.

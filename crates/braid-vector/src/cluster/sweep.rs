@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::qdrant_client::qdrant::Direction;
-use braid_core::{Collection, CollectionId, DocumentId, Error, ErrorCode, Result, Sequence};
+use braid_core::{Collection, CollectionId, DocumentId, Error, Result, Sequence};
 
 use super::cas::{Listing, Order, all, at_most, is_text, more_than};
 use super::heads::{Head, RETIRED, STATE, State};
 use super::ledger::ClusterLedger;
+use super::queue::readable;
 use super::registry::{EXPIRES, KIND, NUMBER};
 use super::rows::{BODY, Fields, integer, point_id, read_integer, read_json, text};
 use super::shelf::Shelf;
+use super::tried::Tried;
 use super::versions::{DOCUMENT, SEQUENCE, STAGED};
 
 /// After how long a version that no head names is left over. Far longer than staging takes, and than
@@ -24,16 +26,14 @@ const CHECKED: &str = "checked_ms";
 
 impl ClusterLedger {
     pub(super) async fn sweep_all(&self, grace: Duration) -> Result<u64> {
-        let mut gone = self.remove_deleted().await?;
+        let mut gone = self.remove_deleted().await? + self.forget_expired().await?;
+        let mut tried = Tried::default();
         for collection in self.registry.all().await?.values() {
-            match self.sweep_collection(collection, grace).await {
-                Ok(removed) => gone += removed,
-                // It was deleted a moment ago.
-                Err(error) if error.code() == ErrorCode::CollectionNotFound => {}
-                Err(error) => return Err(error),
-            }
+            let swept = self.sweep_collection(collection, grace).await;
+            gone += tried.note(collection, "sweep", swept).unwrap_or_default();
         }
-        Ok(gone + self.forget_expired().await?)
+        tried.done()?;
+        Ok(gone)
     }
 
     async fn sweep_collection(&self, collection: &Arc<Collection>, grace: Duration) -> Result<u64> {
@@ -63,9 +63,7 @@ impl ClusterLedger {
                 ..Listing::default()
             };
             let (found, _) = shelf.heads.table.list(listing).await?;
-            let heads: Result<Vec<Head>> =
-                found.iter().map(|(_, it)| read_json(it, BODY)).collect();
-            let mut heads = heads?;
+            let mut heads: Vec<Head> = readable(found.iter().map(|(_, it)| read_json(it, BODY)));
             heads.retain(|head| !head.retired_by(by_ms).is_empty());
             if heads.is_empty() {
                 return Ok(gone);
@@ -131,7 +129,7 @@ impl ClusterLedger {
             };
             let (page, next) = shelf.versions.table.list(listing).await?;
             let page = page.iter().map(|(_, fields)| named(fields));
-            gone += remove_unnamed(shelf, page.collect::<Result<_>>()?).await?;
+            gone += remove_unnamed(shelf, readable(page)).await?;
             from = next;
             if from.is_none() {
                 break;

@@ -245,13 +245,17 @@ impl Versions {
         }))
     }
 
-    /// The chunks of versions, in order; `None` where there is no version.
-    pub(crate) async fn contents(&self, of: &[(&str, u64)]) -> Result<Vec<Option<Content>>> {
+    /// The chunks of versions, in order; `None` where there is no version, and an error where it cannot
+    /// be read.
+    pub(crate) async fn contents(
+        &self,
+        of: &[(&str, u64)],
+    ) -> Result<Vec<Result<Option<Content>>>> {
         let found = self.read(of, &[SUMMARY, CHUNKS]).await?;
         let found = found.iter().map(Option::as_ref);
-        found
+        Ok(found
             .map(|fields| fields.map(content).transpose())
-            .collect()
+            .collect())
     }
 
     async fn read(&self, of: &[(&str, u64)], fields: &[&str]) -> Result<Vec<Option<Fields>>> {

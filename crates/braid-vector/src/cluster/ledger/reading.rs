@@ -14,6 +14,7 @@ use crate::cluster::cas::{Listing, all, any_text, is_text};
 use crate::cluster::heads::{Head, Read, STATE, State};
 use crate::cluster::rows::{BODY, read_json};
 use crate::cluster::shelf::Shelf;
+use crate::cluster::tried::Tried;
 use crate::qdrant::filter::{Indexed, Others, translate};
 
 /// Most documents in one page.
@@ -247,13 +248,15 @@ impl ClusterLedger {
         Ok(chunks.collect())
     }
 
-    /// Embeddings are kept with the chunks: those of any collection of that embedder are found.
+    /// Embeddings are kept with the chunks: those of any collection of that embedder are found. What a
+    /// collection does not answer for is missing, as long as another one answers.
     pub(super) async fn read_embeddings(
         &self,
         embedder: &Fingerprint,
         keys: &[ContentHash],
     ) -> Result<Vec<Option<Embedding>>> {
         let mut found: Vec<Option<Embedding>> = vec![None; keys.len()];
+        let mut tried = Tried::default();
         for collection in self.registry.all().await?.values() {
             if collection.fingerprint.embedder != *embedder {
                 continue;
@@ -264,11 +267,15 @@ impl ClusterLedger {
                 break;
             }
             let asked: Vec<ContentHash> = missing.iter().map(|at| keys[*at]).collect();
-            let stored = self.shelf_of(collection).chunks.embeddings(&asked).await?;
+            let stored = self.shelf_of(collection).chunks.embeddings(&asked).await;
+            let Some(stored) = tried.note(collection, "embeddings", stored) else {
+                continue;
+            };
             for (at, embedding) in missing.into_iter().zip(stored) {
                 found[at] = embedding;
             }
         }
+        tried.done()?;
         Ok(found)
     }
 }

@@ -30,6 +30,9 @@ pub(crate) struct CollectionRow {
     generation: u32,
     created_at_ms: i64,
     synonyms: Vec<String>,
+    /// Not all of its collections of Qdrant are known to be there: nobody uses it yet.
+    #[serde(default)]
+    pub(crate) is_making: bool,
 }
 
 impl CollectionRow {
@@ -56,7 +59,13 @@ impl CollectionRow {
             generation: 1,
             created_at_ms: now_ms,
             synonyms: Vec::new(),
+            is_making: true,
         }
+    }
+
+    pub(crate) fn made(mut self) -> Self {
+        self.is_making = false;
+        self
     }
 
     pub(crate) fn with_synonyms(mut self, synonyms: &Synonyms) -> Self {
