@@ -28,6 +28,11 @@ const INDEXES: [(&str, FieldType); 7] = [
     (SLOT, FieldType::Integer),
 ];
 
+/// The index that says that chunks have metadata fields without an index. No chunk has this field. It is
+/// made before the first such chunk is written, it is read with the indexes that it is about, and it
+/// stays with the chunks, whatever becomes of the registry and of the configured number of indexes.
+const UNINDEXED: &str = "unindexed";
+
 impl ChunkStore {
     /// Makes the collection and its indexes where they are missing.
     ///
@@ -115,21 +120,24 @@ impl ChunkStore {
     }
 
     /// Makes an index for each metadata field of `points` that has none, up to the configured number
-    /// of them.
+    /// of them; from then on [`UNINDEXED`] says that there are more.
     pub(super) async fn index_fields(&self, points: &[PointStruct]) -> Result<()> {
         let known = Arc::clone(&*self.indexed.read());
-        let lacking = missing(points, &known);
-        if lacking.is_empty() {
+        let is_full = known.contains(UNINDEXED) && self.room_for_indexes(&known) == 0;
+        if is_full || missing(points, &known).is_empty() {
             return Ok(());
         }
         // Another process may have made them.
         let mut indexed = BTreeSet::clone(&*self.read_indexed().await?);
         for (name, kind) in missing(points, &indexed) {
-            if self.room_for_indexes(&indexed) == 0 {
-                break;
+            let (name, kind) = match self.room_for_indexes(&indexed) {
+                0 => (UNINDEXED.to_owned(), FieldType::Keyword),
+                _ => (name, kind.index()),
+            };
+            if !indexed.contains(&name) {
+                self.points.create_index(&name, kind).await?;
+                indexed.insert(name);
             }
-            self.points.create_index(&name, kind.index()).await?;
-            indexed.insert(name);
         }
         *self.indexed.write() = Arc::new(indexed);
         Ok(())
@@ -152,9 +160,10 @@ impl ChunkStore {
         Ok(indexed)
     }
 
-    /// Whether each field that a chunk has got an index.
+    /// Whether each field that a chunk has got an index. The number of them alone does not say: other
+    /// processes may index fewer.
     pub(crate) fn indexes_every_field(&self, indexed: &BTreeSet<String>) -> bool {
-        self.room_for_indexes(indexed) > 0
+        !indexed.contains(UNINDEXED) && self.room_for_indexes(indexed) > 0
     }
 
     fn room_for_indexes(&self, indexed: &BTreeSet<String>) -> usize {
