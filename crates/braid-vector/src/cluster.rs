@@ -27,6 +27,7 @@ mod registry;
 mod rows;
 mod shelf;
 mod site;
+mod slots;
 mod sparse;
 mod sweep;
 #[cfg(test)]

@@ -100,6 +100,11 @@ impl Table {
         }
     }
 
+    /// The site that it is of.
+    pub(crate) fn site(&self) -> &Arc<Site> {
+        &self.points.site
+    }
+
     /// The points of these ids, in order, with `fields` of their payload; all where there are none.
     pub(crate) async fn get(&self, ids: &[Uuid], fields: &[&str]) -> Result<Vec<Option<Fields>>> {
         self.get_from(ids, fields, self.points.site.consistency())

@@ -8,6 +8,7 @@
 
 mod point;
 mod space;
+mod writing;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -16,39 +17,39 @@ use std::sync::Arc;
 
 use ::qdrant_client::qdrant::points_selector::PointsSelectorOneOf;
 use ::qdrant_client::qdrant::{
-    Filter, GetPoints, PointId, PointStruct, QueryBatchPoints, QueryPoints, RetrievedPoint,
-    ScrollPoints, UpsertPoints, WithVectorsSelector,
+    Filter, GetPoints, PointId, QueryBatchPoints, QueryPoints, RetrievedPoint, ScrollPoints,
+    WithVectorsSelector,
 };
 use braid_core::{
     ChunkId, ChunkRecord, Collection, ContentHash, DocumentId, Embedding, LanguageSetting,
     Metadata, Result, Sequence, Slot, SlotSet,
 };
 use braid_text::Analyzers;
-use futures::{StreamExt, TryStreamExt, stream};
 use parking_lot::RwLock;
 
-use super::cas::{all, any_text, is_integer, is_text};
+use super::cas::{all, is_integer, is_text};
 use super::points::Points;
 use super::rows::signed;
 use super::site::Site;
 use super::sparse;
 use crate::qdrant::collection::only;
-pub(crate) use point::{ANALYZED, DOCUMENT, SEQUENCE, any_integer, read_slot, read_version};
+pub(crate) use point::{ANALYZED, DOCUMENT, SEQUENCE, of_versions, read_slot, read_version};
 use point::{CHUNK, KEY, ORDINAL};
+pub(crate) use writing::Embedded;
 
 /// The vector of a chunk's embedding.
 pub(crate) const DENSE: &str = "dense";
 /// The vector of the weights of its terms.
 pub(crate) const SPARSE: &str = "bm25";
 
-/// Most bytes of points in one request, a point alone excepted.
-const REQUEST_BYTES: usize = 4 << 20;
 /// Points in one page of a listing that has their payload.
 const PAGE: u32 = 256;
 /// Points in one page of a listing of ids.
 const IDS: u32 = 8192;
-/// Most keys, ids or versions in one request.
+/// Most keys or ids in one request.
 const NAMED: usize = 256;
+/// Most versions in one request.
+const VERSIONS: usize = 64;
 
 /// A chunk of an indexed version.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,49 +93,13 @@ pub(crate) struct ChunkStore {
 
 impl ChunkStore {
     pub(crate) fn new(site: Arc<Site>, collection: &Collection) -> Self {
-        let (id, generation) = (collection.id.0, collection.generation.0);
-        let name = format!("{}-c{id}-g{generation}-chunks", site.prefix);
+        let name = site.chunks_name(collection.id, collection.generation);
         Self {
             points: Points::new(site, name),
             dimension: collection.dimension,
             analyzers: Arc::new(Analyzers::new(collection.settings.language)),
             indexed: RwLock::default(),
         }
-    }
-
-    /// Writes chunks with their embeddings, and returns when all are applied. What was written before a
-    /// failure stays, and is replaced when it is written again.
-    ///
-    /// # Errors
-    /// [`InvalidRequest`](braid_core::ErrorCode::InvalidRequest) for a bad vector, before anything is sent.
-    pub(crate) async fn put(
-        &self,
-        chunks: Vec<(ChunkPoint, Embedding)>,
-        bm25: Bm25Parameters,
-    ) -> Result<()> {
-        let (analyzers, dimension) = (Arc::clone(&self.analyzers), self.dimension);
-        let made = self.points.site.pool.run(move || {
-            let made = chunks.iter().map(|(chunk, embedding)| {
-                point::write(chunk, embedding, dimension, &analyzers, bm25)
-            });
-            made.collect::<Result<Vec<_>>>()
-        });
-        let points = made.await??;
-        self.index_fields(&points).await?;
-        let most = self.points.site.options.upload_points;
-        let uploads = stream::iter(requests(points, most).into_iter().map(|it| self.upsert(it)));
-        uploads
-            .buffer_unordered(self.points.site.options.upload_concurrency)
-            .try_collect::<()>()
-            .await
-    }
-
-    async fn upsert(&self, points: Vec<PointStruct>) -> Result<()> {
-        let request = UpsertPoints {
-            points,
-            ..UpsertPoints::default()
-        };
-        self.points.upsert(request).await
     }
 
     /// The chunks of these slots, in order.
@@ -245,15 +210,11 @@ impl ChunkStore {
     /// Deletes the chunks of versions; returns how many there were.
     pub(crate) async fn delete_versions(&self, versions: &[(DocumentId, Sequence)]) -> Result<u64> {
         let mut gone = 0;
-        for versions in versions.chunks(NAMED) {
-            // A sequence is of one version only; documents are looked up faster.
-            let documents: BTreeSet<&str> = versions.iter().map(|(it, _)| it.as_str()).collect();
-            let documents = documents.into_iter().map(str::to_owned).collect();
-            let sequences = versions.iter().map(|(_, it)| signed(it.0)).collect();
-            let filter = all(vec![
-                any_text(DOCUMENT, documents),
-                any_integer(SEQUENCE, sequences),
-            ]);
+        for versions in versions.chunks(VERSIONS) {
+            let filter = Filter {
+                should: of_versions(versions.iter()),
+                ..Filter::default()
+            };
             let there = self.points.count(Some(filter.clone())).await?;
             if there > 0 {
                 let selected = PointsSelectorOneOf::Filter(filter);
@@ -322,23 +283,4 @@ pub(crate) fn mean_length<'a>(
 
 pub(crate) fn wire_id(slot: Slot) -> PointId {
     PointId::from(u64::from(slot.0))
-}
-
-/// Points by request.
-fn requests(points: Vec<PointStruct>, most: usize) -> Vec<Vec<PointStruct>> {
-    let mut requests = Vec::new();
-    let (mut request, mut bytes) = (Vec::new(), 0);
-    for point in points {
-        let size = point::size(&point);
-        if request.len() == most || (!request.is_empty() && bytes + size > REQUEST_BYTES) {
-            requests.push(std::mem::take(&mut request));
-            bytes = 0;
-        }
-        bytes += size;
-        request.push(point);
-    }
-    if !request.is_empty() {
-        requests.push(request);
-    }
-    requests
 }

@@ -1,5 +1,10 @@
 //! Numbers that no two processes use: taken from the registry in blocks by compare-and-set. What a
 //! process does not use of its block is lost.
+//!
+//! A counter may go back: the registry is restored from an older snapshot, or Qdrant loses its last
+//! writes with the power. So each block begins above what is stored ([`stored`]), too.
+
+mod stored;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -122,7 +127,8 @@ impl Counters {
         if block.end - block.next < count {
             block.size = (block.size * 2).clamp(FIRST_BLOCK, LARGEST_BLOCK);
             let size = block.size.max(count);
-            let next = self.reserve(counter, size, block.end).await?;
+            let stored = stored::least_free(self.table.site(), counter).await?;
+            let next = self.reserve(counter, size, stored.max(block.end)).await?;
             // Where nobody else took any, what is left of the old block goes on in the new one.
             if next != block.end {
                 block.next = next;

@@ -324,7 +324,7 @@ impl ClusterLedger {
         }
         if !points.is_empty() {
             let bm25 = self.bm25(&collection, &points).await?;
-            shelf.chunks.put(points, bm25).await?;
+            self.write_chunks(&collection, &shelf, points, bm25).await?;
         }
         let now_ms = self.now_ms();
         let step = |at: usize, head: Head| {

@@ -111,6 +111,11 @@ impl Site {
         format!("{}-c{}-versions", self.prefix, collection.0)
     }
 
+    pub(crate) fn chunks_name(&self, collection: CollectionId, generation: Generation) -> String {
+        let (id, generation) = (collection.0, generation.0);
+        format!("{}-c{id}-g{generation}-chunks", self.prefix)
+    }
+
     /// The collection whose data a collection of Qdrant holds; `None` where it is not of this site, or
     /// is the registry.
     pub(crate) fn owner_of(&self, name: &str) -> Option<CollectionId> {

@@ -25,6 +25,7 @@
 
 mod contention;
 mod fields;
+mod going_back;
 mod half_made;
 mod keeping;
 mod model;

@@ -25,6 +25,8 @@ pub(crate) const STAGED: &str = "staged_ms";
 pub(crate) const DOCUMENT: &str = "document";
 /// The operation that staged it.
 pub(crate) const SEQUENCE: &str = "sequence";
+/// The largest slot of its chunks.
+pub(crate) const LAST_SLOT: &str = "last_slot";
 /// Everything but the text and the chunks.
 const SUMMARY: &str = "summary";
 /// The text that was handed in.
@@ -33,7 +35,11 @@ const TEXT: &str = "text";
 const CHUNKS: &str = "chunks";
 
 /// The fields that are searched by.
-pub(crate) const INDEXES: [(&str, FieldType); 1] = [(STAGED, FieldType::Integer)];
+pub(crate) const INDEXES: [(&str, FieldType); 3] = [
+    (STAGED, FieldType::Integer),
+    (SEQUENCE, FieldType::Integer),
+    (LAST_SLOT, FieldType::Integer),
+];
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SummaryRow {
@@ -137,7 +143,7 @@ impl Version {
     /// Its point.
     pub(crate) fn point(&self) -> Result<(Uuid, Fields)> {
         let summary = &self.summary;
-        let fields = Fields::from([
+        let mut fields = Fields::from([
             (DOCUMENT.to_owned(), text(&summary.document)),
             (SEQUENCE.to_owned(), integer(signed(summary.sequence))),
             (STAGED.to_owned(), integer(summary.staged_ms)),
@@ -145,6 +151,9 @@ impl Version {
             (TEXT.to_owned(), text(&self.text)),
             (CHUNKS.to_owned(), write_json(&self.chunks)?),
         ]);
+        if let Some(last) = self.chunks.iter().map(|chunk| chunk.slot).max() {
+            fields.insert(LAST_SLOT.to_owned(), integer(last.into()));
+        }
         Ok((version_id(&summary.document, summary.sequence), fields))
     }
 }

@@ -1,5 +1,6 @@
 //! A chunk as a point: what is searched by as fields, everything else as JSON in one of them.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{Bm25Parameters, ChunkPoint, DENSE, SPARSE, wire_id};
+use crate::cluster::cas::{all, is_text};
 use crate::cluster::rows::{
     BODY, Fields, MetadataRow, damaged, integer, language, metadata, metadata_row, read_integer,
     read_json, read_text, signed, text, write_json,
@@ -196,8 +198,25 @@ pub(super) fn within(field: &str, range: &RangeInclusive<u32>) -> Condition {
     })
 }
 
+/// A condition for each document, which its chunks of these versions meet. Not by sequence alone: where
+/// a counter went back, versions of two documents may have the same one.
+pub(crate) fn of_versions<'v>(
+    versions: impl Iterator<Item = &'v (DocumentId, Sequence)>,
+) -> Vec<Condition> {
+    let mut by_document: BTreeMap<&DocumentId, Vec<i64>> = BTreeMap::new();
+    for (document, sequence) in versions {
+        let sequences = by_document.entry(document).or_default();
+        sequences.push(signed(sequence.0));
+    }
+    let conditions = by_document.into_iter().map(|(document, sequences)| {
+        let document = is_text(DOCUMENT, document.as_str());
+        Condition::from(all(vec![document, any_integer(SEQUENCE, sequences)]))
+    });
+    conditions.collect()
+}
+
 /// An integer field that is one of these.
-pub(crate) fn any_integer(field: &str, integers: Vec<i64>) -> Condition {
+fn any_integer(field: &str, integers: Vec<i64>) -> Condition {
     on_field(FieldCondition {
         key: field.to_owned(),
         r#match: Some(Match {

@@ -1,7 +1,7 @@
 //! A search, round by round, until all it found counts.
 
 use std::any::Any;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ::qdrant_client::qdrant::condition::ConditionOneOf;
@@ -15,9 +15,8 @@ use braid_core::{
 
 use super::Searched;
 use crate::cluster::chunks::{
-    DENSE, DOCUMENT, SEQUENCE, any_integer, read_slot, read_version, wire_id,
+    DENSE, DOCUMENT, SEQUENCE, of_versions, read_slot, read_version, wire_id,
 };
-use crate::cluster::rows::signed;
 use crate::cluster::visible::Visible;
 use crate::nearest::Nearest;
 use crate::qdrant::collection::only;
@@ -42,11 +41,14 @@ pub(super) struct Question {
     pub(super) depth: usize,
 }
 
+/// Where counters went back, versions of two documents may have the same sequence.
+type Version = (DocumentId, Sequence);
+
 /// What a round found.
 struct Found {
     nearest: RankedList,
     /// Versions that were found and do not count.
-    stale: BTreeSet<Sequence>,
+    stale: BTreeSet<Version>,
     /// Nothing that was not fetched can belong to it.
     is_settled: bool,
 }
@@ -212,12 +214,11 @@ impl Searched {
 }
 
 /// `filter` without these versions.
-fn without(filter: Option<&wire::Filter>, stale: &BTreeSet<Sequence>) -> Option<wire::Filter> {
+fn without(filter: Option<&wire::Filter>, stale: &BTreeSet<Version>) -> Option<wire::Filter> {
     let mut filter = filter.cloned();
     if !stale.is_empty() {
-        let sequences = stale.iter().map(|it| signed(it.0)).collect();
         let filter = filter.get_or_insert_default();
-        filter.must_not.push(any_integer(SEQUENCE, sequences));
+        filter.must_not.extend(of_versions(stale.iter()));
     }
     filter
 }
@@ -236,30 +237,28 @@ fn any_slot(slots: &SlotSet) -> Result<wire::Condition> {
 
 /// The best of `points` that are of versions that count.
 async fn sift(depth: usize, limit: usize, points: &[ScoredPoint], sight: &Sight) -> Result<Found> {
-    let mut versions: HashMap<Sequence, DocumentId> = HashMap::new();
+    let mut versions: BTreeSet<Version> = BTreeSet::new();
     let mut found = Vec::with_capacity(points.len());
     for point in points {
-        let (document, sequence) = read_version(&point.payload)?;
-        versions.entry(sequence).or_insert(document);
+        let version = read_version(&point.payload)?;
+        versions.insert(version.clone());
         if let Some(slot) = read_slot(point.id.as_ref()) {
             let score = point.score;
-            found.push((sequence, Candidate { slot, score }));
+            found.push((version, Candidate { slot, score }));
         }
     }
-    let versions: Vec<(&DocumentId, Sequence)> = versions
-        .iter()
-        .map(|(sequence, document)| (document, *sequence))
-        .collect();
-    let visible = sight.of_documents(&versions).await?;
-    let stale: BTreeSet<Sequence> = versions
+    let asked: Vec<(&DocumentId, Sequence)> = versions.iter().map(|(it, at)| (it, *at)).collect();
+    let visible = sight.of_documents(&asked).await?;
+    let stale: BTreeSet<Version> = versions
         .iter()
         .zip(visible)
-        .filter_map(|((_, sequence), visible)| (visible != Some(*sequence)).then_some(*sequence))
+        .filter(|((_, sequence), visible)| *visible != Some(*sequence))
+        .map(|(version, _)| version.clone())
         .collect();
     let mut nearest = Nearest::new(depth);
     let mut seen = SlotSet::new();
-    for (sequence, candidate) in found {
-        if !stale.contains(&sequence) && seen.insert(candidate.slot.0) {
+    for (version, candidate) in found {
+        if !stale.contains(&version) && seen.insert(candidate.slot.0) {
             nearest.offer(candidate.slot.0, candidate.score);
         }
     }
