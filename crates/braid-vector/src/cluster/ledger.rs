@@ -19,13 +19,13 @@ use braid_core::{
 };
 use futures::try_join;
 use parking_lot::Mutex;
-use tokio::time::Instant;
 
 use super::cas::{all, at_most, is_flag, is_text, more_than};
 use super::counters::Counter;
 use super::heads::{self, State};
 use super::pin::ClusterPin;
 use super::registry::{Registry, missing};
+use super::shared::Shared;
 use super::shelf::Shelf;
 use super::site::Site;
 
@@ -40,9 +40,9 @@ pub struct ClusterLedger {
     pub(super) site: Arc<Site>,
     pub(super) registry: Registry,
     clock: Clock,
-    /// What was used lately; never more than there are collections.
+    /// What was used lately; never many more than there are collections.
     shelves: Mutex<HashMap<IndexKey, Arc<Shelf>>>,
-    counts: Mutex<HashMap<CollectionId, (Instant, CollectionStats)>>,
+    counts: Mutex<HashMap<CollectionId, Arc<Shared<CollectionStats>>>>,
 }
 
 impl ClusterLedger {
@@ -75,9 +75,18 @@ impl ClusterLedger {
     /// Where a collection is.
     pub(super) fn shelf_of(&self, collection: &Collection) -> Arc<Shelf> {
         let mut shelves = self.shelves.lock();
-        let shelf = shelves.entry(collection.index_key());
-        let made = || Arc::new(Shelf::new(&self.site, collection));
-        Arc::clone(shelf.or_insert_with(made))
+        let key = collection.index_key();
+        if let Some(shelf) = shelves.get(&key) {
+            return Arc::clone(shelf);
+        }
+        // Those that other processes deleted are forgotten as others come.
+        if let Some(known) = self.registry.peek() {
+            shelves.retain(|key, _| known.contains(&key.collection));
+            self.counts.lock().retain(|id, _| known.contains(id));
+        }
+        let shelf = Arc::new(Shelf::new(&self.site, collection));
+        shelves.insert(key, Arc::clone(&shelf));
+        shelf
     }
 
     /// The collection with that number, and where it is.
@@ -140,10 +149,20 @@ impl ClusterLedger {
         Ok(true)
     }
 
+    /// Counts at most so old.
+    pub(super) async fn counted(
+        &self,
+        id: CollectionId,
+        fresh: Duration,
+    ) -> Result<CollectionStats> {
+        let counts = Arc::clone(self.counts.lock().entry(id).or_default());
+        counts.get(fresh, self.count(id)).await
+    }
+
     /// Counts as they are now. Nobody counts sequences: `newest` is at least the newest one, and
     /// `published` as much less as documents wait. `retired` counts documents of which an old version
     /// is still stored, and `chunks` has what is stored of those.
-    pub(super) async fn count(&self, id: CollectionId) -> Result<CollectionStats> {
+    async fn count(&self, id: CollectionId) -> Result<CollectionStats> {
         let (_, shelf) = self.open_shelf(id).await?;
         let heads = &shelf.heads.table;
         let in_state = |state: State| heads.count(all(vec![is_text(heads::STATE, state.as_str())]));
@@ -155,17 +174,14 @@ impl ClusterLedger {
             shelf.chunks.count(),
             self.registry.counters.bound(Counter::Sequences(id)),
         )?;
-        let stats = CollectionStats {
+        Ok(CollectionStats {
             documents,
             chunks,
             newest: Sequence(newest),
             published: Sequence(newest.saturating_sub(waiting)),
             failed,
             retired,
-        };
-        let counted = (Instant::now(), stats.clone());
-        self.counts.lock().insert(id, counted);
-        Ok(stats)
+        })
     }
 
     async fn pin_of(&self, name: &CollectionName) -> Result<ClusterPin> {
@@ -174,11 +190,7 @@ impl ClusterLedger {
             .named(name)
             .await?
             .ok_or_else(|| missing(name))?;
-        let known = self.counts.lock().get(&collection.id).cloned();
-        let stats = match known {
-            Some((at, stats)) if at.elapsed() < FRESH => stats,
-            _ => self.count(collection.id).await?,
-        };
+        let stats = self.counted(collection.id, FRESH).await?;
         let shelf = self.shelf_of(&collection);
         Ok(ClusterPin::new(
             Collection::clone(&collection),

@@ -18,7 +18,7 @@ use crate::resilient::{BREAKER, Breaker, Guard, Retries};
 pub struct ClusterIndexes {
     site: Arc<Site>,
     /// What is pinned in it is what the indexes ask.
-    _ledger: Arc<ClusterLedger>,
+    ledger: Arc<ClusterLedger>,
     guard: Arc<Guard>,
     weights: Weights,
     open: Mutex<HashMap<IndexKey, Arc<Searched>>>,
@@ -47,7 +47,7 @@ impl ClusterIndexes {
         let seed = rand::random();
         Self {
             site,
-            _ledger: ledger,
+            ledger,
             guard: Arc::new(Guard::new(retries, breaker, seed)),
             weights,
             open: Mutex::default(),
@@ -56,15 +56,21 @@ impl ClusterIndexes {
 
     fn open(&self, collection: &Collection, key: IndexKey) -> Arc<Searched> {
         let mut open = self.open.lock();
-        let found = open.entry(key).or_insert_with(|| {
-            let collection = Collection {
-                generation: key.generation,
-                ..collection.clone()
-            };
-            let guard = Arc::clone(&self.guard);
-            Searched::new(Arc::clone(&self.site), &collection, guard, self.weights)
-        });
-        Arc::clone(found)
+        if let Some(found) = open.get(&key) {
+            return Arc::clone(found);
+        }
+        // Those that other processes deleted are forgotten as others come.
+        if let Some(known) = self.ledger.registry.peek() {
+            open.retain(|key, _| known.contains(&key.collection));
+        }
+        let collection = Collection {
+            generation: key.generation,
+            ..collection.clone()
+        };
+        let guard = Arc::clone(&self.guard);
+        let searched = Searched::new(Arc::clone(&self.site), &collection, guard, self.weights);
+        open.insert(key, Arc::clone(&searched));
+        searched
     }
 }
 

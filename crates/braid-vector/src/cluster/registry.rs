@@ -8,7 +8,7 @@ mod deleted;
 mod making;
 mod row;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,14 +16,13 @@ use ::qdrant_client::qdrant::FieldType;
 use braid_core::{
     Collection, CollectionId, CollectionName, Error, ErrorCode, Generation, Result, Synonyms,
 };
-use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
 
 use super::cas::{Swap, Table, all, is_text};
 use super::chunks::Bm25Parameters;
 use super::counters::Counters;
 use super::rows::{BODY, Fields, integer, point_id, read_integer, read_json, text, write_json};
+use super::shared::Shared;
 use super::site::Site;
 use row::CollectionRow;
 
@@ -57,20 +56,15 @@ const FORMAT: &str = "format";
 /// How long collections are taken to be as they were read.
 const FRESH: Duration = Duration::from_secs(1);
 
+type ByName = BTreeMap<CollectionName, Arc<Collection>>;
+
 /// The registry, and what was last read of it.
 #[derive(Debug)]
 pub(crate) struct Registry {
     site: Arc<Site>,
     pub(crate) table: Table,
     pub(crate) counters: Counters,
-    known: RwLock<Option<Known>>,
-}
-
-/// Every collection, as it was a moment ago.
-#[derive(Clone, Debug)]
-struct Known {
-    by_name: Arc<BTreeMap<CollectionName, Arc<Collection>>>,
-    read_at: Instant,
+    known: Shared<Arc<ByName>>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -99,7 +93,7 @@ impl Registry {
             site: Arc::clone(site),
             counters: Counters::new(table.clone()),
             table,
-            known: RwLock::default(),
+            known: Shared::default(),
         };
         registry.check_format(has_data).await?;
         Ok(registry)
@@ -146,19 +140,24 @@ impl Registry {
 
     /// Every collection that is made, by name; what another process did within the last second may be
     /// missing.
-    pub(crate) async fn all(&self) -> Result<Arc<BTreeMap<CollectionName, Arc<Collection>>>> {
-        let known = self.known.read().clone();
-        match known {
-            Some(known) if known.read_at.elapsed() < FRESH => Ok(known.by_name),
-            _ => self.refresh().await,
-        }
+    pub(crate) async fn all(&self) -> Result<Arc<ByName>> {
+        self.known.get(FRESH, self.read_all()).await
     }
 
     /// Every collection that is made, as it is now.
-    pub(crate) async fn refresh(&self) -> Result<Arc<BTreeMap<CollectionName, Arc<Collection>>>> {
-        let read_at = Instant::now();
+    pub(crate) async fn refresh(&self) -> Result<Arc<ByName>> {
+        self.known.get(Duration::ZERO, self.read_all()).await
+    }
+
+    /// The numbers of collections, as they were read last, if they were.
+    pub(crate) fn peek(&self) -> Option<HashSet<CollectionId>> {
+        let known = self.known.peek()?;
+        Some(known.values().map(|it| it.id).collect())
+    }
+
+    async fn read_all(&self) -> Result<Arc<ByName>> {
         let filter = all(vec![is_text(KIND, COLLECTION)]);
-        let mut by_name = BTreeMap::new();
+        let mut by_name = ByName::new();
         for (_, fields) in self.table.list_all(Some(filter)).await? {
             match read_made(&fields) {
                 Ok(Some(made)) => drop(by_name.insert(made.name.clone(), Arc::new(made))),
@@ -169,17 +168,11 @@ impl Registry {
                 }
             }
         }
-        let by_name = Arc::new(by_name);
-        let known = Known {
-            by_name: Arc::clone(&by_name),
-            read_at,
-        };
-        *self.known.write() = Some(known);
-        Ok(by_name)
+        Ok(Arc::new(by_name))
     }
 
     fn forget(&self) {
-        *self.known.write() = None;
+        self.known.forget();
     }
 
     /// The collection of that name.
@@ -195,12 +188,12 @@ impl Registry {
     /// # Errors
     /// [`CollectionNotFound`](ErrorCode::CollectionNotFound).
     pub(crate) async fn numbered(&self, id: CollectionId) -> Result<Arc<Collection>> {
-        for by_name in [self.all().await?, self.refresh().await?] {
-            if let Some(found) = by_name.values().find(|it| it.id == id) {
-                return Ok(Arc::clone(found));
-            }
+        let find = |all: &ByName| all.values().find(|it| it.id == id).cloned();
+        if let Some(found) = find(&*self.all().await?) {
+            return Ok(found);
         }
-        Err(missing(format_args!("number {}", id.0)))
+        let found = find(&*self.refresh().await?);
+        found.ok_or_else(|| missing(format_args!("number {}", id.0)))
     }
 
     /// Replaces the synonyms of a collection.

@@ -30,6 +30,7 @@ mod half_made;
 mod keeping;
 mod model;
 mod queue;
+mod reads;
 mod refusals;
 mod silence;
 

@@ -1,6 +1,7 @@
 //! The port.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use braid_core::operation::{CollectionStats, IndexableChunk, PublishReceipt};
@@ -71,7 +72,7 @@ impl Ledger for ClusterLedger {
     }
 
     async fn stats(&self, collection: CollectionId) -> Result<CollectionStats> {
-        self.count(collection).await
+        self.counted(collection, Duration::ZERO).await
     }
 
     async fn stage(&self, collection: CollectionId, request: StageRequest) -> Result<StageOutcome> {
