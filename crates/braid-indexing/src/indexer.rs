@@ -193,8 +193,9 @@ impl Indexer {
         detached(&self.inner.parts.shutdown, work).await
     }
 
-    /// Deletes the documents whose newest version passes `filter`, as they are when this is called:
-    /// none is replaced between being found and being deleted. One outcome per document found.
+    /// Deletes the documents whose newest version passes `filter`, as they are when this is called: one
+    /// that is replaced between being found and being deleted, by another process, is deleted if it
+    /// still passes. One outcome per document found.
     ///
     /// # Errors
     /// As [`Indexer::delete`]; [`InvalidRequest`](ErrorCode::InvalidRequest) for a bad filter.
@@ -207,7 +208,7 @@ impl Indexer {
     ) -> Result<StageOutcome> {
         filter.check()?;
         let writer = self.writer(collection)?;
-        let work = async move { writer.delete_matching(&filter, job, guard).await };
+        let work = async move { writer.delete_matching(filter, job, guard).await };
         detached(&self.inner.parts.shutdown, work).await
     }
 

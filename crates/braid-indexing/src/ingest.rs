@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use braid_core::operation::Change;
+use braid_core::operation::{Change, Expected};
 use braid_core::ports::{
     CancelReceipt, IdempotencyKey, NewJob, Recorded, StageOutcome, StageReceipt, StageRequest,
     WriteGuard,
@@ -14,9 +14,6 @@ use crate::indexer::IndexerParts;
 use crate::plan::{self, Planned, Rejected};
 use crate::state::CollectionState;
 use crate::steps::Step;
-
-/// Look-ups of stored versions in flight at once.
-pub(crate) const LOOK_UPS: usize = 16;
 
 /// Documents to be stored together.
 #[derive(Debug, Default)]
@@ -86,12 +83,15 @@ impl Writer {
         let _writing = self.state.writers.read().await;
         self.state.check_open()?;
         let _staging = self.state.staging.lock().await;
-        self.delete_locked(ids, job, guard).await
+        let changes = ids.into_iter().map(Change::Delete).collect();
+        self.delete_locked(changes, job, guard).await
     }
 
+    /// Another process may write between the look-up and the deletion: what does not pass any more is
+    /// left alone.
     pub(crate) async fn delete_matching(
         &self,
-        filter: &Filter,
+        filter: Filter,
         job: Option<NewJob>,
         guard: Option<WriteGuard<StageReceipt>>,
     ) -> Result<StageOutcome> {
@@ -99,18 +99,20 @@ impl Writer {
         self.state.check_open()?;
         let _staging = self.state.staging.lock().await;
         let collection = self.state.served().collection.id;
-        let ids = self.parts.ledger.find_documents(collection, filter).await?;
-        self.delete_locked(ids, job, guard).await
+        let filter = Arc::new(filter);
+        let ids = self.parts.ledger.find_documents(collection, &filter);
+        let delete = |id| Change::DeleteIf(Expected::Passing(Arc::clone(&filter)), id);
+        let changes = ids.await?.into_iter().map(delete).collect();
+        self.delete_locked(changes, job, guard).await
     }
 
     /// The caller holds the writers' and the staging lock.
     async fn delete_locked(
         &self,
-        ids: Vec<DocumentId>,
+        changes: Vec<Change>,
         job: Option<NewJob>,
         guard: Option<WriteGuard<StageReceipt>>,
     ) -> Result<StageOutcome> {
-        let changes = ids.into_iter().map(Change::Delete).collect();
         let staged = self
             .stage_changes(StageRequest {
                 changes,
@@ -199,8 +201,14 @@ impl Writer {
                 rejected,
             });
         }
-        let put =
-            |planned: Planned| Change::Put(Box::new(planned.into_staged(&served.pipeline.stamp)));
+        let put = |mut planned: Planned| {
+            let expected = planned.expected.take();
+            let staged = Box::new(planned.into_staged(&served.pipeline.stamp));
+            match expected {
+                Some(expected) => Change::PutIf(expected, staged),
+                None => Change::Put(staged),
+            }
+        };
         let staged = self
             .stage_changes(StageRequest {
                 changes: planned.into_iter().map(put).collect(),
