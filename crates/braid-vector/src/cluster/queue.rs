@@ -165,7 +165,7 @@ impl WorkQueue for ClusterLedger {
 }
 
 impl ClusterLedger {
-    fn until_ms(&self, lease: Duration) -> i64 {
+    pub(super) fn until_ms(&self, lease: Duration) -> i64 {
         let lease = i64::try_from(lease.as_millis()).unwrap_or(i64::MAX);
         self.now_ms().saturating_add(lease)
     }
