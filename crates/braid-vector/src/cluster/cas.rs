@@ -102,6 +102,17 @@ impl Table {
             .await
     }
 
+    /// As [`Table::get`], as it is read [whether a write was applied](Site::agreement): a point on which
+    /// copies disagree is not found.
+    pub(crate) async fn get_agreed(&self, ids: &[Uuid]) -> Result<Vec<Option<Fields>>> {
+        self.get_from(ids, &[], self.points.site.agreement()).await
+    }
+
+    /// Whether there are copies that may differ for a moment.
+    pub(crate) fn is_replicated(&self) -> bool {
+        self.points.site.is_replicated()
+    }
+
     async fn get_from(
         &self,
         ids: &[Uuid],

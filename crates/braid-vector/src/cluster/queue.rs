@@ -351,7 +351,8 @@ impl ClusterLedger {
         }
         let remove = async {
             let documents: Vec<DocumentId> = late.iter().map(|it| it.document.clone()).collect();
-            let heads = shelf.heads.read(&documents).await?;
+            // One copy may not have heard that another worker published it.
+            let heads = shelf.heads.read_agreed(&documents).await?;
             let gone = late
                 .iter()
                 .zip(heads)

@@ -24,6 +24,7 @@
 //! - `embeddings`: they are kept with the chunks. `rebuild`: not enabled.
 
 mod contention;
+mod copies;
 mod idempotency;
 mod model;
 mod queue;

@@ -50,6 +50,13 @@ struct Plan {
     relies: bool,
 }
 
+impl Plan {
+    /// Whether the head changes.
+    fn writes(&self) -> bool {
+        self.deletes || self.puts.is_some() || self.relies
+    }
+}
+
 /// One request.
 struct Stager<'a> {
     ledger: &'a ClusterLedger,
@@ -117,10 +124,11 @@ impl Stager<'_> {
                 break;
             }
             let documents: Vec<DocumentId> = open.iter().map(|(it, _)| (*it).clone()).collect();
-            let reads = self.shelf.heads.read(&documents).await?;
+            let mut reads = self.shelf.heads.read(&documents).await?;
             let plans = open.iter().zip(&reads);
             let plans = plans.map(|((_, changes), read)| self.plan(&read.head, changes));
-            let plans: Vec<Plan> = plans.collect::<Result<_>>()?;
+            let mut plans: Vec<Plan> = plans.collect::<Result<_>>()?;
+            self.confirm(&open, &mut reads, &mut plans).await?;
             self.number(&plans).await?;
             self.write_versions(&plans).await?;
             let lost = self.swap(reads, plans).await?;
@@ -135,6 +143,28 @@ impl Stager<'_> {
             None => Ok(()),
             Some((document, _)) => Err(contended(document)),
         }
+    }
+
+    /// Looks again where nothing is to be written: no swap shows that the head was the newest one, and one
+    /// copy may not have it.
+    async fn confirm(
+        &self,
+        open: &[&(&DocumentId, Vec<usize>)],
+        reads: &mut [Read],
+        plans: &mut [Plan],
+    ) -> Result<()> {
+        let idle = (0..plans.len()).filter(|at| !plans[*at].writes());
+        let idle: Vec<usize> = idle.collect();
+        if idle.is_empty() || !self.shelf.heads.table.is_replicated() {
+            return Ok(());
+        }
+        let documents: Vec<DocumentId> = idle.iter().map(|at| open[*at].0.clone()).collect();
+        let agreed = self.shelf.heads.read_agreed(&documents).await?;
+        for (at, read) in idle.into_iter().zip(agreed) {
+            plans[at] = self.plan(&read.head, &open[at].1)?;
+            reads[at] = read;
+        }
+        Ok(())
     }
 
     /// What the changes at these places do to a document with this head.
