@@ -36,7 +36,7 @@ impl Writer {
         let stale = vec![true; planned.len()];
         let (planned, refused) = plan::extract_stale(&self.parts, served, (planned, stale)).await?;
         rejected.extend(refused);
-        let _staging = self.state.staging.lock().await;
+        let _staging = self.turn().await;
         let request = IngestRequest {
             documents: Vec::new(),
             job,

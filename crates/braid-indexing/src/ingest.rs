@@ -8,6 +8,7 @@ use braid_core::ports::{
     WriteGuard,
 };
 use braid_core::{CollectionId, DocumentId, Filter, JobId, NewDocument, Result};
+use tokio::sync::MutexGuard;
 
 use crate::breakpoints::Breakpoint;
 use crate::indexer::IndexerParts;
@@ -57,11 +58,12 @@ impl Writer {
         let (mut planned, mut rejected) =
             plan::hash_documents(&self.parts, std::mem::take(&mut request.documents)).await?;
         loop {
-            let staging = self.state.staging.lock().await;
+            let staging = self.turn().await;
             let stale = self.stale(served.collection.id, &planned).await?;
             if !stale.contains(&true) {
                 // Invariant: nothing that is staged without chunks can have changed since the
-                // look-up, as whatever could change it needs this lock.
+                // look-up, as whatever could change it needs this lock. Where it is not taken,
+                // nothing is staged without chunks.
                 let staged = self.stage(planned, rejected, request).await;
                 drop(staging);
                 return staged;
@@ -82,7 +84,7 @@ impl Writer {
     ) -> Result<StageOutcome> {
         let _writing = self.state.writers.read().await;
         self.state.check_open()?;
-        let _staging = self.state.staging.lock().await;
+        let _staging = self.turn().await;
         let changes = ids.into_iter().map(Change::Delete).collect();
         self.delete_locked(changes, job, guard).await
     }
@@ -97,7 +99,7 @@ impl Writer {
     ) -> Result<StageOutcome> {
         let _writing = self.state.writers.read().await;
         self.state.check_open()?;
-        let _staging = self.state.staging.lock().await;
+        let _staging = self.turn().await;
         let collection = self.state.served().collection.id;
         let filter = Arc::new(filter);
         let ids = self.parts.ledger.find_documents(collection, &filter);
@@ -106,7 +108,16 @@ impl Writer {
         self.delete_locked(changes, job, guard).await
     }
 
-    /// The caller holds the writers' and the staging lock.
+    /// The staging lock, where it says anything: other processes do not take it, so that nothing is
+    /// decided by it where they write too, and writes need not wait for each other.
+    pub(crate) async fn turn(&self) -> Option<MutexGuard<'_, ()>> {
+        match self.parts.options.shared {
+            true => None,
+            false => Some(self.state.staging.lock().await),
+        }
+    }
+
+    /// The caller holds the writers' lock, and has its turn.
     async fn delete_locked(
         &self,
         changes: Vec<Change>,
@@ -139,7 +150,7 @@ impl Writer {
     ) -> Result<Recorded<CancelReceipt>> {
         let _writing = self.state.writers.read().await;
         self.state.check_open()?;
-        let _staging = self.state.staging.lock().await;
+        let _staging = self.turn().await;
         let breakpoints = &self.parts.options.breakpoints;
         breakpoints.reach(Breakpoint::BeforeCancel);
         let cancelled = self.parts.ledger.cancel_job(job, guard).await?;
