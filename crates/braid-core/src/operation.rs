@@ -1,7 +1,10 @@
 //! The operation log: every acknowledged change, in order.
 
+use std::sync::Arc;
+
 use crate::chunk::ChunkRecord;
 use crate::duplicate::Duplicate;
+use crate::filter::Filter;
 use crate::id::{DocumentId, Sequence, Slot};
 
 /// One acknowledged change of a collection.
@@ -77,6 +80,47 @@ pub enum Change {
     Put(Box<StagedDocument>),
     /// Delete a document; deleting what is not there is [`ChangeOutcome::Absent`].
     Delete(DocumentId),
+    /// As [`Change::Put`], where the document is still what was looked up.
+    PutIf(Expected, Box<StagedDocument>),
+    /// As [`Change::Delete`], where the document is still what was looked up.
+    DeleteIf(Expected, DocumentId),
+}
+
+/// What a document is to be for a change to be made: otherwise it is [`ChangeOutcome::Unmet`]. The
+/// ledger checks it in the step that makes the change, so that what others acknowledge between a look-up
+/// and a change that was decided by it is not lost.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Expected {
+    /// Its newest version is this one, and could not be indexed.
+    Failed(Sequence),
+    /// Its newest version passes the filter.
+    Passing(Arc<Filter>),
+}
+
+impl Change {
+    /// The document that it changes.
+    pub fn document(&self) -> &DocumentId {
+        match self {
+            Self::Put(staged) | Self::PutIf(_, staged) => &staged.document.id,
+            Self::Delete(document) | Self::DeleteIf(_, document) => document,
+        }
+    }
+
+    /// The version that it adds, if it adds one.
+    pub fn staged(&self) -> Option<&StagedDocument> {
+        match self {
+            Self::Put(staged) | Self::PutIf(_, staged) => Some(staged),
+            Self::Delete(_) | Self::DeleteIf(..) => None,
+        }
+    }
+
+    /// What it expects, if it expects something.
+    pub fn expected(&self) -> Option<&Expected> {
+        match self {
+            Self::PutIf(expected, _) | Self::DeleteIf(expected, _) => Some(expected),
+            Self::Put(_) | Self::Delete(_) => None,
+        }
+    }
 }
 
 /// What staging did with one change.
@@ -105,6 +149,8 @@ pub enum ChangeOutcome {
     },
     /// There was no such document to delete.
     Absent,
+    /// The document is not, or not any more, what the change [expects](Expected): nothing was written.
+    Unmet,
 }
 
 /// What a publish did.
@@ -148,5 +194,5 @@ pub struct IndexableChunk {
     /// The stored chunk.
     pub record: ChunkRecord,
     /// The document's metadata at that version.
-    pub metadata: std::sync::Arc<crate::document::Metadata>,
+    pub metadata: Arc<crate::document::Metadata>,
 }

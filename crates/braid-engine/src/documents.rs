@@ -52,8 +52,9 @@ impl Engine {
             .await
     }
 
-    /// Deletes the documents whose newest version passes `filter`: none is replaced between being
-    /// found and being deleted. One outcome per document found.
+    /// Deletes the documents whose newest version passes `filter`: one that is replaced between being
+    /// found and being deleted, by another process, is deleted if it still passes. One outcome per
+    /// document found.
     ///
     /// # Errors
     /// As [`Engine::ingest`]; [`InvalidRequest`](ErrorCode::InvalidRequest) for a bad filter.

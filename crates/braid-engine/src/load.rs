@@ -131,7 +131,7 @@ impl LoadReport {
                 }
                 ChangeOutcome::Unchanged { .. } => self.unchanged += 1,
                 ChangeOutcome::Deleted { .. } => self.deleted += 1,
-                ChangeOutcome::Absent => {}
+                ChangeOutcome::Absent | ChangeOutcome::Unmet => {}
             }
         }
         for (id, error) in outcome.rejected {

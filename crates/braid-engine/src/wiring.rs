@@ -262,6 +262,7 @@ pub(crate) fn indexing_options(settings: &Settings, breakpoints: Breakpoints) ->
         apply_batch_chunks: ingest.apply_batch_chunks,
         apply_interval: Duration::from_millis(ingest.apply_interval_ms),
         generation_grace: parts.generation_grace.max(requests),
+        most_writes: settings.server.max_concurrent_requests,
         breakpoints,
         ..parts
     }

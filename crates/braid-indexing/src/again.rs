@@ -1,14 +1,14 @@
 //! Trying again what could not be indexed: the stored versions are chunked and staged anew.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
+use braid_core::operation::Expected;
 use braid_core::ports::{NewJob, StageReceipt, WriteGuard};
 use braid_core::{
-    Document, DocumentId, DocumentStatus, DocumentSummary, Error, NewDocument, Result, Sequence,
+    Document, DocumentId, DocumentStatus, DocumentSummary, Error, NewDocument, Result,
 };
-use futures::{StreamExt, TryStreamExt, stream};
 
-use crate::ingest::{IngestOutcome, IngestRequest, LOOK_UPS, Writer};
+use crate::ingest::{IngestOutcome, IngestRequest, Writer};
 use crate::plan::{self, Planned, Rejected};
 
 /// Most bytes of text that are staged again together; more is left for another call.
@@ -16,7 +16,8 @@ const MOST_BYTES: usize = 64 * 1024 * 1024;
 
 impl Writer {
     /// Stages the newest version of these documents again where it failed. A document that did not
-    /// fail, or has changed meanwhile, is left alone and rejected.
+    /// fail is rejected; one that changes meanwhile is left alone, which the ledger sees to: other
+    /// processes write too.
     pub(crate) async fn retry(
         &self,
         ids: Vec<DocumentId>,
@@ -31,13 +32,11 @@ impl Writer {
         if let Some(replayed) = self.replay(key).await? {
             return Ok(replayed);
         }
-        let (planned, failed_as, mut rejected) = self.failed(ids).await?;
+        let (planned, mut rejected) = self.failed(ids).await?;
         let stale = vec![true; planned.len()];
         let (planned, refused) = plan::extract_stale(&self.parts, served, (planned, stale)).await?;
         rejected.extend(refused);
-        let _staging = self.state.staging.lock().await;
-        let (planned, changed) = self.still_failed(planned, &failed_as).await?;
-        rejected.extend(changed);
+        let _staging = self.turn().await;
         let request = IngestRequest {
             documents: Vec::new(),
             job,
@@ -46,17 +45,14 @@ impl Writer {
         self.stage(planned, rejected, request).await
     }
 
-    /// The stored versions that failed, and as which operation.
-    async fn failed(
-        &self,
-        ids: Vec<DocumentId>,
-    ) -> Result<(Vec<Planned>, HashMap<DocumentId, Sequence>, Vec<Rejected>)> {
+    /// The stored versions that failed.
+    async fn failed(&self, ids: Vec<DocumentId>) -> Result<(Vec<Planned>, Vec<Rejected>)> {
         let collection = self.state.served().collection.id;
         let (mut planned, mut rejected) = (Vec::new(), Vec::new());
-        let mut failed_as = HashMap::new();
+        let mut seen = HashSet::new();
         let mut bytes = 0;
         for id in ids {
-            if failed_as.contains_key(&id) {
+            if !seen.insert(id.clone()) {
                 continue;
             }
             if bytes > MOST_BYTES {
@@ -67,41 +63,12 @@ impl Writer {
             match stored.filter(|stored| has_failed(&stored.summary)) {
                 Some(document) => {
                     bytes += document.text.len();
-                    failed_as.insert(id, document.summary.sequence);
                     planned.push(as_handed_in(document));
                 }
                 None => rejected.push((id, not_failed())),
             }
         }
-        Ok((planned, failed_as, rejected))
-    }
-
-    /// Sorts out what was written again meanwhile. The caller holds the staging lock.
-    async fn still_failed(
-        &self,
-        planned: Vec<Planned>,
-        failed_as: &HashMap<DocumentId, Sequence>,
-    ) -> Result<(Vec<Planned>, Vec<Rejected>)> {
-        let collection = self.state.served().collection.id;
-        let look_up = |planned: Planned| async move {
-            let id = planned.document.id.clone();
-            // Without the texts: no other write goes on meanwhile.
-            let versions = self.parts.ledger.document_versions(collection, &id).await?;
-            let unchanged = versions.first().is_some_and(|newest| {
-                failed_as.get(&id) == Some(&newest.sequence) && has_failed(newest)
-            });
-            Ok::<_, Error>(if unchanged {
-                Ok(planned)
-            } else {
-                Err((id, not_failed()))
-            })
-        };
-        let look_ups: Vec<_> = planned.into_iter().map(look_up).collect();
-        let looked: Vec<_> = stream::iter(look_ups)
-            .buffered(LOOK_UPS)
-            .try_collect()
-            .await?;
-        Ok(plan::split(looked))
+        Ok((planned, rejected))
     }
 }
 
@@ -118,6 +85,7 @@ fn not_failed() -> Error {
 fn as_handed_in(document: Document) -> Planned {
     Planned {
         content_hash: document.summary.content_hash,
+        expected: Some(Expected::Failed(document.summary.sequence)),
         document: to_hand_in(document),
         extracted: None,
     }

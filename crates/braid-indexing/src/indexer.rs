@@ -11,7 +11,7 @@ use braid_core::{
 };
 use braid_runtime::{CpuPool, Shutdown};
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::applier;
 use crate::boilerplate::{self, BoilerplateReport};
@@ -56,6 +56,8 @@ struct Inner {
     collections: Mutex<HashMap<CollectionId, Arc<CollectionState>>>,
     /// How often a sweep was asked for.
     sweeps: watch::Sender<u64>,
+    /// Room for writes.
+    writes: Arc<Semaphore>,
 }
 
 impl Drop for Inner {
@@ -71,6 +73,7 @@ impl Indexer {
     pub fn new(parts: IndexerParts) -> Self {
         Self {
             inner: Arc::new(Inner {
+                writes: Arc::new(Semaphore::new(parts.options.most_writes)),
                 parts: Arc::new(parts),
                 collections: Mutex::default(),
                 sweeps: watch::Sender::default(),
@@ -171,8 +174,9 @@ impl Indexer {
         request: IngestRequest,
     ) -> Result<IngestOutcome> {
         let writer = self.writer(collection)?;
-        let work = async move { writer.ingest(request).await };
-        let done = detached(&self.inner.parts.shutdown, work).await;
+        let done = self
+            .write(async move { writer.ingest(request).await })
+            .await;
         self.make_room(&done);
         done
     }
@@ -189,12 +193,13 @@ impl Indexer {
         guard: Option<WriteGuard<StageReceipt>>,
     ) -> Result<StageOutcome> {
         let writer = self.writer(collection)?;
-        let work = async move { writer.delete(ids, job, guard).await };
-        detached(&self.inner.parts.shutdown, work).await
+        self.write(async move { writer.delete(ids, job, guard).await })
+            .await
     }
 
-    /// Deletes the documents whose newest version passes `filter`, as they are when this is called:
-    /// none is replaced between being found and being deleted. One outcome per document found.
+    /// Deletes the documents whose newest version passes `filter`, as they are when this is called: one
+    /// that is replaced between being found and being deleted, by another process, is deleted if it
+    /// still passes. One outcome per document found.
     ///
     /// # Errors
     /// As [`Indexer::delete`]; [`InvalidRequest`](ErrorCode::InvalidRequest) for a bad filter.
@@ -207,8 +212,8 @@ impl Indexer {
     ) -> Result<StageOutcome> {
         filter.check()?;
         let writer = self.writer(collection)?;
-        let work = async move { writer.delete_matching(&filter, job, guard).await };
-        detached(&self.inner.parts.shutdown, work).await
+        self.write(async move { writer.delete_matching(filter, job, guard).await })
+            .await
     }
 
     /// Stages the newest version of these documents again where it could not be indexed; every
@@ -225,7 +230,7 @@ impl Indexer {
     ) -> Result<IngestOutcome> {
         let writer = self.writer(collection)?;
         let work = async move { writer.retry(ids, job, guard).await };
-        let done = detached(&self.inner.parts.shutdown, work).await;
+        let done = self.write(work).await;
         self.make_room(&done);
         done
     }
@@ -241,8 +246,8 @@ impl Indexer {
         guard: Option<WriteGuard<CancelReceipt>>,
     ) -> Result<Recorded<CancelReceipt>> {
         let writer = self.writer(collection)?;
-        let work = async move { writer.cancel_job(job, guard).await };
-        detached(&self.inner.parts.shutdown, work).await
+        self.write(async move { writer.cancel_job(job, guard).await })
+            .await
     }
 
     /// Waits until every operation up to `through` is published, or recorded as failed.
@@ -375,6 +380,25 @@ impl Indexer {
         if refused == Some(ErrorCode::StorageFull) {
             self.inner.sweeps.send_modify(|asked| *asked += 1);
         }
+    }
+
+    /// Runs a write to its end once there is room for it. One that its caller has left keeps its place, so
+    /// that requests that are given up and repeated do not pile up.
+    ///
+    /// # Cancel safety
+    /// Dropping the future before there is room leaves nothing behind; afterwards the write goes on.
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        let room = Arc::clone(&self.inner.writes).acquire_owned().await;
+        let room = room.map_err(|_| Error::new(ErrorCode::ShuttingDown, "indexing has stopped"))?;
+        let work = async move {
+            let done = work.await;
+            drop(room);
+            done
+        };
+        detached(&self.inner.parts.shutdown, work).await
     }
 
     fn writer(&self, collection: &Collection) -> Result<Writer> {

@@ -2,21 +2,19 @@
 
 use std::sync::Arc;
 
-use braid_core::operation::Change;
+use braid_core::operation::{Change, Expected};
 use braid_core::ports::{
     CancelReceipt, IdempotencyKey, NewJob, Recorded, StageOutcome, StageReceipt, StageRequest,
     WriteGuard,
 };
 use braid_core::{CollectionId, DocumentId, Filter, JobId, NewDocument, Result};
+use tokio::sync::MutexGuard;
 
 use crate::breakpoints::Breakpoint;
 use crate::indexer::IndexerParts;
 use crate::plan::{self, Planned, Rejected};
 use crate::state::CollectionState;
 use crate::steps::Step;
-
-/// Look-ups of stored versions in flight at once.
-pub(crate) const LOOK_UPS: usize = 16;
 
 /// Documents to be stored together.
 #[derive(Debug, Default)]
@@ -60,11 +58,12 @@ impl Writer {
         let (mut planned, mut rejected) =
             plan::hash_documents(&self.parts, std::mem::take(&mut request.documents)).await?;
         loop {
-            let staging = self.state.staging.lock().await;
+            let staging = self.turn().await;
             let stale = self.stale(served.collection.id, &planned).await?;
             if !stale.contains(&true) {
                 // Invariant: nothing that is staged without chunks can have changed since the
-                // look-up, as whatever could change it needs this lock.
+                // look-up, as whatever could change it needs this lock. Where it is not taken,
+                // nothing is staged without chunks.
                 let staged = self.stage(planned, rejected, request).await;
                 drop(staging);
                 return staged;
@@ -85,32 +84,46 @@ impl Writer {
     ) -> Result<StageOutcome> {
         let _writing = self.state.writers.read().await;
         self.state.check_open()?;
-        let _staging = self.state.staging.lock().await;
-        self.delete_locked(ids, job, guard).await
+        let _staging = self.turn().await;
+        let changes = ids.into_iter().map(Change::Delete).collect();
+        self.delete_locked(changes, job, guard).await
     }
 
+    /// Another process may write between the look-up and the deletion: what does not pass any more is
+    /// left alone.
     pub(crate) async fn delete_matching(
         &self,
-        filter: &Filter,
+        filter: Filter,
         job: Option<NewJob>,
         guard: Option<WriteGuard<StageReceipt>>,
     ) -> Result<StageOutcome> {
         let _writing = self.state.writers.read().await;
         self.state.check_open()?;
-        let _staging = self.state.staging.lock().await;
+        let _staging = self.turn().await;
         let collection = self.state.served().collection.id;
-        let ids = self.parts.ledger.find_documents(collection, filter).await?;
-        self.delete_locked(ids, job, guard).await
+        let filter = Arc::new(filter);
+        let ids = self.parts.ledger.find_documents(collection, &filter);
+        let delete = |id| Change::DeleteIf(Expected::Passing(Arc::clone(&filter)), id);
+        let changes = ids.await?.into_iter().map(delete).collect();
+        self.delete_locked(changes, job, guard).await
     }
 
-    /// The caller holds the writers' and the staging lock.
+    /// The staging lock, where it says anything: other processes do not take it, so that nothing is
+    /// decided by it where they write too, and writes need not wait for each other.
+    pub(crate) async fn turn(&self) -> Option<MutexGuard<'_, ()>> {
+        match self.parts.options.shared {
+            true => None,
+            false => Some(self.state.staging.lock().await),
+        }
+    }
+
+    /// The caller holds the writers' lock, and has its turn.
     async fn delete_locked(
         &self,
-        ids: Vec<DocumentId>,
+        changes: Vec<Change>,
         job: Option<NewJob>,
         guard: Option<WriteGuard<StageReceipt>>,
     ) -> Result<StageOutcome> {
-        let changes = ids.into_iter().map(Change::Delete).collect();
         let staged = self
             .stage_changes(StageRequest {
                 changes,
@@ -137,7 +150,7 @@ impl Writer {
     ) -> Result<Recorded<CancelReceipt>> {
         let _writing = self.state.writers.read().await;
         self.state.check_open()?;
-        let _staging = self.state.staging.lock().await;
+        let _staging = self.turn().await;
         let breakpoints = &self.parts.options.breakpoints;
         breakpoints.reach(Breakpoint::BeforeCancel);
         let cancelled = self.parts.ledger.cancel_job(job, guard).await?;
@@ -199,8 +212,14 @@ impl Writer {
                 rejected,
             });
         }
-        let put =
-            |planned: Planned| Change::Put(Box::new(planned.into_staged(&served.pipeline.stamp)));
+        let put = |mut planned: Planned| {
+            let expected = planned.expected.take();
+            let staged = Box::new(planned.into_staged(&served.pipeline.stamp));
+            match expected {
+                Some(expected) => Change::PutIf(expected, staged),
+                None => Change::Put(staged),
+            }
+        };
         let staged = self
             .stage_changes(StageRequest {
                 changes: planned.into_iter().map(put).collect(),

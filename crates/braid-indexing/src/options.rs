@@ -30,8 +30,11 @@ pub struct IndexingOptions {
     /// verify and be told of documents; another process publishes.
     pub background: bool,
     /// Whether other processes write to the ledger too: what is looked up may have changed when it is
-    /// staged.
+    /// staged. Writes of a collection then need no turn: the ledger says which came first.
     pub shared: bool,
+    /// Most writes at once. Each goes on to its end, also when whoever asked for it has gone, and what is
+    /// asked for beyond these waits, if its caller does.
+    pub most_writes: usize,
     /// Starts every collection paused ([`Indexer::resume`](crate::Indexer::resume)); for tests.
     pub start_paused: bool,
     /// Called between durable steps; for crash tests.
@@ -51,6 +54,7 @@ impl Default for IndexingOptions {
             sweep_interval: Some(Duration::from_secs(3600)),
             background: true,
             shared: false,
+            most_writes: 32,
             start_paused: false,
             breakpoints: Breakpoints::default(),
         }

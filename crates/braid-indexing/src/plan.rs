@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use braid_core::limits::MAX_TITLE_BYTES;
-use braid_core::operation::{StagedChunk, StagedDocument};
+use braid_core::operation::{Expected, StagedChunk, StagedDocument};
 use braid_core::{
     CollectionName, ContentHash, DocumentId, DuplicateAction, Error, ErrorCode, Format, Language,
     LanguageSetting, Likeness, NewDocument, Reader, Result,
@@ -26,6 +26,8 @@ pub(crate) struct Planned {
     pub(crate) content_hash: ContentHash,
     /// Its chunks; `None` while it is taken to be unchanged.
     pub(crate) extracted: Option<Extracted>,
+    /// What the document must be for this to be stored, if it must be something.
+    pub(crate) expected: Option<Expected>,
 }
 
 /// What reader and chunker made of a document.
@@ -54,6 +56,7 @@ pub(crate) async fn hash_documents(
             content_hash: content_hash(&document),
             document,
             extracted: None,
+            expected: None,
         }),
         Err(error) => Err((document.id, error)),
     };
@@ -180,6 +183,7 @@ impl Planned {
             mut document,
             content_hash,
             extracted,
+            expected: _,
         } = self;
         let (chunks, language, likeness) = match extracted {
             Some(extracted) => {

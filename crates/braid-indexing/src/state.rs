@@ -31,7 +31,7 @@ pub(crate) struct CollectionState {
     /// Held while the indexes change: by the applier for one run, by verify and by a switch.
     pub(crate) applying: Mutex<()>,
     /// Held from asking the ledger whether a document is unchanged until it is staged, and by
-    /// everything else that could change the answer in between.
+    /// everything else that could change the answer in between. Not where other processes could.
     pub(crate) staging: Mutex<()>,
     /// Wakes a stalled applier.
     pub(crate) revive: Notify,

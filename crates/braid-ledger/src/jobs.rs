@@ -61,7 +61,9 @@ impl JobOutcomeRow {
                 duplicate: None,
             },
             ChangeOutcome::Duplicate(duplicate) => Self::Duplicate(DuplicateRow::new(duplicate)),
-            ChangeOutcome::Unchanged { .. } | ChangeOutcome::Absent => Self::Skipped,
+            ChangeOutcome::Unchanged { .. } | ChangeOutcome::Absent | ChangeOutcome::Unmet => {
+                Self::Skipped
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 //! Changes of one request are staged in order, each with a sequence of its own, so of two puts of a
 //! document the later is its newest version and publishing discards the earlier.
 
-use braid_core::operation::{Change, ChangeOutcome, StagedChunk, StagedDocument};
+use braid_core::operation::{Change, ChangeOutcome, Expected, StagedChunk, StagedDocument};
 use braid_core::ports::{NewJob, StageReceipt};
 use braid_core::{
     CollectionId, DocumentId, DuplicateAction, DuplicateSettings, Likeness, NewDocument, Result,
@@ -19,7 +19,7 @@ use crate::keys;
 use crate::pending;
 use crate::rows::{
     ChunkRow, ChunkVersion, DocumentRow, DuplicateRow, LikenessRow, OperationRow, Raw, VersionRow,
-    metadata_row,
+    language, metadata, metadata_row,
 };
 use crate::store::Store;
 
@@ -34,7 +34,8 @@ pub(crate) fn stage(
     changes: Vec<Change>,
     job: Option<NewJob>,
 ) -> Result<StageReceipt> {
-    let names: Vec<String> = changes.iter().map(changed_document).collect();
+    let names = changes.iter().map(|change| change.document().to_string());
+    let names: Vec<String> = names.collect();
     let collection = crate::collections::row(&store.tables, txn, id)?;
     let dimension = collection.dimension as usize;
     let duplicates = collection.duplicates()?;
@@ -42,9 +43,17 @@ pub(crate) fn stage(
     let mut draft = Draft::open(store, txn, id)?;
     let mut outcomes = Vec::with_capacity(changes.len());
     for change in changes {
+        if !draft.meets(&change)? {
+            outcomes.push(ChangeOutcome::Unmet);
+            continue;
+        }
         outcomes.push(match change {
-            Change::Put(staged) => draft.stage_put(*staged, &mut room, duplicates)?,
-            Change::Delete(document) => draft.stage_delete(&document)?,
+            Change::Put(staged) | Change::PutIf(_, staged) => {
+                draft.stage_put(*staged, &mut room, duplicates)?
+            }
+            Change::Delete(document) | Change::DeleteIf(_, document) => {
+                draft.stage_delete(&document)?
+            }
         });
     }
     let newest = Sequence(draft.counters.newest);
@@ -53,13 +62,6 @@ pub(crate) fn stage(
         jobs::record(store, txn, id, job, names.into_iter().zip(&outcomes))?;
     }
     Ok(StageReceipt { outcomes, newest })
-}
-
-fn changed_document(change: &Change) -> String {
-    match change {
-        Change::Put(staged) => staged.document.id.to_string(),
-        Change::Delete(id) => id.to_string(),
-    }
 }
 
 /// As [`braid_core::Ledger::storage_use`].
@@ -138,6 +140,24 @@ struct VersionParts {
 }
 
 impl Draft<'_, '_> {
+    /// Whether the document is what the change expects.
+    fn meets(&self, change: &Change) -> Result<bool> {
+        let Some(expected) = change.expected() else {
+            return Ok(true);
+        };
+        let Some(row) = self.document(change.document())? else {
+            return Ok(false);
+        };
+        match expected {
+            Expected::Failed(sequence) => Ok(row.has_failed() && row.newest == sequence.0),
+            Expected::Passing(filter) => {
+                let version = self.version(row.newest)?;
+                let language = language(version.language)?;
+                Ok(filter.matches(&metadata(version.metadata), language))
+            }
+        }
+    }
+
     fn stage_put(
         &mut self,
         staged: StagedDocument,

@@ -100,6 +100,23 @@ impl QdrantDouble {
         let _ = held.wait_for(|held| *held > 0).await;
     }
 
+    /// Remembers everything as it is, for a copy that falls behind.
+    pub fn remember(&self) {
+        self.state.remember();
+    }
+
+    /// Lets one copy be as it was when that was [remembered](Self::remember): points that are read by
+    /// their ids are read of it where no other copies are asked. Where others are asked, it is one of
+    /// them if it `is_compared`, and points on which they disagree are not found.
+    pub fn lag(&self, is_compared: bool) {
+        self.state.lag(is_compared);
+    }
+
+    /// Brings that copy up to date.
+    pub fn catch_up(&self) {
+        self.state.catch_up();
+    }
+
     /// How many calls of this kind came.
     pub fn calls(&self, kind: Kind) -> u64 {
         self.state.calls(kind)

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use ::qdrant_client::qdrant::point_id::PointIdOptions;
 use ::qdrant_client::qdrant::value::Kind as ValueKind;
-use ::qdrant_client::qdrant::{CreateCollection, FieldType, Filter, PointId, Value};
+use ::qdrant_client::qdrant::{
+    CreateCollection, FieldType, Filter, PointId, ReadConsistency, Value,
+};
 use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
 use tonic::{Request, Status};
 use uuid::Uuid;
@@ -38,8 +40,19 @@ pub(crate) struct State {
     pub(crate) strictness: Strictness,
     pub(crate) faults: Faults,
     pub(crate) collections: Mutex<BTreeMap<String, Collection>>,
+    /// What a copy that falls behind has.
+    remembered: Mutex<BTreeMap<String, Collection>>,
+    lagging: Mutex<Option<Lagging>>,
     calls: [AtomicU64; 3],
     searches: AtomicU64,
+}
+
+/// A copy that no write reaches.
+#[derive(Debug)]
+struct Lagging {
+    collections: BTreeMap<String, Collection>,
+    /// Whether it is among the copies that are compared.
+    is_compared: bool,
 }
 
 /// The id of a point, in the order in which they are listed.
@@ -49,7 +62,7 @@ pub(crate) enum Id {
     Uuid(Uuid),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Collection {
     pub(crate) created: CreateCollection,
     pub(crate) shape: Shape,
@@ -57,7 +70,7 @@ pub(crate) struct Collection {
     pub(crate) points: BTreeMap<Id, Point>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Point {
     pub(crate) vectors: Named,
     pub(crate) payload: HashMap<String, Value>,
@@ -69,6 +82,8 @@ impl State {
             strictness,
             faults: Faults::default(),
             collections: Mutex::default(),
+            remembered: Mutex::default(),
+            lagging: Mutex::default(),
             calls: Default::default(),
             searches: AtomicU64::new(0),
         }
@@ -114,6 +129,51 @@ impl State {
         found.map_err(|_| {
             Status::not_found(format!("Not found: Collection `{name}` doesn't exist!"))
         })
+    }
+
+    pub(crate) fn remember(&self) {
+        *self.remembered.lock() = self.collections.lock().clone();
+    }
+
+    pub(crate) fn lag(&self, is_compared: bool) {
+        let collections = self.remembered.lock().clone();
+        *self.lagging.lock() = Some(Lagging {
+            collections,
+            is_compared,
+        });
+    }
+
+    pub(crate) fn catch_up(&self) {
+        *self.lagging.lock() = None;
+    }
+
+    /// The points of these ids, as one copy has them, or as those have them that are compared, which
+    /// give none on which they disagree.
+    pub(crate) fn points(
+        &self,
+        name: &str,
+        ids: &[PointId],
+        compared: Option<&ReadConsistency>,
+    ) -> Result<Vec<(Id, Point)>, Status> {
+        let collection = self.collection(name)?;
+        let lagging = self.lagging.lock();
+        let lagging = lagging.as_ref();
+        // A collection that is newer than the copy is everywhere.
+        let old = lagging.and_then(|it| Some((it.collections.get(name)?, it.is_compared)));
+        let mut found = Vec::new();
+        for id in ids {
+            let id = Id::read(Some(id))?;
+            let newest = collection.points.get(&id);
+            let point = match (old, compared) {
+                (None, _) | (Some((_, false)), Some(_)) => newest,
+                (Some((old, _)), None) => old.points.get(&id),
+                (Some((old, true)), Some(_)) => {
+                    newest.filter(|it| old.points.get(&id) == Some(*it))
+                }
+            };
+            found.extend(point.map(|point| (id, point.clone())));
+        }
+        Ok(found)
     }
 
     pub(crate) fn create(&self, created: CreateCollection) -> Result<(), Status> {

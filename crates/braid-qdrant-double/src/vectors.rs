@@ -23,14 +23,14 @@ const DIMENSIONS: RangeInclusive<u64> = 1..=65_536;
 const UNNAMED: &str = "";
 
 /// The vectors that the points of a collection may have.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Shape {
     dense: BTreeMap<String, VectorParams>,
     sparse: BTreeMap<String, SparseVectorParams>,
 }
 
 /// A vector as it is stored.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Stored {
     /// Of length 1.
     Dense(Vec<f32>),

@@ -10,6 +10,7 @@
 mod collections;
 mod duplicates;
 mod embeddings;
+mod expected;
 mod filters;
 mod jobs;
 mod lineage;
@@ -57,6 +58,7 @@ pub type FreshLedger<'f> = &'f dyn Fn() -> LedgerSubject;
 pub async fn ledger_suite(fresh: FreshLedger<'_>) {
     collections::check(fresh).await;
     stage::check(fresh).await;
+    expected::check(fresh).await;
     publish::check(fresh).await;
     purge::check(fresh).await;
     pins::check(fresh).await;
@@ -74,6 +76,7 @@ pub async fn ledger_suite(fresh: FreshLedger<'_>) {
 pub async fn shared_ledger_suite(fresh: FreshLedger<'_>) {
     collections::check(fresh).await;
     stage::check_shared(fresh).await;
+    expected::check(fresh).await;
     publish::check_shared(fresh).await;
     pins::check_shared(fresh).await;
     filters::check_shared(fresh).await;

@@ -315,11 +315,8 @@ impl Ledger for RamLedger {
     ) -> Result<Vec<DocumentId>> {
         filter.check()?;
         self.read(collection, |data| {
-            let passes = |row: &state::DocumentRow| {
-                let version = data.versions.get(&row.newest);
-                version.is_some_and(|version| filter.matches(&version.metadata, version.language))
-            };
-            let found = data.documents.iter().filter(|(_, row)| passes(row));
+            let documents = data.documents.iter();
+            let found = documents.filter(|(_, row)| data.passes(row, filter));
             Ok(found.map(|(id, _)| id.clone()).collect())
         })
     }

@@ -48,8 +48,8 @@ pub enum JobChange {
     Replaced,
     /// It was, and is hidden from now on.
     Deleted,
-    /// Nothing was written: the same content was there under this id, or nothing was there to
-    /// delete.
+    /// Nothing was written: the same content was there under this id, nothing was there to delete, or
+    /// the document had changed since it was looked up.
     Unchanged,
     /// Nothing was written: another document says the same, and duplicates are skipped.
     Duplicate,
@@ -64,7 +64,9 @@ impl From<&ChangeOutcome> for JobChange {
             ChangeOutcome::Staged { replaced: true, .. } => Self::Replaced,
             ChangeOutcome::Deleted { .. } => Self::Deleted,
             ChangeOutcome::Duplicate(_) => Self::Duplicate,
-            ChangeOutcome::Unchanged { .. } | ChangeOutcome::Absent => Self::Unchanged,
+            ChangeOutcome::Unchanged { .. } | ChangeOutcome::Absent | ChangeOutcome::Unmet => {
+                Self::Unchanged
+            }
         }
     }
 }
@@ -76,7 +78,8 @@ pub enum JobItemStatus {
     Pending,
     /// Indexed (or replaced since by a newer write).
     Indexed,
-    /// Nothing to do: unchanged, a duplicate of what is indexed, or deleting what was not there.
+    /// Nothing to do: unchanged, changed meanwhile, a duplicate of what is indexed, or deleting what was
+    /// not there.
     Skipped,
     /// Refused before staging.
     Rejected(String),

@@ -183,7 +183,8 @@ pub trait Ledger: Send + Sync + std::fmt::Debug {
 
     /// Stages changes: durable when this returns. A put whose content hash and pipeline equal the
     /// document's newest, not failed version is `Unchanged` and writes nothing. A delete hides the
-    /// document in this transaction and retires its slots.
+    /// document in this transaction and retires its slots. What a change
+    /// [expects](crate::operation::Expected) is checked in this transaction, after the changes before it.
     ///
     /// # Errors
     /// [`IdempotencyConflict`](crate::ErrorCode::IdempotencyConflict), [`StorageFull`](crate::ErrorCode::StorageFull).

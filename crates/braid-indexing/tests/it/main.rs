@@ -15,3 +15,4 @@ mod upkeep;
 mod verify;
 mod worker;
 mod world;
+mod writes;

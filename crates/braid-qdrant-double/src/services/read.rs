@@ -18,19 +18,16 @@ use crate::{filter, path, vectors};
 const PAGE: u32 = 10;
 
 pub(super) fn get(state: &State, request: GetPoints, _: Option<Fault>) -> Answer<GetResponse> {
-    let collection = state.collection(&request.collection_name)?;
+    let compared = request.read_consistency.as_ref();
+    let points = state.points(&request.collection_name, &request.ids, compared)?;
     let wanted = Wanted {
         payload: request.with_payload.as_ref(),
         vectors: request.with_vectors.as_ref(),
     };
-    let mut result = Vec::new();
-    for id in &request.ids {
-        let id = Id::read(Some(id))?;
-        let found = collection.points.get(&id);
-        result.extend(found.map(|point| wanted.retrieved(id, point)));
-    }
+    let result = points.iter();
+    let result = result.map(|(id, point)| wanted.retrieved(*id, point));
     Ok(GetResponse {
-        result,
+        result: result.collect(),
         ..GetResponse::default()
     })
 }

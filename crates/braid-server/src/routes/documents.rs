@@ -155,6 +155,7 @@ fn describe(outcome: &ChangeOutcome) -> (&'static str, Option<u64>) {
         ChangeOutcome::Deleted { sequence } => ("deleted", Some(sequence.0)),
         ChangeOutcome::Duplicate(_) => ("duplicate", None),
         ChangeOutcome::Absent => ("absent", None),
+        ChangeOutcome::Unmet => ("unchanged", None),
     }
 }
 

@@ -63,9 +63,10 @@ async fn stage(scene: &Scene, document: StagedDocument) -> Option<(String, u8)> 
     let duplicate = match outcome {
         ChangeOutcome::Staged { duplicate, .. } => duplicate,
         ChangeOutcome::Duplicate(duplicate) => Some(duplicate),
-        ChangeOutcome::Unchanged { .. } | ChangeOutcome::Deleted { .. } | ChangeOutcome::Absent => {
-            panic!("{outcome:?}")
-        }
+        ChangeOutcome::Unchanged { .. }
+        | ChangeOutcome::Deleted { .. }
+        | ChangeOutcome::Absent
+        | ChangeOutcome::Unmet => panic!("{outcome:?}"),
     };
     duplicate.map(|Duplicate { of, percent }| (of.to_string(), percent))
 }

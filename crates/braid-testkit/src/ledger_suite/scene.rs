@@ -207,7 +207,8 @@ impl Scene {
             other @ (ChangeOutcome::Unchanged { .. }
             | ChangeOutcome::Deleted { .. }
             | ChangeOutcome::Duplicate(_)
-            | ChangeOutcome::Absent) => panic!("{other:?}"),
+            | ChangeOutcome::Absent
+            | ChangeOutcome::Unmet) => panic!("{other:?}"),
         }
     }
 

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use braid_core::operation::{
-    Change, ChangeOutcome, OperationKind, PublishReceipt, StagedChunk, StagedDocument,
+    Change, ChangeOutcome, Expected, OperationKind, PublishReceipt, StagedChunk, StagedDocument,
 };
 use braid_core::ports::{JobChange, NewJob, StageReceipt};
 use braid_core::{
-    ChunkRecord, CollectionId, DocumentId, Duplicate, DuplicateAction, Error, ErrorCode, Language,
-    Operation, Result, Sequence, Slot, SlotSet,
+    ChunkRecord, CollectionId, DocumentId, Duplicate, DuplicateAction, Error, ErrorCode, Filter,
+    Language, Operation, Result, Sequence, Slot, SlotSet,
 };
 
 use super::state::{Data, DocumentRow, Failure, JobOutcome, JobRow, State, Version};
@@ -21,13 +21,11 @@ impl State {
         job: Option<NewJob>,
     ) -> Result<StageReceipt> {
         let now_ms = self.now_ms;
-        let names: Vec<String> = changes.iter().map(changed_document).collect();
+        let names = changes.iter().map(|change| change.document().to_string());
+        let names: Vec<String> = names.collect();
         let receipt = self.change(id, |data, epoch| {
-            let chunks = changes.iter().map(|change| match change {
-                Change::Put(staged) => staged.chunks.len(),
-                Change::Delete(_) => 0,
-            });
-            data.check_slots_left(chunks.sum())?;
+            let staged = changes.iter().filter_map(Change::staged);
+            data.check_slots_left(staged.map(|staged| staged.chunks.len()).sum())?;
             let stage = |change| data.stage_change(epoch, now_ms, change);
             let outcomes = changes.into_iter().map(stage).collect();
             Ok(StageReceipt {
@@ -40,13 +38,6 @@ impl State {
             self.jobs.insert(job.id, row);
         }
         Ok(receipt)
-    }
-}
-
-fn changed_document(change: &Change) -> String {
-    match change {
-        Change::Put(staged) => staged.document.id.to_string(),
-        Change::Delete(id) => id.to_string(),
     }
 }
 
@@ -68,7 +59,9 @@ impl JobRow {
                 JobOutcome::Staged(*sequence, JobChange::Deleted, None)
             }
             ChangeOutcome::Duplicate(duplicate) => JobOutcome::Duplicate(duplicate.clone()),
-            ChangeOutcome::Unchanged { .. } | ChangeOutcome::Absent => JobOutcome::Skipped,
+            ChangeOutcome::Unchanged { .. } | ChangeOutcome::Absent | ChangeOutcome::Unmet => {
+                JobOutcome::Skipped
+            }
         });
         let rejected = rejected
             .into_iter()
@@ -100,10 +93,32 @@ impl Data {
     }
 
     fn stage_change(&mut self, epoch: u64, now_ms: i64, change: Change) -> ChangeOutcome {
-        match change {
-            Change::Put(staged) => self.stage_put(now_ms, *staged),
-            Change::Delete(id) => self.stage_delete(epoch, id),
+        if !self.meets(&change) {
+            return ChangeOutcome::Unmet;
         }
+        match change {
+            Change::Put(staged) | Change::PutIf(_, staged) => self.stage_put(now_ms, *staged),
+            Change::Delete(id) | Change::DeleteIf(_, id) => self.stage_delete(epoch, id),
+        }
+    }
+
+    /// Whether the document is what the change expects.
+    fn meets(&self, change: &Change) -> bool {
+        let row = self.documents.get(change.document());
+        match (change.expected(), row) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(Expected::Failed(sequence)), Some(row)) => {
+                row.newest == *sequence && row.current != Some(row.newest)
+            }
+            (Some(Expected::Passing(filter)), Some(row)) => self.passes(row, filter),
+        }
+    }
+
+    /// Whether the newest version passes.
+    pub(super) fn passes(&self, row: &DocumentRow, filter: &Filter) -> bool {
+        let version = self.versions.get(&row.newest);
+        version.is_some_and(|version| filter.matches(&version.metadata, version.language))
     }
 
     fn stage_put(&mut self, now_ms: i64, staged: StagedDocument) -> ChangeOutcome {

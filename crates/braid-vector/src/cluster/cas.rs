@@ -31,9 +31,7 @@ use uuid::Uuid;
 use super::points::Points;
 use super::rows::{Fields, read_text, text};
 use super::site::{Site, strong};
-pub(crate) use conditions::{
-    all, any_text, at_most, has_id, is_flag, is_integer, is_text, more_than,
-};
+pub(crate) use conditions::{all, any_text, at_most, is_flag, is_integer, is_text, more_than};
 
 /// The name of a point's present state.
 const TOKEN: &str = "token";
@@ -111,7 +109,8 @@ impl Table {
             .await
     }
 
-    /// As [`Table::get`], where one copy alone is not to be trusted.
+    /// As [`Table::get`], where one copy alone is not to be trusted: as it is read [whether a write was
+    /// applied](Site::agreement). A point on which copies disagree is not found.
     pub(crate) async fn get_agreed(
         &self,
         ids: &[Uuid],
@@ -119,6 +118,11 @@ impl Table {
     ) -> Result<Vec<Option<Fields>>> {
         self.get_from(ids, fields, self.points.site.agreement())
             .await
+    }
+
+    /// Whether there are copies that may differ for a moment.
+    pub(crate) fn is_replicated(&self) -> bool {
+        self.points.site.is_replicated()
     }
 
     async fn get_from(

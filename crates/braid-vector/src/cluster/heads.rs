@@ -16,7 +16,9 @@ mod store;
 
 use ::qdrant_client::qdrant::FieldType;
 use braid_core::ports::{Claim, Settled, WorkFailure};
-use braid_core::{ContentHash, DocumentId, DocumentStatus, Error, ErrorCode, Result, Sequence};
+use braid_core::{
+    ContentHash, DocumentId, DocumentStatus, Error, ErrorCode, Filter, Result, Sequence,
+};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -168,6 +170,18 @@ impl Head {
     pub(crate) fn has(&self, content: &ContentHash, pipeline: &str) -> bool {
         let newest = self.newest.as_ref().filter(|_| self.state != State::Failed);
         newest.is_some_and(|it| it.content_hash == content.to_string() && it.pipeline == pipeline)
+    }
+
+    /// Whether its newest version passes.
+    ///
+    /// # Errors
+    /// [`Corrupt`](ErrorCode::Corrupt) for a language that does not exist.
+    pub(crate) fn passes(&self, filter: &Filter) -> Result<bool> {
+        let Some(newest) = &self.newest else {
+            return Ok(false);
+        };
+        let language = language(newest.language.as_deref())?;
+        Ok(filter.matches(&metadata(&newest.metadata), language))
     }
 
     pub(crate) fn newest_sequence(&self) -> Option<Sequence> {

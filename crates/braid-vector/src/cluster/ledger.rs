@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use braid_core::operation::CollectionStats;
-use braid_core::ports::{Recorded, WriteGuard};
 use braid_core::{
     Collection, CollectionId, CollectionName, Error, ErrorCode, IndexKey, NewCollection, Result,
     Sequence, Synonyms,
@@ -20,6 +19,8 @@ use braid_core::{
 use futures::try_join;
 use parking_lot::Mutex;
 
+#[cfg(test)]
+pub(super) use self::idempotency::{Begun, HOLD};
 use super::cas::{all, at_most, is_flag, is_text, more_than};
 use super::counters::Counter;
 use super::heads::{self, State};
@@ -197,31 +198,6 @@ impl ClusterLedger {
             stats,
             shelf,
         ))
-    }
-
-    /// Does `work` once for a key.
-    async fn guarded<R>(
-        &self,
-        guard: Option<WriteGuard<R>>,
-        work: impl Future<Output = Result<R>> + Send,
-    ) -> Result<Recorded<R>> {
-        let Some(WriteGuard { key, respond }) = guard else {
-            return work.await.map(Recorded::Done);
-        };
-        if let Some(answer) = self.begin(&key).await? {
-            return Ok(Recorded::Replayed(answer));
-        }
-        let done = match work.await {
-            Ok(done) => done,
-            Err(error) => {
-                self.abandon(&key).await;
-                return Err(error);
-            }
-        };
-        match self.finish(&key, respond(&done)).await? {
-            None => Ok(Recorded::Done(done)),
-            Some(first) => Ok(Recorded::Replayed(first)),
-        }
     }
 }
 

@@ -164,7 +164,7 @@ impl WorkQueue for ClusterLedger {
 }
 
 impl ClusterLedger {
-    fn until_ms(&self, lease: Duration) -> i64 {
+    pub(super) fn until_ms(&self, lease: Duration) -> i64 {
         let lease = i64::try_from(lease.as_millis()).unwrap_or(i64::MAX);
         self.now_ms().saturating_add(lease)
     }
@@ -352,7 +352,8 @@ impl ClusterLedger {
         }
         let remove = async {
             let documents: Vec<DocumentId> = late.iter().map(|it| it.document.clone()).collect();
-            let heads = shelf.heads.read(&documents).await?;
+            // One copy may not have heard that another worker published it.
+            let heads = shelf.heads.read_agreed(&documents).await?;
             let gone = late
                 .iter()
                 .zip(heads)

@@ -141,9 +141,13 @@ impl Site {
     /// How it is read whether a write was applied: as configured, but of one copy alone only where there
     /// is one. Copies that disagree show no write, and it counts as lost.
     pub(crate) fn agreement(&self) -> Option<wire::ReadConsistency> {
-        let is_replicated = self.options.collection.replication > 1;
-        let quorum = || is_replicated.then(|| ReadConsistency::Quorum.wire());
+        let quorum = || self.is_replicated().then(|| ReadConsistency::Quorum.wire());
         self.consistency().or_else(quorum)
+    }
+
+    /// Whether there are copies that may differ for a moment.
+    pub(crate) fn is_replicated(&self) -> bool {
+        self.options.collection.replication > 1
     }
 
     /// Copies that must have taken a write before it counts: most of them.

@@ -223,7 +223,7 @@ fn named(fields: &Fields) -> Result<(DocumentId, Sequence)> {
 
 async fn remove_unnamed(shelf: &Shelf, versions: Vec<(DocumentId, Sequence)>) -> Result<u64> {
     let documents: Vec<DocumentId> = versions.iter().map(|(it, _)| it.clone()).collect();
-    let heads = shelf.heads.read(&documents).await?;
+    let heads = shelf.heads.read_agreed(&documents).await?;
     let unnamed = versions
         .into_iter()
         .zip(heads)

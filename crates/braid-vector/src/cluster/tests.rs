@@ -24,9 +24,11 @@
 //! - `embeddings`: they are kept with the chunks. `rebuild`: not enabled.
 
 mod contention;
+mod copies;
 mod fields;
 mod going_back;
 mod half_made;
+mod idempotency;
 mod keeping;
 mod model;
 mod queue;

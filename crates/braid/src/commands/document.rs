@@ -151,7 +151,8 @@ async fn deleted(
         ChangeOutcome::Staged { .. }
         | ChangeOutcome::Unchanged { .. }
         | ChangeOutcome::Duplicate(_)
-        | ChangeOutcome::Absent => answer(id, "absent", None),
+        | ChangeOutcome::Absent
+        | ChangeOutcome::Unmet => answer(id, "absent", None),
     });
     Ok(answers.collect())
 }

@@ -304,7 +304,10 @@ pub(super) fn write_answer(id: &DocumentId, outcome: Option<&ChangeOutcome>) -> 
         Some(ChangeOutcome::Staged { duplicate, .. }) => duplicate.clone(),
         Some(ChangeOutcome::Duplicate(duplicate)) => Some(duplicate.clone()),
         Some(
-            ChangeOutcome::Unchanged { .. } | ChangeOutcome::Deleted { .. } | ChangeOutcome::Absent,
+            ChangeOutcome::Unchanged { .. }
+            | ChangeOutcome::Deleted { .. }
+            | ChangeOutcome::Absent
+            | ChangeOutcome::Unmet,
         )
         | None => None,
     };

@@ -2,12 +2,7 @@
 
 use ::qdrant_client::qdrant::condition::ConditionOneOf;
 use ::qdrant_client::qdrant::r#match::MatchValue;
-use ::qdrant_client::qdrant::{
-    Condition, FieldCondition, Filter, HasIdCondition, Match, Range, RepeatedStrings,
-};
-use uuid::Uuid;
-
-use super::wire_id;
+use ::qdrant_client::qdrant::{Condition, FieldCondition, Filter, Match, Range, RepeatedStrings};
 
 /// Points that meet all of these.
 pub(crate) fn all(must: Vec<Condition>) -> Filter {
@@ -57,15 +52,6 @@ pub(crate) fn more_than(field: &str, value: i64) -> Condition {
             ..Range::default()
         },
     )
-}
-
-/// One of these points.
-pub(crate) fn has_id(ids: &[Uuid]) -> Condition {
-    Condition {
-        condition_one_of: Some(ConditionOneOf::HasId(HasIdCondition {
-            has_id: ids.iter().map(wire_id).collect(),
-        })),
-    }
 }
 
 fn on_match(field: &str, value: MatchValue) -> Condition {

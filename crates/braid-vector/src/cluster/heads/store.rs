@@ -68,6 +68,46 @@ impl Heads {
             .collect()
     }
 
+    /// As [`Heads::read`], as they are on most copies: for what is decided without a swap, because one
+    /// copy may lag behind the others. Where copies disagree the server gives no head, as where there is
+    /// none; so one that is not found is made, as that of a document that is gone, which is done only
+    /// where there is none. The sweep removes it.
+    ///
+    /// # Errors
+    /// [`Unavailable`](ErrorCode::Unavailable) while copies disagree.
+    pub(crate) async fn read_agreed(&self, documents: &[DocumentId]) -> Result<Vec<Read>> {
+        if !self.table.is_replicated() {
+            return self.read(documents).await;
+        }
+        let mut agreed: BTreeMap<&DocumentId, Read> = BTreeMap::new();
+        let mut open: Vec<&DocumentId> = documents.iter().collect();
+        for _ in 0..ROUNDS {
+            open.sort_unstable();
+            open.dedup();
+            if open.is_empty() {
+                break;
+            }
+            let ids: Vec<Uuid> = open.iter().map(|it| head_id(it.as_str())).collect();
+            let (mut absent, mut swaps) = (Vec::new(), Vec::new());
+            for (document, fields) in open.iter().zip(self.table.get_agreed(&ids, &[]).await?) {
+                let read = Read::of(document, fields.as_ref())?;
+                if read.stamp.is_none() {
+                    let head = read.head.clone();
+                    swaps.push(read.clone().swap(&head)?);
+                    absent.push(*document);
+                }
+                agreed.insert(*document, read);
+            }
+            let made = self.table.swap(swaps).await?;
+            let found = absent.into_iter().zip(made).filter(|(_, made)| !made);
+            open = found.map(|(document, _)| document).collect();
+        }
+        match open.first() {
+            Some(document) => Err(contended(document)),
+            None => Ok(documents.iter().map(|it| agreed[it].clone()).collect()),
+        }
+    }
+
     /// The head of one document.
     pub(crate) async fn read_one(&self, document: &DocumentId) -> Result<Head> {
         let mut read = self.read(std::slice::from_ref(document)).await?;

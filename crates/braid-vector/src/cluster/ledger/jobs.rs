@@ -69,6 +69,7 @@ impl OutcomeRow {
             ChangeOutcome::Deleted { .. } => Self::Deleted,
             ChangeOutcome::Unchanged { .. }
             | ChangeOutcome::Absent
+            | ChangeOutcome::Unmet
             | ChangeOutcome::Duplicate(_) => Self::Skipped,
         }
     }
@@ -154,10 +155,7 @@ impl ClusterLedger {
             .iter()
             .zip(outcomes)
             .map(|(change, outcome)| ItemRow {
-                document: match change {
-                    Change::Put(staged) => staged.document.id.to_string(),
-                    Change::Delete(document) => document.to_string(),
-                },
+                document: change.document().to_string(),
                 outcome: OutcomeRow::new(outcome),
             });
         let rejected = job.rejected.into_iter().map(|(document, reason)| ItemRow {

@@ -245,7 +245,7 @@ impl Ledger for ClusterLedger {
         key: IdempotencyKey,
         response: StoredResponse,
     ) -> Result<Option<StoredResponse>> {
-        self.finish(&key, response).await
+        self.finish(&key, None, response).await
     }
 
     async fn expected_slots(&self, id: CollectionId) -> Result<SlotSet> {

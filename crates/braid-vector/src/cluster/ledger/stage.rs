@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use braid_core::operation::{Change, ChangeOutcome, StagedDocument};
+use braid_core::operation::{Change, ChangeOutcome, Expected, StagedDocument};
 use braid_core::ports::{NewJob, StageReceipt};
 use braid_core::{CollectionId, DocumentId, Error, Result, Sequence};
 use tokio::time::Instant;
@@ -30,6 +30,8 @@ enum Step {
     },
     Deleted,
     Absent,
+    /// The document is not what the change expects.
+    Unmet,
     /// The version of the head says the same.
     Unchanged(Sequence),
     /// An earlier change of the request says the same.
@@ -46,6 +48,13 @@ struct Plan {
     puts: Option<usize>,
     /// Whether this request was told that a version is there which another one could take back.
     relies: bool,
+}
+
+impl Plan {
+    /// Whether the head changes.
+    fn writes(&self) -> bool {
+        self.deletes || self.puts.is_some() || self.relies
+    }
 }
 
 /// One request.
@@ -82,7 +91,7 @@ impl ClusterLedger {
         };
         let mut of: BTreeMap<&DocumentId, Vec<usize>> = BTreeMap::new();
         for (at, change) in changes.iter().enumerate() {
-            of.entry(document(change)).or_default().push(at);
+            of.entry(change.document()).or_default().push(at);
         }
         let of: Vec<(&DocumentId, Vec<usize>)> = of.into_iter().collect();
         for group in of.chunks(GROUP) {
@@ -115,12 +124,11 @@ impl Stager<'_> {
                 break;
             }
             let documents: Vec<DocumentId> = open.iter().map(|(it, _)| (*it).clone()).collect();
-            let reads = self.shelf.heads.read(&documents).await?;
-            let plans: Vec<Plan> = open
-                .iter()
-                .zip(&reads)
-                .map(|((_, changes), read)| self.plan(&read.head, changes))
-                .collect();
+            let mut reads = self.shelf.heads.read(&documents).await?;
+            let plans = open.iter().zip(&reads);
+            let plans = plans.map(|((_, changes), read)| self.plan(&read.head, changes));
+            let mut plans: Vec<Plan> = plans.collect::<Result<_>>()?;
+            self.confirm(&open, &mut reads, &mut plans).await?;
             self.number(&plans).await?;
             self.write_versions(&plans).await?;
             let lost = self.swap(reads, plans).await?;
@@ -137,8 +145,30 @@ impl Stager<'_> {
         }
     }
 
+    /// Looks again where nothing is to be written: no swap shows that the head was the newest one, and one
+    /// copy may not have it.
+    async fn confirm(
+        &self,
+        open: &[&(&DocumentId, Vec<usize>)],
+        reads: &mut [Read],
+        plans: &mut [Plan],
+    ) -> Result<()> {
+        let idle = (0..plans.len()).filter(|at| !plans[*at].writes());
+        let idle: Vec<usize> = idle.collect();
+        if idle.is_empty() || !self.shelf.heads.table.is_replicated() {
+            return Ok(());
+        }
+        let documents: Vec<DocumentId> = idle.iter().map(|at| open[*at].0.clone()).collect();
+        let agreed = self.shelf.heads.read_agreed(&documents).await?;
+        for (at, read) in idle.into_iter().zip(agreed) {
+            plans[at] = self.plan(&read.head, &open[at].1)?;
+            reads[at] = read;
+        }
+        Ok(())
+    }
+
     /// What the changes at these places do to a document with this head.
-    fn plan(&self, head: &Head, changes: &[usize]) -> Plan {
+    fn plan(&self, head: &Head, changes: &[usize]) -> Result<Plan> {
         let mut plan = Plan::default();
         let mut exists = head.exists();
         let is_of_a_job = head
@@ -146,8 +176,13 @@ impl Stager<'_> {
             .as_ref()
             .is_some_and(|newest| newest.job.is_some());
         for at in changes {
-            let step = match &self.changes[*at] {
-                Change::Put(staged) => {
+            let change = &self.changes[*at];
+            if !self.meets(change, head, &plan)? {
+                plan.steps.push((*at, Step::Unmet));
+                continue;
+            }
+            let step = match change {
+                Change::Put(staged) | Change::PutIf(_, staged) => {
                     let of_request = plan
                         .puts
                         .filter(|before| self.says_the_same(*before, staged));
@@ -169,26 +204,40 @@ impl Stager<'_> {
                         }
                     }
                 }
-                Change::Delete(_) if exists => {
+                Change::Delete(_) | Change::DeleteIf(..) if exists => {
                     exists = false;
                     plan.puts = None;
                     plan.deletes = head.exists();
                     Step::Deleted
                 }
-                Change::Delete(_) => Step::Absent,
+                Change::Delete(_) | Change::DeleteIf(..) => Step::Absent,
             };
             plan.steps.push((*at, step));
         }
-        plan
+        Ok(plan)
+    }
+
+    /// Whether the document is what the change expects, after what was planned before.
+    fn meets(&self, change: &Change, head: &Head, before: &Plan) -> Result<bool> {
+        let put = before.puts.and_then(|at| self.changes[at].staged());
+        match (change.expected(), put) {
+            (None, _) => Ok(true),
+            (Some(Expected::Failed(_)), Some(_)) => Ok(false),
+            (Some(Expected::Passing(filter)), Some(put)) => {
+                Ok(filter.matches(&put.document.metadata, put.language))
+            }
+            (Some(_), None) if before.deletes => Ok(false),
+            (Some(Expected::Failed(sequence)), None) => {
+                Ok(head.state == State::Failed && head.newest_sequence() == Some(*sequence))
+            }
+            (Some(Expected::Passing(filter)), None) => head.passes(filter),
+        }
     }
 
     fn says_the_same(&self, before: usize, staged: &StagedDocument) -> bool {
-        match &self.changes[before] {
-            Change::Put(before) => {
-                before.content_hash == staged.content_hash && before.pipeline == staged.pipeline
-            }
-            Change::Delete(_) => false,
-        }
+        self.changes[before].staged().is_some_and(|before| {
+            before.content_hash == staged.content_hash && before.pipeline == staged.pipeline
+        })
     }
 
     /// Gives a number to each change that needs one and has none.
@@ -212,9 +261,8 @@ impl Stager<'_> {
         let puts: Vec<usize> = puts.filter(|at| !self.versions.contains_key(at)).collect();
         let mut written = Vec::with_capacity(puts.len());
         for at in puts {
-            let Change::Put(staged) = &self.changes[at] else {
-                return Err(Error::internal("a delete has no version"));
-            };
+            let staged = self.changes[at].staged();
+            let staged = staged.ok_or_else(|| Error::internal("a delete has no version"))?;
             let counters = &self.ledger.registry.counters;
             let slots = counters.slots(self.collection, staged.chunks.len()).await?;
             let version = Version::new(staged, self.sequence(at)?, &slots, self.now_ms);
@@ -295,17 +343,11 @@ impl Stager<'_> {
                 sequence: self.sequence(at)?,
             },
             Step::Absent => ChangeOutcome::Absent,
+            Step::Unmet => ChangeOutcome::Unmet,
             Step::Unchanged(sequence) => ChangeOutcome::Unchanged { sequence },
             Step::UnchangedBy(before) => ChangeOutcome::Unchanged {
                 sequence: self.sequence(before)?,
             },
         })
-    }
-}
-
-fn document(change: &Change) -> &DocumentId {
-    match change {
-        Change::Put(staged) => &staged.document.id,
-        Change::Delete(document) => document,
     }
 }
