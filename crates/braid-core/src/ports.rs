@@ -25,4 +25,4 @@ pub use ledger::{
 };
 pub use model::{Embedder, Embedding, Reranker, TokenCounter};
 pub use reader::{ExtractedText, Markup, Reader};
-pub use work::{Claim, Settled, WorkDepth, WorkFailure, WorkItem, WorkQueue};
+pub use work::{Claim, GiveBack, Settled, WorkDepth, WorkFailure, WorkItem, WorkQueue};

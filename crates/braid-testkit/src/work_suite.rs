@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod claims;
+mod given_back;
 mod letters;
 mod settling;
 mod sweeping;
@@ -51,6 +52,7 @@ impl std::fmt::Debug for WorkSubject {
 pub async fn work_suite(fresh: impl AsyncFn() -> WorkSubject) {
     claims::check(&fresh).await;
     settling::check(&fresh).await;
+    given_back::check(&fresh).await;
     letters::check(&fresh).await;
     sweeping::check(&fresh).await;
 }

@@ -6,6 +6,9 @@
 //!   failed; nothing that waits is forgotten, whoever dies.
 //! - A claim is exclusive while its lease lasts. After that any worker may claim the document, and what
 //!   the first one does with its claim is [`Settled::Lost`].
+//! - A claim counts against its document only where it ended without a word, as when its worker died,
+//!   or with a [failure](WorkQueue::fail) that may be the document's. What is
+//!   [given back](WorkQueue::give_back) is not counted, however often.
 //! - Publishing is compare-and-set, as in [`Ledger::publish`](crate::Ledger::publish): a version that is
 //!   no longer its document's newest is never published.
 
@@ -31,8 +34,10 @@ pub struct Claim {
     pub sequence: Sequence,
     /// Names this claim: another one of the same version has another.
     pub token: u128,
-    /// How often the version was claimed, this time included.
+    /// How often the version was claimed and not given back, this time included.
     pub attempt: u32,
+    /// How often it was given back for what was in the way.
+    pub returned: u32,
 }
 
 /// A claimed version with what is needed to index it.
@@ -64,6 +69,21 @@ pub struct WorkFailure {
     pub reason: String,
     /// After how long it is tried again; `None` makes it a dead letter.
     pub retry_after: Option<Duration>,
+}
+
+/// Why claims are given back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GiveBack {
+    /// Nobody worked on them: they can be claimed at once, as if they had not been.
+    Untouched,
+    /// Something was in the way that is not the documents' fault: they can be claimed after `wait`, and
+    /// [`Claim::returned`] counts it.
+    Hindered {
+        /// What it was, for people.
+        reason: String,
+        /// How long they wait.
+        wait: Duration,
+    },
 }
 
 /// How much waits.
@@ -98,7 +118,10 @@ pub trait WorkQueue: Send + Sync + std::fmt::Debug {
     /// another dimension. Claims stay good after an error: publishing again is a no-op for what was
     /// published.
     async fn publish(&self, work: Vec<(WorkItem, Vec<Embedding>)>) -> Result<Vec<Settled>>;
-    /// Gives a claim back: its document is tried again later, or is a dead letter.
+    /// Gives claims back uncounted. In order: [`Settled::Done`], or what had become of the claim before.
+    async fn give_back(&self, claims: &[Claim], why: GiveBack) -> Result<Vec<Settled>>;
+    /// Ends a claim that its document may be to blame for: it is tried again later, which counts, or is
+    /// a dead letter.
     async fn fail(&self, claim: &Claim, failure: WorkFailure) -> Result<Settled>;
     /// Removes what was replaced, deleted or left over at least `grace` ago, which must be longer than
     /// any query takes. Returns how many entries went.

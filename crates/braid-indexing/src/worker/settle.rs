@@ -1,8 +1,8 @@
 //! From claimed to published, to tried again, or to a dead letter.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
 
-use braid_core::ports::{Claim, Settled, WorkFailure, WorkItem};
+use braid_core::ports::{Claim, GiveBack, Settled, WorkFailure, WorkItem};
 use braid_core::{Embedding, Error, ErrorCode, Result};
 
 use super::Worker;
@@ -137,33 +137,65 @@ impl Worker {
     /// Gives back what is left of a claim: at once where the worker stops, and after a while where
     /// something failed. What cannot be given back comes back when its lease ends.
     pub(super) async fn give_back(&self, held: &Held, error: Option<&Error>) {
-        for claim in held.claims() {
-            let failure = WorkFailure {
-                reason: error.map_or_else(|| "the worker stopped".to_owned(), Error::chain),
-                retry_after: Some(match error {
-                    Some(_) => self.parts.options.again_after(claim.attempt),
-                    None => Duration::ZERO,
-                }),
+        let claims = held.claims();
+        let given_back = match error {
+            None => self.return_all(&claims, None).await,
+            Some(error) if may_be_of_a_document(error) => self.try_again(&claims, error).await,
+            Some(error) => self.return_all(&claims, Some(error)).await,
+        };
+        if let Err(error) = given_back {
+            tracing::warn!(error = %error.chain(), "claims come back when their leases end");
+        }
+        held.forget(&claims);
+    }
+
+    /// Gives claims back uncounted: those that were given back equally often together.
+    async fn return_all(&self, claims: &[Claim], error: Option<&Error>) -> Result<()> {
+        let mut alike: BTreeMap<u32, Vec<Claim>> = BTreeMap::new();
+        for claim in claims {
+            let times = error.map_or(0, |_| claim.returned);
+            alike.entry(times).or_default().push(claim.clone());
+        }
+        for (times, claims) in alike {
+            let why = match error {
+                None => GiveBack::Untouched,
+                Some(error) => GiveBack::Hindered {
+                    reason: error.chain(),
+                    wait: self.parts.options.again_after(times),
+                },
             };
-            match self.parts.queue.fail(&claim, failure).await {
-                Ok(_) => {
-                    metrics::counter!("braid_work_given_back_total").increment(1);
-                    self.note(|progress| progress.given_back += 1);
-                }
-                Err(error) => {
-                    tracing::warn!(error = %error.chain(), "claims come back when their leases end");
-                    return;
-                }
+            for settled in self.parts.queue.give_back(&claims, why).await? {
+                self.note_given_back(settled);
             }
         }
-        held.forget(&held.claims());
+        Ok(())
+    }
+
+    /// Ends claims one of which may be to blame, to be tried again: counted.
+    async fn try_again(&self, claims: &[Claim], error: &Error) -> Result<()> {
+        for claim in claims {
+            let wait = self.parts.options.again_after(claim.attempt - 1);
+            let failure = WorkFailure {
+                reason: error.chain(),
+                retry_after: Some(wait),
+            };
+            self.note_given_back(self.parts.queue.fail(claim, failure).await?);
+        }
+        Ok(())
+    }
+
+    fn note_given_back(&self, settled: Settled) {
+        if settled == Settled::Done {
+            metrics::counter!("braid_work_given_back_total").increment(1);
+            self.note(|progress| progress.given_back += 1);
+        }
     }
 }
 
 fn worn_out(claim: &Claim) -> String {
     let before = claim.attempt - 1;
     format!(
-        "it was tried {before} times, and each time its worker ended or failed before it was done"
+        "it was tried {before} times, and each time its worker ended or broke down before it was done"
     )
 }
 
@@ -173,6 +205,12 @@ fn is_to_blame(error: &Error) -> bool {
         error.code(),
         ErrorCode::InvalidRequest | ErrorCode::TooLarge | ErrorCode::UnreadableDocument
     )
+}
+
+/// Whether a defect shows that one of the documents at hand may have met with. Everything else that
+/// fails is in the way of every document.
+fn may_be_of_a_document(error: &Error) -> bool {
+    error.code() == ErrorCode::Internal
 }
 
 /// Documents of one collection, at most `most` chunks together where each has fewer.

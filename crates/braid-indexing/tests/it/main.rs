@@ -10,6 +10,7 @@ mod ingest;
 mod jobs;
 mod languages;
 mod model;
+mod outages;
 mod rebuild;
 mod upkeep;
 mod verify;

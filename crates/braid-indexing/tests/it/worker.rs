@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use braid_core::ports::{Claim, Settled, WorkDepth, WorkFailure, WorkItem};
+use braid_core::ports::{Claim, GiveBack, Settled, WorkDepth, WorkFailure, WorkItem};
 use braid_core::{
     DocumentId, Embedder, Embedding, Error, ErrorCode, Fingerprint, Ledger, Result, WorkQueue,
 };
@@ -16,16 +16,16 @@ use braid_testkit::{Call, Fault, Faulty, Gate, HashEmbedder, RamLedger};
 
 use crate::world::PoisonedEmbedder;
 
-const DIMENSION: usize = 64;
+pub(crate) const DIMENSION: usize = 64;
 
 /// Documents that wait.
-struct Waiting {
-    ledger: RamLedger,
-    scene: Scene,
+pub(crate) struct Waiting {
+    pub(crate) ledger: RamLedger,
+    pub(crate) scene: Scene,
 }
 
 impl Waiting {
-    async fn new(documents: &[(&str, &[&str])]) -> Self {
+    pub(crate) async fn new(documents: &[(&str, &[&str])]) -> Self {
         let ledger = RamLedger::new();
         let mut new = new_collection("scene");
         new.dimension = DIMENSION;
@@ -41,7 +41,7 @@ impl Waiting {
         self.worker_over(Arc::new(self.ledger.clone()), embedder, options())
     }
 
-    fn worker_over(
+    pub(crate) fn worker_over(
         &self,
         queue: Arc<dyn WorkQueue>,
         embedder: Arc<dyn Embedder>,
@@ -59,28 +59,28 @@ impl Waiting {
     }
 
     /// Works until nothing waits.
-    async fn drain(&self, embedder: Arc<dyn Embedder>) -> WorkerProgress {
+    pub(crate) async fn drain(&self, embedder: Arc<dyn Embedder>) -> WorkerProgress {
         let (worker, _) = self.worker(embedder);
         worker.run(Until::Idle).await.unwrap()
     }
 
-    async fn depth(&self) -> WorkDepth {
+    pub(crate) async fn depth(&self) -> WorkDepth {
         self.ledger.depth().await.unwrap()
     }
 
-    async fn visible(&self) -> Vec<String> {
+    pub(crate) async fn visible(&self) -> Vec<String> {
         self.scene.visible().await
     }
 }
 
-fn options() -> WorkerOptions {
+pub(crate) fn options() -> WorkerOptions {
     WorkerOptions {
         concurrency: 1,
         ..WorkerOptions::default()
     }
 }
 
-fn embedder() -> Arc<HashEmbedder> {
+pub(crate) fn embedder() -> Arc<HashEmbedder> {
     Arc::new(HashEmbedder::new(DIMENSION))
 }
 
@@ -203,7 +203,7 @@ impl Embedder for Away {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outage_of_the_model_costs_one_attempt_and_no_document() {
+async fn an_outage_of_the_model_costs_no_document() {
     let waiting = Waiting::new(&[("a", &["one"]), ("b", &["two"])]).await;
     let embedder = Arc::new(Away {
         inner: HashEmbedder::new(DIMENSION),
@@ -356,6 +356,10 @@ impl WorkQueue for Picky {
             return Err(Error::new(ErrorCode::TooLarge, "one is too large"));
         }
         WorkQueue::publish(&self.inner, work).await
+    }
+
+    async fn give_back(&self, claims: &[Claim], why: GiveBack) -> Result<Vec<Settled>> {
+        self.inner.give_back(claims, why).await
     }
 
     async fn fail(&self, claim: &Claim, failure: WorkFailure) -> Result<Settled> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use braid_core::operation::IndexableChunk;
-use braid_core::ports::{Claim, Settled, WorkDepth, WorkFailure, WorkItem};
+use braid_core::ports::{Claim, GiveBack, Settled, WorkDepth, WorkFailure, WorkItem};
 use braid_core::{
     CollectionId, DocumentId, Embedding, Error, Fingerprint, OperationKind, Result, Sequence,
     SlotSet, WorkQueue,
@@ -20,6 +20,7 @@ pub(super) struct Lease {
     until_ms: i64,
     not_before_ms: i64,
     attempt: u32,
+    returned: u32,
 }
 
 #[async_trait]
@@ -58,6 +59,13 @@ impl WorkQueue for RamLedger {
             .into_iter()
             .map(|(item, embeddings)| state.publish_work(item, embeddings));
         published.collect()
+    }
+
+    async fn give_back(&self, claims: &[Claim], why: GiveBack) -> Result<Vec<Settled>> {
+        let mut state = self.state.lock();
+        state.check_writable()?;
+        let given_back = claims.iter().map(|claim| state.give_back(claim, &why));
+        Ok(given_back.collect())
     }
 
     async fn fail(&self, claim: &Claim, failure: WorkFailure) -> Result<Settled> {
@@ -173,6 +181,7 @@ impl State {
                     sequence,
                     token: lease.token,
                     attempt: lease.attempt,
+                    returned: lease.returned,
                 };
                 self.data(id).map(|data| data.work_item(claim))
             })
@@ -213,6 +222,24 @@ impl State {
         })?;
         self.leases.remove(&key(&claim));
         Ok(Settled::Done)
+    }
+
+    fn give_back(&mut self, claim: &Claim, why: &GiveBack) -> Settled {
+        if let Some(settled) = self.settled(claim) {
+            return settled;
+        }
+        let (wait, hindered) = match why {
+            GiveBack::Untouched => (Duration::ZERO, 0),
+            GiveBack::Hindered { wait, .. } => (*wait, 1),
+        };
+        let not_before_ms = self.after(wait);
+        if let Some(lease) = self.leases.get_mut(&key(claim)) {
+            lease.token = 0;
+            lease.not_before_ms = not_before_ms;
+            lease.attempt -= 1;
+            lease.returned += hindered;
+        }
+        Settled::Done
     }
 
     fn fail_work(&mut self, claim: &Claim, failure: WorkFailure) -> Result<Settled> {

@@ -14,8 +14,10 @@
 
 mod store;
 
+use std::time::Duration;
+
 use ::qdrant_client::qdrant::FieldType;
-use braid_core::ports::{Claim, Settled, WorkFailure};
+use braid_core::ports::{Claim, GiveBack, Settled, WorkFailure};
 use braid_core::{ContentHash, DocumentId, DocumentStatus, Error, ErrorCode, Result, Sequence};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -88,8 +90,11 @@ pub(crate) struct Head {
     pub(crate) published: Option<Published>,
     /// Not tried again before, Unix milliseconds; when the version was staged at first.
     pub(crate) not_before_ms: i64,
-    /// How often the newest version was claimed.
+    /// How often the newest version was claimed and not given back.
     pub(crate) attempts: u32,
+    /// How often it was given back for what was in the way.
+    #[serde(default)]
+    pub(crate) returned: u32,
     pub(crate) lease: Option<Lease>,
     pub(crate) failure: Option<Failure>,
     pub(crate) retired: Vec<Retired>,
@@ -148,6 +153,7 @@ impl Head {
             published: None,
             not_before_ms: 0,
             attempts: 0,
+            returned: 0,
             lease: None,
             failure: None,
             retired: Vec::new(),
@@ -218,6 +224,7 @@ impl Head {
         self.state = State::Waiting;
         self.not_before_ms = now_ms;
         self.attempts = 0;
+        self.returned = 0;
         self.lease = None;
         self.failure = None;
     }
@@ -311,6 +318,19 @@ impl Head {
         self
     }
 
+    /// The claim is given back, and is not counted.
+    pub(crate) fn give_back(mut self, why: GiveBack, now_ms: i64) -> Self {
+        self.lease = None;
+        self.attempts = self.attempts.saturating_sub(1);
+        if let GiveBack::Hindered { reason, wait } = why {
+            self.returned = self.returned.saturating_add(1);
+            self.not_before_ms = after(now_ms, wait);
+            let at_ms = now_ms;
+            self.failure = Some(Failure { reason, at_ms });
+        }
+        self
+    }
+
     /// The newest version could not be indexed.
     pub(crate) fn fail(mut self, failure: WorkFailure, now_ms: i64) -> Self {
         self.lease = None;
@@ -319,10 +339,7 @@ impl Head {
             at_ms: now_ms,
         });
         match failure.retry_after {
-            Some(after) => {
-                let after = i64::try_from(after.as_millis()).unwrap_or(i64::MAX);
-                self.not_before_ms = now_ms.saturating_add(after);
-            }
+            Some(wait) => self.not_before_ms = after(now_ms, wait),
             None => self.state = State::Failed,
         }
         self
@@ -413,4 +430,9 @@ impl Head {
         set(BODY, write_json(self)?);
         Ok(fields)
     }
+}
+
+fn after(now_ms: i64, wait: Duration) -> i64 {
+    let wait = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
+    now_ms.saturating_add(wait)
 }

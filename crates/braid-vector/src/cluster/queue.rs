@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ::qdrant_client::qdrant::Direction;
 use async_trait::async_trait;
-use braid_core::ports::{Claim, Settled, WorkDepth, WorkFailure, WorkItem};
+use braid_core::ports::{Claim, GiveBack, Settled, WorkDepth, WorkFailure, WorkItem};
 use braid_core::{
     Collection, CollectionId, DocumentId, Embedding, Error, ErrorCode, Fingerprint, Result,
     WorkQueue,
@@ -113,6 +113,29 @@ impl WorkQueue for ClusterLedger {
             let places: Vec<usize> = group.work.iter().map(|(at, _)| *at).collect();
             for (at, answer) in places.into_iter().zip(self.publish_in(group).await?) {
                 settled[at] = answer;
+            }
+        }
+        Ok(settled)
+    }
+
+    async fn give_back(&self, claims: &[Claim], why: GiveBack) -> Result<Vec<Settled>> {
+        let now_ms = self.now_ms();
+        let mut settled = vec![Settled::Superseded; claims.len()];
+        for group in self
+            .by_collection(claims.iter().cloned(), |claim| claim.collection)
+            .await?
+        {
+            let documents = documents(&group, |claim| &claim.document);
+            let step = |at: usize, head: Head| {
+                Ok(match head.settled(&group.work[at].1) {
+                    None => Ok(head.give_back(why.clone(), now_ms)),
+                    Some(settled) => Err(settled),
+                })
+            };
+            let heads = &group.shelf.heads;
+            let answers = heads.step(&documents, Settled::Done, step).await?;
+            for ((at, _), answer) in group.work.iter().zip(answers) {
+                settled[*at] = answer;
             }
         }
         Ok(settled)
@@ -240,6 +263,7 @@ impl ClusterLedger {
                 sequence,
                 token,
                 attempt: head.attempts,
+                returned: head.returned,
             });
             swaps.push(read.swap(&head)?);
         }
