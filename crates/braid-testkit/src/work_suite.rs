@@ -10,6 +10,7 @@
 mod claims;
 mod given_back;
 mod letters;
+mod named;
 mod settling;
 mod sweeping;
 
@@ -54,6 +55,7 @@ pub async fn work_suite(fresh: impl AsyncFn() -> WorkSubject) {
     settling::check(&fresh).await;
     given_back::check(&fresh).await;
     letters::check(&fresh).await;
+    named::check(&fresh).await;
     sweeping::check(&fresh).await;
 }
 

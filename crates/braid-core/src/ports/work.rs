@@ -51,6 +51,17 @@ pub struct WorkItem {
     pub chunks: Vec<IndexableChunk>,
 }
 
+/// What is given of a document that is asked for by name.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Asked {
+    /// It waited, and is claimed.
+    Claimed(Box<WorkItem>),
+    /// It waits, and cannot be had now: another one has it, or it is not to be tried yet.
+    Waits,
+    /// It does not wait: there is no such document, or its newest version is published or has failed.
+    Idle,
+}
+
 /// What became of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Settled {
@@ -108,6 +119,14 @@ pub trait WorkQueue: Send + Sync + std::fmt::Debug {
         limit: usize,
         lease: Duration,
     ) -> Result<Vec<WorkItem>>;
+    /// Claims these documents of a collection, as far as they wait and are free. In order: what became
+    /// of each. Free ones may stay [`Asked::Waits`] where they are too much at once; never all of them.
+    async fn claim_documents(
+        &self,
+        collection: CollectionId,
+        documents: &[DocumentId],
+        lease: Duration,
+    ) -> Result<Vec<Asked>>;
     /// Makes leases last `lease` from now. In order: whether each claim is still good.
     async fn renew(&self, claims: &[Claim], lease: Duration) -> Result<Vec<bool>>;
     /// Indexes the chunks with their embeddings, one a chunk, in order, and publishes the versions.

@@ -9,6 +9,7 @@ mod incremental;
 mod ingest;
 mod jobs;
 mod languages;
+mod migrating;
 mod model;
 mod outages;
 mod rebuild;

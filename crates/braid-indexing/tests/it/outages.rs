@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use braid_core::ports::{Claim, GiveBack, Settled, WorkDepth, WorkFailure, WorkItem};
-use braid_core::{Embedder, Embedding, Error, ErrorCode, Fingerprint, Result, WorkQueue};
+use braid_core::ports::{Asked, Claim, GiveBack, Settled, WorkDepth, WorkFailure, WorkItem};
+use braid_core::{
+    CollectionId, DocumentId, Embedder, Embedding, Error, ErrorCode, Fingerprint, Result, WorkQueue,
+};
 use braid_indexing::{Until, WorkerOptions};
 use braid_testkit::{Call, Fault, Faulty, Gate, HashEmbedder, RamLedger};
 use parking_lot::Mutex;
@@ -47,6 +49,17 @@ impl WorkQueue for Rough {
         lease: Duration,
     ) -> Result<Vec<WorkItem>> {
         self.inner.claim(embedder, limit, lease).await
+    }
+
+    async fn claim_documents(
+        &self,
+        collection: CollectionId,
+        documents: &[DocumentId],
+        lease: Duration,
+    ) -> Result<Vec<Asked>> {
+        self.inner
+            .claim_documents(collection, documents, lease)
+            .await
     }
 
     async fn renew(&self, claims: &[Claim], lease: Duration) -> Result<Vec<bool>> {

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use braid_core::ports::{Claim, GiveBack, Settled, WorkDepth, WorkFailure, WorkItem};
+use braid_core::ports::{Asked, Claim, GiveBack, Settled, WorkDepth, WorkFailure, WorkItem};
 use braid_core::{
-    DocumentId, Embedder, Embedding, Error, ErrorCode, Fingerprint, Ledger, Result, WorkQueue,
+    CollectionId, DocumentId, Embedder, Embedding, Error, ErrorCode, Fingerprint, Ledger, Result,
+    WorkQueue,
 };
 use braid_indexing::{Until, Worker, WorkerOptions, WorkerParts, WorkerProgress};
 use braid_runtime::Shutdown;
@@ -339,6 +340,17 @@ impl WorkQueue for Picky {
         lease: Duration,
     ) -> Result<Vec<WorkItem>> {
         self.inner.claim(embedder, limit, lease).await
+    }
+
+    async fn claim_documents(
+        &self,
+        collection: CollectionId,
+        documents: &[DocumentId],
+        lease: Duration,
+    ) -> Result<Vec<Asked>> {
+        self.inner
+            .claim_documents(collection, documents, lease)
+            .await
     }
 
     async fn renew(&self, claims: &[Claim], lease: Duration) -> Result<Vec<bool>> {

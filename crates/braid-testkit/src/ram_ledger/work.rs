@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use braid_core::operation::IndexableChunk;
-use braid_core::ports::{Claim, GiveBack, Settled, WorkDepth, WorkFailure, WorkItem};
+use braid_core::ports::{
+    Asked, Claim, Copied, CopyLog, GiveBack, Settled, WorkDepth, WorkFailure, WorkItem,
+};
 use braid_core::{
     CollectionId, DocumentId, Embedding, Error, Fingerprint, OperationKind, Result, Sequence,
     SlotSet, WorkQueue,
@@ -32,6 +34,20 @@ impl WorkQueue for RamLedger {
         lease: Duration,
     ) -> Result<Vec<WorkItem>> {
         self.state.lock().claim(embedder, limit, lease)
+    }
+
+    async fn claim_documents(
+        &self,
+        collection: CollectionId,
+        documents: &[DocumentId],
+        lease: Duration,
+    ) -> Result<Vec<Asked>> {
+        let mut state = self.state.lock();
+        state.check_writable()?;
+        let asked = documents
+            .iter()
+            .map(|document| state.claim_named(collection, document, lease));
+        asked.collect()
     }
 
     async fn renew(&self, claims: &[Claim], lease: Duration) -> Result<Vec<bool>> {
@@ -104,6 +120,27 @@ impl WorkQueue for RamLedger {
     }
 }
 
+#[async_trait]
+impl CopyLog for RamLedger {
+    async fn copied(&self, collection: CollectionId, source: &str) -> Result<Option<Copied>> {
+        let state = self.state.lock();
+        Ok(state.copied.get(&(collection, source.to_owned())).cloned())
+    }
+
+    async fn record_copied(
+        &self,
+        collection: CollectionId,
+        source: &str,
+        copied: &Copied,
+    ) -> Result<()> {
+        let mut state = self.state.lock();
+        state.check_writable()?;
+        let key = (collection, source.to_owned());
+        state.copied.insert(key, copied.clone());
+        Ok(())
+    }
+}
+
 fn key(claim: &Claim) -> (CollectionId, Sequence) {
     (claim.collection, claim.sequence)
 }
@@ -150,10 +187,7 @@ impl State {
         lease: Duration,
     ) -> Result<Vec<WorkItem>> {
         self.check_writable()?;
-        let free = |(id, sequence): (CollectionId, Sequence)| {
-            let lease = self.leases.get(&(id, sequence));
-            lease.is_none_or(|lease| !self.is_current(*lease) && lease.not_before_ms <= self.now_ms)
-        };
+        let free = |(id, sequence)| self.is_free(id, sequence);
         let mut found = Vec::new();
         for (id, data) in &self.data {
             if data.collection.fingerprint.embedder == *embedder {
@@ -169,23 +203,57 @@ impl State {
         let until_ms = self.after(lease);
         found
             .into_iter()
-            .map(|(id, sequence, document)| {
-                self.tokens += 1;
-                let lease = self.leases.entry((id, sequence)).or_default();
-                lease.token = self.tokens;
-                lease.until_ms = until_ms;
-                lease.attempt += 1;
-                let claim = Claim {
-                    collection: id,
-                    document,
-                    sequence,
-                    token: lease.token,
-                    attempt: lease.attempt,
-                    returned: lease.returned,
-                };
-                self.data(id).map(|data| data.work_item(claim))
-            })
+            .map(|(id, sequence, document)| self.take((id, sequence), document, until_ms))
             .collect()
+    }
+
+    fn is_free(&self, id: CollectionId, sequence: Sequence) -> bool {
+        let lease = self.leases.get(&(id, sequence));
+        lease.is_none_or(|lease| !self.is_current(*lease) && lease.not_before_ms <= self.now_ms)
+    }
+
+    fn take(
+        &mut self,
+        (id, sequence): (CollectionId, Sequence),
+        document: DocumentId,
+        until_ms: i64,
+    ) -> Result<WorkItem> {
+        self.tokens += 1;
+        let lease = self.leases.entry((id, sequence)).or_default();
+        lease.token = self.tokens;
+        lease.until_ms = until_ms;
+        lease.attempt += 1;
+        let claim = Claim {
+            collection: id,
+            document,
+            sequence,
+            token: lease.token,
+            attempt: lease.attempt,
+            returned: lease.returned,
+        };
+        self.data(id).map(|data| data.work_item(claim))
+    }
+
+    fn claim_named(
+        &mut self,
+        id: CollectionId,
+        document: &DocumentId,
+        lease: Duration,
+    ) -> Result<Asked> {
+        let data = self.data(id)?;
+        let waiting = data
+            .waiting()
+            .find(|(_, waits)| *waits == document)
+            .map(|(sequence, _)| sequence);
+        let Some(sequence) = waiting else {
+            return Ok(Asked::Idle);
+        };
+        if !self.is_free(id, sequence) {
+            return Ok(Asked::Waits);
+        }
+        let until_ms = self.after(lease);
+        let item = self.take((id, sequence), document.clone(), until_ms)?;
+        Ok(Asked::Claimed(Box::new(item)))
     }
 
     /// What a claim cannot do any more, if anything.

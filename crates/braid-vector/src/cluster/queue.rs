@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ::qdrant_client::qdrant::Direction;
 use async_trait::async_trait;
-use braid_core::ports::{Claim, GiveBack, Settled, WorkDepth, WorkFailure, WorkItem};
+use braid_core::ports::{Asked, Claim, GiveBack, Settled, WorkDepth, WorkFailure, WorkItem};
 use braid_core::{
     Collection, CollectionId, DocumentId, Embedding, Error, ErrorCode, Fingerprint, Result,
     WorkQueue,
@@ -76,6 +76,36 @@ impl WorkQueue for ClusterLedger {
             }
         }
         Ok(items)
+    }
+
+    async fn claim_documents(
+        &self,
+        collection: CollectionId,
+        documents: &[DocumentId],
+        lease: Duration,
+    ) -> Result<Vec<Asked>> {
+        let (collection, shelf) = self.open_shelf(collection).await?;
+        let now_ms = self.now_ms();
+        let mut asked = Vec::with_capacity(documents.len());
+        let mut free = Vec::new();
+        for read in shelf.heads.read(documents).await? {
+            asked.push(match read.head.state {
+                State::Waiting => Asked::Waits,
+                State::Idle | State::Failed | State::Deleted | State::Gone => Asked::Idle,
+            });
+            if read.head.is_due(now_ms) {
+                free.push(read);
+            }
+        }
+        free.truncate(MOST);
+        let claims = self.take(&collection, &shelf, free, lease).await?;
+        for item in self.items(&collection, &shelf, claims).await? {
+            let at = documents.iter().position(|it| *it == item.claim.document);
+            if let Some(at) = at {
+                asked[at] = Asked::Claimed(Box::new(item));
+            }
+        }
+        Ok(asked)
     }
 
     async fn renew(&self, claims: &[Claim], lease: Duration) -> Result<Vec<bool>> {
