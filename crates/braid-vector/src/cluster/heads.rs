@@ -108,6 +108,9 @@ pub(crate) struct Newest {
     pub(crate) pipeline: String,
     pub(crate) metadata: MetadataRow,
     pub(crate) language: Option<String>,
+    /// Bytes of its chunks, roughly.
+    #[serde(default)]
+    pub(crate) bytes: u64,
     /// The job that put it, while it can be taken back.
     pub(crate) job: Option<Uuid>,
 }

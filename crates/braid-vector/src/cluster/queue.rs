@@ -27,11 +27,60 @@ const MOST: usize = 256;
 /// So many times more candidates are looked at than claimed, so that workers that look at the same time
 /// do not all want the same ones.
 const CHOICE: usize = 4;
+/// Most bytes of chunks in one claim, a document alone excepted.
+const CLAIM_BYTES: u64 = 32 << 20;
+/// Most bytes of chunks that are read in one request, a document alone excepted: it must be answered
+/// within `qdrant.timeout_ms`.
+const READ_BYTES: u64 = 8 << 20;
 /// How often a claim of which others took all candidates looks again.
 const LOOKS: usize = 3;
 
 /// Why a version without text is a dead letter.
 const LOST_TEXT: &str = "its text is gone: hand the document in again";
+
+/// What a claim has room for.
+#[derive(Clone, Copy, Debug)]
+struct Room {
+    documents: usize,
+    bytes: u64,
+}
+
+impl Room {
+    fn new(documents: usize) -> Self {
+        Self {
+            documents: documents.min(MOST),
+            bytes: CLAIM_BYTES,
+        }
+    }
+
+    /// Takes the room of a document, if there is room. One alone may be larger.
+    fn take(&mut self, bytes: u64) -> bool {
+        let fits = self.documents > 0 && (bytes <= self.bytes || self.bytes == CLAIM_BYTES);
+        if fits {
+            self.documents -= 1;
+            self.bytes = self.bytes.saturating_sub(bytes.max(1));
+        }
+        fits
+    }
+
+    /// As many of these heads as there is room for.
+    fn fitting(mut self, candidates: Vec<Read>) -> Vec<Read> {
+        let candidates = candidates.into_iter();
+        candidates
+            .take_while(|read| self.take(bytes_of(&read.head)))
+            .collect()
+    }
+}
+
+fn bytes_of(head: &Head) -> u64 {
+    head.newest.as_ref().map_or(0, |newest| newest.bytes)
+}
+
+/// A claim, and how large what it is of is.
+struct Taken {
+    claim: Claim,
+    bytes: u64,
+}
 
 /// Documents of one collection, and what is done with each.
 struct Group<T> {
@@ -49,7 +98,7 @@ impl WorkQueue for ClusterLedger {
         limit: usize,
         lease: Duration,
     ) -> Result<Vec<WorkItem>> {
-        let limit = limit.min(MOST);
+        let mut room = Room::new(limit);
         let collections = self.registry.all().await?;
         let of_embedder = collections
             .values()
@@ -59,11 +108,10 @@ impl WorkQueue for ClusterLedger {
         collections.shuffle(&mut rand::rng());
         let mut items = Vec::new();
         for collection in collections {
-            let room = limit - items.len();
-            if room == 0 {
+            if room.documents == 0 || room.bytes == 0 {
                 break;
             }
-            match self.claim_in(collection, room, lease).await {
+            match self.claim_in(collection, &mut room, lease).await {
                 Ok(claimed) => items.extend(claimed),
                 // It was deleted a moment ago.
                 Err(error) if error.code() == ErrorCode::CollectionNotFound => {}
@@ -97,9 +145,9 @@ impl WorkQueue for ClusterLedger {
                 free.push(read);
             }
         }
-        free.truncate(MOST);
-        let claims = self.take(&collection, &shelf, free, lease).await?;
-        for item in self.items(&collection, &shelf, claims).await? {
+        let free = Room::new(MOST).fitting(free);
+        let taken = self.take(&collection, &shelf, free, lease).await?;
+        for item in self.items(&collection, &shelf, taken).await? {
             let at = documents.iter().position(|it| *it == item.claim.document);
             if let Some(at) = at {
                 asked[at] = Asked::Claimed(Box::new(item));
@@ -226,18 +274,24 @@ impl ClusterLedger {
     async fn claim_in(
         &self,
         collection: &Arc<Collection>,
-        limit: usize,
+        room: &mut Room,
         lease: Duration,
     ) -> Result<Vec<WorkItem>> {
         let shelf = self.shelf_of(collection);
         for _ in 0..LOOKS {
-            let mut candidates = self.candidates(&shelf, limit * CHOICE).await?;
+            let candidates = self.candidates(&shelf, room.documents * CHOICE).await?;
             if candidates.is_empty() {
                 break;
             }
-            candidates.truncate(limit);
-            let claims = self.take(collection, &shelf, candidates, lease).await?;
-            let items = self.items(collection, &shelf, claims).await?;
+            let candidates = room.fitting(candidates);
+            if candidates.is_empty() {
+                break;
+            }
+            let taken = self.take(collection, &shelf, candidates, lease).await?;
+            for taken in &taken {
+                room.take(taken.bytes);
+            }
+            let items = self.items(collection, &shelf, taken).await?;
             if !items.is_empty() {
                 return Ok(items);
             }
@@ -271,74 +325,118 @@ impl ClusterLedger {
         Ok(reads)
     }
 
-    /// Claims of those that nobody else took meanwhile.
+    /// Claims of those that nobody else took meanwhile. Where it cannot be told, none is kept.
     async fn take(
         &self,
         collection: &Collection,
         shelf: &Shelf,
         candidates: Vec<Read>,
         lease: Duration,
-    ) -> Result<Vec<Claim>> {
+    ) -> Result<Vec<Taken>> {
         let until_ms = self.until_ms(lease);
-        let (mut swaps, mut claims) = (Vec::new(), Vec::new());
+        let (mut swaps, mut taken) = (Vec::new(), Vec::new());
         for read in candidates {
             let Some(sequence) = read.head.newest_sequence() else {
                 continue;
             };
             let token = Uuid::new_v4().as_u128();
             let head = read.head.clone().claim(Lease { token, until_ms });
-            claims.push(Claim {
+            let claim = Claim {
                 collection: collection.id,
                 document: head.document()?,
                 sequence,
                 token,
                 attempt: head.attempts,
                 returned: head.returned,
-            });
+            };
+            let bytes = bytes_of(&head);
+            taken.push(Taken { claim, bytes });
             swaps.push(read.swap(&head)?);
         }
-        let applied = shelf.heads.table.swap(swaps).await?;
-        let claims = claims.into_iter().zip(applied);
-        Ok(claims
-            .filter_map(|(claim, applied)| applied.then_some(claim))
-            .collect())
+        match shelf.heads.table.swap(swaps).await {
+            Ok(applied) => {
+                let taken = taken.into_iter().zip(applied);
+                Ok(taken
+                    .filter_map(|(taken, applied)| applied.then_some(taken))
+                    .collect())
+            }
+            Err(error) => {
+                self.release(&taken).await;
+                Err(error)
+            }
+        }
     }
 
-    /// What was claimed, with its chunks. A version that cannot be read is a dead letter: nobody could
-    /// index it.
+    /// Gives claims back that cannot be worked on. What cannot be given back comes back when its lease
+    /// ends.
+    async fn release(&self, taken: &[Taken]) {
+        let claims: Vec<Claim> = taken.iter().map(|it| it.claim.clone()).collect();
+        if let Err(error) = self.give_back(&claims, GiveBack::Untouched).await {
+            tracing::warn!(error = %error.chain(), "claims come back when their leases end");
+        }
+    }
+
+    /// What was claimed, with its chunks, as far as it can be read now; the rest is given back.
     async fn items(
         &self,
         collection: &Arc<Collection>,
         shelf: &Shelf,
-        claims: Vec<Claim>,
+        mut taken: Vec<Taken>,
     ) -> Result<Vec<WorkItem>> {
-        let of = claims
+        let mut items = Vec::with_capacity(taken.len());
+        while !taken.is_empty() {
+            let later = taken.split_off(read_together(&taken));
+            match self.items_of(collection, shelf, &taken).await {
+                Ok(read) => items.extend(read),
+                Err(error) => {
+                    taken.extend(later);
+                    self.release(&taken).await;
+                    if items.is_empty() {
+                        return Err(error);
+                    }
+                    tracing::warn!(error = %error.chain(), "a claim stops early");
+                    return Ok(items);
+                }
+            }
+            taken = later;
+        }
+        Ok(items)
+    }
+
+    /// A version that is gone or damaged is a dead letter: nobody could index it.
+    async fn items_of(
+        &self,
+        collection: &Arc<Collection>,
+        shelf: &Shelf,
+        taken: &[Taken],
+    ) -> Result<Vec<WorkItem>> {
+        let of = taken
             .iter()
-            .map(|it| (it.document.as_str(), it.sequence.0));
-        let contents = shelf.versions.contents(&of.collect::<Vec<_>>()).await?;
-        let mut items = Vec::with_capacity(claims.len());
-        for (claim, content) in claims.into_iter().zip(contents) {
+            .map(|it| (it.claim.document.as_str(), it.claim.sequence.0));
+        let of: Vec<_> = of.collect();
+        let contents = shelf.versions.contents(&of, &self.site.pool).await?;
+        let mut items = Vec::with_capacity(taken.len());
+        for (taken, content) in taken.iter().zip(contents) {
+            let claim = &taken.claim;
             match content {
-                Some(content) => items.push(WorkItem {
-                    claim,
+                Some(Ok(content)) => items.push(WorkItem {
+                    claim: claim.clone(),
                     collection: Collection::clone(collection),
                     chunks: content.chunks,
                 }),
-                None => {
-                    let reason = LOST_TEXT.to_owned();
-                    let retry_after = None;
-                    self.fail(
-                        &claim,
-                        WorkFailure {
-                            reason,
-                            retry_after,
-                        },
-                    )
-                    .await?;
-                }
+                Some(Err(error)) => self.bury(claim, error.chain()).await?,
+                None => self.bury(claim, LOST_TEXT.to_owned()).await?,
             }
         }
         Ok(items)
+    }
+
+    async fn bury(&self, claim: &Claim, reason: String) -> Result<()> {
+        let failure = WorkFailure {
+            reason,
+            retry_after: None,
+        };
+        self.fail(claim, failure).await.map(drop)
     }
 
     async fn publish_in(&self, group: Group<(WorkItem, Vec<Embedding>)>) -> Result<Vec<Settled>> {
@@ -476,6 +574,16 @@ impl ClusterLedger {
             Err(error) => Err(error),
         }
     }
+}
+
+/// How many of these are read in one request: at least one.
+fn read_together(taken: &[Taken]) -> usize {
+    let mut bytes = 0;
+    let fits = taken.iter().take_while(|taken| {
+        bytes += taken.bytes;
+        bytes <= READ_BYTES
+    });
+    fits.count().max(1)
 }
 
 fn documents<T>(group: &Group<T>, document: impl Fn(&T) -> &DocumentId) -> Vec<DocumentId> {
