@@ -27,4 +27,6 @@ pub use ledger::{
 };
 pub use model::{Embedder, Embedding, Reranker, TokenCounter};
 pub use reader::{ExtractedText, Markup, Reader};
-pub use work::{Asked, Claim, GiveBack, Settled, WorkDepth, WorkFailure, WorkItem, WorkQueue};
+pub use work::{
+    Asked, Claim, GiveBack, SUSPECT_AFTER, Settled, WorkDepth, WorkFailure, WorkItem, WorkQueue,
+};

@@ -40,6 +40,16 @@ pub struct Claim {
     pub returned: u32,
 }
 
+/// After so many claims that ended without a word a version is suspected of ending its workers.
+pub const SUSPECT_AFTER: u32 = 2;
+
+impl Claim {
+    /// Whether what it is of may be what ends workers, and is tried alone.
+    pub fn is_suspect(&self) -> bool {
+        self.attempt > SUSPECT_AFTER
+    }
+}
+
 /// A claimed version with what is needed to index it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WorkItem {
@@ -112,7 +122,9 @@ pub struct WorkDepth {
 #[async_trait]
 pub trait WorkQueue: Send + Sync + std::fmt::Debug {
     /// Claims up to `limit` waiting documents, of any collection whose embedder is `embedder`, for
-    /// `lease`, the longest waiting first as far as that is known. None where nothing waits.
+    /// `lease`, the longest waiting first as far as that is known. None where nothing waits. A
+    /// [suspect](Claim::is_suspect) is claimed alone: whatever ends its worker then, it is not counted
+    /// against others.
     async fn claim(
         &self,
         embedder: &Fingerprint,

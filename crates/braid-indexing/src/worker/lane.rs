@@ -75,6 +75,7 @@ impl Worker {
         if failed_before {
             probe(&*self.parts.embedder).await?;
         }
+        let company = self.company.read().await;
         let embedder = self.parts.embedder.fingerprint();
         let claiming = self
             .parts
@@ -87,12 +88,34 @@ impl Worker {
         *self.worked_at.lock() = Instant::now();
         self.note(|progress| progress.claimed += items.len() as u64);
         let held = Held::new(&items);
+        if items.iter().all(|item| !item.claim.is_suspect()) {
+            return self.keep_while(&held, self.index(items, &held)).await;
+        }
+        // Another lane is about to try one too.
+        let Ok(_mine) = self.suspect.try_lock() else {
+            self.give_back(&held, None).await;
+            return Ok(true);
+        };
+        drop(company);
+        let index_alone = async {
+            let _alone = self.company.write().await;
+            self.index(items, &held).await
+        };
+        self.keep_while(&held, index_alone).await
+    }
+
+    /// Renews the leases of `held` while `work` goes on, and gives back what is left of it.
+    async fn keep_while(
+        &self,
+        held: &Held,
+        work: impl Future<Output = Result<()>>,
+    ) -> Result<bool> {
         let done = tokio::select! {
             biased;
-            done = self.index(items, &held) => done,
-            never = self.renew(&held) => match never {},
+            done = work => done,
+            never = self.renew(held) => match never {},
         };
-        self.give_back(&held, done.as_ref().err()).await;
+        self.give_back(held, done.as_ref().err()).await;
         done.map(|()| true)
     }
 

@@ -28,7 +28,8 @@ pub struct WorkerOptions {
     /// How long a claim lasts; it is renewed three times as often.
     pub lease: Duration,
     /// How often a version is claimed before it is taken to be to blame for how that ended. What is
-    /// given back because something else was in the way does not count.
+    /// given back because something else was in the way does not count. From the third time on it is
+    /// tried alone, so that it is three at least.
     pub attempts: u32,
     /// How failures are retried.
     pub retry: RetryPolicy,

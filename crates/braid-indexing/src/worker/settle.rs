@@ -2,13 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use braid_core::ports::{Claim, GiveBack, Settled, WorkFailure, WorkItem};
+use braid_core::ports::{Claim, GiveBack, SUSPECT_AFTER, Settled, WorkFailure, WorkItem};
 use braid_core::{Embedding, Error, ErrorCode, Result};
 
 use super::Worker;
 use super::embed::Embedded;
 use super::lane::Held;
 use crate::retry::Backoff;
+
+/// What was given back so often is tried by itself, after everything else.
+const OFTEN: u32 = 2;
+/// After so many of those that fail something must be in the way of all.
+const MOST_FAILURES: usize = 3;
 
 type Work = Vec<(WorkItem, Vec<Embedding>)>;
 
@@ -22,23 +27,58 @@ impl Worker {
         for item in worn {
             self.bury(&item.claim, worn_out(&item.claim), held).await?;
         }
-        for group in groups(items, self.parts.options.batch_chunks) {
-            if self.is_stopped() {
+        // Whatever it is that they meet with again and again, it does not hold up the others.
+        let (often, others): (Vec<_>, Vec<_>) = items
+            .into_iter()
+            .partition(|item| item.claim.returned >= OFTEN);
+        for group in groups(others, self.parts.options.batch_chunks) {
+            if !self.index_group(group, held).await? {
                 return Ok(());
             }
-            let Some(embedded) = self.embed_items(group).await? else {
-                return Ok(());
-            };
-            let work = self.take_embedded(embedded, held).await?;
-            self.publish(work, held).await?;
         }
-        Ok(())
+        self.index_each(often, held).await
+    }
+
+    /// Indexes documents of one collection together; `false` where the worker was told to stop.
+    async fn index_group(&self, group: Vec<WorkItem>, held: &Held) -> Result<bool> {
+        if self.is_stopped() {
+            return Ok(false);
+        }
+        let Some(embedded) = self.embed_items(group).await? else {
+            return Ok(false);
+        };
+        let work = self.take_embedded(embedded, held).await?;
+        self.publish(work, held).await?;
+        Ok(true)
+    }
+
+    /// Indexes documents one by one, and goes on past a few that fail.
+    async fn index_each(&self, items: Vec<WorkItem>, held: &Held) -> Result<()> {
+        let mut failures = Vec::new();
+        for item in items {
+            let claim = item.claim.clone();
+            match self.index_group(vec![item], held).await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) if !error.code().is_retryable() => return Err(error),
+                Err(error) => {
+                    self.return_all(std::slice::from_ref(&claim), Some(&error))
+                        .await?;
+                    held.forget([&claim]);
+                    failures.push(error);
+                }
+            }
+            if failures.len() == MOST_FAILURES {
+                break;
+            }
+        }
+        failures.pop().map_or(Ok(()), Err)
     }
 
     /// Documents that were claimed so often without an end are not tried again: whatever ended their
-    /// workers would end this one.
+    /// workers would end this one. The last times they were tried alone.
     fn leave_out_worn(&self, items: Vec<WorkItem>) -> (Vec<WorkItem>, Vec<WorkItem>) {
-        let attempts = self.parts.options.attempts.max(1);
+        let attempts = self.parts.options.attempts.max(SUSPECT_AFTER + 1);
         let may_go_on = |item: &WorkItem| item.claim.attempt <= attempts;
         items.into_iter().partition(may_go_on)
     }

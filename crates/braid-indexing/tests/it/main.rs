@@ -12,6 +12,7 @@ mod languages;
 mod migrating;
 mod model;
 mod outages;
+mod poison;
 mod rebuild;
 mod upkeep;
 mod verify;

@@ -5,7 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use braid_core::operation::IndexableChunk;
 use braid_core::ports::{
-    Asked, Claim, Copied, CopyLog, GiveBack, Settled, WorkDepth, WorkFailure, WorkItem,
+    Asked, Claim, Copied, CopyLog, GiveBack, SUSPECT_AFTER, Settled, WorkDepth, WorkFailure,
+    WorkItem,
 };
 use braid_core::{
     CollectionId, DocumentId, Embedding, Error, Fingerprint, OperationKind, Result, Sequence,
@@ -198,6 +199,15 @@ impl State {
                         .map(|(sequence, document)| (*id, sequence, document.clone())),
                 );
             }
+        }
+        let is_suspect = |(id, sequence, _): &(CollectionId, Sequence, DocumentId)| {
+            let lease = self.leases.get(&(*id, *sequence));
+            lease.is_some_and(|lease| lease.attempt >= SUSPECT_AFTER)
+        };
+        if found.first().is_some_and(is_suspect) {
+            found.truncate(1);
+        } else {
+            found.retain(|it| !is_suspect(it));
         }
         found.truncate(limit);
         let until_ms = self.after(lease);

@@ -17,7 +17,7 @@ mod store;
 use std::time::Duration;
 
 use ::qdrant_client::qdrant::FieldType;
-use braid_core::ports::{Claim, GiveBack, Settled, WorkFailure};
+use braid_core::ports::{Claim, GiveBack, SUSPECT_AFTER, Settled, WorkFailure};
 use braid_core::{ContentHash, DocumentId, DocumentStatus, Error, ErrorCode, Result, Sequence};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -269,6 +269,11 @@ impl Head {
     /// Whether it may be claimed.
     pub(crate) fn is_due(&self, now_ms: i64) -> bool {
         self.state == State::Waiting && self.due_ms() <= now_ms
+    }
+
+    /// Whether it may be what ended those who had it.
+    pub(crate) fn is_suspect(&self) -> bool {
+        self.attempts >= SUSPECT_AFTER
     }
 
     fn due_ms(&self) -> i64 {

@@ -13,6 +13,7 @@ use braid_core::{
     WorkQueue,
 };
 use futures::try_join;
+use rand::RngExt;
 use rand::seq::SliceRandom;
 use uuid::Uuid;
 
@@ -55,12 +56,16 @@ impl Room {
 
     /// Takes the room of a document, if there is room. One alone may be larger.
     fn take(&mut self, bytes: u64) -> bool {
-        let fits = self.documents > 0 && (bytes <= self.bytes || self.bytes == CLAIM_BYTES);
+        let fits = self.documents > 0 && (bytes <= self.bytes || self.is_untouched());
         if fits {
             self.documents -= 1;
             self.bytes = self.bytes.saturating_sub(bytes.max(1));
         }
         fits
+    }
+
+    fn is_untouched(self) -> bool {
+        self.bytes == CLAIM_BYTES
     }
 
     /// As many of these heads as there is room for.
@@ -106,9 +111,10 @@ impl WorkQueue for ClusterLedger {
         let mut collections: Vec<&Arc<Collection>> = of_embedder.collect();
         // No collection waits for another one to be empty.
         collections.shuffle(&mut rand::rng());
-        let mut items = Vec::new();
+        let mut items: Vec<WorkItem> = Vec::new();
         for collection in collections {
-            if room.documents == 0 || room.bytes == 0 {
+            let has_suspect = items.first().is_some_and(|it| it.claim.is_suspect());
+            if room.documents == 0 || room.bytes == 0 || has_suspect {
                 break;
             }
             match self.claim_in(collection, &mut room, lease).await {
@@ -280,10 +286,7 @@ impl ClusterLedger {
         let shelf = self.shelf_of(collection);
         for _ in 0..LOOKS {
             let candidates = self.candidates(&shelf, room.documents * CHOICE).await?;
-            if candidates.is_empty() {
-                break;
-            }
-            let candidates = room.fitting(candidates);
+            let candidates = room.fitting(sort_out(candidates, room.is_untouched()));
             if candidates.is_empty() {
                 break;
             }
@@ -299,7 +302,7 @@ impl ClusterLedger {
         Ok(Vec::new())
     }
 
-    /// Heads that may be claimed: of the longest waiting ones, in no order.
+    /// Heads that may be claimed, the longest waiting ones first.
     async fn candidates(&self, shelf: &Shelf, choice: usize) -> Result<Vec<Read>> {
         let now_ms = self.now_ms();
         let due = vec![
@@ -321,7 +324,6 @@ impl ClusterLedger {
         let mut reads = reads?;
         // The server compares with less precision than it stores.
         reads.retain(|read| read.head.is_due(now_ms));
-        reads.shuffle(&mut rand::rng());
         Ok(reads)
     }
 
@@ -574,6 +576,21 @@ impl ClusterLedger {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Which of these heads, the longest waiting first, are claimed together, in no order: one suspect alone,
+/// where it is its turn and it may be had, or no suspect.
+fn sort_out(mut reads: Vec<Read>, may_be_alone: bool) -> Vec<Read> {
+    let mut random = rand::rng();
+    let suspects = reads.iter().take_while(|read| read.head.is_suspect());
+    let suspects = suspects.count();
+    if suspects > 0 && may_be_alone {
+        // Workers that look at the same time do not all want the same one.
+        return vec![reads.swap_remove(random.random_range(0..suspects))];
+    }
+    reads.retain(|read| !read.head.is_suspect());
+    reads.shuffle(&mut random);
+    reads
 }
 
 /// How many of these are read in one request: at least one.
