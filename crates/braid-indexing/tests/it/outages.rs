@@ -89,6 +89,10 @@ impl WorkQueue for Rough {
         WorkQueue::sweep(&self.inner, grace).await
     }
 
+    async fn waiting(&self, embedder: &Fingerprint) -> Result<u64> {
+        self.inner.waiting(embedder).await
+    }
+
     async fn depth(&self) -> Result<WorkDepth> {
         self.inner.depth().await
     }
@@ -171,4 +175,29 @@ async fn stopping_workers_in_order_is_not_counted() {
         done.unwrap();
     }
     assert_eq!(waiting.drain(embedder()).await.failed, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_its_time_is_not_taken_for_another_embedders() {
+    let waiting = Waiting::new(&[("a", &["one"])]).await;
+    let embedder = embedder();
+    let lease = Duration::from_secs(60);
+    let claimed = waiting.ledger.claim(embedder.fingerprint(), 1, lease).await;
+    let claims: Vec<Claim> = claimed.unwrap().into_iter().map(|it| it.claim).collect();
+    let why = GiveBack::Hindered {
+        reason: "the model is away".to_owned(),
+        wait: Duration::from_secs(600),
+    };
+    waiting.ledger.give_back(&claims, why).await.unwrap();
+    let (worker, _) = waiting.worker_over(
+        Arc::new(waiting.ledger.clone()),
+        embedder.clone(),
+        options(),
+    );
+    let later = async {
+        tokio::time::sleep(Duration::from_secs(599)).await;
+        waiting.ledger.advance_ms(600_000);
+    };
+    let (done, ()) = tokio::join!(worker.run(Until::Idle), later);
+    assert_eq!(done.unwrap().published, 1);
 }

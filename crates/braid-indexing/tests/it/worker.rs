@@ -382,6 +382,10 @@ impl WorkQueue for Picky {
         WorkQueue::sweep(&self.inner, grace).await
     }
 
+    async fn waiting(&self, embedder: &Fingerprint) -> Result<u64> {
+        self.inner.waiting(embedder).await
+    }
+
     async fn depth(&self) -> Result<WorkDepth> {
         self.inner.depth().await
     }

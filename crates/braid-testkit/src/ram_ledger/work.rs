@@ -106,6 +106,13 @@ impl WorkQueue for RamLedger {
         Ok(removed)
     }
 
+    async fn waiting(&self, embedder: &Fingerprint) -> Result<u64> {
+        let state = self.state.lock();
+        let data = state.data.values();
+        let data = data.filter(|data| data.collection.fingerprint.embedder == *embedder);
+        Ok(data.map(|data| data.waiting().count() as u64).sum())
+    }
+
     async fn depth(&self) -> Result<WorkDepth> {
         let state = self.state.lock();
         let mut depth = WorkDepth::default();

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use braid_core::Fingerprint;
 use braid_core::ports::{SUSPECT_AFTER, Settled};
 
-use super::{Desk, LEASE, LEASE_MS, WorkSubject, claims, names, texts};
+use super::{Desk, LEASE, LEASE_MS, WorkSubject, claims, embedder, names, texts};
 
 pub(super) async fn check(fresh: &impl AsyncFn() -> WorkSubject) {
     a_claim_is_exclusive(fresh).await;
@@ -74,7 +74,12 @@ async fn only_what_the_embedder_is_for_is_claimed(fresh: &impl AsyncFn() -> Work
     let claimed = desk.queue().claim(&other, 10, LEASE).await.unwrap();
     assert!(claimed.is_empty());
     desk.assert_depth(1, 0, 0).await;
-    desk.claim_one().await;
+    assert_eq!(desk.queue().waiting(&other).await.unwrap(), 0);
+    assert_eq!(desk.queue().waiting(&embedder()).await.unwrap(), 1);
+    let item = desk.claim_one().await;
+    assert_eq!(desk.queue().waiting(&embedder()).await.unwrap(), 1);
+    assert_eq!(desk.publish(item).await, Settled::Done);
+    assert_eq!(desk.queue().waiting(&embedder()).await.unwrap(), 0);
 }
 
 async fn an_expired_lease_can_be_claimed(fresh: &impl AsyncFn() -> WorkSubject) {

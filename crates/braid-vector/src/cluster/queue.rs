@@ -245,6 +245,24 @@ impl WorkQueue for ClusterLedger {
         self.sweep_all(grace).await
     }
 
+    async fn waiting(&self, embedder: &Fingerprint) -> Result<u64> {
+        let collections = self.registry.all().await?;
+        let own = collections
+            .values()
+            .filter(|it| it.fingerprint.embedder == *embedder);
+        let mut waiting = 0;
+        for collection in own {
+            let shelf = self.shelf_of(collection);
+            let waits = all(vec![is_text(STATE, State::Waiting.as_str())]);
+            match shelf.heads.table.count(waits).await {
+                Ok(count) => waiting += count,
+                Err(error) if error.code() == ErrorCode::CollectionNotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(waiting)
+    }
+
     async fn depth(&self) -> Result<WorkDepth> {
         let now_ms = self.now_ms();
         let mut depth = WorkDepth::default();
