@@ -140,7 +140,7 @@ keys! {
     worker.documents: points, "Most documents in one claim.";
     worker.batch_chunks: points, "Chunks that a worker embeds and publishes together; ingest.embed_batch_chunks of them in one call of the embedder.";
     worker.lease_seconds: lease, "How long a claim lasts; it is renewed while its worker lives. What a dead worker had is taken by others after that.";
-    worker.attempts: attempts, "How often a document is claimed before it is given up as a dead letter, where its workers end without an answer.";
+    worker.attempts: attempts, "How often a document is claimed before it is given up as a dead letter, where its workers end without an answer: three times at least, from the third time on alone.";
     worker.poll_ms: positive_u64, "Wait of a worker that finds nothing, in milliseconds; it doubles.";
     worker.poll_longest_ms: positive_u64, "Longest such wait, in milliseconds.";
     worker.sweep_seconds: lease, "How often a worker removes what was replaced or deleted, in seconds.";

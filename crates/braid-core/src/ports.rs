@@ -4,6 +4,7 @@
 //! async threads itself. Every port has a conformance suite in `braid-testkit`, run against every
 //! adapter and every in-memory double. No method has a default body: each adapter chooses.
 
+mod copied;
 mod index;
 mod job;
 mod ledger;
@@ -11,6 +12,7 @@ mod model;
 mod reader;
 mod work;
 
+pub use copied::{Copied, CopyLog};
 pub use index::{
     IndexBatch, IndexProvider, LexicalEntry, LexicalIndex, LexicalMatches, LexicalView,
     VectorEntry, VectorStore, VectorView,
@@ -25,4 +27,6 @@ pub use ledger::{
 };
 pub use model::{Embedder, Embedding, Reranker, TokenCounter};
 pub use reader::{ExtractedText, Markup, Reader};
-pub use work::{Claim, Settled, WorkDepth, WorkFailure, WorkItem, WorkQueue};
+pub use work::{
+    Asked, Claim, GiveBack, SUSPECT_AFTER, Settled, WorkDepth, WorkFailure, WorkItem, WorkQueue,
+};

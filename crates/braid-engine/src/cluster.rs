@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use braid_config::Settings;
-use braid_core::ports::WorkDepth;
+use braid_core::ports::{CopyLog, WorkDepth};
 use braid_core::{CollectionId, Error, ErrorCode, Ledger, Result, Sequence, WorkQueue};
 use braid_indexing::{Worker, WorkerOptions, WorkerParts};
 use braid_runtime::CpuPool;
@@ -72,6 +72,10 @@ impl Cluster {
 
     pub(crate) fn queue(&self) -> Arc<dyn WorkQueue> {
         Arc::clone(&self.ledger) as Arc<dyn WorkQueue>
+    }
+
+    pub(crate) fn copied(&self) -> Arc<dyn CopyLog> {
+        Arc::clone(&self.ledger) as Arc<dyn CopyLog>
     }
 
     pub(crate) fn worker_options(&self) -> WorkerOptions {

@@ -7,20 +7,21 @@ use braid_config::{Settings, StorageProfile};
 use braid_core::{CollectionName, Error, ErrorCode, Ledger, Result};
 use braid_indexing::{Migrated, Migration, MigrationProgress, Side};
 use braid_query::IndexWrites;
-use braid_runtime::CpuPool;
+use braid_runtime::{CpuPool, Shutdown};
 
 use crate::place::Place;
 
 /// Copies collections of the data directory of `settings` into the cluster that they describe: the one
-/// that is named, or all. What is there unchanged is skipped. Nothing is embedded, and nothing is
-/// written to the data directory, which no other process may have open.
+/// that is named, or all. What was copied before is left as it is, whatever became of it there. Nothing
+/// is embedded, and nothing is written to the data directory, which no other process may have open.
 ///
 /// # Errors
-/// `InvalidRequest` where the profile is not `cluster`, `CollectionNotFound`, `DataDirLocked`, and what
-/// the stores report. Running it again goes on.
+/// `InvalidRequest` where the profile is not `cluster`, `CollectionNotFound`, `DataDirLocked`,
+/// `ShuttingDown` once `shutdown` is requested, and what the stores report. Running it again goes on.
 pub async fn migrate(
     settings: &Settings,
     collection: Option<&CollectionName>,
+    shutdown: &Shutdown,
     tell: &(dyn Fn(&CollectionName, MigrationProgress) + Send + Sync),
 ) -> Result<BTreeMap<CollectionName, Migrated>> {
     if settings.storage.profile != StorageProfile::Cluster {
@@ -40,20 +41,20 @@ pub async fn migrate(
     embedded.storage.profile = StorageProfile::Embedded;
     let (source, from) = Place::open(&embedded, &pool, &writes).await?;
     let (target, to) = Place::open(settings, &pool, &writes).await?;
-    let done = copy(&source, (from, to), &target, collection, tell).await;
+    let done = copy((&source, &target), (from, to), collection, shutdown, tell).await;
     pool.finish().await;
     done
 }
 
 async fn copy(
-    source: &Place,
+    (source, target): (&Place, &Place),
     (from, to): (Arc<dyn Ledger>, Arc<dyn Ledger>),
-    target: &Place,
     collection: Option<&CollectionName>,
+    shutdown: &Shutdown,
     tell: &(dyn Fn(&CollectionName, MigrationProgress) + Send + Sync),
 ) -> Result<BTreeMap<CollectionName, Migrated>> {
     let cluster = target.cluster();
-    let queue = cluster.ok_or_else(|| Error::internal("the target is no cluster"))?;
+    let cluster = cluster.ok_or_else(|| Error::internal("the target is no cluster"))?;
     let names = match collection {
         Some(name) => vec![name.clone()],
         None => {
@@ -62,7 +63,9 @@ async fn copy(
         }
     };
     let migration = Migration {
-        queue: queue.queue(),
+        queue: cluster.queue(),
+        copied: cluster.copied(),
+        shutdown: shutdown.clone(),
         source: Side {
             ledger: from,
             indexes: source.indexes(),

@@ -1,19 +1,22 @@
 //! Copying collections from a ledger that one process owns to one that processes share.
 //!
 //! Nothing is chunked or embedded again: documents go over with their chunks, ids and spans, and with
-//! the embeddings that the source has. What is there unchanged is skipped, so an interrupted copy goes
-//! on where it stopped. At the end both sides are [compared](compare).
+//! the embeddings that the source has. A document is copied once: how far the copy is, is
+//! [recorded](CopyLog), so that one that was interrupted goes on where it stopped, and what others wrote
+//! or deleted in the target since stays as it is. At the end both sides are [compared](compare).
 
 mod compare;
 mod copy;
+mod publish;
 
 use std::sync::Arc;
 
-use braid_core::ports::Recorded;
+use braid_core::ports::{CopyLog, Recorded};
 use braid_core::{
     Collection, CollectionName, CollectionSettings, DuplicateAction, DuplicateSettings, Error,
     ErrorCode, IndexProvider, Ledger, NewCollection, Result, WorkQueue,
 };
+use braid_runtime::Shutdown;
 
 /// One side of a copy.
 #[derive(Clone, Debug)]
@@ -33,6 +36,10 @@ pub struct Migration {
     pub target: Side,
     /// The target's queue: what was staged is published through it.
     pub queue: Arc<dyn WorkQueue>,
+    /// Where the target records how far it was copied.
+    pub copied: Arc<dyn CopyLog>,
+    /// Ends the copy after the batch that it is at.
+    pub shutdown: Shutdown,
 }
 
 /// How far a copy is.
@@ -106,7 +113,8 @@ impl Migration {
     /// [`CollectionNotFound`](ErrorCode::CollectionNotFound); [`Unavailable`](ErrorCode::Unavailable)
     /// where the source has operations that are not indexed yet;
     /// [`CollectionExists`](ErrorCode::CollectionExists) where the target has another collection of that
-    /// name; otherwise those of the stores. Running it again goes on.
+    /// name; [`ShuttingDown`](ErrorCode::ShuttingDown) where it was told to stop; otherwise those of the
+    /// stores. Running it again goes on.
     pub async fn run(
         &self,
         name: &CollectionName,
@@ -118,7 +126,12 @@ impl Migration {
         let target = self.create(&source).await?;
         let mut migrated = Migrated::default();
         self.copy(&source, &target, &mut migrated, tell).await?;
-        self.compare(&source, &target, &mut migrated).await?;
+        tokio::select! {
+            biased;
+            () = self.shutdown.requested() => return Err(stopped()),
+            // It only reads: it may be dropped anywhere.
+            compared = self.compare(&source, &target, &mut migrated) => compared?,
+        }
         Ok(migrated)
     }
 
@@ -156,6 +169,11 @@ impl Migration {
         let synonyms = Arc::clone(&source.synonyms);
         done(ledger.set_synonyms(&source.name, synonyms, None).await?)
     }
+}
+
+fn stopped() -> Error {
+    Error::new(ErrorCode::ShuttingDown, "the copy was told to stop")
+        .with_help("run it again to go on")
 }
 
 fn done<T>(recorded: Recorded<T>) -> Result<T> {

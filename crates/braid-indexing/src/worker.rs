@@ -19,7 +19,7 @@ use braid_core::{Embedder, Error, Ledger, Result, WorkQueue};
 use braid_runtime::Shutdown;
 use futures::future::try_join_all;
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{RwLock, watch};
 use tokio::time::Instant;
 
 use crate::progress::Health;
@@ -50,6 +50,11 @@ pub struct Worker {
     progress: watch::Sender<WorkerProgress>,
     /// When something was claimed last.
     worked_at: Mutex<Instant>,
+    /// Read while a lane has claims. Written while a suspect is tried: nothing else is claimed here
+    /// that would be counted if it ends the process.
+    company: RwLock<()>,
+    /// Of the lane that has a suspect.
+    suspect: tokio::sync::Mutex<()>,
 }
 
 impl Worker {
@@ -59,6 +64,8 @@ impl Worker {
             parts,
             progress: watch::Sender::default(),
             worked_at: Mutex::new(Instant::now()),
+            company: RwLock::new(()),
+            suspect: tokio::sync::Mutex::new(()),
         }
     }
 

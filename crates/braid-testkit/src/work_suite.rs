@@ -8,7 +8,9 @@
 #![allow(clippy::unwrap_used)]
 
 mod claims;
+mod given_back;
 mod letters;
+mod named;
 mod settling;
 mod sweeping;
 
@@ -51,7 +53,9 @@ impl std::fmt::Debug for WorkSubject {
 pub async fn work_suite(fresh: impl AsyncFn() -> WorkSubject) {
     claims::check(&fresh).await;
     settling::check(&fresh).await;
+    given_back::check(&fresh).await;
     letters::check(&fresh).await;
+    named::check(&fresh).await;
     sweeping::check(&fresh).await;
 }
 

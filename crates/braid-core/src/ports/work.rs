@@ -6,6 +6,9 @@
 //!   failed; nothing that waits is forgotten, whoever dies.
 //! - A claim is exclusive while its lease lasts. After that any worker may claim the document, and what
 //!   the first one does with its claim is [`Settled::Lost`].
+//! - A claim counts against its document only where it ended without a word, as when its worker died,
+//!   or with a [failure](WorkQueue::fail) that may be the document's. What is
+//!   [given back](WorkQueue::give_back) is not counted, however often.
 //! - Publishing is compare-and-set, as in [`Ledger::publish`](crate::Ledger::publish): a version that is
 //!   no longer its document's newest is never published.
 
@@ -31,8 +34,20 @@ pub struct Claim {
     pub sequence: Sequence,
     /// Names this claim: another one of the same version has another.
     pub token: u128,
-    /// How often the version was claimed, this time included.
+    /// How often the version was claimed and not given back, this time included.
     pub attempt: u32,
+    /// How often it was given back for what was in the way.
+    pub returned: u32,
+}
+
+/// After so many claims that ended without a word a version is suspected of ending its workers.
+pub const SUSPECT_AFTER: u32 = 2;
+
+impl Claim {
+    /// Whether what it is of may be what ends workers, and is tried alone.
+    pub fn is_suspect(&self) -> bool {
+        self.attempt > SUSPECT_AFTER
+    }
 }
 
 /// A claimed version with what is needed to index it.
@@ -44,6 +59,17 @@ pub struct WorkItem {
     pub collection: Collection,
     /// The version's chunks, in ordinal order; none for an empty document.
     pub chunks: Vec<IndexableChunk>,
+}
+
+/// What is given of a document that is asked for by name.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Asked {
+    /// It waited, and is claimed.
+    Claimed(Box<WorkItem>),
+    /// It waits, and cannot be had now: another one has it, or it is not to be tried yet.
+    Waits,
+    /// It does not wait: there is no such document, or its newest version is published or has failed.
+    Idle,
 }
 
 /// What became of a claim.
@@ -66,6 +92,21 @@ pub struct WorkFailure {
     pub retry_after: Option<Duration>,
 }
 
+/// Why claims are given back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GiveBack {
+    /// Nobody worked on them: they can be claimed at once, as if they had not been.
+    Untouched,
+    /// Something was in the way that is not the documents' fault: they can be claimed after `wait`, and
+    /// [`Claim::returned`] counts it.
+    Hindered {
+        /// What it was, for people.
+        reason: String,
+        /// How long they wait.
+        wait: Duration,
+    },
+}
+
 /// How much waits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WorkDepth {
@@ -81,13 +122,23 @@ pub struct WorkDepth {
 #[async_trait]
 pub trait WorkQueue: Send + Sync + std::fmt::Debug {
     /// Claims up to `limit` waiting documents, of any collection whose embedder is `embedder`, for
-    /// `lease`, the longest waiting first as far as that is known. None where nothing waits.
+    /// `lease`, the longest waiting first as far as that is known. None where nothing waits. A
+    /// [suspect](Claim::is_suspect) is claimed alone: whatever ends its worker then, it is not counted
+    /// against others.
     async fn claim(
         &self,
         embedder: &Fingerprint,
         limit: usize,
         lease: Duration,
     ) -> Result<Vec<WorkItem>>;
+    /// Claims these documents of a collection, as far as they wait and are free. In order: what became
+    /// of each. Free ones may stay [`Asked::Waits`] where they are too much at once; never all of them.
+    async fn claim_documents(
+        &self,
+        collection: CollectionId,
+        documents: &[DocumentId],
+        lease: Duration,
+    ) -> Result<Vec<Asked>>;
     /// Makes leases last `lease` from now. In order: whether each claim is still good.
     async fn renew(&self, claims: &[Claim], lease: Duration) -> Result<Vec<bool>>;
     /// Indexes the chunks with their embeddings, one a chunk, in order, and publishes the versions.
@@ -98,11 +149,16 @@ pub trait WorkQueue: Send + Sync + std::fmt::Debug {
     /// another dimension. Claims stay good after an error: publishing again is a no-op for what was
     /// published.
     async fn publish(&self, work: Vec<(WorkItem, Vec<Embedding>)>) -> Result<Vec<Settled>>;
-    /// Gives a claim back: its document is tried again later, or is a dead letter.
+    /// Gives claims back uncounted. In order: [`Settled::Done`], or what had become of the claim before.
+    async fn give_back(&self, claims: &[Claim], why: GiveBack) -> Result<Vec<Settled>>;
+    /// Ends a claim that its document may be to blame for: it is tried again later, which counts, or is
+    /// a dead letter.
     async fn fail(&self, claim: &Claim, failure: WorkFailure) -> Result<Settled>;
     /// Removes what was replaced, deleted or left over at least `grace` ago, which must be longer than
     /// any query takes. Returns how many entries went.
     async fn sweep(&self, grace: Duration) -> Result<u64>;
+    /// How many documents wait, claimed ones included, in collections whose embedder is `embedder`.
+    async fn waiting(&self, embedder: &Fingerprint) -> Result<u64>;
     /// How much waits, over all collections.
     async fn depth(&self) -> Result<WorkDepth>;
 }

@@ -1,12 +1,13 @@
 //! The copy: a page of documents at a time, each batch published before the next is staged.
 
-use std::time::Duration;
-
 use braid_core::operation::{Change, StagedChunk, StagedDocument};
-use braid_core::ports::{Settled, StageRequest, WorkFailure, WorkItem};
-use braid_core::{Collection, Document, DocumentStatus, DocumentSummary, Embedding, Result};
+use braid_core::ports::{Copied, StageRequest};
+use braid_core::{
+    Collection, ContentHash, Document, DocumentId, DocumentStatus, DocumentSummary, Result,
+    Sequence,
+};
 
-use super::{Migrated, Migration, MigrationProgress};
+use super::{Migrated, Migration, MigrationProgress, stopped};
 use crate::again::to_hand_in;
 use crate::pipeline::stamp;
 
@@ -16,10 +17,52 @@ const PAGE: usize = 64;
 const CHUNKS: usize = 1000;
 /// Most bytes of text staged together.
 const BATCH_BYTES: usize = 8 << 20;
-/// How long a claim lasts.
-const LEASE: Duration = Duration::from_secs(300);
-/// When a worker may have what this cannot embed.
-const LEFT_TO_WORKERS: Duration = Duration::from_secs(60);
+
+const CHANGED: &str = "the target has another version of it, which stays: where that is wrong, ingest \
+    the document there";
+const DELETED: &str = "it was copied before and is not in the target any more, or could not be \
+    indexed there: where that is wrong, ingest it there, or run `braid job retry`";
+const CLAIMED: &str = "a worker, or a copy that was killed, has claimed it: run this again in two \
+    minutes";
+
+/// Both sides of a collection, and what is known of earlier copies of it.
+pub(super) struct Route<'a> {
+    pub(super) source: &'a Collection,
+    pub(super) target: &'a Collection,
+    before: Option<Copied>,
+}
+
+/// What is to be done with a document of the source.
+enum Plan {
+    /// It is there as it is here.
+    Same,
+    Copy,
+    LeaveOut(String),
+}
+
+impl Route<'_> {
+    /// What tells the source from others of the same name.
+    fn name_of_source(&self) -> String {
+        let Collection {
+            name,
+            created_at_ms,
+            ..
+        } = self.source;
+        format!("{name}/{created_at_ms}")
+    }
+
+    fn plan(&self, summary: &DocumentSummary, there: Option<ContentHash>) -> Plan {
+        let was_copied = |it: &Copied| it.includes(&summary.id, summary.sequence);
+        match there {
+            Some(hash) if hash == summary.content_hash => Plan::Same,
+            Some(_) => Plan::LeaveOut(CHANGED.to_owned()),
+            None if self.before.as_ref().is_some_and(was_copied) => {
+                Plan::LeaveOut(DELETED.to_owned())
+            }
+            None => left_out(&summary.status).map_or(Plan::Copy, Plan::LeaveOut),
+        }
+    }
+}
 
 impl Migration {
     pub(super) async fn copy(
@@ -29,56 +72,100 @@ impl Migration {
         migrated: &mut Migrated,
         tell: &(dyn Fn(MigrationProgress) + Send + Sync),
     ) -> Result<()> {
+        let stats = self.source.ledger.stats(source.id).await?;
         let mut progress = MigrationProgress {
             seen: 0,
-            total: self.source.ledger.stats(source.id).await?.documents,
+            total: stats.documents,
         };
-        // What an interrupted copy staged.
-        self.publish_waiting(source, migrated).await?;
-        let mut cursor = None;
+        let mut route = Route {
+            source,
+            target,
+            before: None,
+        };
+        let name = route.name_of_source();
+        route.before = self.copied.copied(target.id, &name).await?;
+        let (mut cursor, mut claimed) = (None, Vec::new());
         loop {
+            if self.shutdown.is_requested() {
+                return Err(stopped());
+            }
             let ledger = &self.source.ledger;
             let page = ledger.documents(source.id, cursor.as_deref(), PAGE).await?;
             progress.seen += page.items.len() as u64;
-            self.copy_page(source, target, page.items, migrated).await?;
+            let last = page.items.last().map(|it| it.id.clone());
+            claimed.extend(self.copy_page(&route, page.items, migrated).await?);
             tell(progress);
             cursor = page.next;
             if cursor.is_none() {
-                return Ok(());
+                break;
+            }
+            if let Some(copied) = come_to(route.before.as_ref(), stats.newest, last) {
+                self.copied.record_copied(target.id, &name, &copied).await?;
             }
         }
+        self.look_again(&route, claimed, migrated).await?;
+        let copied = Copied {
+            operations: stats.newest,
+            through: None,
+        };
+        self.copied.record_copied(target.id, &name, &copied).await
     }
 
+    /// Copies some documents. Gives those that another process has claimed.
     async fn copy_page(
         &self,
-        source: &Collection,
-        target: &Collection,
+        route: &Route<'_>,
         summaries: Vec<DocumentSummary>,
         migrated: &mut Migrated,
-    ) -> Result<()> {
+    ) -> Result<Vec<DocumentId>> {
         let ids: Vec<_> = summaries.iter().map(|it| it.id.clone()).collect();
-        let there = self.target.ledger.content_hashes(target.id, &ids).await?;
+        let there = &self.target.ledger;
+        let there = there.content_hashes(route.target.id, &ids).await?;
+        let (mut same, mut claimed) = (Vec::new(), Vec::new());
         let (mut batch, mut bytes) = (Vec::new(), 0);
         for (summary, there) in summaries.into_iter().zip(there) {
-            if there == Some(summary.content_hash) {
-                migrated.unchanged += 1;
-                continue;
-            }
-            if let Some(reason) = left_out(&summary.status) {
-                migrated.left_out.push((summary.id.to_string(), reason));
-                continue;
-            }
-            if let Some(document) = self.read(source, &summary).await? {
-                bytes += document.document.text.len();
-                batch.push(Change::Put(Box::new(document)));
+            match route.plan(&summary, there) {
+                Plan::Same => same.push(summary.id),
+                Plan::LeaveOut(reason) => {
+                    migrated.left_out.push((summary.id.to_string(), reason));
+                }
+                Plan::Copy => {
+                    let Some(document) = self.read(route.source, &summary).await? else {
+                        continue;
+                    };
+                    bytes += document.document.text.len();
+                    batch.push(document);
+                }
             }
             if bytes >= BATCH_BYTES {
                 bytes = 0;
                 let full = std::mem::take(&mut batch);
-                self.write(source, target, full, migrated).await?;
+                claimed.extend(self.write(route, full, migrated).await?);
             }
         }
-        self.write(source, target, batch, migrated).await
+        claimed.extend(self.write(route, batch, migrated).await?);
+        // What an interrupted copy staged waits.
+        let published = self.publish(route, same, migrated).await?;
+        migrated.unchanged += published.idle;
+        claimed.extend(published.claimed);
+        Ok(claimed)
+    }
+
+    /// What others had claimed they may have published by now.
+    async fn look_again(
+        &self,
+        route: &Route<'_>,
+        claimed: Vec<DocumentId>,
+        migrated: &mut Migrated,
+    ) -> Result<()> {
+        for claimed in claimed.chunks(PAGE) {
+            let published = self.publish(route, claimed.to_vec(), migrated).await?;
+            migrated.copied += published.idle;
+            let still = published.claimed.into_iter();
+            let still = still.map(|it| (it.to_string(), CLAIMED.to_owned()));
+            migrated.left_out.extend(still);
+        }
+        Ok(())
     }
 
     /// A document with its chunks as they are; `None` where it is gone.
@@ -109,76 +196,43 @@ impl Migration {
         }
     }
 
+    /// Stages and publishes documents. Gives those that another process claimed first.
     async fn write(
         &self,
-        source: &Collection,
-        target: &Collection,
-        changes: Vec<Change>,
+        route: &Route<'_>,
+        documents: Vec<StagedDocument>,
         migrated: &mut Migrated,
-    ) -> Result<()> {
-        if changes.is_empty() {
-            return Ok(());
+    ) -> Result<Vec<DocumentId>> {
+        if documents.is_empty() {
+            return Ok(Vec::new());
         }
+        let ids = documents.iter().map(|it| it.document.id.clone()).collect();
+        let changes = documents.into_iter().map(|it| Change::Put(Box::new(it)));
         let request = StageRequest {
-            changes,
+            changes: changes.collect(),
             job: None,
             guard: None,
         };
-        self.target.ledger.stage(target.id, request).await?;
-        self.publish_waiting(source, migrated).await
+        self.target.ledger.stage(route.target.id, request).await?;
+        let published = self.publish(route, ids, migrated).await?;
+        migrated.copied += published.idle;
+        Ok(published.claimed)
     }
+}
 
-    /// Publishes what waits and was embedded by the source; the rest is left to workers.
-    async fn publish_waiting(&self, source: &Collection, migrated: &mut Migrated) -> Result<()> {
-        let embedder = &source.fingerprint.embedder;
-        loop {
-            let claimed = self.queue.claim(embedder, PAGE, LEASE).await?;
-            if claimed.is_empty() {
-                return Ok(());
-            }
-            let mut work = Vec::with_capacity(claimed.len());
-            for item in claimed {
-                match self.embeddings(source, &item).await? {
-                    Some(embeddings) => work.push((item, embeddings)),
-                    None => self.leave_to_workers(source, &item, migrated).await?,
-                }
-            }
-            let settled = self.queue.publish(work).await?;
-            let published = settled.iter().filter(|it| **it == Settled::Done).count();
-            migrated.copied += published as u64;
-        }
-    }
-
-    /// The embeddings that the source has of a claimed document; `None` where one is missing.
-    async fn embeddings(
-        &self,
-        source: &Collection,
-        item: &WorkItem,
-    ) -> Result<Option<Vec<Embedding>>> {
-        let chunks = item.chunks.iter();
-        let keys: Vec<_> = chunks.map(|chunk| chunk.record.embedding_key).collect();
-        let embedder = &source.fingerprint.embedder;
-        let found = self.source.ledger.embeddings(embedder, &keys).await?;
-        Ok(found.into_iter().collect())
-    }
-
-    async fn leave_to_workers(
-        &self,
-        source: &Collection,
-        item: &WorkItem,
-        migrated: &mut Migrated,
-    ) -> Result<()> {
-        let failure = WorkFailure {
-            reason: "the data directory has no embedding of it".to_owned(),
-            retry_after: Some(LEFT_TO_WORKERS),
-        };
-        if item.collection.name == source.name {
-            let reason = "the source has no embedding of it: run `braid ingest --worker`";
-            let document = item.claim.document.to_string();
-            migrated.left_out.push((document, reason.to_owned()));
-        }
-        self.queue.fail(&item.claim, failure).await.map(drop)
-    }
+/// What is to be recorded at this document of a copy that began at operation `newest`: the first copy
+/// says how far it is. A later one looks at everything anyway, and says so at its end.
+fn come_to(before: Option<&Copied>, newest: Sequence, last: Option<DocumentId>) -> Option<Copied> {
+    let last = last?;
+    let operations = match before {
+        None => newest,
+        Some(before) if before.through.as_ref().is_some_and(|it| *it < last) => before.operations,
+        Some(_) => return None,
+    };
+    Some(Copied {
+        operations,
+        through: Some(last),
+    })
 }
 
 /// Why a document is not copied, if it is not.

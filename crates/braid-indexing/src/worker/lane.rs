@@ -38,6 +38,15 @@ impl Held {
     }
 }
 
+/// What waits.
+enum Waiting {
+    None,
+    /// Something that this worker may get, or that somebody works on.
+    Some,
+    /// So many documents, all of them of other embedders.
+    ForOthers(u64),
+}
+
 impl Worker {
     /// Works until told to stop, or until nothing waits.
     pub(super) async fn lane(&self, until: Until) -> Result<()> {
@@ -75,6 +84,7 @@ impl Worker {
         if failed_before {
             probe(&*self.parts.embedder).await?;
         }
+        let company = self.company.read().await;
         let embedder = self.parts.embedder.fingerprint();
         let claiming = self
             .parts
@@ -87,12 +97,34 @@ impl Worker {
         *self.worked_at.lock() = Instant::now();
         self.note(|progress| progress.claimed += items.len() as u64);
         let held = Held::new(&items);
+        if items.iter().all(|item| !item.claim.is_suspect()) {
+            return self.keep_while(&held, self.index(items, &held)).await;
+        }
+        // Another lane is about to try one too.
+        let Ok(_mine) = self.suspect.try_lock() else {
+            self.give_back(&held, None).await;
+            return Ok(true);
+        };
+        drop(company);
+        let index_alone = async {
+            let _alone = self.company.write().await;
+            self.index(items, &held).await
+        };
+        self.keep_while(&held, index_alone).await
+    }
+
+    /// Renews the leases of `held` while `work` goes on, and gives back what is left of it.
+    async fn keep_while(
+        &self,
+        held: &Held,
+        work: impl Future<Output = Result<()>>,
+    ) -> Result<bool> {
         let done = tokio::select! {
             biased;
-            done = self.index(items, &held) => done,
-            never = self.renew(&held) => match never {},
+            done = work => done,
+            never = self.renew(held) => match never {},
         };
-        self.give_back(&held, done.as_ref().err()).await;
+        self.give_back(held, done.as_ref().err()).await;
         done.map(|()| true)
     }
 
@@ -117,19 +149,35 @@ impl Worker {
 
     /// Whether nothing waits any more, not even with other workers.
     async fn is_drained(&self) -> Result<bool> {
-        let depth = match self.parts.queue.depth().await {
-            Ok(depth) => depth,
+        let waiting = match self.count_waiting().await {
+            Ok(waiting) => waiting,
             Err(error) if error.code().is_retryable() => return Ok(false),
             Err(error) => return Err(error),
         };
-        self.note(|progress| progress.depth = depth);
-        // Anything that was given back to wait can be claimed again by then.
-        let longest = self.parts.options.retry.longest + self.parts.options.poll_longest;
-        let idle_for = self.worked_at.lock().elapsed();
-        if depth.waiting > 0 && depth.claimed == 0 && idle_for > longest {
-            return Err(self.waits_for_others(depth.waiting));
+        match waiting {
+            Waiting::None => Ok(true),
+            Waiting::Some => Ok(false),
+            Waiting::ForOthers(waiting) => Err(self.waits_for_others(waiting)),
         }
-        Ok(depth.waiting == 0)
+    }
+
+    async fn count_waiting(&self) -> Result<Waiting> {
+        let depth = self.parts.queue.depth().await?;
+        self.note(|progress| progress.depth = depth);
+        if depth.waiting == 0 {
+            return Ok(Waiting::None);
+        }
+        // Workers of another embedder may be between two claims.
+        let longest = self.parts.options.retry.longest + self.parts.options.poll_longest;
+        if depth.claimed > 0 || self.worked_at.lock().elapsed() <= longest {
+            return Ok(Waiting::Some);
+        }
+        // What is given back waits, however long, and clocks differ: that is no other embedder's.
+        let embedder = self.parts.embedder.fingerprint();
+        match self.parts.queue.waiting(embedder).await? {
+            0 => Ok(Waiting::ForOthers(depth.waiting)),
+            _ => Ok(Waiting::Some),
+        }
     }
 
     fn waits_for_others(&self, waiting: u64) -> Error {

@@ -27,7 +27,9 @@ pub struct WorkerOptions {
     pub embed_batch_chunks: usize,
     /// How long a claim lasts; it is renewed three times as often.
     pub lease: Duration,
-    /// How often a version is claimed before it is taken to be to blame for how that ended.
+    /// How often a version is claimed before it is taken to be to blame for how that ended. What is
+    /// given back because something else was in the way does not count. From the third time on it is
+    /// tried alone, so that it is three at least.
     pub attempts: u32,
     /// How failures are retried.
     pub retry: RetryPolicy,
@@ -72,10 +74,9 @@ impl WorkerOptions {
         }
     }
 
-    /// After how long a version is tried again that was claimed so often.
-    pub(super) fn again_after(&self, attempt: u32) -> Duration {
-        let doublings = attempt.saturating_sub(1).min(20);
-        let wait = self.retry.first.saturating_mul(1 << doublings);
+    /// After how long a version is tried again that came back so often before.
+    pub(super) fn again_after(&self, times: u32) -> Duration {
+        let wait = self.retry.first.saturating_mul(1 << times.min(20));
         wait.min(self.retry.longest)
     }
 }

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use braid_core::ports::{Claim, Settled, WorkDepth, WorkFailure, WorkItem};
+use braid_core::ports::{Asked, Claim, GiveBack, Settled, WorkDepth, WorkFailure, WorkItem};
 use braid_core::{
-    DocumentId, Embedder, Embedding, Error, ErrorCode, Fingerprint, Ledger, Result, WorkQueue,
+    CollectionId, DocumentId, Embedder, Embedding, Error, ErrorCode, Fingerprint, Ledger, Result,
+    WorkQueue,
 };
 use braid_indexing::{Until, Worker, WorkerOptions, WorkerParts, WorkerProgress};
 use braid_runtime::Shutdown;
@@ -16,16 +17,16 @@ use braid_testkit::{Call, Fault, Faulty, Gate, HashEmbedder, RamLedger};
 
 use crate::world::PoisonedEmbedder;
 
-const DIMENSION: usize = 64;
+pub(crate) const DIMENSION: usize = 64;
 
 /// Documents that wait.
-struct Waiting {
-    ledger: RamLedger,
-    scene: Scene,
+pub(crate) struct Waiting {
+    pub(crate) ledger: RamLedger,
+    pub(crate) scene: Scene,
 }
 
 impl Waiting {
-    async fn new(documents: &[(&str, &[&str])]) -> Self {
+    pub(crate) async fn new(documents: &[(&str, &[&str])]) -> Self {
         let ledger = RamLedger::new();
         let mut new = new_collection("scene");
         new.dimension = DIMENSION;
@@ -41,7 +42,7 @@ impl Waiting {
         self.worker_over(Arc::new(self.ledger.clone()), embedder, options())
     }
 
-    fn worker_over(
+    pub(crate) fn worker_over(
         &self,
         queue: Arc<dyn WorkQueue>,
         embedder: Arc<dyn Embedder>,
@@ -59,28 +60,28 @@ impl Waiting {
     }
 
     /// Works until nothing waits.
-    async fn drain(&self, embedder: Arc<dyn Embedder>) -> WorkerProgress {
+    pub(crate) async fn drain(&self, embedder: Arc<dyn Embedder>) -> WorkerProgress {
         let (worker, _) = self.worker(embedder);
         worker.run(Until::Idle).await.unwrap()
     }
 
-    async fn depth(&self) -> WorkDepth {
+    pub(crate) async fn depth(&self) -> WorkDepth {
         self.ledger.depth().await.unwrap()
     }
 
-    async fn visible(&self) -> Vec<String> {
+    pub(crate) async fn visible(&self) -> Vec<String> {
         self.scene.visible().await
     }
 }
 
-fn options() -> WorkerOptions {
+pub(crate) fn options() -> WorkerOptions {
     WorkerOptions {
         concurrency: 1,
         ..WorkerOptions::default()
     }
 }
 
-fn embedder() -> Arc<HashEmbedder> {
+pub(crate) fn embedder() -> Arc<HashEmbedder> {
     Arc::new(HashEmbedder::new(DIMENSION))
 }
 
@@ -203,7 +204,7 @@ impl Embedder for Away {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outage_of_the_model_costs_one_attempt_and_no_document() {
+async fn an_outage_of_the_model_costs_no_document() {
     let waiting = Waiting::new(&[("a", &["one"]), ("b", &["two"])]).await;
     let embedder = Arc::new(Away {
         inner: HashEmbedder::new(DIMENSION),
@@ -341,6 +342,17 @@ impl WorkQueue for Picky {
         self.inner.claim(embedder, limit, lease).await
     }
 
+    async fn claim_documents(
+        &self,
+        collection: CollectionId,
+        documents: &[DocumentId],
+        lease: Duration,
+    ) -> Result<Vec<Asked>> {
+        self.inner
+            .claim_documents(collection, documents, lease)
+            .await
+    }
+
     async fn renew(&self, claims: &[Claim], lease: Duration) -> Result<Vec<bool>> {
         self.inner.renew(claims, lease).await
     }
@@ -358,12 +370,20 @@ impl WorkQueue for Picky {
         WorkQueue::publish(&self.inner, work).await
     }
 
+    async fn give_back(&self, claims: &[Claim], why: GiveBack) -> Result<Vec<Settled>> {
+        self.inner.give_back(claims, why).await
+    }
+
     async fn fail(&self, claim: &Claim, failure: WorkFailure) -> Result<Settled> {
         self.inner.fail(claim, failure).await
     }
 
     async fn sweep(&self, grace: Duration) -> Result<u64> {
         WorkQueue::sweep(&self.inner, grace).await
+    }
+
+    async fn waiting(&self, embedder: &Fingerprint) -> Result<u64> {
+        self.inner.waiting(embedder).await
     }
 
     async fn depth(&self) -> Result<WorkDepth> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use braid_core::operation::PublishReceipt;
-use braid_core::ports::{Settled, WorkFailure, WorkItem};
+use braid_core::ports::{GiveBack, Settled, WorkFailure, WorkItem};
 use braid_core::{Collection, DocumentId, Embedding, Ledger, LedgerPin, Sequence, Slot, WorkQueue};
 
 const LEASE: Duration = Duration::from_secs(60);
@@ -30,12 +30,9 @@ pub(crate) fn embeddings(item: &WorkItem) -> Vec<Embedding> {
 
 /// It may be claimed again at once.
 async fn give_back(work: &dyn WorkQueue, item: &WorkItem) {
-    let failure = WorkFailure {
-        reason: "not now".to_owned(),
-        retry_after: Some(Duration::ZERO),
-    };
-    let settled = work.fail(&item.claim, failure).await.unwrap();
-    assert_eq!(settled, Settled::Done);
+    let claims = std::slice::from_ref(&item.claim);
+    let given_back = work.give_back(claims, GiveBack::Untouched);
+    assert_eq!(given_back.await.unwrap(), [Settled::Done]);
 }
 
 /// Indexes what waits and was staged by operations up to `through`.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use braid_core::operation::{CollectionStats, OperationKind};
 use braid_core::ports::{
-    IdempotencyKey, Job, JobChange, JobItem, JobItemStatus, Recorded, StoredResponse, WriteGuard,
+    Copied, IdempotencyKey, Job, JobChange, JobItem, JobItemStatus, Recorded, StoredResponse,
+    WriteGuard,
 };
 use braid_core::{
     ChunkRecord, Collection, CollectionId, CollectionName, ContentHash, Document, DocumentId,
@@ -35,6 +36,7 @@ pub(super) struct State {
     pub(super) epochs: BTreeMap<u64, i64>,
     pub(super) pins: Pins,
     pub(super) leases: BTreeMap<(CollectionId, Sequence), Lease>,
+    pub(super) copied: BTreeMap<(CollectionId, String), Copied>,
     /// How many claims there were.
     pub(super) tokens: u128,
 }

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use braid_core::operation::IndexableChunk;
-use braid_core::ports::{Claim, Settled, WorkDepth, WorkFailure, WorkItem};
+use braid_core::ports::{
+    Asked, Claim, Copied, CopyLog, GiveBack, SUSPECT_AFTER, Settled, WorkDepth, WorkFailure,
+    WorkItem,
+};
 use braid_core::{
     CollectionId, DocumentId, Embedding, Error, Fingerprint, OperationKind, Result, Sequence,
     SlotSet, WorkQueue,
@@ -20,6 +23,7 @@ pub(super) struct Lease {
     until_ms: i64,
     not_before_ms: i64,
     attempt: u32,
+    returned: u32,
 }
 
 #[async_trait]
@@ -31,6 +35,20 @@ impl WorkQueue for RamLedger {
         lease: Duration,
     ) -> Result<Vec<WorkItem>> {
         self.state.lock().claim(embedder, limit, lease)
+    }
+
+    async fn claim_documents(
+        &self,
+        collection: CollectionId,
+        documents: &[DocumentId],
+        lease: Duration,
+    ) -> Result<Vec<Asked>> {
+        let mut state = self.state.lock();
+        state.check_writable()?;
+        let asked = documents
+            .iter()
+            .map(|document| state.claim_named(collection, document, lease));
+        asked.collect()
     }
 
     async fn renew(&self, claims: &[Claim], lease: Duration) -> Result<Vec<bool>> {
@@ -60,6 +78,13 @@ impl WorkQueue for RamLedger {
         published.collect()
     }
 
+    async fn give_back(&self, claims: &[Claim], why: GiveBack) -> Result<Vec<Settled>> {
+        let mut state = self.state.lock();
+        state.check_writable()?;
+        let given_back = claims.iter().map(|claim| state.give_back(claim, &why));
+        Ok(given_back.collect())
+    }
+
     async fn fail(&self, claim: &Claim, failure: WorkFailure) -> Result<Settled> {
         self.state.lock().fail_work(claim, failure)
     }
@@ -81,6 +106,13 @@ impl WorkQueue for RamLedger {
         Ok(removed)
     }
 
+    async fn waiting(&self, embedder: &Fingerprint) -> Result<u64> {
+        let state = self.state.lock();
+        let data = state.data.values();
+        let data = data.filter(|data| data.collection.fingerprint.embedder == *embedder);
+        Ok(data.map(|data| data.waiting().count() as u64).sum())
+    }
+
     async fn depth(&self) -> Result<WorkDepth> {
         let state = self.state.lock();
         let mut depth = WorkDepth::default();
@@ -93,6 +125,27 @@ impl WorkQueue for RamLedger {
             }
         }
         Ok(depth)
+    }
+}
+
+#[async_trait]
+impl CopyLog for RamLedger {
+    async fn copied(&self, collection: CollectionId, source: &str) -> Result<Option<Copied>> {
+        let state = self.state.lock();
+        Ok(state.copied.get(&(collection, source.to_owned())).cloned())
+    }
+
+    async fn record_copied(
+        &self,
+        collection: CollectionId,
+        source: &str,
+        copied: &Copied,
+    ) -> Result<()> {
+        let mut state = self.state.lock();
+        state.check_writable()?;
+        let key = (collection, source.to_owned());
+        state.copied.insert(key, copied.clone());
+        Ok(())
     }
 }
 
@@ -142,10 +195,7 @@ impl State {
         lease: Duration,
     ) -> Result<Vec<WorkItem>> {
         self.check_writable()?;
-        let free = |(id, sequence): (CollectionId, Sequence)| {
-            let lease = self.leases.get(&(id, sequence));
-            lease.is_none_or(|lease| !self.is_current(*lease) && lease.not_before_ms <= self.now_ms)
-        };
+        let free = |(id, sequence)| self.is_free(id, sequence);
         let mut found = Vec::new();
         for (id, data) in &self.data {
             if data.collection.fingerprint.embedder == *embedder {
@@ -157,26 +207,70 @@ impl State {
                 );
             }
         }
+        let is_suspect = |(id, sequence, _): &(CollectionId, Sequence, DocumentId)| {
+            let lease = self.leases.get(&(*id, *sequence));
+            lease.is_some_and(|lease| lease.attempt >= SUSPECT_AFTER)
+        };
+        if found.first().is_some_and(is_suspect) {
+            found.truncate(1);
+        } else {
+            found.retain(|it| !is_suspect(it));
+        }
         found.truncate(limit);
         let until_ms = self.after(lease);
         found
             .into_iter()
-            .map(|(id, sequence, document)| {
-                self.tokens += 1;
-                let lease = self.leases.entry((id, sequence)).or_default();
-                lease.token = self.tokens;
-                lease.until_ms = until_ms;
-                lease.attempt += 1;
-                let claim = Claim {
-                    collection: id,
-                    document,
-                    sequence,
-                    token: lease.token,
-                    attempt: lease.attempt,
-                };
-                self.data(id).map(|data| data.work_item(claim))
-            })
+            .map(|(id, sequence, document)| self.take((id, sequence), document, until_ms))
             .collect()
+    }
+
+    fn is_free(&self, id: CollectionId, sequence: Sequence) -> bool {
+        let lease = self.leases.get(&(id, sequence));
+        lease.is_none_or(|lease| !self.is_current(*lease) && lease.not_before_ms <= self.now_ms)
+    }
+
+    fn take(
+        &mut self,
+        (id, sequence): (CollectionId, Sequence),
+        document: DocumentId,
+        until_ms: i64,
+    ) -> Result<WorkItem> {
+        self.tokens += 1;
+        let lease = self.leases.entry((id, sequence)).or_default();
+        lease.token = self.tokens;
+        lease.until_ms = until_ms;
+        lease.attempt += 1;
+        let claim = Claim {
+            collection: id,
+            document,
+            sequence,
+            token: lease.token,
+            attempt: lease.attempt,
+            returned: lease.returned,
+        };
+        self.data(id).map(|data| data.work_item(claim))
+    }
+
+    fn claim_named(
+        &mut self,
+        id: CollectionId,
+        document: &DocumentId,
+        lease: Duration,
+    ) -> Result<Asked> {
+        let data = self.data(id)?;
+        let waiting = data
+            .waiting()
+            .find(|(_, waits)| *waits == document)
+            .map(|(sequence, _)| sequence);
+        let Some(sequence) = waiting else {
+            return Ok(Asked::Idle);
+        };
+        if !self.is_free(id, sequence) {
+            return Ok(Asked::Waits);
+        }
+        let until_ms = self.after(lease);
+        let item = self.take((id, sequence), document.clone(), until_ms)?;
+        Ok(Asked::Claimed(Box::new(item)))
     }
 
     /// What a claim cannot do any more, if anything.
@@ -213,6 +307,24 @@ impl State {
         })?;
         self.leases.remove(&key(&claim));
         Ok(Settled::Done)
+    }
+
+    fn give_back(&mut self, claim: &Claim, why: &GiveBack) -> Settled {
+        if let Some(settled) = self.settled(claim) {
+            return settled;
+        }
+        let (wait, hindered) = match why {
+            GiveBack::Untouched => (Duration::ZERO, 0),
+            GiveBack::Hindered { wait, .. } => (*wait, 1),
+        };
+        let not_before_ms = self.after(wait);
+        if let Some(lease) = self.leases.get_mut(&key(claim)) {
+            lease.token = 0;
+            lease.not_before_ms = not_before_ms;
+            lease.attempt -= 1;
+            lease.returned += hindered;
+        }
+        Settled::Done
     }
 
     fn fail_work(&mut self, claim: &Claim, failure: WorkFailure) -> Result<Settled> {

@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 
 use braid_core::Fingerprint;
-use braid_core::ports::Settled;
+use braid_core::ports::{SUSPECT_AFTER, Settled};
 
-use super::{Desk, LEASE, LEASE_MS, WorkSubject, claims, names, texts};
+use super::{Desk, LEASE, LEASE_MS, WorkSubject, claims, embedder, names, texts};
 
 pub(super) async fn check(fresh: &impl AsyncFn() -> WorkSubject) {
     a_claim_is_exclusive(fresh).await;
@@ -13,6 +13,7 @@ pub(super) async fn check(fresh: &impl AsyncFn() -> WorkSubject) {
     only_what_the_embedder_is_for_is_claimed(fresh).await;
     an_expired_lease_can_be_claimed(fresh).await;
     a_renewed_lease_holds(fresh).await;
+    what_may_end_workers_is_claimed_alone(fresh).await;
 }
 
 async fn a_claim_is_exclusive(fresh: &impl AsyncFn() -> WorkSubject) {
@@ -73,7 +74,12 @@ async fn only_what_the_embedder_is_for_is_claimed(fresh: &impl AsyncFn() -> Work
     let claimed = desk.queue().claim(&other, 10, LEASE).await.unwrap();
     assert!(claimed.is_empty());
     desk.assert_depth(1, 0, 0).await;
-    desk.claim_one().await;
+    assert_eq!(desk.queue().waiting(&other).await.unwrap(), 0);
+    assert_eq!(desk.queue().waiting(&embedder()).await.unwrap(), 1);
+    let item = desk.claim_one().await;
+    assert_eq!(desk.queue().waiting(&embedder()).await.unwrap(), 1);
+    assert_eq!(desk.publish(item).await, Settled::Done);
+    assert_eq!(desk.queue().waiting(&embedder()).await.unwrap(), 0);
 }
 
 async fn an_expired_lease_can_be_claimed(fresh: &impl AsyncFn() -> WorkSubject) {
@@ -111,4 +117,36 @@ async fn a_renewed_lease_holds(fresh: &impl AsyncFn() -> WorkSubject) {
     desk.assert_depth(2, 2, 0).await;
     desk.advance_ms(LEASE_MS);
     assert_eq!(names(&desk.claim(10).await), ["a", "b"]);
+}
+
+async fn what_may_end_workers_is_claimed_alone(fresh: &impl AsyncFn() -> WorkSubject) {
+    let desk = Desk::new(fresh).await;
+    for id in ["a", "b", "c"] {
+        desk.put(id, &[id]).await;
+    }
+    for _ in 0..SUSPECT_AFTER {
+        assert_eq!(desk.claim(10).await.len(), 3);
+        desk.advance_ms(LEASE_MS + 1);
+    }
+    for id in ["d", "e"] {
+        desk.put(id, &[id]).await;
+    }
+    let mut claimed = Vec::new();
+    loop {
+        let items = desk.claim(10).await;
+        if items.is_empty() {
+            break;
+        }
+        if items.iter().any(|item| item.claim.is_suspect()) {
+            assert_eq!(items.len(), 1, "{:?}", names(&items));
+        }
+        claimed.extend(items);
+    }
+    assert_eq!(names(&claimed), ["a", "b", "c", "d", "e"], "each once");
+    let suspects = claimed.iter().filter(|item| item.claim.is_suspect());
+    assert_eq!(suspects.count(), 3);
+    // Where it was not to blame it is as any other.
+    for item in claimed {
+        assert_eq!(desk.publish(item).await, Settled::Done);
+    }
 }

@@ -14,8 +14,10 @@
 
 mod store;
 
+use std::time::Duration;
+
 use ::qdrant_client::qdrant::FieldType;
-use braid_core::ports::{Claim, Settled, WorkFailure};
+use braid_core::ports::{Claim, GiveBack, SUSPECT_AFTER, Settled, WorkFailure};
 use braid_core::{
     ContentHash, DocumentId, DocumentStatus, Error, ErrorCode, Filter, Result, Sequence,
 };
@@ -90,8 +92,11 @@ pub(crate) struct Head {
     pub(crate) published: Option<Published>,
     /// Not tried again before, Unix milliseconds; when the version was staged at first.
     pub(crate) not_before_ms: i64,
-    /// How often the newest version was claimed.
+    /// How often the newest version was claimed and not given back.
     pub(crate) attempts: u32,
+    /// How often it was given back for what was in the way.
+    #[serde(default)]
+    pub(crate) returned: u32,
     pub(crate) lease: Option<Lease>,
     pub(crate) failure: Option<Failure>,
     pub(crate) retired: Vec<Retired>,
@@ -105,6 +110,9 @@ pub(crate) struct Newest {
     pub(crate) pipeline: String,
     pub(crate) metadata: MetadataRow,
     pub(crate) language: Option<String>,
+    /// Bytes of its chunks, roughly.
+    #[serde(default)]
+    pub(crate) bytes: u64,
     /// The job that put it, while it can be taken back.
     pub(crate) job: Option<Uuid>,
 }
@@ -150,6 +158,7 @@ impl Head {
             published: None,
             not_before_ms: 0,
             attempts: 0,
+            returned: 0,
             lease: None,
             failure: None,
             retired: Vec::new(),
@@ -232,6 +241,7 @@ impl Head {
         self.state = State::Waiting;
         self.not_before_ms = now_ms;
         self.attempts = 0;
+        self.returned = 0;
         self.lease = None;
         self.failure = None;
     }
@@ -273,6 +283,11 @@ impl Head {
     /// Whether it may be claimed.
     pub(crate) fn is_due(&self, now_ms: i64) -> bool {
         self.state == State::Waiting && self.due_ms() <= now_ms
+    }
+
+    /// Whether it may be what ended those who had it.
+    pub(crate) fn is_suspect(&self) -> bool {
+        self.attempts >= SUSPECT_AFTER
     }
 
     fn due_ms(&self) -> i64 {
@@ -325,6 +340,19 @@ impl Head {
         self
     }
 
+    /// The claim is given back, and is not counted.
+    pub(crate) fn give_back(mut self, why: GiveBack, now_ms: i64) -> Self {
+        self.lease = None;
+        self.attempts = self.attempts.saturating_sub(1);
+        if let GiveBack::Hindered { reason, wait } = why {
+            self.returned = self.returned.saturating_add(1);
+            self.not_before_ms = after(now_ms, wait);
+            let at_ms = now_ms;
+            self.failure = Some(Failure { reason, at_ms });
+        }
+        self
+    }
+
     /// The newest version could not be indexed.
     pub(crate) fn fail(mut self, failure: WorkFailure, now_ms: i64) -> Self {
         self.lease = None;
@@ -333,10 +361,7 @@ impl Head {
             at_ms: now_ms,
         });
         match failure.retry_after {
-            Some(after) => {
-                let after = i64::try_from(after.as_millis()).unwrap_or(i64::MAX);
-                self.not_before_ms = now_ms.saturating_add(after);
-            }
+            Some(wait) => self.not_before_ms = after(now_ms, wait),
             None => self.state = State::Failed,
         }
         self
@@ -427,4 +452,9 @@ impl Head {
         set(BODY, write_json(self)?);
         Ok(fields)
     }
+}
+
+fn after(now_ms: i64, wait: Duration) -> i64 {
+    let wait = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
+    now_ms.saturating_add(wait)
 }

@@ -1,5 +1,6 @@
 //! [`ClusterLedger`]: the ledger and the queue of processes that share a Qdrant.
 
+mod copied;
 mod idempotency;
 mod jobs;
 mod port;

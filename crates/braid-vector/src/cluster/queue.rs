@@ -1,38 +1,28 @@
 //! The queue: heads that wait, oldest first. Several workers look at the same ones, and the
 //! compare-and-set says who has which.
 
+mod claiming;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::qdrant_client::qdrant::Direction;
 use async_trait::async_trait;
-use braid_core::ports::{Claim, Settled, WorkDepth, WorkFailure, WorkItem};
+use braid_core::ports::{Asked, Claim, GiveBack, Settled, WorkDepth, WorkFailure, WorkItem};
 use braid_core::{
     Collection, CollectionId, DocumentId, Embedding, Error, ErrorCode, Fingerprint, Result,
     WorkQueue,
 };
 use futures::try_join;
 use rand::seq::SliceRandom;
-use uuid::Uuid;
 
-use super::cas::{Listing, Order, all, at_most, is_text, more_than};
+use super::cas::{all, is_text, more_than};
 use super::chunks::{Bm25Parameters, ChunkPoint, mean_length};
-use super::heads::{DUE, Head, LEASE, Lease, Read, STATE, State};
+use super::heads::{Head, LEASE, STATE, State};
 use super::ledger::ClusterLedger;
 use super::shelf::Shelf;
 use super::tried::Tried;
-
-/// Most documents of one claim.
-const MOST: usize = 256;
-/// So many times more candidates are looked at than claimed, so that workers that look at the same time
-/// do not all want the same ones.
-const CHOICE: usize = 4;
-/// How often a claim of which others took all candidates looks again.
-const LOOKS: usize = 3;
-
-/// Why a version without text is a dead letter.
-const LOST_TEXT: &str = "its text is gone: hand the document in again";
+use claiming::{MOST, Room};
 
 /// Documents of one collection, and what is done with each.
 struct Group<T> {
@@ -50,7 +40,7 @@ impl WorkQueue for ClusterLedger {
         limit: usize,
         lease: Duration,
     ) -> Result<Vec<WorkItem>> {
-        let limit = limit.min(MOST);
+        let mut room = Room::new(limit);
         let collections = self.registry.all().await?;
         let of_embedder = collections
             .values()
@@ -58,23 +48,49 @@ impl WorkQueue for ClusterLedger {
         let mut collections: Vec<&Arc<Collection>> = of_embedder.collect();
         // No collection waits for another one to be empty.
         collections.shuffle(&mut rand::rng());
-        let mut items = Vec::new();
+        let mut items: Vec<WorkItem> = Vec::new();
         let mut tried = Tried::default();
         for collection in collections {
-            let room = limit - items.len();
-            if room == 0 {
+            let has_suspect = items.first().is_some_and(|it| it.claim.is_suspect());
+            if room.is_full() || has_suspect {
                 break;
             }
-            let claimed = self.claim_in(collection, room, lease).await;
-            items.extend(
-                tried
-                    .note(collection, "claims", claimed)
-                    .into_iter()
-                    .flatten(),
-            );
+            let claimed = self.claim_in(collection, &mut room, lease).await;
+            let claimed = tried.note(collection, "claims", claimed);
+            items.extend(claimed.into_iter().flatten());
         }
         tried.done()?;
         Ok(items)
+    }
+
+    async fn claim_documents(
+        &self,
+        collection: CollectionId,
+        documents: &[DocumentId],
+        lease: Duration,
+    ) -> Result<Vec<Asked>> {
+        let (collection, shelf) = self.open_shelf(collection).await?;
+        let now_ms = self.now_ms();
+        let mut asked = Vec::with_capacity(documents.len());
+        let mut free = Vec::new();
+        for read in shelf.heads.read(documents).await? {
+            asked.push(match read.head.state {
+                State::Waiting => Asked::Waits,
+                State::Idle | State::Failed | State::Deleted | State::Gone => Asked::Idle,
+            });
+            if read.head.is_due(now_ms) {
+                free.push(read);
+            }
+        }
+        let free = Room::new(MOST).fitting(free);
+        let taken = self.take(&collection, &shelf, free, lease).await?;
+        for item in self.items(&collection, &shelf, taken).await? {
+            let at = documents.iter().position(|it| *it == item.claim.document);
+            if let Some(at) = at {
+                asked[at] = Asked::Claimed(Box::new(item));
+            }
+        }
+        Ok(asked)
     }
 
     async fn renew(&self, claims: &[Claim], lease: Duration) -> Result<Vec<bool>> {
@@ -117,6 +133,29 @@ impl WorkQueue for ClusterLedger {
         Ok(settled)
     }
 
+    async fn give_back(&self, claims: &[Claim], why: GiveBack) -> Result<Vec<Settled>> {
+        let now_ms = self.now_ms();
+        let mut settled = vec![Settled::Superseded; claims.len()];
+        for group in self
+            .by_collection(claims.iter().cloned(), |claim| claim.collection)
+            .await?
+        {
+            let documents = documents(&group, |claim| &claim.document);
+            let step = |at: usize, head: Head| {
+                Ok(match head.settled(&group.work[at].1) {
+                    None => Ok(head.give_back(why.clone(), now_ms)),
+                    Some(settled) => Err(settled),
+                })
+            };
+            let heads = &group.shelf.heads;
+            let answers = heads.step(&documents, Settled::Done, step).await?;
+            for ((at, _), answer) in group.work.iter().zip(answers) {
+                settled[*at] = answer;
+            }
+        }
+        Ok(settled)
+    }
+
     async fn fail(&self, claim: &Claim, failure: WorkFailure) -> Result<Settled> {
         let Ok((_, shelf)) = self.open_if_there(claim.collection).await? else {
             return Ok(Settled::Superseded);
@@ -135,6 +174,24 @@ impl WorkQueue for ClusterLedger {
 
     async fn sweep(&self, grace: Duration) -> Result<u64> {
         self.sweep_all(grace).await
+    }
+
+    async fn waiting(&self, embedder: &Fingerprint) -> Result<u64> {
+        let collections = self.registry.all().await?;
+        let own = collections
+            .values()
+            .filter(|it| it.fingerprint.embedder == *embedder);
+        let mut waiting = 0;
+        for collection in own {
+            let shelf = self.shelf_of(collection);
+            let waits = all(vec![is_text(STATE, State::Waiting.as_str())]);
+            match shelf.heads.table.count(waits).await {
+                Ok(count) => waiting += count,
+                Err(error) if error.code() == ErrorCode::CollectionNotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(waiting)
     }
 
     async fn depth(&self) -> Result<WorkDepth> {
@@ -167,125 +224,6 @@ impl ClusterLedger {
     pub(super) fn until_ms(&self, lease: Duration) -> i64 {
         let lease = i64::try_from(lease.as_millis()).unwrap_or(i64::MAX);
         self.now_ms().saturating_add(lease)
-    }
-
-    async fn claim_in(
-        &self,
-        collection: &Arc<Collection>,
-        limit: usize,
-        lease: Duration,
-    ) -> Result<Vec<WorkItem>> {
-        let shelf = self.shelf_of(collection);
-        for _ in 0..LOOKS {
-            let mut candidates = self.candidates(&shelf, limit * CHOICE).await?;
-            if candidates.is_empty() {
-                break;
-            }
-            candidates.truncate(limit);
-            let claims = self.take(collection, &shelf, candidates, lease).await?;
-            let items = self.items(collection, &shelf, claims).await?;
-            if !items.is_empty() {
-                return Ok(items);
-            }
-        }
-        Ok(Vec::new())
-    }
-
-    /// Heads that may be claimed: of the longest waiting ones, in no order.
-    async fn candidates(&self, shelf: &Shelf, choice: usize) -> Result<Vec<Read>> {
-        let now_ms = self.now_ms();
-        let due = vec![
-            is_text(STATE, State::Waiting.as_str()),
-            at_most(DUE, now_ms),
-        ];
-        let listing = Listing {
-            filter: Some(all(due)),
-            limit: u32::try_from(choice).ok(),
-            order: Some(Order {
-                field: DUE,
-                direction: Direction::Asc,
-                from: None,
-            }),
-            ..Listing::default()
-        };
-        let (found, _) = shelf.heads.table.list(listing).await?;
-        let mut reads = readable(found.iter().map(|(_, it)| Read::found(it)));
-        // The server compares with less precision than it stores.
-        reads.retain(|read| read.head.is_due(now_ms));
-        reads.shuffle(&mut rand::rng());
-        Ok(reads)
-    }
-
-    /// Claims of those that nobody else took meanwhile.
-    async fn take(
-        &self,
-        collection: &Collection,
-        shelf: &Shelf,
-        candidates: Vec<Read>,
-        lease: Duration,
-    ) -> Result<Vec<Claim>> {
-        let until_ms = self.until_ms(lease);
-        let (mut swaps, mut claims) = (Vec::new(), Vec::new());
-        for read in candidates {
-            let Some(sequence) = read.head.newest_sequence() else {
-                continue;
-            };
-            let token = Uuid::new_v4().as_u128();
-            let head = read.head.clone().claim(Lease { token, until_ms });
-            claims.push(Claim {
-                collection: collection.id,
-                document: head.document()?,
-                sequence,
-                token,
-                attempt: head.attempts,
-            });
-            swaps.push(read.swap(&head)?);
-        }
-        let applied = shelf.heads.table.swap(swaps).await?;
-        let claims = claims.into_iter().zip(applied);
-        Ok(claims
-            .filter_map(|(claim, applied)| applied.then_some(claim))
-            .collect())
-    }
-
-    /// What was claimed, with its chunks. A version that is gone or cannot be read is a dead letter:
-    /// nobody could index it.
-    async fn items(
-        &self,
-        collection: &Arc<Collection>,
-        shelf: &Shelf,
-        claims: Vec<Claim>,
-    ) -> Result<Vec<WorkItem>> {
-        let of = claims
-            .iter()
-            .map(|it| (it.document.as_str(), it.sequence.0));
-        let contents = shelf.versions.contents(&of.collect::<Vec<_>>()).await?;
-        let mut items = Vec::with_capacity(claims.len());
-        for (claim, content) in claims.into_iter().zip(contents) {
-            match content {
-                Ok(Some(content)) => items.push(WorkItem {
-                    claim,
-                    collection: Collection::clone(collection),
-                    chunks: content.chunks,
-                }),
-                unreadable => {
-                    let cause = unreadable
-                        .err()
-                        .map(|error| format!(" ({})", error.chain()));
-                    let reason = format!("{LOST_TEXT}{}", cause.unwrap_or_default());
-                    let retry_after = None;
-                    self.fail(
-                        &claim,
-                        WorkFailure {
-                            reason,
-                            retry_after,
-                        },
-                    )
-                    .await?;
-                }
-            }
-        }
-        Ok(items)
     }
 
     async fn publish_in(&self, group: Group<(WorkItem, Vec<Embedding>)>) -> Result<Vec<Settled>> {

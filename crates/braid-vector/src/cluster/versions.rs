@@ -9,6 +9,7 @@ use braid_core::{
     Chunk, ChunkId, ChunkRecord, ContentHash, Document, DocumentId, DocumentStatus,
     DocumentSummary, Error, Metadata, Origin, Result, Sequence, Slot, Span,
 };
+use braid_runtime::CpuPool;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -75,6 +76,15 @@ struct ChunkRow {
     key: String,
 }
 
+impl ChunkRow {
+    /// Bytes that it takes up, roughly.
+    fn size(&self) -> u64 {
+        const REST: usize = 192;
+        let headings: usize = self.headings.iter().map(String::len).sum();
+        (self.text.len() + self.header.len() + headings + REST) as u64
+    }
+}
+
 fn hash(text: &str) -> Result<ContentHash> {
     let read = text.parse();
     read.map_err(|error: Error| damaged("has a bad hash").with_source(error))
@@ -137,7 +147,11 @@ impl Version {
 
     /// What a head says of it.
     pub(crate) fn newest(&self, job: Option<Uuid>) -> Newest {
-        self.summary.newest(job)
+        let chunks = self.chunks.iter().map(ChunkRow::size);
+        Newest {
+            bytes: chunks.sum(),
+            ..self.summary.newest(job)
+        }
     }
 
     /// Its point.
@@ -167,6 +181,8 @@ impl SummaryRow {
             pipeline: self.pipeline.clone(),
             metadata: self.metadata.clone(),
             language: self.language.clone(),
+            // What is not to be indexed any more is not claimed.
+            bytes: 0,
             job,
         }
     }
@@ -254,17 +270,19 @@ impl Versions {
         }))
     }
 
-    /// The chunks of versions, in order; `None` where there is no version, and an error where it cannot
-    /// be read.
+    /// The chunks of versions, in order, taken apart on `pool`; `None` where there is no version, and
+    /// why where one cannot be read.
     pub(crate) async fn contents(
         &self,
         of: &[(&str, u64)],
-    ) -> Result<Vec<Result<Option<Content>>>> {
+        pool: &CpuPool,
+    ) -> Result<Vec<Option<Result<Content>>>> {
         let found = self.read(of, &[SUMMARY, CHUNKS]).await?;
-        let found = found.iter().map(Option::as_ref);
-        Ok(found
-            .map(|fields| fields.map(content).transpose())
-            .collect())
+        let read = move || {
+            let found = found.iter().map(Option::as_ref);
+            found.map(|fields| fields.map(content)).collect()
+        };
+        pool.run(read).await
     }
 
     async fn read(&self, of: &[(&str, u64)], fields: &[&str]) -> Result<Vec<Option<Fields>>> {

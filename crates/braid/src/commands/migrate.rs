@@ -7,6 +7,7 @@ use std::time::Instant;
 use braid_config::Settings;
 use braid_core::{CollectionName, Error, ErrorCode, Result};
 use braid_engine::{Migrated, MigrationProgress, migrate};
+use braid_runtime::Shutdown;
 use serde::Serialize;
 
 use crate::args::{MigrateArgs, Profile};
@@ -116,12 +117,21 @@ pub(crate) async fn run(settings: &Settings, args: MigrateArgs) -> Result<Exit> 
             output::note(format!("{name}: {seen} of {total} documents"));
         }
     };
-    tokio::select! {
-        migrated = migrate(settings, args.collection.as_ref(), &tell) => print(&migrated?, args.json),
-        stop = signals.stop() => {
+    let shutdown = Shutdown::new();
+    let migrating = migrate(settings, args.collection.as_ref(), &shutdown, &tell);
+    tokio::pin!(migrating);
+    let stop = tokio::select! {
+        migrated = &mut migrating => return print(&migrated?, args.json),
+        stop = signals.stop() => stop,
+    };
+    output::note("stopping: what is claimed is published or given back");
+    shutdown.request();
+    match migrating.await {
+        Err(error) if error.code() == ErrorCode::ShuttingDown => {
             output::note("stopped: run the command again to go on");
             Ok(Exit::Stopped(stop))
         }
+        done => print(&done?, args.json),
     }
 }
 
