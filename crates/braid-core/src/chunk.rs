@@ -32,6 +32,10 @@ pub struct Chunk {
     pub context_header: String,
     /// The chunk's text.
     pub text: String,
+    /// The white space between this chunk and the next, as it stands in the extracted text: with it both
+    /// are one run of characters. Empty after the last chunk, where anything else is between, and where
+    /// they overlap.
+    pub gap: String,
 }
 
 impl Chunk {

@@ -271,6 +271,12 @@ fn encode_postcard(row: &impl Serialize) -> Result<Vec<u8>> {
         .map_err(|error| braid_core::Error::internal("a row cannot be encoded").with_source(error))
 }
 
+/// A row, and the bytes behind it.
+fn split_postcard<'b, R: Deserialize<'b>>(bytes: &'b [u8]) -> Result<(R, &'b [u8])> {
+    postcard::take_from_bytes(bytes)
+        .map_err(|error| corrupt("a stored row is damaged").with_source(error))
+}
+
 fn decode_postcard<'b, R: Deserialize<'b>>(bytes: &'b [u8]) -> Result<R> {
     postcard::from_bytes(bytes)
         .map_err(|error| corrupt("a stored row is damaged").with_source(error))

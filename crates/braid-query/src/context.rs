@@ -2,7 +2,8 @@
 //!
 //! Each piece stands under its marker and source line; a source that the piece above has too is not
 //! said again. A citation's span is exactly the characters of the document that stand in the piece, so
-//! characters that two chunks share stand there once, and chunks that touch are one piece.
+//! characters that two chunks share stand there once, and chunks that touch, or that white space alone
+//! keeps apart, are one piece.
 //!
 //! Hits are offered in turn ([`choose`]) and taken while there is room; what room is left goes to
 //! sentences of the others ([`cut`]). How the pieces stand in the text decides no more of what is taken
@@ -138,11 +139,13 @@ impl<'p> Assembly<'_, 'p> {
         let body = part.text.into();
         let terms = part.terms;
         let span = Span { start, end };
+        let gap = if end == piece.span.end { piece.gap } else { "" };
         Some((
             terms,
             Piece {
                 span,
                 body,
+                gap,
                 ..piece
             },
         ))

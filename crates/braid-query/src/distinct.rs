@@ -206,6 +206,7 @@ mod tests {
                 heading_path: Vec::new(),
                 context_header: String::new(),
                 text: text.to_owned(),
+                gap: String::new(),
             },
             embedding_key: ContentHash([0; 32]),
             language: None,

@@ -121,6 +121,7 @@ mod tests {
                 heading_path: Vec::new(),
                 context_header: String::new(),
                 text: String::new(),
+                gap: String::new(),
             },
             embedding_key: ContentHash([0; 32]),
             language: None,

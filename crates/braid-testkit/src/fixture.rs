@@ -227,6 +227,7 @@ fn parse_chunk(document: &str, ordinal: u32, start: u32, text: &str) -> StagedCh
             heading_path: headings.map(str::to_owned).collect(),
             context_header: String::new(),
             text: body.to_owned(),
+            gap: String::new(),
         },
         embedding_key: hash(text),
     }

@@ -275,6 +275,7 @@ mod tests {
             heading_path: vec!["A".to_owned()],
             context_header: "A".to_owned(),
             text: "body".to_owned(),
+            gap: "\n".to_owned(),
         };
         let name = |collection: &str, document: &str, chunk: &Chunk, title: Option<&str>| {
             chunk_id(
@@ -318,9 +319,11 @@ mod tests {
             ),
         ]);
         assert_eq!(ids.len(), 7);
-        // The span moves when something before the chunk changes; the name does not.
+        // The span moves when something before the chunk changes, and the gap is of what comes after; the name
+        // does not.
         let moved = Chunk {
             span: Span { start: 9, end: 13 },
+            gap: " ".to_owned(),
             ..chunk.clone()
         };
         assert_eq!(name("c", "d", &moved, None), name("c", "d", &chunk, None));

@@ -9,7 +9,7 @@ use braid_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{decode_postcard, encode_postcard};
+use super::{decode_postcard, encode_postcard, split_postcard};
 use crate::error::corrupt;
 use crate::table::Row;
 
@@ -55,6 +55,8 @@ impl ChunkHeader {
 pub(crate) struct ChunkRow {
     pub(crate) header: ChunkHeader,
     body: Body,
+    /// Behind the body: older builds wrote none, and read over it.
+    gap: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -101,6 +103,7 @@ impl ChunkRow {
                 context_header: chunk.context_header,
                 language: version.language.map(|language| language.to_string()),
             },
+            gap: chunk.gap,
         }
     }
 
@@ -111,7 +114,7 @@ impl ChunkRow {
 
     /// The chunk stored under `slot`.
     pub(crate) fn into_record(self, slot: u32) -> Result<ChunkRecord> {
-        let Self { header, body } = self;
+        let Self { header, body, gap } = self;
         Ok(ChunkRecord {
             slot: Slot(slot),
             id: header.id,
@@ -128,6 +131,7 @@ impl ChunkRow {
                 heading_path: body.heading_path,
                 context_header: body.context_header,
                 text: body.text,
+                gap,
             },
             embedding_key: header.embedding_key,
             language: super::convert::language(body.language)?,
@@ -141,13 +145,20 @@ impl Row for ChunkRow {
         let mut bytes = Vec::with_capacity(HEADER_BYTES + body.len());
         self.header.write(&mut bytes);
         bytes.extend(body);
+        if !self.gap.is_empty() {
+            bytes.extend(encode_postcard(&self.gap)?);
+        }
         Ok(Cow::Owned(bytes))
     }
 
     fn decode(bytes: &[u8]) -> Result<Self> {
         let header = ChunkHeader::read(bytes)?;
-        let body = decode_postcard(&bytes[HEADER_BYTES..])?;
-        Ok(Self { header, body })
+        let (body, gap) = split_postcard(&bytes[HEADER_BYTES..])?;
+        let gap = match gap {
+            [] => String::new(),
+            gap => decode_postcard(gap)?,
+        };
+        Ok(Self { header, body, gap })
     }
 }
 
@@ -166,6 +177,7 @@ mod tests {
                 heading_path: vec!["Guide".to_owned()],
                 context_header: "title > Guide".to_owned(),
                 text: "text".to_owned(),
+                gap: "\n\n".to_owned(),
             },
             embedding_key: ContentHash([7; 32]),
         };
@@ -185,6 +197,10 @@ mod tests {
         assert_eq!((record.document, record.sequence), (document, Sequence(11)));
         assert_eq!(record.embedding_key, staged.embedding_key);
         assert_eq!(record.language, Some(Language::Thai));
+        // An older build wrote no gap.
+        let older = ChunkRow::decode(&bytes[..bytes.len() - 3]).unwrap();
+        assert_eq!(older.body, row.body);
+        assert_eq!(older.gap, "");
         assert!(ChunkRow::decode(&bytes[..HEADER_BYTES - 1]).is_err());
         assert!(ChunkRow::decode(&bytes[..HEADER_BYTES + 2]).is_err());
     }

@@ -1,11 +1,17 @@
 //! Cutting a text so that it fits.
 
+use std::ops::Range;
+
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::wanted::WantedTerms;
 
 /// Texts of more sentences are cut at their beginning: looking at every run would take too long.
 const MOST_SENTENCES: usize = 64;
+
+/// Sentences that are kept around those with the query's terms: an answer may stand beside the words that
+/// the question shares with it. On 3,000 questions of squad outside its sample, 0, 1 and 2 did alike.
+const AROUND: usize = 1;
 
 /// A part of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,9 +34,10 @@ impl<'t> Part<'t> {
     }
 }
 
-/// A part of `text` that `count` puts at `limit` tokens or fewer: of all runs of whole sentences that fit, as long as each can be, the first of those
-/// that have most of the `wanted` terms. Where not even one sentence fits, the whole words that it
-/// begins with. Trailing whitespace is left out.
+/// A part of `text` that `count` puts at `limit` tokens or fewer: of all runs of whole sentences that fit, one that has most of the
+/// `wanted` terms, without the sentences at its ends that it has them without, but for [`AROUND`] more; the
+/// shortest of those, and the first of equal ones. Where no sentence has any, those that it begins with, and
+/// where not even one fits, the whole words. Trailing whitespace is left out.
 pub(super) fn best_part<'t>(
     text: &'t str,
     limit: usize,
@@ -63,17 +70,19 @@ pub(super) fn best_part<'t>(
         if end == first {
             continue;
         }
-        let (at, sentence) = sentences[end - 1];
-        let run = text[*start..at + sentence.len()].trim_end();
-        let terms = found[first..end]
-            .iter()
-            .fold(0, |all, one| all | one)
-            .count_ones();
-        let is_better = best.is_none_or(|best| terms > best.terms);
+        let terms = union(&found[first..end]).count_ones();
+        let needed = needed(&found[first..end]);
+        let (start, _) = sentences[first + needed.start];
+        let (at, sentence) = sentences[first + needed.end - 1];
+        let run = text[start..at + sentence.len()].trim_end();
+        let is_better = best.is_none_or(|best| {
+            let is_shorter = terms > 0 && terms == best.terms && run.len() < best.text.len();
+            terms > best.terms || is_shorter
+        });
         if is_better && !run.trim().is_empty() {
             best = Some(Part {
                 terms,
-                start: *start,
+                start,
                 text: run,
             });
         }
@@ -82,6 +91,26 @@ pub(super) fn best_part<'t>(
         }
     }
     best.or_else(|| longest_words(text, limit, count).map(Part::of_words))
+}
+
+/// The sentences of a run that its terms are in, and [`AROUND`] more to either side; all where it has none.
+fn needed(found: &[u64]) -> Range<usize> {
+    let all = union(found);
+    if all == 0 {
+        return 0..found.len();
+    }
+    let (mut start, mut end) = (0, found.len());
+    while union(&found[start..end - 1]) == all {
+        end -= 1;
+    }
+    while union(&found[start + 1..end]) == all {
+        start += 1;
+    }
+    start.saturating_sub(AROUND)..(end + AROUND).min(found.len())
+}
+
+fn union(found: &[u64]) -> u64 {
+    found.iter().fold(0, |all, one| all | one)
 }
 
 /// The longest prefix that fits: whole sentences, or whole words where not even one sentence fits.
@@ -154,12 +183,18 @@ mod tests {
             let part = best_part(text, limit, &wanted, words)?;
             Some((part.terms, part.start, part.text))
         };
-        assert_eq!(cut(99), Some((2, 0, text)));
+        let around = "Foxes hunt mice. Owls hunt at night. Dogs bark.";
+        assert_eq!(
+            cut(99),
+            Some((2, 12, around)),
+            "and one sentence to either side"
+        );
         assert_eq!(cut(4), Some((2, 29, "Owls hunt at night.")));
         assert_eq!(cut(6), Some((2, 29, "Owls hunt at night. Dogs bark.")));
         assert_eq!(
             cut(7),
-            Some((2, 12, "Foxes hunt mice. Owls hunt at night."))
+            Some((2, 29, "Owls hunt at night. Dogs bark.")),
+            "the shortest of those with most"
         );
         assert_eq!(cut(1), Some((0, 0, "Cats")));
     }

@@ -13,6 +13,8 @@ pub(super) struct Piece<'a> {
     pub(super) cited: &'a ChunkRecord,
     pub(super) span: Span,
     pub(super) body: Rc<str>,
+    /// The white space behind it, up to the next chunk.
+    pub(super) gap: &'a str,
     pub(super) source: Rc<str>,
     pub(super) tokens: Tokens,
 }
@@ -54,21 +56,32 @@ impl Piece<'_> {
     pub(super) fn touches(&self, other: &Self) -> bool {
         self.cited.document == other.cited.document
             && self.cited.chunk.heading_path == other.cited.chunk.heading_path
-            && (self.span.end == other.span.start || other.span.end == self.span.start)
+            && (self.ends_at(other.span.start) || other.ends_at(self.span.start))
+    }
+
+    /// Whether nothing but white space that is known stands between it and `position`.
+    fn ends_at(&self, position: u32) -> bool {
+        let end = self.span.end;
+        end == position || end + char_count(self.gap) == position
     }
 
     /// The run that it becomes together with one that it touches; cited as this one.
     pub(super) fn joined(&self, other: &Self) -> Self {
-        let (first, second) = match self.span.end == other.span.start {
+        let (first, second) = match self.ends_at(other.span.start) {
             true => (self, other),
             false => (other, self),
+        };
+        let gap = match first.span.end == second.span.start {
+            true => "",
+            false => first.gap,
         };
         Self {
             span: Span {
                 start: first.span.start,
                 end: second.span.end,
             },
-            body: format!("{}{}", first.body, second.body).into(),
+            body: format!("{}{gap}{}", first.body, second.body).into(),
+            gap: second.gap,
             ..self.clone()
         }
     }
@@ -91,6 +104,10 @@ pub(super) fn plan_pieces<'a>(
                 cited: record,
                 span,
                 body: body.into(),
+                gap: match span.end == record.chunk.span.end {
+                    true => &record.chunk.gap,
+                    false => "",
+                },
                 source: source_line(record, hit.uri.as_deref()).into(),
                 tokens: Tokens::default(),
             };
@@ -109,7 +126,7 @@ pub(super) fn plan_pieces<'a>(
 
 /// Whether a run of `record` goes on where `piece` ends, under the same headings.
 fn continues(piece: &Piece<'_>, record: &ChunkRecord, span: Span) -> bool {
-    piece.span.end == span.start && piece.cited.chunk.heading_path == record.chunk.heading_path
+    piece.ends_at(span.start) && piece.cited.chunk.heading_path == record.chunk.heading_path
 }
 
 /// Title and headings, else the source, else the document's id.

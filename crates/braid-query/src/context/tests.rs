@@ -1,3 +1,4 @@
+mod chunked;
 mod properties;
 
 use std::collections::BTreeMap;
@@ -30,6 +31,14 @@ impl Library {
         let characters: Vec<char> = text.chars().collect();
         for (ordinal, (start, end)) in (0..).zip(spans) {
             let body: String = characters[*start as usize..*end as usize].iter().collect();
+            let next = spans.get(ordinal as usize + 1).map_or(0, |next| next.0);
+            let gap = characters.get(*end as usize..next as usize);
+            let gap: String = gap.into_iter().flatten().collect();
+            let gap = if gap.trim().is_empty() {
+                gap
+            } else {
+                String::new()
+            };
             let name = format!("{id}/{ordinal}");
             let record = ChunkRecord {
                 slot: Slot(ordinal),
@@ -50,6 +59,7 @@ impl Library {
                     heading_path: Vec::new(),
                     context_header: String::new(),
                     text: body,
+                    gap,
                 },
                 embedding_key: ContentHash([0; 32]),
                 language: None,
@@ -160,24 +170,16 @@ fn pieces_stand_in_rank_order_under_their_markers() {
 }
 
 #[test]
-fn neighbors_come_along_once_each_with_its_own_citation() {
+fn neighbors_come_along_in_one_piece() {
     let context = foxes().assemble(&[1, 0], ContextExpansion::Neighbors, 100);
     check(
         &context,
         expect![[r#"
             [1] fox
-            Foxes are small.
-
-            [2]
-            They hunt at night.
-
-            [3]
-            Cats sleep all day.
+            Foxes are small. They hunt at night. Cats sleep all day.
             ---
-            15 tokens
-            [1] fox 0..16
-            [2] fox 17..36
-            [3] fox 37..56
+            13 tokens
+            [1] fox 0..56
         "#]],
     );
 }
@@ -265,8 +267,8 @@ fn a_section_ends_where_the_headings_change() {
     let mut library = foxes();
     library.passages[2].record.chunk.heading_path = vec!["Cats".to_owned()];
     let context = library.assemble(&[0], ContextExpansion::Section, 100);
-    let spans: Vec<u32> = context.citations.iter().map(|c| c.span.start).collect();
-    assert_eq!(spans, [0, 17]);
+    let spans = context.citations.iter().map(|c| (c.span.start, c.span.end));
+    assert_eq!(spans.collect::<Vec<_>>(), [(0, 36)]);
 }
 
 fn options(max_tokens: usize) -> ContextOptions {
@@ -357,7 +359,7 @@ fn a_document_gives_so_many_hits_and_nearly_the_same_is_left_out() {
     let library = Library::new()
         .add("a", once, &[(0, length(once))])
         .add("b", again, &[(0, length(again))])
-        .add("fox", FOX, &[(0, 16), (17, 36), (37, 56)]);
+        .add("fox", FOX, &[(0, 15), (17, 35), (37, 56)]);
     let documents = |options: ContextOptions| {
         let context = library.assemble_as(&[0, 1, 2, 3, 4], options, "");
         let cited = context.citations.iter().map(|one| one.document.to_string());

@@ -102,6 +102,7 @@ pub fn staged_chunks(id: &str, texts: &[&str]) -> Vec<StagedChunk> {
                 heading_path: vec![format!("heading {ordinal}")],
                 context_header: format!("header {ordinal}"),
                 text: (*text).to_owned(),
+                gap: String::new(),
             },
             embedding_key: hash(text),
         }

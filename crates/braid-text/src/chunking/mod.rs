@@ -43,6 +43,8 @@ const VERSION: u32 = 2;
 
 /// A form feed ends a page of plain text. A chunk is of one page, so that citing it is exact.
 const PAGE_END: char = '\u{c}';
+/// Most bytes of white space that two chunks are one run of characters across.
+const MOST_GAP: usize = 64;
 
 /// Tokens a model adds around a text of its own; they count towards its maximum.
 const SPECIAL_TOKENS: usize = 2;
@@ -165,6 +167,8 @@ struct ChunkList<'t> {
     /// Bytes and characters before the last chunk's start.
     bytes: usize,
     chars: usize,
+    /// The byte that the last chunk ends at.
+    end: usize,
     /// The page of the last chunk's start, where the text has pages.
     page: Option<u32>,
 }
@@ -178,6 +182,7 @@ impl<'t> ChunkList<'t> {
             chunks: Vec::new(),
             bytes: 0,
             chars: 0,
+            end: 0,
         }
     }
 
@@ -190,7 +195,10 @@ impl<'t> ChunkList<'t> {
         if let Some(page) = &mut self.page {
             *page += to_u32(between.matches(PAGE_END).count());
         }
-        self.bytes = range.start;
+        if let Some(last) = self.chunks.last_mut() {
+            last.gap = gap(self.text, self.end..range.start).to_owned();
+        }
+        (self.bytes, self.end) = (range.start, range.end);
         let text = &self.text[range];
         self.chunks.push(Chunk {
             ordinal: to_u32(self.chunks.len()),
@@ -202,8 +210,19 @@ impl<'t> ChunkList<'t> {
             heading_path: cut.heading_path,
             context_header: cut.context_header,
             text: text.to_owned(),
+            gap: String::new(),
         });
     }
+}
+
+/// What stands in `between`, where that is a little white space of one page.
+fn gap(text: &str, between: Range<usize>) -> &str {
+    let gap = text.get(between).unwrap_or("");
+    let is_gap = gap.len() <= MOST_GAP
+        && gap
+            .chars()
+            .all(|character| character.is_whitespace() && character != PAGE_END);
+    if is_gap { gap } else { "" }
 }
 
 /// Documents are limited to 64 MiB, so counts of their characters and chunks fit.

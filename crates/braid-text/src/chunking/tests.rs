@@ -105,6 +105,18 @@ pub(super) fn assert_invariants(
             assert!(counter.count(&chunk.text) <= target || is_atom, "{chunk:?}");
         }
     }
+    for pair in chunks.windows(2) {
+        let between = chars.get(pair[0].span.end as usize..pair[1].span.start as usize);
+        let between: String = between.into_iter().flatten().collect();
+        let is_gap = between.trim().is_empty() && !between.contains(PAGE_END);
+        let expected = if is_gap && between.len() <= 64 {
+            between
+        } else {
+            String::new()
+        };
+        assert_eq!(pair[0].gap, expected);
+    }
+    assert!(chunks.last().is_none_or(|last| last.gap.is_empty()));
     let missed = chars
         .iter()
         .zip(&covered)

@@ -73,6 +73,8 @@ struct ChunkRow {
     headings: Vec<String>,
     header: String,
     text: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    gap: String,
     key: String,
 }
 
@@ -119,6 +121,7 @@ impl Version {
                 headings: staged.chunk.heading_path.clone(),
                 header: staged.chunk.context_header.clone(),
                 text: staged.chunk.text.clone(),
+                gap: staged.chunk.gap.clone(),
                 key: staged.embedding_key.to_string(),
             });
         let origin = document.origin.as_ref().map(|origin| OriginRow {
@@ -333,6 +336,7 @@ fn indexable(
             heading_path: row.headings,
             context_header: row.header,
             text: row.text,
+            gap: row.gap,
         },
         embedding_key: hash(&row.key)?,
         language: language(summary.language.as_deref())?,

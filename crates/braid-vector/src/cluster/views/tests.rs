@@ -110,6 +110,7 @@ fn point(entry: &LexicalEntry) -> ChunkPoint {
                 heading_path: entry.headings.clone(),
                 context_header: String::new(),
                 text: entry.body.clone(),
+                gap: String::new(),
             },
             embedding_key: ContentHash(key),
             language: entry.language,

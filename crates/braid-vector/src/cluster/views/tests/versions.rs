@@ -129,6 +129,7 @@ fn staged(id: &str, chunks: &[&str]) -> StagedDocument {
             heading_path: Vec::new(),
             context_header: String::new(),
             text: (*text).to_owned(),
+            gap: String::new(),
         },
         embedding_key: hash(text),
     });
