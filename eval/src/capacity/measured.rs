@@ -93,6 +93,8 @@ pub struct MeasuredStore {
     pub disk_bytes: u64,
     /// Resident memory of the server after the queries, file-backed pages included, in bytes.
     pub memory_bytes: u64,
+    /// Whether it had built a graph of the vectors then: of few vectors it builds none and compares all.
+    pub has_graph: bool,
     /// CPU seconds of the server until all are retrievable and its optimizers rest.
     pub ingest_cpu_seconds: f64,
     /// CPU seconds of Braid until all are retrievable, models apart.

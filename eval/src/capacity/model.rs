@@ -117,6 +117,11 @@ impl StoreQuantity {
         }
     }
 
+    /// Whether a measurement tells it of other sizes. What a graph costs is told by those that have one.
+    fn is_told_by(self, store: &MeasuredStore) -> bool {
+        store.has_graph || !matches!(self, Self::IngestCpu | Self::QueryCpu)
+    }
+
     fn of(self, store: &MeasuredStore) -> f64 {
         let chunk_ms = |seconds: f64| seconds * 1000.0 / store.chunks as f64;
         match self {
@@ -190,7 +195,7 @@ impl Component {
         if let Self::Store(profile, quantity) = self {
             let stores = measured.stores.iter();
             return stores
-                .filter(|store| store.profile == profile)
+                .filter(|store| store.profile == profile && quantity.is_told_by(store))
                 .map(|store| (store.chunks as f64, quantity.of(store)))
                 .collect();
         }

@@ -51,6 +51,7 @@ fn store(profile: Profile, chunks: u64) -> MeasuredStore {
         chunks,
         disk_bytes: chunks * (4 * 384 + 1_000 * times),
         memory_bytes: chunks * (4 * 384 + 500 * times),
+        has_graph: true,
         ingest_cpu_seconds: chunks as f64 * 0.001,
         braid_ingest_cpu_seconds: chunks as f64 * 0.002,
         query_cpu_ms: 3.0,
@@ -125,6 +126,36 @@ fn what_does_not_fit_is_said_with_what_to_do() {
     );
     let beyond = plan(&measured(), &wanted(5_000_000_000, 1.0));
     assert_eq!(beyond.problems.len(), 2, "{:?}", beyond.problems);
+}
+
+#[test]
+fn what_a_graph_costs_is_told_by_sizes_that_have_one() {
+    let mut without = measured();
+    without.stores[0].has_graph = false;
+    without.stores[0].ingest_cpu_seconds /= 50.0;
+    without.stores[0].query_cpu_ms *= 7.0;
+    without.stores[0].disk_bytes *= 2;
+    let ingest = Component::Store(Profile::Qdrant, StoreQuantity::IngestCpu);
+    let query = Component::Store(Profile::Qdrant, StoreQuantity::QueryCpu);
+    let disk = Component::Store(Profile::Qdrant, StoreQuantity::Disk);
+    for (component, is_same) in [(ingest, true), (query, true), (disk, false)] {
+        let line = |measured: &Measured| component.series(measured, None);
+        assert_eq!(
+            line(&without) == line(&measured()),
+            is_same,
+            "{component:?}"
+        );
+    }
+    // Two sizes are left: none of them can be predicted from two others.
+    let of_ingest = |error: &Error| error.component == ingest;
+    assert!(!errors(&without).iter().any(of_ingest));
+    assert_eq!(
+        errors(&measured())
+            .iter()
+            .filter(|error| of_ingest(error))
+            .count(),
+        3
+    );
 }
 
 #[test]

@@ -16,7 +16,9 @@ use braid_engine::query::{Mode, RetrieveRequest};
 use braid_engine::{
     Engine, Loader, OpenOptions, Until, file_bytes, model_store, retrieve_defaults,
 };
-use braid_eval::capacity::{Machine, Measured, MeasuredModels, MeasuredSize};
+use braid_eval::capacity::{
+    Machine, Measured, MeasuredModels, MeasuredSize, MeasuredStore, Profile,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -43,15 +45,31 @@ const SOURCE: &str = "braid-bench capacity: 40,000 words by Zipf's law, vectors 
                       of 145 words; queries of 6 words, no caches; CPU is that of the whole process";
 
 pub(crate) async fn measure(cli: &Cli) -> Result<()> {
-    let mut sizes = Vec::new();
+    let mut measured = Measured {
+        models: models(cli).await?,
+        ..before(cli)?
+    };
     for chunks in &cli.sizes.capacity_chunks {
         let size = measure_size(cli, *chunks)?;
         say(format!("{size:#?}"));
-        sizes.push(size);
+        measured.sizes.retain(|old| old.chunks != size.chunks);
+        measured.sizes.push(size);
+        write(cli, &mut measured)?;
     }
-    sizes.sort_by_key(|size| size.chunks);
+    stores::measure(cli, |store| {
+        let is_other =
+            |old: &MeasuredStore| (old.profile, old.chunks) != (store.profile, store.chunks);
+        measured.stores.retain(is_other);
+        measured.stores.push(store);
+        write(cli, &mut measured)
+    })
+}
+
+/// What stays unless it is measured again: everything in the file, if it was written by this machine with
+/// the same source.
+fn before(cli: &Cli) -> Result<Measured> {
     let machine = machine::Machine::this();
-    let measured = Measured {
+    let this = Measured {
         machine: Some(Machine {
             cpu: machine.cpu,
             cores: machine.cores,
@@ -60,12 +78,31 @@ pub(crate) async fn measure(cli: &Cli) -> Result<()> {
         }),
         source: Some(SOURCE.to_owned()),
         dimension: super::instant(&Settings::default())?.dimension(),
-        sizes,
-        models: models(cli).await?,
-        stores: stores::measure(cli)?.unwrap_or_else(|| braid_eval::capacity::measured().stores),
+        ..Measured::default()
     };
     let path = &cli.sizes.capacity_out;
-    std::fs::write(path, serde_json::to_string_pretty(&measured)? + "\n")
+    if !path.exists() {
+        return Ok(this);
+    }
+    let before: Measured = serde_json::from_str(&std::fs::read_to_string(path)?)
+        .with_context(|| format!("{} is not what this program writes", path.display()))?;
+    let kind = |machine: &Option<Machine>| machine.as_ref().map(|it| (it.cpu.clone(), it.cores));
+    let is_same = kind(&before.machine) == kind(&this.machine)
+        && before.source == this.source
+        && before.dimension == this.dimension;
+    if !is_same {
+        say("the file is of another machine or source: nothing of it is kept");
+    }
+    Ok(if is_same { before } else { this })
+}
+
+/// After every size: the largest take hours.
+fn write(cli: &Cli, measured: &mut Measured) -> Result<()> {
+    measured.sizes.sort_by_key(|size| size.chunks);
+    let order = |store: &MeasuredStore| (store.profile == Profile::Cluster, store.chunks);
+    measured.stores.sort_by_key(order);
+    let path = &cli.sizes.capacity_out;
+    std::fs::write(path, serde_json::to_string_pretty(measured)? + "\n")
         .with_context(|| format!("cannot write {}", path.display()))
 }
 

@@ -38,8 +38,8 @@ pub(crate) struct Sizes {
     /// Chunks of the memory measurement with it
     #[arg(long, default_value_t = 5_000)]
     memory_embedded_chunks: usize,
-    /// Sizes of the capacity measurement, in chunks
-    #[arg(long, value_delimiter = ',', default_value = "10000,100000,1000000")]
+    /// Sizes of the capacity measurement, in chunks; others that the file has from this machine stay
+    #[arg(long, num_args = 0.., value_delimiter = ',', default_value = "10000,100000,1000000")]
     capacity_chunks: Vec<u64>,
     /// Where the capacity measurement is written
     #[arg(long, default_value = "eval/capacity/measured.json")]
@@ -47,8 +47,8 @@ pub(crate) struct Sizes {
     /// A Qdrant server to start for the capacity of profiles qdrant and cluster
     #[arg(long, value_name = "FILE")]
     qdrant_bin: Option<PathBuf>,
-    /// Sizes of its capacity measurement, in chunks
-    #[arg(long, value_delimiter = ',', default_value = "10000,100000,1000000")]
+    /// Sizes of its capacity measurement, in chunks; others that the file has stay too
+    #[arg(long, num_args = 0.., value_delimiter = ',', default_value = "10000,100000,1000000")]
     store_chunks: Vec<u64>,
     /// Profiles of its capacity measurement
     #[arg(

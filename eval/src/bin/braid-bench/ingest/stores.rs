@@ -22,24 +22,25 @@ const START: Duration = Duration::from_secs(60);
 /// A node rests when it takes less than this share of a core.
 const RESTING: f64 = 0.05;
 const LOOK: Duration = Duration::from_secs(2);
+/// Qdrant's name for the file of a segment's graph.
+const GRAPH: &str = "graph.bin";
 /// How long its optimizers may work on.
 const REST: Duration = Duration::from_secs(3600);
 
-/// Every wanted profile at every size; nothing without a Qdrant to start.
-pub(super) fn measure(cli: &Cli) -> Result<Option<Vec<MeasuredStore>>> {
+/// Every wanted profile at every size, each told as it is known; nothing without a Qdrant to start.
+pub(super) fn measure(cli: &Cli, mut tell: impl FnMut(MeasuredStore) -> Result<()>) -> Result<()> {
     let Some(binary) = &cli.sizes.qdrant_bin else {
         say("no --qdrant-bin: what was measured of Qdrant before stays");
-        return Ok(None);
+        return Ok(());
     };
-    let mut stores = Vec::new();
     for profile in &cli.sizes.store_profiles {
         for chunks in &cli.sizes.store_chunks {
             let store = measure_size(cli, binary, *profile, *chunks)?;
             say(format!("{store:#?}"));
-            stores.push(store);
+            tell(store)?;
         }
     }
-    Ok(Some(stores))
+    Ok(())
 }
 
 fn measure_size(
@@ -59,6 +60,7 @@ fn measure_size(
     let loaded: Loaded = run_child(cli, "capacity-load", chunks, &arguments)?;
     node.rest()?;
     let after = cpu_seconds(Some(node.pid()))?;
+    let has_graph = has_file(&node.directory.join("storage"), GRAPH)?;
     let asking = [
         &arguments[..],
         &["--store-pid".to_owned(), node.pid().to_string()],
@@ -71,6 +73,7 @@ fn measure_size(
         chunks: loaded.chunks,
         disk_bytes: file_bytes(&node.directory.join("storage")),
         memory_bytes: node.resident_bytes()?,
+        has_graph,
         ingest_cpu_seconds: after - before,
         braid_ingest_cpu_seconds: loaded.cpu_seconds,
         query_cpu_ms: asked.server_cpu_ms.context("no time of the server")?,
@@ -190,6 +193,21 @@ impl Drop for Node {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Whether there is a file of that name somewhere in a folder.
+fn has_file(folder: &Path, name: &str) -> Result<bool> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let is_found = match entry.file_type()?.is_dir() {
+            true => has_file(&entry.path(), name)?,
+            false => entry.file_name() == name,
+        };
+        if is_found {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn free_port() -> Result<u16> {

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Result;
-use braid_config::Settings;
+use braid_config::{Settings, StorageProfile};
 use braid_core::{CollectionName, Embedder, NewDocument};
-use braid_engine::{Engine, Loader, OpenOptions};
+use braid_engine::{Engine, Loader, OpenOptions, Until};
 use serde::Serialize;
 
-use super::remote;
 use super::server::{Ours, forget, settle};
+use super::{clustered, remote};
 use crate::ingest::instant;
 use crate::load::COLLECTION;
 use crate::passages::corpus;
@@ -32,10 +32,17 @@ struct Ingest {
     passages: usize,
     chunks: u64,
     embedded_seconds: f64,
-    qdrant_seconds: f64,
+    qdrant: Away,
+    cluster: Away,
+}
+
+/// A profile with a server.
+#[derive(Serialize)]
+struct Away {
+    seconds: f64,
     /// Beside that, until Qdrant had built its graphs: embedded builds them within its seconds.
     graph_seconds: f64,
-    /// Chunks a second of qdrant, as a share of those of embedded.
+    /// Its chunks a second, as a share of those of embedded.
     share: f64,
 }
 
@@ -66,47 +73,63 @@ async fn compare(
 ) -> Result<Ingest> {
     let documents = corpus(&cli.train, passages, 0)?.documents;
     let mut settings = Settings::default();
-    settings.storage.data_dir = cli.work.join("qdrant-ingest-embedded");
-    let mut local = Loading::open(&settings, &embedder).await?;
     settings.storage.data_dir = cli.work.join("qdrant-ingest-remote");
     let far = remote(&settings, url);
-    let mut away = Loading::open(&far, &embedder).await?;
-    let mut graph_seconds = 0.0;
-    for (index, slice) in documents
-        .chunks(documents.len().div_ceil(SLICES).max(1))
-        .enumerate()
-    {
-        // Who is first has cold caches.
-        if index % 2 == 0 {
-            local.load(slice).await?;
-        }
-        away.load(slice).await?;
-        graph_seconds += settle(rest, &Ours::of(&far)?).await?;
-        if index % 2 == 1 {
-            local.load(slice).await?;
+    let shared = clustered(&settings, url);
+    // What an interrupted run left would be taken for this one's.
+    forget(rest, &Ours::of(&shared)?)?;
+    settings.storage.data_dir = cli.work.join("qdrant-ingest-embedded");
+    let mut sides = Vec::new();
+    for settings in [&settings, &far, &shared] {
+        sides.push(Loading::open(settings, &embedder).await?);
+    }
+    let slices = documents.chunks(documents.len().div_ceil(SLICES).max(1));
+    for (index, slice) in slices.enumerate() {
+        for turn in 0..sides.len() {
+            // Who is first has cold caches.
+            let side = (index + turn) % sides.len();
+            let side = &mut sides[side];
+            side.load(slice).await?;
+            if side.settings.storage.profile != StorageProfile::Embedded {
+                side.graph_seconds += settle(rest, &Ours::of(&side.settings)?).await?;
+            }
         }
     }
-    let (chunks, qdrant_seconds) = away.close().await?;
-    let (_, embedded_seconds) = local.close().await?;
-    forget(rest, &Ours::of(&far)?)?;
-    let share = embedded_seconds / qdrant_seconds;
-    say(format!(
-        "{chunks} chunks: embedded {embedded_seconds:.2} s, qdrant {qdrant_seconds:.2} s and {graph_seconds:.2} s for its graph, share {share:.3}"
-    ));
-    Ok(Ingest {
+    let (chunks, embedded_seconds) = (sides[0].chunks().await?, sides[0].seconds);
+    let away = |side: &Loading| Away {
+        seconds: side.seconds,
+        graph_seconds: side.graph_seconds,
+        share: embedded_seconds / side.seconds,
+    };
+    let ingest = Ingest {
         passages: documents.len(),
         chunks,
         embedded_seconds,
-        qdrant_seconds,
-        graph_seconds,
-        share,
-    })
+        qdrant: away(&sides[1]),
+        cluster: away(&sides[2]),
+    };
+    for side in sides {
+        side.engine.close().await;
+        if side.settings.storage.profile != StorageProfile::Embedded {
+            forget(rest, &Ours::of(&side.settings)?)?;
+        }
+    }
+    say(format!(
+        "{chunks} chunks: embedded {embedded_seconds:.2} s, qdrant {:.2} s and {:.2} s for its graph, cluster {:.2} s and {:.2} s",
+        ingest.qdrant.seconds,
+        ingest.qdrant.graph_seconds,
+        ingest.cluster.seconds,
+        ingest.cluster.graph_seconds
+    ));
+    Ok(ingest)
 }
 
 struct Loading {
+    settings: Settings,
     engine: Engine,
     name: CollectionName,
     seconds: f64,
+    graph_seconds: f64,
 }
 
 impl Loading {
@@ -122,9 +145,11 @@ impl Loading {
         let name = CollectionName::new(COLLECTION)?;
         engine.ensure_collection(&name).await?;
         Ok(Self {
+            settings: settings.clone(),
             engine,
             name,
             seconds: 0.0,
+            graph_seconds: 0.0,
         })
     }
 
@@ -137,15 +162,15 @@ impl Loading {
         }
         loader.flush().await?;
         let report = loader.finish().await?;
+        if self.engine.has_workers() {
+            self.engine.worker()?.run(Until::Idle).await?;
+        }
         self.seconds += start.elapsed().as_secs_f64();
         anyhow::ensure!(report.failed.is_empty(), "{:?}", report.failed);
         Ok(())
     }
 
-    /// Its chunks, and the seconds they took.
-    async fn close(self) -> Result<(u64, f64)> {
-        let chunks = self.engine.collection_info(&self.name).await?.stats.chunks;
-        self.engine.close().await;
-        Ok((chunks, self.seconds))
+    async fn chunks(&self) -> Result<u64> {
+        Ok(self.engine.collection_info(&self.name).await?.stats.chunks)
     }
 }
