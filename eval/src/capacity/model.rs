@@ -174,18 +174,19 @@ impl Component {
         }
     }
 
-    /// Posting lists are walked in proportion to their length at the most, a graph in proportion to the
-    /// logarithm of its size. A query has both, so it is taken to grow as the faster one.
+    /// Posting lists are walked in proportion to their length at the most. The embedded graph is in segments of
+    /// a bounded size, which a query walks one after the other: in proportion to their number.
     fn growth(self) -> Growth {
         match self {
-            Self::IngestCpu | Self::DenseCpu => Growth::Logarithmic,
+            Self::IngestCpu => Growth::Logarithmic,
             Self::Ledger
             | Self::Lexical
             | Self::Vectors
             | Self::IngestMemory
             | Self::ServingMemory
             | Self::HybridCpu
-            | Self::LexicalCpu => Growth::Linear,
+            | Self::LexicalCpu
+            | Self::DenseCpu => Growth::Linear,
             Self::Store(profile, quantity) => quantity.growth(profile),
         }
     }
