@@ -10,6 +10,7 @@ use braid_core::{
     IndexProvider, JobId, Ledger, PipelineFingerprint, Reader, Result, Sequence,
 };
 use braid_runtime::{CpuPool, Shutdown};
+use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
 
@@ -387,18 +388,24 @@ impl Indexer {
     ///
     /// # Cancel safety
     /// Dropping the future before there is room leaves nothing behind; afterwards the write goes on.
-    async fn write<T: Send + 'static>(
+    ///
+    /// In boxes: the types of all that callers put around it would become too deep for the compiler.
+    fn write<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T>> + Send + 'static,
-    ) -> Result<T> {
-        let room = Arc::clone(&self.inner.writes).acquire_owned().await;
-        let room = room.map_err(|_| Error::new(ErrorCode::ShuttingDown, "indexing has stopped"))?;
-        let work = async move {
-            let done = work.await;
-            drop(room);
-            done
-        };
-        detached(&self.inner.parts.shutdown, work).await
+    ) -> BoxFuture<'_, Result<T>> {
+        let work: BoxFuture<'static, Result<T>> = Box::pin(work);
+        Box::pin(async move {
+            let room = Arc::clone(&self.inner.writes).acquire_owned().await;
+            let room =
+                room.map_err(|_| Error::new(ErrorCode::ShuttingDown, "indexing has stopped"))?;
+            let work = async move {
+                let done = work.await;
+                drop(room);
+                done
+            };
+            detached(&self.inner.parts.shutdown, work).await
+        })
     }
 
     fn writer(&self, collection: &Collection) -> Result<Writer> {

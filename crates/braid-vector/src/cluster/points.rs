@@ -45,9 +45,10 @@ impl Points {
     }
 
     /// The answer to a request about the collection.
-    pub(crate) async fn ask<T, F>(&self, request: impl FnOnce(Arc<Qdrant>) -> F) -> Result<T>
+    pub(crate) async fn ask<T, F>(&self, request: impl FnOnce(Arc<Qdrant>) -> F + Send) -> Result<T>
     where
-        F: Future<Output = std::result::Result<T, QdrantError>>,
+        T: Send,
+        F: Future<Output = std::result::Result<T, QdrantError>> + Send,
     {
         let answer = self.site.ask(request).await;
         answer.map_err(|error| self.failed(&error))

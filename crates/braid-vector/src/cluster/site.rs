@@ -8,6 +8,7 @@ use ::qdrant_client::qdrant::{self as wire, WriteOrdering, WriteOrderingType};
 use ::qdrant_client::{Qdrant, QdrantError};
 use braid_core::{CollectionId, Error, ErrorCode, Generation, Result};
 use braid_runtime::CpuPool;
+use futures::future::BoxFuture;
 
 use crate::qdrant::connections::Connections;
 use crate::qdrant::error::translate;
@@ -63,14 +64,16 @@ impl Site {
     }
 
     /// The answer to one request, over connections as [`Connections::ask`] keeps them.
-    pub(crate) async fn ask<T, F>(
-        &self,
-        request: impl FnOnce(Arc<Qdrant>) -> F,
-    ) -> std::result::Result<T, QdrantError>
+    /// In a box: the types of all that callers put around it would become too deep for the compiler.
+    pub(crate) fn ask<'s, T, F>(
+        &'s self,
+        request: impl FnOnce(Arc<Qdrant>) -> F + Send + 's,
+    ) -> BoxFuture<'s, std::result::Result<T, QdrantError>>
     where
-        F: Future<Output = std::result::Result<T, QdrantError>>,
+        T: Send + 's,
+        F: Future<Output = std::result::Result<T, QdrantError>> + Send + 's,
     {
-        self.connections.ask(request).await
+        Box::pin(self.connections.ask(request))
     }
 
     /// The names of the collections of Qdrant that there are.

@@ -31,6 +31,8 @@ const LOOKS: usize = 3;
 
 /// How often a version that copies may still lack is looked for again.
 const LOOKED_FOR: u32 = 3;
+/// How long it waits in between.
+const COPIED_AFTER: Duration = Duration::from_secs(5);
 
 /// Why a version without text is a dead letter.
 const LOST_TEXT: &str = "its text is gone: hand the document in again";
@@ -243,7 +245,11 @@ impl ClusterLedger {
                 // A copy that is behind does not have it yet.
                 None if self.site.is_replicated() && claim.returned < LOOKED_FOR => {
                     let claims = std::slice::from_ref(claim);
-                    self.give_back(claims, GiveBack::Hindered).await?;
+                    let why = GiveBack::Hindered {
+                        reason: "its text is not on every copy yet".to_owned(),
+                        wait: COPIED_AFTER,
+                    };
+                    self.give_back(claims, why).await?;
                 }
                 None => self.bury(claim, LOST_TEXT.to_owned()).await?,
             }

@@ -9,6 +9,7 @@ use braid_core::CollectionName;
 use braid_engine::query::{Mode, RetrieveRequest, RetrieveResponse};
 use braid_engine::{Engine, Migrated, OpenOptions, migrate, retrieve_defaults};
 use braid_eval::report::{Latency, percentiles};
+use braid_runtime::Shutdown;
 use serde::Serialize;
 
 use super::server::{Ours, forget, settle};
@@ -89,7 +90,7 @@ pub(super) async fn measure(cli: &Cli, url: &str, rest: &str) -> Result<Option<L
     // What an interrupted run left would be taken for this one's.
     forget(rest, &Ours::of(&shared)?)?;
     let start = Instant::now();
-    let migrated = migrate(&shared, Some(&name), &|_, _| ()).await?;
+    let migrated = migrate(&shared, Some(&name), &Shutdown::new(), &|_, _| ()).await?;
     let migrate_seconds = start.elapsed().as_secs_f64();
     let is_same = migrated.values().all(Migrated::agrees);
     anyhow::ensure!(is_same, "what was copied differs: {migrated:?}");
