@@ -11,10 +11,16 @@ use super::settings;
 use super::{assert_valid, entries, parse, port, problems, root, schema, text, texts};
 
 const FILE: &str = "docker-compose.yml";
-/// The choices of `COMPOSE_PROFILES`, and the one without it.
-const PROFILES: [&str; 4] = ["embedded", "qdrant", "qdrant-cluster", "cluster"];
-/// The services of the profile `cluster` that keep nothing.
+/// Without `COMPOSE_PROFILES`.
+const DEFAULT: &str = "single";
+/// It, and the choices of `COMPOSE_PROFILES`.
+const PROFILES: [&str; 5] = [DEFAULT, "cluster", "embedded", "qdrant", "qdrant-cluster"];
+/// Those with everything in Qdrant.
+const IN_QDRANT: [&str; 2] = [DEFAULT, "cluster"];
+/// The services that keep nothing, beside the first query server where everything is in Qdrant.
 const STATELESS: [&str; 2] = ["braid-2", "worker"];
+/// The first node of Qdrant.
+const FIRST: &str = "qdrant-1";
 /// Variables of Braid that are not settings.
 const OTHER_VARIABLES: [&str; 2] = ["BRAID_CONFIG", "BRAID_ORT_LIB"];
 
@@ -39,16 +45,29 @@ fn interpolate(text: &str, variables: &[(&str, &str)]) -> String {
     out + rest
 }
 
-/// The services that run with `profile`, by name.
+/// The services that run with `profile`, by name: those that its command names, or all that are of it.
 fn running<'a>(compose: &'a Value, profile: &str) -> Vec<(&'a str, &'a Value)> {
-    let of_profile = |service: &Value| {
+    let named = named(profile);
+    let of_profile = |(name, service): &(&str, &Value)| {
         let profiles = texts(&service["profiles"]);
-        profiles.is_empty() || profiles.contains(&profile)
+        let is_of_it = profiles.is_empty() || profiles.contains(&profile);
+        is_of_it && (named.is_empty() || named.iter().any(|it| it == name))
     };
-    let services = entries(&compose["services"]);
-    services
-        .filter(|(_, service)| of_profile(service))
-        .collect()
+    entries(&compose["services"]).filter(of_profile).collect()
+}
+
+/// The services that the command at the top of the file names for `profile`.
+fn named(profile: &str) -> Vec<String> {
+    let file = text(FILE);
+    let start = match profile {
+        DEFAULT => "#   docker compose up ".to_owned(),
+        profile => format!("#   COMPOSE_PROFILES={profile} docker compose up "),
+    };
+    let command = file.lines().find_map(|line| line.strip_prefix(&start));
+    let command = command.unwrap_or_else(|| panic!("no line {start}"));
+    let words = command.split("   ").next().unwrap().split(' ');
+    let words = words.filter(|word| !word.is_empty() && !word.starts_with("--"));
+    words.map(str::to_owned).collect()
 }
 
 fn services(compose: &Value) -> Vec<(&str, &Value)> {
@@ -58,6 +77,33 @@ fn services(compose: &Value) -> Vec<(&str, &Value)> {
 /// Environment variables of a service.
 fn environment(service: &Value) -> impl Iterator<Item = (&str, &Value)> {
     entries(&service["environment"])
+}
+
+#[test]
+fn up_alone_starts_qdrant_braid_and_a_worker() {
+    for (profile, expected) in [
+        (DEFAULT, &["braid", "qdrant", "worker"][..]),
+        (
+            "cluster",
+            &[
+                "braid", "braid-2", "qdrant", "qdrant-2", "qdrant-3", "worker",
+            ],
+        ),
+        ("embedded", &["braid"]),
+        ("qdrant", &["braid", "qdrant"]),
+        (
+            "qdrant-cluster",
+            &["braid", "qdrant", "qdrant-2", "qdrant-3"],
+        ),
+    ] {
+        let compose = compose(profile);
+        let mut names: Vec<_> = running(&compose, profile).iter().map(|it| it.0).collect();
+        names.sort_unstable();
+        assert_eq!(names, expected, "{profile}");
+    }
+    // Without the variable it is as with the default.
+    let plain = parse(FILE, &interpolate(&text(FILE), &[]));
+    assert_eq!(plain, compose(DEFAULT));
 }
 
 #[test]
@@ -185,7 +231,8 @@ fn every_profile_has_its_settings_and_every_file_its_profile() {
         .flat_map(|(_, service)| texts(&service["profiles"]));
     let mut profiles: BTreeSet<String> = profiles.map(str::to_owned).collect();
     profiles.remove("ingest");
-    profiles.insert("embedded".to_owned());
+    // Those of no service of their own.
+    profiles.extend([DEFAULT, "embedded", "qdrant"].map(str::to_owned));
     let folder = std::fs::read_dir(root().join("config/compose")).unwrap();
     let files = folder.map(|entry| entry.unwrap().path());
     let files = files.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned());
@@ -195,7 +242,7 @@ fn every_profile_has_its_settings_and_every_file_its_profile() {
 
 #[test]
 fn data_is_in_volumes() {
-    for profile in PROFILES.into_iter().filter(|it| *it != "cluster") {
+    for profile in PROFILES.into_iter().filter(|it| !IN_QDRANT.contains(it)) {
         let compose = compose(profile);
         let loaded = settings::read(&format!("config/compose/{profile}.toml"));
         let directory = loaded.settings.storage.data_dir.display().to_string();
@@ -219,41 +266,40 @@ fn data_is_in_volumes() {
 
 #[test]
 fn the_stateless_keep_nothing() {
-    let compose = compose("cluster");
-    let loaded = settings::read("config/compose/cluster.toml");
-    assert_eq!(loaded.written("storage.data_dir"), None);
-    let names = running(&compose, "cluster").into_iter();
-    let names: Vec<_> = names.map(|(name, _)| name).collect();
     let volumes = Dockerfile::read();
-    for name in STATELESS {
-        assert!(names.contains(&name), "{name}: {names:?}");
-        let service = &compose["services"][name];
-        assert!(mounts(service).is_empty(), "{name}");
-        for volume in volumes.last_stage("VOLUME") {
-            let tmpfs = texts(&service["tmpfs"]);
-            let is_it = |mount: &&str| mount.split(':').next() == Some(volume);
-            assert!(tmpfs.iter().any(is_it), "{name}: {volume} is a volume");
+    for profile in IN_QDRANT {
+        let compose = compose(profile);
+        let loaded = settings::read(&format!("config/compose/{profile}.toml"));
+        assert_eq!(loaded.written("storage.data_dir"), None);
+        for name in STATELESS {
+            let service = &compose["services"][name];
+            assert!(mounts(service).is_empty(), "{name}");
+            for volume in volumes.last_stage("VOLUME") {
+                let tmpfs = texts(&service["tmpfs"]);
+                let is_it = |mount: &&str| mount.split(':').next() == Some(volume);
+                assert!(tmpfs.iter().any(is_it), "{name}: {volume} is a volume");
+            }
         }
     }
 }
 
 #[test]
 fn workers_can_be_scaled_and_are_asked_where_they_listen() {
-    let compose = compose("cluster");
-    let worker = &compose["services"]["worker"];
-    assert_eq!(texts(&worker["command"]), ["ingest", "--worker"]);
-    for field in ["container_name", "ports"] {
-        assert!(worker[field].is_null(), "two would want the same {field}");
+    for profile in IN_QDRANT {
+        let compose = compose(profile);
+        let worker = &compose["services"]["worker"];
+        assert_eq!(texts(&worker["command"]), ["ingest", "--worker"]);
+        for field in ["container_name", "ports"] {
+            assert!(worker[field].is_null(), "two would want the same {field}");
+        }
+        let loaded = settings::read(&format!("config/compose/{profile}.toml"));
+        let listen = loaded.settings.worker.listen;
+        let test = texts(&worker["healthcheck"]["test"]);
+        assert_eq!(
+            test[3..],
+            [listen.unwrap().port().to_string().as_str(), "/healthz"]
+        );
     }
-    let listen = settings::read("config/compose/cluster.toml")
-        .settings
-        .worker
-        .listen;
-    let test = texts(&worker["healthcheck"]["test"]);
-    assert_eq!(
-        test[3..],
-        [listen.unwrap().port().to_string().as_str(), "/healthz"]
-    );
 }
 
 /// Where volumes are mounted.
@@ -311,6 +357,7 @@ fn health_checks_run_scripts_that_are_there() {
 #[test]
 fn braid_reaches_qdrant_under_the_name_it_is_told() {
     for (profile, storage) in [
+        (DEFAULT, "\"cluster\""),
         ("qdrant", "\"qdrant\""),
         ("qdrant-cluster", "\"qdrant\""),
         ("cluster", "\"cluster\""),
@@ -366,10 +413,14 @@ fn check_nodes(profile: &str) {
             let at = command.iter().position(|word| *word == flag);
             at.map(|at| command[at + 1])
         };
-        assert_eq!(after("--uri"), Some(format!("http://{name}:6335").as_str()));
-        let first = nodes[0].0;
-        let wanted = (*name != first).then(|| format!("http://{first}:6335"));
+        // The first has a name that is its alone, too.
+        let is_first = *name == nodes[0].0;
+        let own = if is_first { FIRST } else { *name };
+        assert_eq!(after("--uri"), Some(format!("http://{own}:6335").as_str()));
+        let wanted = (!is_first).then(|| format!("http://{FIRST}:6335"));
         assert_eq!(after("--bootstrap"), wanted.as_deref(), "{name}");
+        let aliases = texts(&node["networks"]["default"]["aliases"]);
+        assert!(!is_first || aliases == [FIRST], "{name}");
     }
 }
 
@@ -396,20 +447,19 @@ fn what_a_service_waits_for_runs_with_it() {
 fn braid_waits_for_as_many_nodes_as_there_are_copies() {
     let compose = compose("cluster");
     let start = text(&compose["configs"]["start"]["file"].as_str().unwrap()[2..]);
-    let list = start
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("for node in "));
-    let awaited: Vec<_> = list.unwrap().trim_end_matches("; do").split(' ').collect();
-    let running: Vec<_> = running(&compose, "cluster")
-        .iter()
-        .map(|(name, _)| *name)
-        .collect();
-    assert!(
-        awaited.iter().all(|node| running.contains(node)),
-        "{awaited:?}"
-    );
+    assert!(start.contains("seq -f 'qdrant-%.0f' \"$copies\""));
+    assert!(start.contains("sed -n 's/^replication = //p' \"$BRAID_CONFIG\""));
+    for profile in IN_QDRANT {
+        let settings = settings::read(&format!("config/compose/{profile}.toml"));
+        let copies = settings.settings.qdrant.replication;
+        let line = format!("replication = {copies}");
+        assert!(settings.text.lines().any(|it| it == line));
+        let compose = super::compose::compose(profile);
+        let nodes = running(&compose, profile).into_iter();
+        let nodes = nodes.filter(|(name, _)| name.starts_with("qdrant")).count();
+        assert_eq!(nodes, copies, "{profile}");
+    }
     let settings = settings::read("config/compose/cluster.toml");
-    assert_eq!(awaited.len(), settings.settings.qdrant.replication);
     let told = settings
         .text
         .lines()
