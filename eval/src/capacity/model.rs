@@ -175,14 +175,14 @@ impl Component {
     }
 
     /// Posting lists are walked in proportion to their length at the most. The embedded graph is in segments of
-    /// a bounded size, which a query walks one after the other: in proportion to their number.
+    /// a bounded size, which a query walks one after the other: in proportion to their number. A build
+    /// holds one of them, so that memory while ingesting hardly grows.
     fn growth(self) -> Growth {
         match self {
-            Self::IngestCpu => Growth::Logarithmic,
+            Self::IngestCpu | Self::IngestMemory => Growth::Logarithmic,
             Self::Ledger
             | Self::Lexical
             | Self::Vectors
-            | Self::IngestMemory
             | Self::ServingMemory
             | Self::HybridCpu
             | Self::LexicalCpu
