@@ -14,6 +14,7 @@
 
 mod faults;
 mod filter;
+mod leftovers;
 mod path;
 mod real;
 mod server;
@@ -23,7 +24,8 @@ mod vectors;
 mod wire;
 
 pub use faults::{Fault, Kind};
-pub use real::{NodeOptions, QdrantNodes};
+pub use leftovers::Leftovers;
+pub use real::{NodeOptions, QdrantNodes, poll};
 pub use server::QdrantDouble;
 pub use state::Strictness;
 pub use wire::{Link, Wire};

@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
-use observe::poll;
+pub use observe::poll;
 
 /// The variable that names the binary of a server.
 const BINARY: &str = "BRAID_TEST_QDRANT_BIN";

@@ -8,7 +8,7 @@ use braid_core::{
 };
 use braid_engine::query::{Mode, RetrieveRequest};
 use braid_engine::{Engine, IngestRequest, OpenOptions, Until, WorkerProgress};
-use braid_qdrant_double::QdrantDouble;
+use braid_qdrant_double::{Leftovers, QdrantDouble};
 use braid_testkit::HashEmbedder;
 
 pub(crate) const DIMENSION: usize = 48;
@@ -24,25 +24,39 @@ pub(crate) struct World {
     prefix: String,
     /// `None` where a real server is named.
     pub(crate) double: Option<QdrantDouble>,
+    /// Of a server that goes on after the test.
+    _leftovers: Option<Leftovers>,
 }
 
 impl World {
     pub(crate) fn new() -> Self {
-        let prefix = format!("engine-{}", uuid::Uuid::new_v4().simple());
         match std::env::var("BRAID_TEST_QDRANT_URL") {
-            Ok(url) => Self {
-                url,
-                prefix,
-                double: None,
-            },
-            Err(_) => {
-                let double = QdrantDouble::start();
+            Ok(url) => {
+                let world = Self::at(url);
+                let prefix = format!("{}-", world.prefix);
                 Self {
-                    url: double.url(),
-                    prefix,
-                    double: Some(double),
+                    _leftovers: Some(Leftovers::of(&world.url, &prefix)),
+                    ..world
                 }
             }
+            Err(_) => {
+                let double = QdrantDouble::start();
+                let url = double.url();
+                Self {
+                    double: Some(double),
+                    ..Self::at(url)
+                }
+            }
+        }
+    }
+
+    /// With a server that somebody else has.
+    pub(crate) fn at(url: String) -> Self {
+        Self {
+            url,
+            prefix: format!("engine-{}", uuid::Uuid::new_v4().simple()),
+            double: None,
+            _leftovers: None,
         }
     }
 

@@ -4,7 +4,8 @@ use braid_config::Settings;
 use braid_engine::Engine;
 use braid_qdrant_double::{QdrantNodes, Wire};
 
-use crate::traffic::{Seen, Traffic};
+use crate::flow::Seen;
+use crate::traffic::Traffic;
 use crate::world::{World, check_whole, idle, ingest, is_dense, open, retrieve};
 
 /// Documents from before what happens.
@@ -92,19 +93,19 @@ async fn one_of_three_nodes_is_killed_and_nothing_is_missed() {
     };
     let world = World::with(nodes);
     let engine = filled(&replicated(&world)).await;
-    let mut traffic = Traffic::start(&engine, BEFORE);
+    let mut traffic = Traffic::of(&engine, BEFORE);
     traffic.answers(20).await;
     world.server.nodes().await.kill(2);
     traffic.answers(100).await;
-    let seen = traffic.stop().await;
+    let seen = traffic.end().await;
     check_after(&engine, &seen).await;
-    let mut again = Traffic::start(&engine, seen.documents);
+    let mut again = Traffic::of(&engine, seen.documents);
     let mut nodes = world.server.nodes().await;
     nodes.start_again(2).await;
     nodes.wait_until_whole().await;
     drop(nodes);
     again.answers(20).await;
-    let seen = again.stop().await;
+    let seen = again.end().await;
     check_after(&engine, &seen).await;
     // What the node missed was brought to it: another is killed now.
     world.server.nodes().await.kill(1);
@@ -122,7 +123,7 @@ async fn three_nodes_are_restarted_in_turn_under_queries_and_writes() {
     let mut settings = replicated(&world);
     settings.qdrant.url = balancer.url();
     let engine = filled(&settings).await;
-    let mut traffic = Traffic::start(&engine, BEFORE);
+    let mut traffic = Traffic::of(&engine, BEFORE);
     for index in 0..3 {
         traffic.answers(20).await;
         let mut nodes = world.server.nodes().await;
@@ -130,7 +131,7 @@ async fn three_nodes_are_restarted_in_turn_under_queries_and_writes() {
         nodes.start_again(index).await;
         nodes.wait_until_whole().await;
     }
-    let seen = traffic.stop().await;
+    let seen = traffic.end().await;
     check_after(&engine, &seen).await;
     engine.close().await;
 }
@@ -145,7 +146,7 @@ async fn a_paused_node_costs_the_dense_leg_until_it_goes_on() {
     settings.qdrant.timeout_ms = 500;
     settings.retrieve.leg_timeout_ms = 250;
     let engine = filled(&settings).await;
-    let mut traffic = Traffic::start(&engine, BEFORE);
+    let mut traffic = Traffic::of(&engine, BEFORE);
     traffic.answers(20).await;
     let nodes = world.server.nodes().await;
     nodes.pause(0);
@@ -158,7 +159,7 @@ async fn a_paused_node_costs_the_dense_leg_until_it_goes_on() {
     traffic.answers(20).await;
     nodes.resume(0);
     drop(nodes);
-    let seen = traffic.stop().await;
+    let seen = traffic.end().await;
     assert!(seen.lexical_only > 0, "{seen:?}");
     check_after(&engine, &seen).await;
     engine.close().await;
@@ -171,7 +172,7 @@ async fn a_paused_node_of_three_is_waited_out() {
     };
     let world = World::with(nodes);
     let engine = filled(&replicated(&world)).await;
-    let mut traffic = Traffic::start(&engine, BEFORE);
+    let mut traffic = Traffic::of(&engine, BEFORE);
     traffic.answers(20).await;
     let nodes = world.server.nodes().await;
     nodes.pause(1);
@@ -179,7 +180,7 @@ async fn a_paused_node_of_three_is_waited_out() {
     nodes.resume(1);
     nodes.wait_until_whole().await;
     drop(nodes);
-    let seen = traffic.stop().await;
+    let seen = traffic.end().await;
     check_after(&engine, &seen).await;
     engine.close().await;
 }

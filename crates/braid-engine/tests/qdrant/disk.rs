@@ -28,7 +28,7 @@ async fn a_full_disk_of_a_node_is_waited_out() {
     idle(&engine).await;
     let nodes = world.server.nodes().await;
     nodes.fill(0, LEFT_MIB);
-    let traffic = Traffic::start(&engine, BEFORE);
+    let traffic = Traffic::of(&engine, BEFORE);
     let stalled = loop {
         let stalled = engine.readiness().await.unwrap().stalled;
         match stalled.first() {
@@ -37,7 +37,7 @@ async fn a_full_disk_of_a_node_is_waited_out() {
         }
     };
     assert!(stalled.contains("no room"), "{stalled}");
-    let seen = traffic.stop().await;
+    let seen = traffic.end().await;
     assert_eq!(seen.lexical_only, 0, "it still answers: {seen:?}");
     nodes.free(0);
     drop(nodes);

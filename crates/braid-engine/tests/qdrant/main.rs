@@ -10,9 +10,11 @@
 mod cluster;
 mod disk;
 mod drift;
+mod flow;
 mod network;
 mod outage;
 mod parity;
 mod server;
+#[path = "../support/traffic.rs"]
 mod traffic;
 mod world;

@@ -31,7 +31,7 @@ async fn cut_and_mended(link: Link) {
     // A write that is tried again would find a new connection for the searches.
     let mut traffic = match link {
         Link::Silent => Traffic::queries(&engine, BEFORE),
-        Link::Whole | Link::Closed => Traffic::start(&engine, BEFORE),
+        Link::Whole | Link::Closed => Traffic::of(&engine, BEFORE),
     };
     traffic.answers(20).await;
     wire.set(link);
@@ -39,7 +39,7 @@ async fn cut_and_mended(link: Link) {
         tokio::task::yield_now().await;
     }
     traffic.answers(20).await;
-    let seen = traffic.stop().await;
+    let seen = traffic.end().await;
     assert!(seen.lexical_only > 0, "{seen:?}");
     wire.set(Link::Whole);
     let mended = Instant::now();

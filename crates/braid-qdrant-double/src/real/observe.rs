@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use super::QdrantNodes;
 
 /// How long anything may take that is waited for.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(180);
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 ///
 /// # Panics
 /// With what was found instead at last, when the deadline is over.
-pub(super) async fn poll<T>(what: &str, mut look: impl AsyncFnMut() -> Result<T, String>) -> T {
+pub async fn poll<T>(what: &str, mut look: impl AsyncFnMut() -> Result<T, String>) -> T {
     let start = Instant::now();
     loop {
         match look().await {
@@ -66,6 +66,20 @@ impl QdrantNodes {
         .await;
     }
 
+    /// The node whose peer id is the highest: it orders the writes of Qdrant's ordering `strong`, where
+    /// every node has a copy.
+    pub async fn ordering(&self) -> usize {
+        let mut found = Vec::new();
+        for (index, node) in self.nodes.iter().enumerate() {
+            let said = get(node.http, "/cluster")
+                .await
+                .expect("a node that answers");
+            found.push((peer_id(&said).expect("its peer id"), index));
+        }
+        let (_, highest) = found.into_iter().max().expect("nodes");
+        highest
+    }
+
     /// Removes a collection, as somebody does who has the key.
     pub async fn drop_collection(&self, collection: &str) {
         let client = self.client(self.running());
@@ -103,6 +117,12 @@ impl QdrantNodes {
             is_ready.then_some(()).ok_or_else(|| answer + &said())
         })
         .await;
+        let client = self.client(index);
+        poll("a node listens for gRPC", async || {
+            let answered = client.health_check().await;
+            answered.map(drop).map_err(|it| it.to_string())
+        })
+        .await;
     }
 
     /// Waits until every node knows all and who leads.
@@ -131,6 +151,13 @@ impl QdrantNodes {
         let config = Qdrant::from_url(&self.url(index)).timeout(DEADLINE / 2);
         config.skip_compatibility_check().build().expect("a client")
     }
+}
+
+/// The id of a node, by what it says of its cluster.
+fn peer_id(said: &str) -> Option<u64> {
+    let (_, rest) = said.split_once("\"peer_id\":")?;
+    let end = rest.find(|it: char| !it.is_ascii_digit())?;
+    rest[..end].parse().ok()
 }
 
 async fn is_whole(client: &Qdrant) -> Result<(), String> {

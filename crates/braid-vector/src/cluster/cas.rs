@@ -39,6 +39,8 @@ const TOKEN: &str = "token";
 const RECENT_FIELD: &str = "recent";
 /// How many of them are kept.
 const RECENT: usize = 8;
+/// How often a point is looked for again that copies do not agree on.
+const LOOKS: usize = 4;
 
 /// Most points in one request.
 const BATCH: usize = 256;
@@ -268,14 +270,26 @@ impl Table {
             self.upsert(batch, UpdateMode::InsertOnly, None).await?;
         }
         let ids: Vec<Uuid> = written.iter().map(|it| it.id).collect();
-        let agreement = self.points.site.agreement();
-        let found = self
-            .get_from(&ids, &[TOKEN, RECENT_FIELD], agreement)
-            .await?;
+        let found = self.read_back(&ids).await?;
         let outcomes = written.iter().zip(found);
         outcomes
             .map(|(written, found)| written.outcome(found.as_ref(), &self.points.name))
             .collect()
+    }
+
+    /// The stamps of points that were written, as most copies have them.
+    async fn read_back(&self, ids: &[Uuid]) -> Result<Vec<Option<Fields>>> {
+        let agreement = self.points.site.agreement();
+        let stamps = [TOKEN, RECENT_FIELD];
+        let mut found = self.get_from(ids, &stamps, agreement).await?;
+        for _ in 0..LOOKS {
+            if found.iter().all(Option::is_some) {
+                break;
+            }
+            // Copies disagree while another process replaces the point: they show none.
+            found = self.get_from(ids, &stamps, agreement).await?;
+        }
+        Ok(found)
     }
 
     async fn upsert(

@@ -41,11 +41,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
 use braid_core::{Ledger, WorkQueue};
-use braid_qdrant_double::QdrantDouble;
+use braid_qdrant_double::{Leftovers, QdrantDouble};
 use braid_runtime::CpuPool;
 use braid_testkit::{LedgerSubject, WorkSubject, shared_ledger_suite, work_suite};
 
-use super::cas::Table;
 use super::*;
 use crate::qdrant::options::{ApiKey, QdrantOptions};
 
@@ -89,35 +88,31 @@ impl World {
         tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(self.open()))
     }
 
-    async fn remove(self) {
-        let site = self.site();
-        let listed = site
-            .ask(|client| async move { client.list_collections().await })
-            .await
-            .unwrap();
-        for found in listed.collections {
-            if found.name.starts_with(&self.options.namespace) {
-                Table::new(Arc::clone(&site), found.name)
-                    .remove()
-                    .await
-                    .unwrap();
-            }
-        }
+    fn leftovers(&self) -> Leftovers {
+        leftovers(&self.options)
     }
 }
 
+/// What is stored with these options.
+pub(super) fn leftovers(options: &QdrantOptions) -> Leftovers {
+    Leftovers::of(&options.url, &format!("{}-", options.namespace))
+}
+
 /// A real server, if there is one: its version must be 1.17 or newer.
-fn real_server() -> Option<QdrantOptions> {
+pub(super) fn real_server() -> Option<QdrantOptions> {
     let Ok(url) = std::env::var("BRAID_TEST_QDRANT_URL") else {
         eprintln!("skipped: set BRAID_TEST_QDRANT_URL to the gRPC address of a Qdrant server");
         return None;
     };
     let key = std::env::var("BRAID_TEST_QDRANT_API_KEY").ok();
-    Some(QdrantOptions {
+    let copies = std::env::var("BRAID_TEST_QDRANT_REPLICATION").ok();
+    let mut options = QdrantOptions {
         url,
         api_key: key.map(|key| ApiKey::new(&key).unwrap()),
         ..QdrantOptions::default()
-    })
+    };
+    options.collection.replication = copies.map_or(1, |copies| copies.parse().unwrap());
+    Some(options)
 }
 
 /// Each of these against the double and against a real server.
@@ -131,9 +126,7 @@ macro_rules! everywhere {
                     url: double.url(),
                     ..crate::qdrant::options::QdrantOptions::default()
                 };
-                let world = crate::cluster::tests::World::new(&options);
-                super::$name(world.clone()).await;
-                world.remove().await;
+                super::$name(crate::cluster::tests::World::new(&options)).await;
             })+
         }
 
@@ -142,8 +135,8 @@ macro_rules! everywhere {
             async fn $name() {
                 let Some(options) = crate::cluster::tests::real_server() else { return };
                 let world = crate::cluster::tests::World::new(&options);
-                super::$name(world.clone()).await;
-                world.remove().await;
+                let _leftovers = world.leftovers();
+                super::$name(world).await;
             })+
         }
     };
@@ -156,12 +149,12 @@ async fn is_a_ledger(world: World) {
     let fresh = || {
         let world = World::new(&world.options);
         let ledger = world.open_now();
-        let removed = Removed(world.clone());
+        let leftovers = world.leftovers();
         LedgerSubject {
             ledger: ledger.clone(),
             work: Some(ledger),
             advance_ms: Box::new(move |ms| world.advance_ms(ms)),
-            keep: Box::new(removed),
+            keep: Box::new(leftovers),
         }
     };
     shared_ledger_suite(&fresh).await;
@@ -171,29 +164,15 @@ async fn is_a_work_queue(world: World) {
     let fresh = async || {
         let world = World::new(&world.options);
         let ledger = world.open().await;
-        let removed = Removed(world.clone());
+        let leftovers = world.leftovers();
         WorkSubject {
             ledger: ledger.clone(),
             queue: ledger,
             advance_ms: Box::new(move |ms| world.advance_ms(ms)),
-            keep: Box::new(removed),
+            keep: Box::new(leftovers),
         }
     };
     work_suite(fresh).await;
-}
-
-/// Removes what a subject left on the server.
-struct Removed(World);
-
-impl Drop for Removed {
-    fn drop(&mut self) {
-        let world = self.0.clone();
-        if !std::thread::panicking() {
-            tokio::task::block_in_place(|| {
-                tokio::runtime::Handle::current().block_on(world.remove());
-            });
-        }
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

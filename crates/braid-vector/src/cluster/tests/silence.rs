@@ -11,6 +11,7 @@ use braid_testkit::ledger_suite::Scene;
 use super::contention::{Log, append, read, swap};
 use super::*;
 use crate::cluster::ClusterIndexes;
+use crate::cluster::cas::Table;
 
 /// Longer than any test.
 const NEVER: Duration = Duration::from_secs(3600);

@@ -17,7 +17,8 @@ use braid_runtime::CpuPool;
 
 use super::*;
 use crate::cluster::chunks::{Bm25Parameters, ChunkPoint};
-use crate::qdrant::{ApiKey, QdrantOptions};
+use crate::cluster::tests::leftovers;
+use crate::qdrant::QdrantOptions;
 use crate::resilient::{BREAKER, Breaker, Retries};
 
 const BM25: Bm25Parameters = Bm25Parameters {
@@ -46,15 +47,19 @@ fn strict_double() -> QdrantDouble {
 
 /// A real server, if there is one.
 fn real_server() -> Option<QdrantOptions> {
-    let Ok(url) = std::env::var("BRAID_TEST_QDRANT_URL") else {
-        eprintln!("skipped: set BRAID_TEST_QDRANT_URL to the gRPC address of a Qdrant server");
-        return None;
-    };
-    let key = std::env::var("BRAID_TEST_QDRANT_API_KEY").ok();
+    let real = crate::cluster::tests::real_server()?;
+    let own = options(real.url.clone());
     Some(QdrantOptions {
-        api_key: key.map(|key| ApiKey::new(&key).unwrap()),
-        ..options(url)
+        namespace: own.namespace,
+        upload_points: own.upload_points,
+        ..real
     })
+}
+
+/// In so many shards; how rare a term is is counted in each.
+fn in_shards(shards: u32, mut options: QdrantOptions) -> QdrantOptions {
+    options.collection.shards = Some(shards);
+    options
 }
 
 fn site(options: QdrantOptions) -> Arc<Site> {

@@ -163,13 +163,16 @@ impl VectorStore for Applied {
 }
 
 async fn conforms(options: QdrantOptions) {
-    let site = site(options);
     let next = AtomicU32::new(0);
-    let fresh = |dimension: usize| Applied::new(&site, next.fetch_add(1, Relaxed), dimension);
-    remote_lexical_suite(&|| Arc::new(fresh(2))).await;
-    remote_vector_store_suite(&|dimension| Arc::new(fresh(dimension))).await;
+    let fresh = |site: &Arc<Site>, dimension: usize| {
+        Arc::new(Applied::new(site, next.fetch_add(1, Relaxed), dimension))
+    };
+    let words = site(in_shards(1, options.clone()));
+    remote_lexical_suite(&|| fresh(&words, 2)).await;
+    let vectors = site(options);
+    remote_vector_store_suite(&|dimension| fresh(&vectors, dimension)).await;
     for id in 0..next.load(Relaxed) {
-        let made = Applied::new(&site, id, 2);
+        let made = Applied::new(&vectors, id, 2);
         made.searched.chunks.remove().await.unwrap();
     }
 }
@@ -184,6 +187,7 @@ async fn conforms_against_the_double() {
 #[tokio::test(flavor = "multi_thread")]
 async fn conforms_against_a_real_server() {
     let Some(options) = real_server() else { return };
+    let _leftovers = leftovers(&options);
     conforms(options).await;
 }
 

@@ -101,7 +101,7 @@ struct Corpus {
 }
 
 /// Entries and queries, all different, of the languages given.
-fn corpus(languages: usize, seed: u64) -> Corpus {
+fn corpus(entries: u32, languages: usize, seed: u64) -> Corpus {
     let mut rng = StdRng::seed_from_u64(seed);
     let mut text = |words: &[&str], from: usize, to: usize| {
         let length = rng.random_range(from..to);
@@ -115,7 +115,7 @@ fn corpus(languages: usize, seed: u64) -> Corpus {
         }
         said.join(" ")
     };
-    let entries = (0..600_u32).map(|slot| {
+    let entries = (0..entries).map(|slot| {
         let (language, words) = WORDS[slot as usize % languages];
         LexicalEntry {
             title: text(words, 0, 4),
@@ -207,7 +207,7 @@ fn overlap(pairs: &[Pair]) -> f64 {
 /// One language, the same mean length: the same scores, but for the order in which they are summed.
 async fn scores_are_equal(options: QdrantOptions) {
     let language = LanguageSetting::Fixed(Language::English);
-    let pairs = compare(options, language, corpus(1, 5)).await;
+    let pairs = compare(options, language, corpus(600, 1, 5)).await;
     for pair in &pairs {
         assert_eq!(pair.embedded.len(), pair.cluster.len());
         for (embedded, cluster) in pair.embedded.iter().zip(&pair.cluster) {
@@ -226,10 +226,27 @@ async fn scores_are_equal(options: QdrantOptions) {
 
 /// Several languages: a term that only some of them make of a query counts in every document.
 async fn lists_are_alike(options: QdrantOptions) {
-    let pairs = compare(options, LanguageSetting::Auto, corpus(3, 7)).await;
+    let pairs = compare(options, LanguageSetting::Auto, corpus(600, 3, 7)).await;
     let overlap = overlap(&pairs);
     eprintln!("overlap@10 over three languages: {overlap:.3}");
     assert!(overlap >= 0.9, "{overlap}");
+}
+
+/// How rare a term is is counted in each shard: of few chunks with the same few words, lists differ in
+/// what is nearly as good, and scores a little; of more, less.
+async fn shards_cost_little(entries: u32, options: QdrantOptions) -> f64 {
+    let language = LanguageSetting::Fixed(Language::English);
+    let pairs = compare(in_shards(3, options), language, corpus(entries, 1, 5)).await;
+    let both = |pair: &Pair| pair.embedded.clone().into_iter().zip(pair.cluster.clone());
+    let apart = pairs.iter().flat_map(both);
+    let apart = apart.map(|(embedded, cluster)| (embedded.1 - cluster.1).abs() / embedded.1);
+    let apart = apart.fold(0.0, f32::max);
+    let overlap = overlap(&pairs);
+    eprintln!(
+        "{entries} chunks in 3 shards: overlap@10 {overlap:.3}, scores {apart:.3} apart at most"
+    );
+    assert!(overlap >= 0.7 && apart <= 0.2, "{overlap} {apart}");
+    f64::from(apart)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -247,6 +264,16 @@ async fn lists_are_like_the_embedded_ones_in_the_double() {
 #[tokio::test(flavor = "multi_thread")]
 async fn lists_are_like_the_embedded_ones_in_a_real_server() {
     let Some(options) = real_server() else { return };
-    scores_are_equal(options.clone()).await;
-    lists_are_alike(options).await;
+    let _leftovers = leftovers(&options);
+    scores_are_equal(in_shards(1, options.clone())).await;
+    lists_are_alike(in_shards(1, options)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_of_several_shards_are_like_the_embedded_ones_in_a_real_server() {
+    let Some(options) = real_server() else { return };
+    let _leftovers = leftovers(&options);
+    let few = shards_cost_little(600, options.clone()).await;
+    let more = shards_cost_little(6000, options).await;
+    assert!(more < few, "{more} {few}");
 }

@@ -218,6 +218,7 @@ async fn two_legs_of_a_query_see_one_version_in_the_double() {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_legs_of_a_query_see_one_version_in_a_real_server() {
     let Some(options) = real_server() else { return };
+    let _leftovers = leftovers(&options);
     legs_see_one_version(options).await;
 }
 
