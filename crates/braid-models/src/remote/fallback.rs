@@ -9,7 +9,7 @@ use braid_core::{
     Calibration, Embedder, Embedding, Error, ErrorCode, Fingerprint, Language, Reranker, Result,
     Script, TokenCounter,
 };
-use braid_runtime::breaker::{Abandoned, BreakLength, BreakerPolicy, Change, CircuitBreaker};
+use braid_runtime::breaker::{Abandoned, BreakLength, BreakerPolicy, Change, CircuitBreaker, OnChange};
 
 /// A place is left out after three failures in a row, for two seconds at first and up to a minute, and
 /// after twelve calls in a row that nobody waited for to the end.
@@ -57,9 +57,9 @@ impl<T: ?Sized> Places<T> {
                 .with_help("list places of the same model only"));
         }
         let list = named.into_iter().map(|(name, model)| Place {
+            breaker: CircuitBreaker::new(LEFT_OUT).telling(noting(name.clone())),
             name,
             model,
-            breaker: CircuitBreaker::new(LEFT_OUT),
         });
         Ok(Self {
             list: list.collect(),
@@ -88,14 +88,14 @@ impl<T: ?Sized> Places<T> {
             };
             match call(&place.model).await {
                 Ok(answer) => {
-                    place.note(leave.succeeded());
+                    leave.succeeded();
                     return Ok(answer);
                 }
                 Err(error) => {
-                    place.note(match is_failure_of_place(&error) {
+                    match is_failure_of_place(&error) {
                         true => leave.failed(error.chain()),
                         false => leave.succeeded(),
-                    });
+                    };
                     failures.push(error);
                 }
             }
@@ -105,12 +105,19 @@ impl<T: ?Sized> Places<T> {
 }
 
 impl<T: ?Sized> Place<T> {
-    fn note(&self, change: Change) {
-        let endpoint = self.name.clone();
+    fn left_out(&self, reason: &str) -> Error {
+        let message = format!("{} is left out for a while after: {reason}", self.name);
+        Error::new(ErrorCode::Unavailable, message)
+    }
+}
+
+/// Logs what becomes of a place, and keeps its gauge.
+fn noting(endpoint: String) -> OnChange {
+    Box::new(move |change| {
         let open = match change {
             Change::None => return,
             Change::Opened(length) | Change::Reopened(length) => {
-                tracing::warn!(%endpoint, ?length, "a model's place is left out after failures");
+                tracing::warn!(%endpoint, ?length, "a model's place is left out for a while");
                 1.0
             }
             Change::Closed => {
@@ -118,13 +125,8 @@ impl<T: ?Sized> Place<T> {
                 0.0
             }
         };
-        metrics::gauge!("braid_model_endpoint_open", "endpoint" => endpoint).set(open);
-    }
-
-    fn left_out(&self, reason: &str) -> Error {
-        let message = format!("{} is left out for a while after: {reason}", self.name);
-        Error::new(ErrorCode::Unavailable, message)
-    }
+        metrics::gauge!("braid_model_endpoint_open", "endpoint" => endpoint.clone()).set(open);
+    })
 }
 
 /// A busy place is asked again, and a text that is refused says nothing of the place.
