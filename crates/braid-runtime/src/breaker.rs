@@ -238,6 +238,11 @@ impl Leave<'_> {
         }
         breaker.open(&mut state, reason)
     }
+
+    /// The call ended, or was given up, in a way that says nothing of the place.
+    pub fn withdraw(mut self) {
+        self.has_ended = true;
+    }
 }
 
 impl Drop for Leave<'_> {

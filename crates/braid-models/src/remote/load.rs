@@ -9,7 +9,7 @@ use crate::manifest::{ModelKind, TOKENIZER_FILE};
 use crate::options::{EmbedderOptions, RerankerOptions};
 use crate::remote::embedder::RemoteEmbedder;
 use crate::remote::endpoint::{Endpoint, ModelPlace};
-use crate::remote::fallback::{FallbackEmbedder, FallbackReranker};
+use crate::remote::fallback::{FallbackEmbedder, FallbackReranker, Named};
 use crate::remote::options::{FIRST_CHECK_TIMEOUT, RemoteOptions};
 use crate::remote::reranker::RemoteReranker;
 use crate::store::{ModelDir, ModelStore};
@@ -39,21 +39,20 @@ impl ModelStore {
         let mut named = Vec::new();
         for (place, limits) in with_limits(places, remote) {
             named.push(match place {
-                ModelPlace::Here => (HERE.to_owned(), self.load_embedder(name, options)?),
+                ModelPlace::Here => Named::new(HERE, self.load_embedder(name, options)?),
                 ModelPlace::At(endpoint) => {
                     let model = self.find_served(name, ModelKind::Embedder)?;
                     let embedder = RemoteEmbedder::new(&model, endpoint.clone(), limits)?;
                     if is_known(endpoint, self.check_endpoint(name, endpoint, remote))? {
-                        embedder.mark_known();
+                        embedder.recognition().mark_known();
                     }
-                    (
-                        endpoint.to_string(),
-                        Arc::new(embedder) as Arc<dyn Embedder>,
-                    )
+                    let recognition = Arc::clone(embedder.recognition());
+                    let model = Arc::new(embedder) as Arc<dyn Embedder>;
+                    Named::new(endpoint, model).checked_by(recognition)
                 }
             });
         }
-        Ok(Arc::new(FallbackEmbedder::new(named)?))
+        Ok(Arc::new(FallbackEmbedder::of(named)?))
     }
 
     /// Loads a cross-encoder that runs at `places`; otherwise as [`ModelStore::load_embedder_at`].
@@ -73,21 +72,20 @@ impl ModelStore {
         let mut named = Vec::new();
         for (place, limits) in with_limits(places, remote) {
             named.push(match place {
-                ModelPlace::Here => (HERE.to_owned(), self.load_reranker(name, options)?),
+                ModelPlace::Here => Named::new(HERE, self.load_reranker(name, options)?),
                 ModelPlace::At(endpoint) => {
                     let model = self.find_served(name, ModelKind::Reranker)?;
                     let reranker = RemoteReranker::new(&model, endpoint.clone(), limits)?;
                     if is_known(endpoint, self.check_endpoint(name, endpoint, remote))? {
-                        reranker.mark_known();
+                        reranker.recognition().mark_known();
                     }
-                    (
-                        endpoint.to_string(),
-                        Arc::new(reranker) as Arc<dyn Reranker>,
-                    )
+                    let recognition = Arc::clone(reranker.recognition());
+                    let model = Arc::new(reranker) as Arc<dyn Reranker>;
+                    Named::new(endpoint, model).checked_by(recognition)
                 }
             });
         }
-        Ok(Arc::new(FallbackReranker::new(named)?))
+        Ok(Arc::new(FallbackReranker::of(named)?))
     }
 
     /// Sends the model's probes to a server, and compares what comes back. Blocks, some seconds at

@@ -3,6 +3,7 @@ use std::time::Duration;
 use braid_testkit::{
     Call, Fault, Faulty, Gate, HashEmbedder, OverlapReranker, embedder_suite, reranker_suite,
 };
+use futures::FutureExt;
 use metrics_exporter_prometheus::PrometheusBuilder;
 
 use super::*;
@@ -134,4 +135,29 @@ async fn a_place_left_out_since_callers_gave_up_is_said_to_be() {
     let rendered = recorder.handle().render();
     let open = "braid_model_endpoint_open{endpoint=\"first\"} 1";
     assert!(rendered.contains(open), "{rendered}");
+}
+
+/// The check is what they wait for, and it goes on.
+#[tokio::test(start_paused = true)]
+async fn who_gives_up_while_a_place_is_checked_does_not_leave_it_out() {
+    let recognition = Arc::new(Recognition::default());
+    let (end, ended) = tokio::sync::oneshot::channel();
+    let check = || async { ended.await.unwrap() };
+    assert!(recognition.ensure(check).now_or_never().is_none());
+    let first = Arc::new(held()) as Arc<dyn Embedder>;
+    let second = Arc::new(HashEmbedder::new(64));
+    let fallback = FallbackEmbedder::of(vec![
+        Named::new("first", first).checked_by(Arc::clone(&recognition)),
+        Named::new("second", Arc::clone(&second) as Arc<dyn Embedder>),
+    ]);
+    let fallback = fallback.unwrap();
+    give_up(&fallback, 30).await;
+    end.send(Ok(())).unwrap();
+    recognition
+        .ensure(|| async { panic!("it is checked") })
+        .await
+        .unwrap();
+    give_up(&fallback, 12).await;
+    fallback.embed_query("fox").await.unwrap();
+    assert_eq!(second.queries_embedded(), 1, "the first is left out now");
 }
