@@ -100,8 +100,8 @@ impl ModelStore {
         endpoint: &Endpoint,
         remote: &RemoteOptions,
     ) -> Result<()> {
-        if remote.key.is_some() && endpoint.is_exposed() {
-            tracing::warn!(%endpoint, "the API key and every text cross the network unencrypted; use https");
+        if let Some(what) = exposed(endpoint, remote.key.is_some()) {
+            tracing::warn!(%endpoint, "{what} the network unencrypted; use https");
         }
         let (kind, limits) = (endpoint.kind(), first_limits(remote));
         let model = self.find_served(name, kind)?;
@@ -161,6 +161,14 @@ fn with_limits<'a>(
     })
 }
 
+/// What of the requests to `endpoint` can be read on the way.
+fn exposed(endpoint: &Endpoint, has_key: bool) -> Option<&'static str> {
+    endpoint.is_exposed().then_some(match has_key {
+        true => "the API key, which whoever reads it can use, and every text cross",
+        false => "every text crosses",
+    })
+}
+
 /// Limits of the check at start, which must not hold it up.
 fn first_limits(remote: &RemoteOptions) -> RemoteOptions {
     RemoteOptions {
@@ -194,4 +202,29 @@ fn run_apart<T: Send>(work: impl Future<Output = Result<T>> + Send) -> Result<T>
     };
     thread::scope(|scope| scope.spawn(run).join())
         .unwrap_or_else(|_| Err(Error::internal("checking a model server panicked")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_in_the_open_are_warned_of_with_and_without_a_key() {
+        let exposed = |url, has_key| {
+            let endpoint = Endpoint::new(url, ModelKind::Embedder).unwrap();
+            super::exposed(&endpoint, has_key)
+        };
+        assert_eq!(
+            exposed("http://gpu/embed", false),
+            Some("every text crosses")
+        );
+        assert!(
+            exposed("http://gpu/embed", true)
+                .unwrap()
+                .contains("the API key")
+        );
+        for url in ["https://gpu/embed", "http://127.0.0.1:9/embed"] {
+            assert_eq!((exposed(url, false), exposed(url, true)), (None, None));
+        }
+    }
 }
