@@ -212,7 +212,7 @@ impl Listing {
         let next = places.get(next).copied().unwrap_or(read);
         let alive = places.partition_point(|place| *place < next);
         for hit in &mut hits {
-            hit.rank += place.returned;
+            hit.rank = hit.rank.saturating_add(place.returned);
         }
         Ok(Page {
             gone: next - place.next - alive,

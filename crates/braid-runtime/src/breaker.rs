@@ -81,8 +81,12 @@ pub fn system_clock() -> Clock {
 pub struct CircuitBreaker {
     policy: BreakerPolicy,
     clock: Clock,
+    on_change: Option<OnChange>,
     state: Mutex<State>,
 }
+
+/// Told of every change, in order. It is called with the breaker locked, so it must not call it.
+pub type OnChange = Box<dyn Fn(Change) + Send + Sync>;
 
 #[derive(Debug, Default)]
 struct State {
@@ -138,8 +142,17 @@ impl CircuitBreaker {
         Self {
             policy,
             clock,
+            on_change: None,
             state: Mutex::default(),
         }
+    }
+
+    /// Tells `on_change` of every change but [`Change::None`]: also of those that nobody is there to be
+    /// told of, since the caller gave up.
+    #[must_use]
+    pub fn telling(mut self, on_change: OnChange) -> Self {
+        self.on_change = Some(on_change);
+        self
     }
 
     /// Why no calls are let through, if none are.
@@ -180,10 +193,17 @@ impl CircuitBreaker {
         state.breaks = state.breaks.saturating_add(1);
         state.open_until = Some((self.clock)() + length);
         state.reason = reason;
-        match was_open {
+        self.tell(match was_open {
             true => Change::Reopened(length),
             false => Change::Opened(length),
+        })
+    }
+
+    fn tell(&self, change: Change) -> Change {
+        if let Some(on_change) = &self.on_change {
+            on_change(change);
         }
+        change
     }
 }
 
@@ -198,10 +218,9 @@ impl Leave<'_> {
             return Change::None;
         }
         *state = State::default();
-        if was_open {
-            Change::Closed
-        } else {
-            Change::None
+        match was_open {
+            true => self.breaker.tell(Change::Closed),
+            false => Change::None,
         }
     }
 
@@ -218,6 +237,11 @@ impl Leave<'_> {
             return Change::None;
         }
         breaker.open(&mut state, reason)
+    }
+
+    /// The call ended, or was given up, in a way that says nothing of the place.
+    pub fn withdraw(mut self) {
+        self.has_ended = true;
     }
 }
 
@@ -239,7 +263,7 @@ impl Drop for Leave<'_> {
         state.abandoned = state.abandoned.saturating_add(1);
         if self.is_trial || state.abandoned >= calls {
             let reason = "nobody got an answer in the time they had";
-            let _ = self.breaker.open(&mut state, reason.to_owned());
+            self.breaker.open(&mut state, reason.to_owned());
         }
     }
 }

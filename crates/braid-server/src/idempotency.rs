@@ -139,7 +139,11 @@ pub(crate) fn replay(recorded: StoredResponse) -> Response {
     response
 }
 
-fn key_text(value: &HeaderValue) -> Result<String> {
+/// What a key's header says.
+///
+/// # Errors
+/// `InvalidRequest` where it is no key.
+pub(crate) fn key_text(value: &HeaderValue) -> Result<String> {
     let text = value.to_str().unwrap_or("");
     if text.is_empty() || text.len() > MAX_IDEMPOTENCY_KEY_BYTES {
         return Err(Error::invalid(format!(

@@ -2,17 +2,19 @@
 //! large for it.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::time::Duration;
 
 use braid_core::{Error, ErrorCode, Result};
 use bytes::Bytes;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::remote::batches::batches;
 use crate::remote::endpoint::{Api, Endpoint};
 use crate::remote::http::HttpClient;
 use crate::remote::options::{MOST_QUERY_CALLS, RemoteOptions};
+use crate::remote::recognition::Recognition;
 use crate::remote::refusal::{Refusal, RefusalKind};
 
 /// Answers beyond this many bytes are read off the async threads.
@@ -37,6 +39,8 @@ pub(crate) enum Line {
     Query,
     /// Indexing: waits its turn.
     Bulk,
+    /// The probes, which no caller's deadline ends: they have as long as one request may take.
+    Check,
 }
 
 /// A model at an endpoint.
@@ -47,8 +51,7 @@ pub(crate) struct Caller {
     queries: Semaphore,
     bulk: Semaphore,
     /// Whether the probes gave what they must since the last outage.
-    known: AtomicBool,
-    checking: Mutex<()>,
+    recognition: Arc<Recognition>,
 }
 
 impl Caller {
@@ -61,8 +64,7 @@ impl Caller {
             model: model.to_owned(),
             queries: Semaphore::new(MOST_QUERY_CALLS),
             bulk,
-            known: AtomicBool::new(false),
-            checking: Mutex::new(()),
+            recognition: Arc::default(),
         })
     }
 
@@ -74,22 +76,8 @@ impl Caller {
         self.http.options().concurrency.max(1)
     }
 
-    /// Runs `check` unless what is at the endpoint is known to be the model. One caller checks, the
-    /// others wait for it.
-    pub(crate) async fn ensure_known(&self, check: impl Future<Output = Result<()>>) -> Result<()> {
-        if self.known.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        let _turn = self.checking.lock().await;
-        if !self.known.load(Ordering::Acquire) {
-            check.await?;
-            self.mark_known();
-        }
-        Ok(())
-    }
-
-    pub(crate) fn mark_known(&self) {
-        self.known.store(true, Ordering::Release);
+    pub(crate) fn recognition(&self) -> &Arc<Recognition> {
+        &self.recognition
     }
 
     /// One item for each text, in order.
@@ -125,23 +113,31 @@ impl Caller {
         let _permit = self.permit(line).await?;
         let answer = match line {
             Line::Bulk => self.run_splitting(task, texts).await,
-            Line::Query => {
-                let limit = self.http.options().query_timeout;
+            Line::Query | Line::Check => {
+                let limit = self.limit(line);
                 let answer = tokio::time::timeout(limit, self.run_splitting(task, texts)).await;
                 answer.unwrap_or_else(|_| Err(Refusal::too_late(limit)))
             }
         };
         answer.map_err(|refusal| {
             if refusal.is_outage() {
-                self.known.store(false, Ordering::Release);
+                self.recognition.forget();
             }
             refusal.into_error(self.endpoint(), &self.model)
         })
     }
 
+    fn limit(&self, line: Line) -> Duration {
+        let options = self.http.options();
+        match line {
+            Line::Query => options.query_timeout,
+            Line::Bulk | Line::Check => options.timeout,
+        }
+    }
+
     async fn permit(&self, line: Line) -> Result<SemaphorePermit<'_>> {
         let permit = match line {
-            Line::Query => self.queries.try_acquire().ok(),
+            Line::Query | Line::Check => self.queries.try_acquire().ok(),
             Line::Bulk => self.bulk.acquire().await.ok(),
         };
         permit.ok_or_else(|| {

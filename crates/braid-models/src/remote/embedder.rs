@@ -12,6 +12,7 @@ use crate::remote::caller::{Caller, Line, Task};
 use crate::remote::check::other_model;
 use crate::remote::endpoint::{Api, Endpoint};
 use crate::remote::options::RemoteOptions;
+use crate::remote::recognition::Recognition;
 use crate::remote::wire::{embed_request, read_embeddings};
 use crate::store::ModelDir;
 use crate::tokenizer::ModelTokenizer;
@@ -23,14 +24,14 @@ const NUMBER_BYTES: usize = 32;
 
 /// An embedder that another server runs. Texts are cut to the model's window here, by its own
 /// tokenizer, and get its prefixes here: the server embeds what it is sent.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct RemoteEmbedder {
     fingerprint: Fingerprint,
     scripts: Vec<Script>,
     section: EmbedderManifest,
     tokenizer: ModelTokenizer,
     task: EmbedTask,
-    caller: Caller,
+    caller: Arc<Caller>,
 }
 
 impl RemoteEmbedder {
@@ -48,12 +49,13 @@ impl RemoteEmbedder {
         let (Some(dimension), false) = (section.dimension, section.probes.is_empty()) else {
             return Err(model.lacks("embedder.dimension and embedder.probes"));
         };
+        let caller = Caller::new(endpoint, model.manifest.served_name(), options)?;
         Ok(Self {
             fingerprint: model.fingerprint(&section.identity(dimension))?,
             scripts: section.known_scripts()?,
             tokenizer: ModelTokenizer::read(&model.path, model.manifest.max_tokens)?,
             task: EmbedTask { dimension },
-            caller: Caller::new(endpoint, model.manifest.served_name(), options)?,
+            caller: Arc::new(caller),
             section,
         })
     }
@@ -62,7 +64,7 @@ impl RemoteEmbedder {
     pub(crate) async fn check(&self) -> Result<()> {
         let probes = &self.section.probes;
         let texts: Vec<String> = probes.iter().map(|probe| probe.text.clone()).collect();
-        let vectors = self.caller.run(&self.task, &texts, Line::Query).await?;
+        let vectors = self.caller.run(&self.task, &texts, Line::Check).await?;
         for (probe, vector) in probes.iter().zip(vectors) {
             compare_vector(&self.section, probe, &vector).map_err(|detail| {
                 other_model(self.caller.endpoint(), &self.fingerprint, &detail)
@@ -71,15 +73,24 @@ impl RemoteEmbedder {
         Ok(())
     }
 
-    pub(crate) fn mark_known(&self) {
-        self.caller.mark_known();
+    /// What is known of the endpoint.
+    pub(crate) fn recognition(&self) -> &Arc<Recognition> {
+        self.caller.recognition()
+    }
+
+    async fn ensure_known(&self) -> Result<()> {
+        let check = || {
+            let model = self.clone();
+            async move { model.check().await }
+        };
+        self.caller.recognition().ensure(check).await
     }
 
     async fn embed(&self, prefix: &str, texts: Vec<String>, line: Line) -> Result<Vec<Embedding>> {
         if texts.is_empty() {
             return Ok(Vec::new());
         }
-        self.caller.ensure_known(self.check()).await?;
+        self.ensure_known().await?;
         let texts = self.prepared(prefix, texts).await?;
         self.caller.run(&self.task, &texts, line).await
     }

@@ -9,7 +9,11 @@ use braid_core::{
     Calibration, Embedder, Embedding, Error, ErrorCode, Fingerprint, Language, Reranker, Result,
     Script, TokenCounter,
 };
-use braid_runtime::breaker::{Abandoned, BreakLength, BreakerPolicy, Change, CircuitBreaker};
+use braid_runtime::breaker::{
+    Abandoned, BreakLength, BreakerPolicy, Change, CircuitBreaker, Leave, OnChange,
+};
+
+use crate::remote::recognition::Recognition;
 
 /// A place is left out after three failures in a row, for two seconds at first and up to a minute, and
 /// after twelve calls in a row that nobody waited for to the end.
@@ -32,34 +36,76 @@ struct Places<T: ?Sized> {
 }
 
 struct Place<T: ?Sized> {
+    named: Named<T>,
+    breaker: CircuitBreaker,
+}
+
+/// A model with its place's name for people.
+pub(crate) struct Named<T: ?Sized> {
     name: String,
     model: Arc<T>,
-    breaker: CircuitBreaker,
+    recognition: Option<Arc<Recognition>>,
+}
+
+impl<T: ?Sized> Named<T> {
+    pub(crate) fn new(name: impl ToString, model: Arc<T>) -> Self {
+        Self {
+            name: name.to_string(),
+            model,
+            recognition: None,
+        }
+    }
+
+    /// Who gives up while the place is checked says nothing of it: the check goes on without them.
+    pub(crate) fn checked_by(mut self, recognition: Arc<Recognition>) -> Self {
+        self.recognition = Some(recognition);
+        self
+    }
+
+    fn is_checking(&self) -> bool {
+        let recognition = self.recognition.as_ref();
+        recognition.is_some_and(|recognition| recognition.is_checking())
+    }
+}
+
+/// A call under way, which may be dropped.
+struct Asking<'a, T: ?Sized> {
+    leave: Option<Leave<'a>>,
+    named: &'a Named<T>,
+}
+
+impl<T: ?Sized> Drop for Asking<'_, T> {
+    fn drop(&mut self) {
+        if let Some(leave) = self.leave.take()
+            && self.named.is_checking()
+        {
+            leave.withdraw();
+        }
+    }
 }
 
 impl<T: ?Sized> Places<T> {
     /// # Errors
     /// [`ModelUnavailable`](ErrorCode::ModelUnavailable) when there is none, or they are not of one
     /// fingerprint.
-    fn new(named: Vec<(String, Arc<T>)>, fingerprint: impl Fn(&T) -> &Fingerprint) -> Result<Self> {
-        let Some((first_name, first)) = named.first() else {
+    fn new(named: Vec<Named<T>>, fingerprint: impl Fn(&T) -> &Fingerprint) -> Result<Self> {
+        let Some(first) = named.first() else {
             let message = "a model is served nowhere";
             return Err(Error::new(ErrorCode::ModelUnavailable, message));
         };
-        let expected = fingerprint(first);
+        let expected = fingerprint(&first.model);
         let other = named
             .iter()
-            .find(|(_, model)| fingerprint(model) != expected);
-        if let Some((name, model)) = other {
-            let found = fingerprint(model);
-            let message = format!("{first_name} has the model {expected}, {name} has {found}");
+            .find(|named| fingerprint(&named.model) != expected);
+        if let Some(Named { name, model, .. }) = other {
+            let (first, found) = (&first.name, fingerprint(model));
+            let message = format!("{first} has the model {expected}, {name} has {found}");
             return Err(Error::new(ErrorCode::ModelUnavailable, message)
                 .with_help("list places of the same model only"));
         }
-        let list = named.into_iter().map(|(name, model)| Place {
-            name,
-            model,
-            breaker: CircuitBreaker::new(LEFT_OUT),
+        let list = named.into_iter().map(|named| Place {
+            breaker: CircuitBreaker::new(LEFT_OUT).telling(noting(named.name.clone())),
+            named,
         });
         Ok(Self {
             list: list.collect(),
@@ -68,11 +114,12 @@ impl<T: ?Sized> Places<T> {
 
     /// All say the same of the model.
     fn first(&self) -> &T {
-        &self.list[0].model
+        &self.list[0].named.model
     }
 
     /// # Cancel safety
-    /// Dropping the future abandons the call under way; it counts neither as good nor as failed.
+    /// Dropping the future abandons the call under way; many in a row leave the place out, but not
+    /// while it is checked.
     async fn ask<'a, R, F>(&'a self, call: impl Fn(&'a T) -> F) -> Result<R>
     where
         F: Future<Output = Result<R>>,
@@ -86,18 +133,9 @@ impl<T: ?Sized> Places<T> {
                     continue;
                 }
             };
-            match call(&place.model).await {
-                Ok(answer) => {
-                    place.note(leave.succeeded());
-                    return Ok(answer);
-                }
-                Err(error) => {
-                    place.note(match is_failure_of_place(&error) {
-                        true => leave.failed(error.chain()),
-                        false => leave.succeeded(),
-                    });
-                    failures.push(error);
-                }
+            match place.call(leave, &call).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => failures.push(error),
             }
         }
         Err(all_failed(failures))
@@ -105,12 +143,40 @@ impl<T: ?Sized> Places<T> {
 }
 
 impl<T: ?Sized> Place<T> {
-    fn note(&self, change: Change) {
-        let endpoint = self.name.clone();
+    async fn call<'a, R, F>(&'a self, leave: Leave<'a>, call: impl Fn(&'a T) -> F) -> Result<R>
+    where
+        F: Future<Output = Result<R>>,
+    {
+        let mut asking = Asking {
+            leave: Some(leave),
+            named: &self.named,
+        };
+        let answer = call(&self.named.model).await;
+        if let Some(leave) = asking.leave.take() {
+            match &answer {
+                Err(error) if is_failure_of_place(error) => leave.failed(error.chain()),
+                Ok(_) | Err(_) => leave.succeeded(),
+            };
+        }
+        answer
+    }
+
+    fn left_out(&self, reason: &str) -> Error {
+        let message = format!(
+            "{} is left out for a while after: {reason}",
+            self.named.name
+        );
+        Error::new(ErrorCode::Unavailable, message)
+    }
+}
+
+/// Logs what becomes of a place, and keeps its gauge.
+fn noting(endpoint: String) -> OnChange {
+    Box::new(move |change| {
         let open = match change {
             Change::None => return,
             Change::Opened(length) | Change::Reopened(length) => {
-                tracing::warn!(%endpoint, ?length, "a model's place is left out after failures");
+                tracing::warn!(%endpoint, ?length, "a model's place is left out for a while");
                 1.0
             }
             Change::Closed => {
@@ -118,13 +184,8 @@ impl<T: ?Sized> Place<T> {
                 0.0
             }
         };
-        metrics::gauge!("braid_model_endpoint_open", "endpoint" => endpoint).set(open);
-    }
-
-    fn left_out(&self, reason: &str) -> Error {
-        let message = format!("{} is left out for a while after: {reason}", self.name);
-        Error::new(ErrorCode::Unavailable, message)
-    }
+        metrics::gauge!("braid_model_endpoint_open", "endpoint" => endpoint.clone()).set(open);
+    })
 }
 
 /// A busy place is asked again, and a text that is refused says nothing of the place.
@@ -158,7 +219,10 @@ fn all_failed(mut failures: Vec<Error>) -> Error {
 
 impl<T: ?Sized> fmt::Debug for Places<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let places = self.list.iter().map(|place| (&place.name, &place.breaker));
+        let places = self
+            .list
+            .iter()
+            .map(|place| (&place.named.name, &place.breaker));
         f.debug_map().entries(places).finish()
     }
 }
@@ -173,6 +237,11 @@ impl FallbackEmbedder {
     /// # Errors
     /// [`ModelUnavailable`](ErrorCode::ModelUnavailable) when they are not of one fingerprint.
     pub fn new(places: Vec<(String, Arc<dyn Embedder>)>) -> Result<Self> {
+        let named = |(name, model): (String, _)| Named::new(name, model);
+        Self::of(places.into_iter().map(named).collect())
+    }
+
+    pub(crate) fn of(places: Vec<Named<dyn Embedder>>) -> Result<Self> {
         Places::new(places, |model| model.fingerprint()).map(Self)
     }
 }
@@ -222,6 +291,11 @@ impl FallbackReranker {
     /// # Errors
     /// As [`FallbackEmbedder::new`].
     pub fn new(places: Vec<(String, Arc<dyn Reranker>)>) -> Result<Self> {
+        let named = |(name, model): (String, _)| Named::new(name, model);
+        Self::of(places.into_iter().map(named).collect())
+    }
+
+    pub(crate) fn of(places: Vec<Named<dyn Reranker>>) -> Result<Self> {
         Places::new(places, |model| model.fingerprint()).map(Self)
     }
 }

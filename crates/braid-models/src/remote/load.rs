@@ -9,7 +9,7 @@ use crate::manifest::{ModelKind, TOKENIZER_FILE};
 use crate::options::{EmbedderOptions, RerankerOptions};
 use crate::remote::embedder::RemoteEmbedder;
 use crate::remote::endpoint::{Endpoint, ModelPlace};
-use crate::remote::fallback::{FallbackEmbedder, FallbackReranker};
+use crate::remote::fallback::{FallbackEmbedder, FallbackReranker, Named};
 use crate::remote::options::{FIRST_CHECK_TIMEOUT, RemoteOptions};
 use crate::remote::reranker::RemoteReranker;
 use crate::store::{ModelDir, ModelStore};
@@ -39,21 +39,20 @@ impl ModelStore {
         let mut named = Vec::new();
         for (place, limits) in with_limits(places, remote) {
             named.push(match place {
-                ModelPlace::Here => (HERE.to_owned(), self.load_embedder(name, options)?),
+                ModelPlace::Here => Named::new(HERE, self.load_embedder(name, options)?),
                 ModelPlace::At(endpoint) => {
                     let model = self.find_served(name, ModelKind::Embedder)?;
                     let embedder = RemoteEmbedder::new(&model, endpoint.clone(), limits)?;
                     if is_known(endpoint, self.check_endpoint(name, endpoint, remote))? {
-                        embedder.mark_known();
+                        embedder.recognition().mark_known();
                     }
-                    (
-                        endpoint.to_string(),
-                        Arc::new(embedder) as Arc<dyn Embedder>,
-                    )
+                    let recognition = Arc::clone(embedder.recognition());
+                    let model = Arc::new(embedder) as Arc<dyn Embedder>;
+                    Named::new(endpoint, model).checked_by(recognition)
                 }
             });
         }
-        Ok(Arc::new(FallbackEmbedder::new(named)?))
+        Ok(Arc::new(FallbackEmbedder::of(named)?))
     }
 
     /// Loads a cross-encoder that runs at `places`; otherwise as [`ModelStore::load_embedder_at`].
@@ -73,21 +72,20 @@ impl ModelStore {
         let mut named = Vec::new();
         for (place, limits) in with_limits(places, remote) {
             named.push(match place {
-                ModelPlace::Here => (HERE.to_owned(), self.load_reranker(name, options)?),
+                ModelPlace::Here => Named::new(HERE, self.load_reranker(name, options)?),
                 ModelPlace::At(endpoint) => {
                     let model = self.find_served(name, ModelKind::Reranker)?;
                     let reranker = RemoteReranker::new(&model, endpoint.clone(), limits)?;
                     if is_known(endpoint, self.check_endpoint(name, endpoint, remote))? {
-                        reranker.mark_known();
+                        reranker.recognition().mark_known();
                     }
-                    (
-                        endpoint.to_string(),
-                        Arc::new(reranker) as Arc<dyn Reranker>,
-                    )
+                    let recognition = Arc::clone(reranker.recognition());
+                    let model = Arc::new(reranker) as Arc<dyn Reranker>;
+                    Named::new(endpoint, model).checked_by(recognition)
                 }
             });
         }
-        Ok(Arc::new(FallbackReranker::new(named)?))
+        Ok(Arc::new(FallbackReranker::of(named)?))
     }
 
     /// Sends the model's probes to a server, and compares what comes back. Blocks, some seconds at
@@ -102,8 +100,8 @@ impl ModelStore {
         endpoint: &Endpoint,
         remote: &RemoteOptions,
     ) -> Result<()> {
-        if remote.key.is_some() && endpoint.is_exposed() {
-            tracing::warn!(%endpoint, "the API key and every text cross the network unencrypted; use https");
+        if let Some(what) = exposed(endpoint, remote.key.is_some()) {
+            tracing::warn!(%endpoint, "{what} the network unencrypted; use https");
         }
         let (kind, limits) = (endpoint.kind(), first_limits(remote));
         let model = self.find_served(name, kind)?;
@@ -163,6 +161,14 @@ fn with_limits<'a>(
     })
 }
 
+/// What of the requests to `endpoint` can be read on the way.
+fn exposed(endpoint: &Endpoint, has_key: bool) -> Option<&'static str> {
+    endpoint.is_exposed().then_some(match has_key {
+        true => "the API key, which whoever reads it can use, and every text cross",
+        false => "every text crosses",
+    })
+}
+
 /// Limits of the check at start, which must not hold it up.
 fn first_limits(remote: &RemoteOptions) -> RemoteOptions {
     RemoteOptions {
@@ -196,4 +202,29 @@ fn run_apart<T: Send>(work: impl Future<Output = Result<T>> + Send) -> Result<T>
     };
     thread::scope(|scope| scope.spawn(run).join())
         .unwrap_or_else(|_| Err(Error::internal("checking a model server panicked")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_in_the_open_are_warned_of_with_and_without_a_key() {
+        let exposed = |url, has_key| {
+            let endpoint = Endpoint::new(url, ModelKind::Embedder).unwrap();
+            super::exposed(&endpoint, has_key)
+        };
+        assert_eq!(
+            exposed("http://gpu/embed", false),
+            Some("every text crosses")
+        );
+        assert!(
+            exposed("http://gpu/embed", true)
+                .unwrap()
+                .contains("the API key")
+        );
+        for url in ["https://gpu/embed", "http://127.0.0.1:9/embed"] {
+            assert_eq!((exposed(url, false), exposed(url, true)), (None, None));
+        }
+    }
 }

@@ -10,7 +10,7 @@
 //! connection: a re-ranking that missed its deadline is abandoned, not waited out on a thread.
 //!
 //! Start at `embedder` and `reranker`; `wire` has what is sent and read, `http` how, `fallback` what
-//! happens where an endpoint fails.
+//! happens where an endpoint fails, `recognition` when its probes are sent.
 
 mod batches;
 mod caller;
@@ -22,6 +22,7 @@ mod http;
 mod key;
 mod load;
 mod options;
+mod recognition;
 mod refusal;
 mod reranker;
 mod wire;

@@ -5,32 +5,36 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use braid_core::{Calibration, Error, Fingerprint, Language, Reranker, Result};
 use bytes::Bytes;
+use futures::stream::{self, StreamExt, TryStreamExt};
 
-use crate::manifest::{Relevance, RerankerManifest};
+use crate::manifest::{Relevance, RerankerManifest, RerankerProbe};
 use crate::probe::compare_score;
 use crate::remote::caller::{Caller, Line, Task};
 use crate::remote::check::other_model;
 use crate::remote::endpoint::{Api, Endpoint};
 use crate::remote::options::RemoteOptions;
+use crate::remote::recognition::Recognition;
 use crate::remote::wire::{read_scores, rerank_request};
 use crate::store::ModelDir;
 use crate::tokenizer::ModelTokenizer;
 
 /// Bytes of an answer beside its scores.
 const ANSWER_FRAME: usize = 64 * 1024;
+/// Probes in flight at once.
+const PROBES_AT_ONCE: usize = 16;
 /// Most bytes of a score with what is around it.
 const SCORE_BYTES: usize = 256;
 
 /// A cross-encoder that another server runs. Pairs are cut to the model's window here, passage
 /// before query, by its own tokenizer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct RemoteReranker {
     fingerprint: Fingerprint,
     section: RerankerManifest,
     languages: Vec<Language>,
     relevance: Relevance,
     tokenizer: ModelTokenizer,
-    caller: Caller,
+    caller: Arc<Caller>,
 }
 
 impl RemoteReranker {
@@ -49,32 +53,47 @@ impl RemoteReranker {
             return Err(model.lacks("reranker.probes"));
         }
         let remote = model.manifest.remote.clone().unwrap_or_default();
+        let caller = Caller::new(endpoint, model.manifest.served_name(), options)?;
         Ok(Self {
             fingerprint: model.fingerprint("")?,
             languages: section.known_languages()?,
             section,
             relevance: remote.relevance,
             tokenizer: ModelTokenizer::read(&model.path, model.manifest.max_tokens)?,
-            caller: Caller::new(endpoint, model.manifest.served_name(), options)?,
+            caller: Arc::new(caller),
         })
     }
 
-    /// Sends the probes, and compares.
+    /// Sends the probes together, and compares.
     pub(crate) async fn check(&self) -> Result<()> {
-        for probe in &self.section.probes {
-            let passages = [probe.passage.clone()];
-            let task = self.task(&probe.query);
-            let scores = self.caller.run(&task, &passages, Line::Query).await?;
-            let score = scores.first().copied().unwrap_or(f32::NAN);
-            compare_score(&self.section, probe, score).map_err(|detail| {
-                other_model(self.caller.endpoint(), &self.fingerprint, &detail)
-            })?;
-        }
-        Ok(())
+        let probes = self.section.probes.iter().cloned();
+        stream::iter(probes)
+            .map(|probe| self.check_one(probe))
+            .buffer_unordered(PROBES_AT_ONCE)
+            .try_collect()
+            .await
     }
 
-    pub(crate) fn mark_known(&self) {
-        self.caller.mark_known();
+    async fn check_one(&self, probe: RerankerProbe) -> Result<()> {
+        let passages = [probe.passage.clone()];
+        let task = self.task(&probe.query);
+        let scores = self.caller.run(&task, &passages, Line::Check).await?;
+        let score = scores.first().copied().unwrap_or(f32::NAN);
+        compare_score(&self.section, &probe, score)
+            .map_err(|detail| other_model(self.caller.endpoint(), &self.fingerprint, &detail))
+    }
+
+    /// What is known of the endpoint.
+    pub(crate) fn recognition(&self) -> &Arc<Recognition> {
+        self.caller.recognition()
+    }
+
+    async fn ensure_known(&self) -> Result<()> {
+        let check = || {
+            let model = self.clone();
+            async move { model.check().await }
+        };
+        self.caller.recognition().ensure(check).await
     }
 
     fn knows(&self, language: Language) -> bool {
@@ -137,12 +156,13 @@ impl Reranker for RemoteReranker {
     }
 
     /// # Cancel safety
-    /// Dropping the future closes the connections of the requests in flight.
+    /// Dropping the future closes the connections of the requests in flight, but for those of the
+    /// probes.
     async fn score(&self, query: &str, passages: &[String]) -> Result<Vec<f32>> {
         if passages.is_empty() {
             return Ok(Vec::new());
         }
-        self.caller.ensure_known(self.check()).await?;
+        self.ensure_known().await?;
         let (query, passages) = self.prepared(query, passages).await?;
         let task = self.task(&query);
         self.caller.run(&task, &passages, Line::Query).await

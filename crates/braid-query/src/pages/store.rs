@@ -1,5 +1,6 @@
 //! Lists that are kept, and cursors into them.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -76,11 +77,8 @@ impl PagingRetriever {
                 let cursor = Cursor::parse(&text)?;
                 let more = lists.find(cursor, &asked)?;
                 let mut page = self.retriever().page(&request, more, pin).await?;
-                let next = page.more.take().map(|more| Cursor {
-                    place: more.place,
-                    ..cursor
-                });
-                page.next_cursor = next.map(Cursor::text);
+                let next = page.more.take();
+                page.next_cursor = next.map(|more| lists.issue(cursor.list, more.place).text());
                 return Ok(page);
             }
         };
@@ -120,17 +118,23 @@ impl Cursor {
         format!("{}-{next}-{returned}", self.list.simple())
     }
 
+    /// Only as [`Cursor::text`] writes it: numbers can be written in several ways.
     fn parse(text: &str) -> Result<Self> {
+        let cursor = Self::read(text).filter(|cursor| cursor.text() == text);
+        cursor.ok_or_else(no_cursor)
+    }
+
+    fn read(text: &str) -> Option<Self> {
         let mut parts = text.split('-');
         let mut number = || parts.next_back()?.parse().ok();
         let (returned, next) = (number(), number());
         let list = parts.next().and_then(|list| Uuid::try_parse(list).ok());
         match (list, next, returned, parts.next()) {
-            (Some(list), Some(next), Some(returned), None) => Ok(Self {
+            (Some(list), Some(next), Some(returned), None) => Some(Self {
                 list,
                 place: Place { next, returned },
             }),
-            _ => Err(no_cursor()),
+            _ => None,
         }
     }
 }
@@ -158,12 +162,31 @@ struct List {
     listing: Arc<Listing>,
     /// Whose it is.
     asked: String,
+    /// Where pages may begin: as cursors were given, the newest last.
+    issued: VecDeque<Place>,
     until: Instant,
 }
 
 impl List {
     fn bytes(&self) -> u64 {
-        (self.listing.bytes() + self.asked.len() + FIXED_BYTES) as u64
+        let issued = self.most_issued() * size_of::<Place>();
+        (self.listing.bytes() + self.asked.len() + issued + FIXED_BYTES) as u64
+    }
+
+    /// As many pages as the list can have. Pages asked for again after deletions can end elsewhere:
+    /// then the places given first go.
+    fn most_issued(&self) -> usize {
+        self.listing.listed.len().max(1)
+    }
+
+    fn issue(&mut self, place: Place) {
+        if self.issued.contains(&place) {
+            return;
+        }
+        if self.issued.len() >= self.most_issued() {
+            self.issued.pop_front();
+        }
+        self.issued.push_back(place);
     }
 }
 
@@ -186,6 +209,7 @@ impl Lists {
         let list = List {
             listing: more.listing,
             asked,
+            issued: VecDeque::from([more.place]),
             until: now + self.limits.lifetime,
         };
         let id = Uuid::new_v4();
@@ -202,6 +226,14 @@ impl Lists {
         }
     }
 
+    /// A cursor of another place in a list. Where the list is gone, the cursor says so when it is used.
+    fn issue(&self, id: Uuid, place: Place) -> Cursor {
+        if let Some(list) = self.kept.lock().lists.peek_mut(&id) {
+            list.issue(place);
+        }
+        Cursor { list: id, place }
+    }
+
     fn find(&self, cursor: Cursor, asked: &str) -> Result<More> {
         let now = Instant::now();
         let mut kept = self.kept.lock();
@@ -213,7 +245,7 @@ impl Lists {
             let detail = "belongs to another request: repeat the one that gave it, and add it";
             return Err(Error::invalid_field("/cursor", detail));
         }
-        if cursor.place.next >= list.listing.listed.len() {
+        if !list.issued.contains(&cursor.place) {
             return Err(no_cursor());
         }
         list.until = now + self.limits.lifetime;
@@ -260,6 +292,10 @@ mod tests {
             &text[1..],
             &format!("{text}-1"),
             &format!("1-{text}"),
+            &text.replace("-12-", "-+12-"),
+            &text.replace("-12-", "-012-"),
+            &text.replace("07-", "07--"),
+            &text.replace("000007-", "00000A-"),
         ] {
             assert!(Cursor::parse(bad).is_err(), "{bad}");
         }

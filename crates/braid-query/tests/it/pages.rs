@@ -156,8 +156,19 @@ async fn a_cursor_is_for_the_request_that_gave_it() {
     let mut same = next.clone();
     (same.explain, same.cache, same.query) = (true, false, " fox ".to_owned());
     assert_eq!(documents(&ask(same).await.unwrap()), "d2 d3");
-    let beyond = cursor(&first).replace("-2-2", "-900-2");
-    for bad in ["x", &beyond] {
+    let forged = |place: &str| cursor(&first).replace("-2-2", place);
+    let places = [
+        "-900-2",
+        "-2-18446744073709551615",
+        "-18446744073709551615-2",
+        "-0-0",
+        "-+2-2",
+        "-02-2",
+        "-3-2",
+        "-2-1",
+        "-5-5",
+    ];
+    for bad in places.map(forged).iter().map(String::as_str).chain(["x"]) {
         let refused = ask(at(&request, bad)).await;
         assert_refused(refused, ErrorCode::InvalidRequest, Some("/cursor"));
     }

@@ -129,6 +129,30 @@ fn calls_given_up_again_and_again_open_it() {
 }
 
 #[test]
+fn every_change_is_told_also_where_callers_gave_up() {
+    let time = TestClock::new();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let list = Arc::clone(&told);
+    let breaker = CircuitBreaker::with_clock(DOUBLING, time.clock())
+        .telling(Box::new(move |change| list.lock().push(change)));
+    for _ in 0..ABANDONED {
+        give_up(&breaker, &time, PATIENCE);
+    }
+    time.advance(FIRST_BREAK);
+    give_up(&breaker, &time, PATIENCE);
+    time.advance(LONGEST_BREAK);
+    assert_eq!(breaker.ask().unwrap().succeeded(), Change::Closed);
+    let _ = [fail(&breaker), fail(&breaker), fail(&breaker)];
+    let expected = [
+        Change::Opened(FIRST_BREAK),
+        Change::Reopened(2 * FIRST_BREAK),
+        Change::Closed,
+        Change::Opened(FIRST_BREAK),
+    ];
+    assert_eq!(*told.lock(), expected);
+}
+
+#[test]
 fn a_fixed_break_is_as_long_every_time_and_who_gives_up_opens_nothing() {
     let length = Duration::from_secs(5);
     let time = TestClock::new();

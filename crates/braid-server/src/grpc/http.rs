@@ -4,7 +4,7 @@
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderValue, Method, Request as HttpRequest, StatusCode, header};
-use braid_core::{Error, ErrorCode, Result};
+use braid_core::{CollectionName, Error, ErrorCode, Result};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -17,10 +17,10 @@ use tower::ServiceExt;
 
 use super::{json, proto, status};
 use crate::admission::{Admitted, Patient, Within};
-use crate::dto::problem::Problem;
+use crate::dto::problem::{FieldProblem, Problem};
 use crate::error::ApiError;
 use crate::extract::{Transcoded, off_thread};
-use crate::idempotency::{HEADER as IDEMPOTENCY_KEY, REPLAYED};
+use crate::idempotency::{HEADER as IDEMPOTENCY_KEY, REPLAYED, key_text};
 use crate::request_id::{self, REQUEST_ID};
 
 /// The HTTP interface.
@@ -109,6 +109,7 @@ impl Http {
         (method, target): (Method, Target),
         body: Option<Bytes>,
     ) -> Result<Answer<A>, Problem> {
+        let (key, collection) = (context.key.clone(), target.collection.clone());
         let request = request(context, (method, target), body).map_err(told)?;
         let Ok(response) = self.router.clone().oneshot(request).await;
         let (parts, body) = response.into_parts();
@@ -117,7 +118,8 @@ impl Http {
         })?;
         let body = body.to_bytes();
         if !parts.status.is_success() {
-            return Err(problem(parts.status, &body));
+            let problem = problem(parts.status, &body);
+            return Err(naming_field(problem, collection, key.as_ref()));
         }
         let size = body.len();
         let read = move || {
@@ -146,6 +148,8 @@ impl Context {
 #[derive(Clone, Debug)]
 pub(super) struct Target {
     text: String,
+    /// As it was sent.
+    collection: Option<String>,
     has_query: bool,
 }
 
@@ -153,6 +157,7 @@ impl Target {
     pub(super) fn new(path: &str) -> Self {
         Self {
             text: path.to_owned(),
+            collection: None,
             has_query: false,
         }
     }
@@ -169,6 +174,9 @@ impl Target {
         self.text.push('/');
         self.text
             .extend(utf8_percent_encode(name, NON_ALPHANUMERIC));
+        if field == "collection" {
+            self.collection = Some(name.to_owned());
+        }
         Ok(self)
     }
 
@@ -260,6 +268,28 @@ fn problem(status: StatusCode, body: &[u8]) -> Problem {
             "a refusal with status {status} has no problem document"
         )))
     })
+}
+
+/// Names the field that is bad: over HTTP these are no fields, but the path and a header.
+fn naming_field(
+    mut problem: Problem,
+    collection: Option<String>,
+    key: Option<&HeaderValue>,
+) -> Problem {
+    if !problem.errors.is_empty() {
+        return problem;
+    }
+    let collection = collection.and_then(|name| CollectionName::new(name).err());
+    let key = key.and_then(|key| key_text(key).err());
+    let refusals = [("/collection", collection), ("/idempotency_key", key)];
+    for (pointer, error) in refusals {
+        let detail = error.map(|error| error.to_string());
+        if let Some(detail) = detail.filter(|detail| *detail == problem.detail) {
+            let pointer = pointer.to_owned();
+            problem.errors.push(FieldProblem { pointer, detail });
+        }
+    }
+    problem
 }
 
 impl From<Problem> for proto::Problem {

@@ -73,7 +73,8 @@ fn assert_same<T: Serialize>(rest: &Answer, grpc: Result<Response<T>, Status>, w
     }
 }
 
-/// A status says what a problem document says.
+/// A status says what a problem document says. Of what HTTP has in the path or a header, it alone can
+/// name the field.
 #[track_caller]
 fn assert_same_refusal(rest: &Answer, status: &Status, what: &str) {
     assert!(rest.status >= 400, "{what}: {status} and {}", rest.text());
@@ -114,7 +115,10 @@ fn assert_same_refusal(rest: &Answer, status: &Status, what: &str) {
             )
         })
         .collect();
-    assert_eq!(fields, expected, "{what}");
+    let own = ["/collection", "/idempotency_key"];
+    if !(expected.is_empty() && matches!(fields[..], [(field, _)] if own.contains(&field))) {
+        assert_eq!(fields, expected, "{what}");
+    }
 }
 
 /// The stable code of a refusal.

@@ -1,8 +1,10 @@
 use std::time::Duration;
 
 use braid_testkit::{
-    Call, Fault, Faulty, HashEmbedder, OverlapReranker, embedder_suite, reranker_suite,
+    Call, Fault, Faulty, Gate, HashEmbedder, OverlapReranker, embedder_suite, reranker_suite,
 };
+use futures::FutureExt;
+use metrics_exporter_prometheus::PrometheusBuilder;
 
 use super::*;
 
@@ -106,4 +108,56 @@ fn places_of_different_models_are_refused() {
     assert_eq!(error.code(), ErrorCode::ModelUnavailable);
     assert!(error.message().contains("second has"), "{error}");
     assert!(FallbackEmbedder::new(Vec::new()).is_err());
+}
+
+/// A place that never answers, as its callers with a deadline see it.
+async fn give_up(embedder: &FallbackEmbedder, times: usize) {
+    for _ in 0..times {
+        let patience = Duration::from_millis(60);
+        let answer = tokio::time::timeout(patience, embedder.embed_query("fox")).await;
+        assert!(answer.is_err(), "it is held");
+    }
+}
+
+fn held() -> Faulty<HashEmbedder> {
+    let hold = Fault::HoldBefore(Gate::new());
+    Faulty::new(HashEmbedder::new(64)).on_from(Call::EmbedQuery, 1, hold)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_left_out_since_callers_gave_up_is_said_to_be() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let _recording = metrics::set_default_local_recorder(&recorder);
+    let (fallback, second) = two(held());
+    give_up(&fallback, 12).await;
+    fallback.embed_query("fox").await.unwrap();
+    assert_eq!(second.queries_embedded(), 1);
+    let rendered = recorder.handle().render();
+    let open = "braid_model_endpoint_open{endpoint=\"first\"} 1";
+    assert!(rendered.contains(open), "{rendered}");
+}
+
+/// The check is what they wait for, and it goes on.
+#[tokio::test(start_paused = true)]
+async fn who_gives_up_while_a_place_is_checked_does_not_leave_it_out() {
+    let recognition = Arc::new(Recognition::default());
+    let (end, ended) = tokio::sync::oneshot::channel();
+    let check = || async { ended.await.unwrap() };
+    assert!(recognition.ensure(check).now_or_never().is_none());
+    let first = Arc::new(held()) as Arc<dyn Embedder>;
+    let second = Arc::new(HashEmbedder::new(64));
+    let fallback = FallbackEmbedder::of(vec![
+        Named::new("first", first).checked_by(Arc::clone(&recognition)),
+        Named::new("second", Arc::clone(&second) as Arc<dyn Embedder>),
+    ]);
+    let fallback = fallback.unwrap();
+    give_up(&fallback, 30).await;
+    end.send(Ok(())).unwrap();
+    recognition
+        .ensure(|| async { panic!("it is checked") })
+        .await
+        .unwrap();
+    give_up(&fallback, 12).await;
+    fallback.embed_query("fox").await.unwrap();
+    assert_eq!(second.queries_embedded(), 1, "the first is left out now");
 }

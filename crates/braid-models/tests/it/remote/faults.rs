@@ -132,6 +132,31 @@ async fn a_call_that_is_dropped_is_abandoned_at_the_server() {
     assert_eq!(reranker.score(QUERY, &passages).await.unwrap().len(), 8);
 }
 
+/// A server slower than every caller's deadline is known all the same: the check is nobody's own.
+#[tokio::test]
+async fn a_check_goes_on_when_its_caller_gives_up() {
+    let (server, folder) = start().await;
+    server.fail_always(Some(ServerFault::Status(503, None)));
+    let urls = [server.url("/rerank")];
+    let reranker = folder.reranker(&urls, options()).await.unwrap();
+    let before = server.seen().len();
+    let gate = Gate::new();
+    server.fail_always(Some(ServerFault::Hold(gate.clone())));
+    let passages = texts(8);
+    let both_probes = async {
+        gate.arrived().await;
+        gate.arrived().await;
+    };
+    tokio::select! { biased;
+        _ = reranker.score(QUERY, &passages) => panic!("the gate is closed"),
+        () = both_probes => {}
+    }
+    gate.open();
+    assert_eq!(reranker.score(QUERY, &passages).await.unwrap().len(), 8);
+    let asked = server.seen().len() - before;
+    assert_eq!(asked, 3, "each probe once, and what was asked for");
+}
+
 /// A place that is down is passed over; one that comes back with another model stays out.
 #[tokio::test]
 async fn another_model_behind_the_address_after_an_outage_is_refused() {

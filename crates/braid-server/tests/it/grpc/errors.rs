@@ -15,7 +15,7 @@ use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
 use tower::ServiceExt;
 
-use super::{assert_same_refusal, ingestion, message, new_document, reason, retrieval};
+use super::{assert_same_refusal, ingestion, keyed, message, new_document, reason, retrieval};
 use crate::server::{Call, Server, Setup};
 
 fn dense() -> proto::RetrieveRequest {
@@ -261,6 +261,13 @@ async fn what_json_cannot_say_is_refused_where_it_stands() {
         .put_document(put(Some(new_document("a", "x")), ""))
         .await;
     refused(status.unwrap_err(), "/collection");
+    let status = documents
+        .put_document(put(Some(new_document("a", "x")), "No Such"))
+        .await;
+    refused(status.unwrap_err(), "/collection");
+    let named = put(Some(new_document("a", "x")), "default");
+    let status = documents.put_document(keyed(&"k".repeat(256), named)).await;
+    refused(status.unwrap_err(), "/idempotency_key");
     let status = documents
         .put_document(put(Some(new_document("", "x")), "default"))
         .await;
