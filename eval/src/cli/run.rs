@@ -77,7 +77,7 @@ impl RunArgs {
                 "--depth is {depth}, it must be 1 to {MAX_CANDIDATES}"
             )));
         }
-        let metrics = metrics(&self.metrics)?;
+        let metrics = metrics_within(&self.metrics, self.depth)?;
         let dataset = Dataset::open(&self.dataset, &self.split)?;
         if self.out.is_some() {
             // What cannot be written in the end is refused before hours of ranking.
@@ -257,6 +257,24 @@ async fn settings_of(engine: &Engine, plan: &EvalPlan) -> Result<ReportSettings>
         analyzer: fingerprint.analyzer.to_string(),
         reranker: reranker.map(|model| model.fingerprint().to_string()),
     })
+}
+
+/// The named metrics. Of a list that ends at `depth` a deeper one would say what nobody measured: those of
+/// the default set are left out, and one that was asked for is refused.
+fn metrics_within(names: &[String], depth: usize) -> Result<Vec<Metric>> {
+    let mut asked = metrics(names)?;
+    let cut_beyond = |metric: &Metric| metric.cut.filter(|cut| *cut > depth);
+    if asked == Metric::REPORTED {
+        asked.retain(|metric| cut_beyond(metric).is_none());
+    }
+    for metric in &asked {
+        if let Some(cut) = cut_beyond(metric) {
+            return Err(Error::invalid(format!(
+                "{metric} is deeper than --depth {depth}: rank more with --depth {cut}, or name a metric with a cut of at most {depth}"
+            )));
+        }
+    }
+    Ok(asked)
 }
 
 /// The named stages, each once, in pipeline order.

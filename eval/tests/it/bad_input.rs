@@ -70,6 +70,21 @@ fn a_depth_no_leg_can_reach_is_refused() {
 }
 
 #[test]
+fn a_metric_deeper_than_the_depth_is_refused_with_the_depth_it_needs() {
+    for (metric, depth) in [("R@50", 2), ("P@5", 4), ("nDCG@101", 100)] {
+        let error = refusal(|args| {
+            args.metrics = vec!["AP".to_owned(), metric.to_owned()];
+            args.depth = depth;
+        });
+        let message = error.to_string();
+        let cut = metric.split_once('@').unwrap().1;
+        assert!(message.starts_with(metric), "{message}");
+        assert!(message.contains(&format!("--depth {cut}")), "{message}");
+        assert!(!message.contains('\n'), "{message}");
+    }
+}
+
+#[test]
 fn a_malformed_line_is_named() {
     let place = tempfile::tempdir().unwrap();
     let folder = place.path();
