@@ -205,7 +205,7 @@ impl Study {
 }
 
 /// The first request, with legs that hold those of all.
-fn deepest(first: &RetrieveRequest, all: &[&RetrieveRequest]) -> RetrieveRequest {
+pub(crate) fn deepest(first: &RetrieveRequest, all: &[&RetrieveRequest]) -> RetrieveRequest {
     let mut deep = first.clone();
     for one in all {
         let candidates = &mut deep.candidates;

@@ -52,7 +52,7 @@ fn an_unknown_stage_is_refused_with_those_there_are() {
     let message = error.to_string();
     assert!(message.contains("unknown stage \"fused\""), "{message}");
     assert!(
-        message.contains("lexical, dense, hybrid, rerank"),
+        message.contains("lexical, dense, hybrid, rerank, served"),
         "{message}"
     );
 }

@@ -8,11 +8,12 @@ use braid_eval::dataset::Dataset;
 use braid_eval::harness::collection_of;
 use braid_eval::metrics::Metric;
 use braid_eval::table::{Answer, Verdict};
+use braid_eval::trec::read_run;
 use braid_eval::tune::Validation;
 use braid_testkit::{Call, Fault, Faulty, HashEmbedder};
 use serde_json::Value;
 
-use crate::world::{World, mini};
+use crate::world::{self, World, mini};
 
 fn data() -> DataArgs {
     DataArgs {
@@ -112,6 +113,34 @@ async fn a_sweep_measures_what_is_served_and_searches_each_query_once() {
     assert!((against["difference"].as_f64().unwrap() - (other - as_set)).abs() < 1e-12);
     assert!(against["p_holm"].as_f64() >= against["p"].as_f64());
     assert!(trial(&answer, "as set")["metrics"][0]["against_baseline"].is_null());
+}
+
+#[tokio::test]
+async fn the_stage_served_asks_the_mode_the_depths_and_the_count_that_are_set() {
+    let mut world = World::new(40).await;
+    let mut args = world.args(&mini());
+    args.stages = vec!["served".to_owned()];
+    let as_set = world.run(&args).await;
+    let expected = served(&world, |_| {}).await;
+    assert!((world::mean(&as_set, "served", "nDCG@10") - expected).abs() < 1e-12);
+    let section = &mut world.settings.retrieve;
+    (section.candidates_lexical, section.candidates_dense) = (2, 1);
+    (section.top_k, section.rerank) = (1, false);
+    let narrow = world.run(&args).await;
+    let in_settings = narrow.settings.served.as_ref().unwrap();
+    assert_eq!(
+        (in_settings.candidates_lexical, in_settings.candidates_dense),
+        (2, 1)
+    );
+    // No more than two passages of one leg and one of the other can be found.
+    assert!(narrow.failed.is_empty() && as_set.failed.is_empty());
+    let run = world.out().join("run.served.trec");
+    let longest = read_run(&run).unwrap().values().map(Vec::len).max();
+    assert_eq!(longest, Some(3));
+    world.settings.retrieve.mode = braid_config::RetrieveMode::Dense;
+    let dense = world.run(&args).await;
+    let longest = read_run(&run).unwrap().values().map(Vec::len).max();
+    assert_eq!((longest, dense.settings.served.unwrap().mode), (Some(1), "dense"));
 }
 
 #[tokio::test]
