@@ -94,6 +94,7 @@ impl RunArgs {
         let request = RankRequest {
             stages,
             depth: self.depth,
+            typos: defaults.typos,
             fusion: defaults.fusion,
             rerank: RerankOptions {
                 deadline_ms,
@@ -211,7 +212,10 @@ impl Prepared {
     }
 
     fn add_served(&self, report: &mut Report, request: &RetrieveRequest, served: &Served) {
-        let EvalPlan { dataset, request: ranked } = &self.plan;
+        let EvalPlan {
+            dataset,
+            request: ranked,
+        } = &self.plan;
         let (metrics, depth) = (&self.metrics, ranked.depth);
         let stage = measure_run(SERVED, &served.run, &dataset.qrels, metrics, depth);
         report.stages.push(stage);
@@ -337,7 +341,11 @@ fn metrics_within(names: &[String], depth: usize) -> Result<Vec<Metric>> {
 
 /// The named stages but [`SERVED`], each once, in pipeline order.
 fn stages(names: &[String]) -> Result<Vec<Stage>> {
-    let known: Vec<&str> = Stage::ALL.map(Stage::as_str).into_iter().chain([SERVED]).collect();
+    let known: Vec<&str> = Stage::ALL
+        .map(Stage::as_str)
+        .into_iter()
+        .chain([SERVED])
+        .collect();
     if let Some(name) = names.iter().find(|name| !known.contains(&name.as_str())) {
         let known = known.join(", ");
         return Err(Error::invalid(format!(
