@@ -295,6 +295,22 @@ async fn tuning_says_what_it_tried_and_what_held() {
 }
 
 #[tokio::test]
+async fn a_half_that_chooses_is_told_with_its_own_mean() {
+    let mut world = World::new(40).await;
+    world.settings.retrieve.mode = braid_config::RetrieveMode::Dense;
+    world.settings.retrieve.rerank = false;
+    let mut args = tune(&["retrieve.mode=lexical,hybrid"], 0);
+    args.validation = Validation::SplitHalf;
+    let plan = args.prepare(&world.settings).unwrap();
+    let answer = args.answer(&world.engine, &plan).await.unwrap();
+    let number = |name: &str| answer.json[name].as_f64().unwrap();
+    assert!((number("choosing_mean") - number("chosen_mean")).abs() > 1e-4);
+    let told = answer.text.lines().find(|line| line.starts_with("best on"));
+    let mean = format!("({:.4})", number("choosing_mean"));
+    assert!(told.unwrap().ends_with(&mean), "{}", answer.text);
+}
+
+#[tokio::test]
 async fn what_is_as_good_as_set_is_not_recommended() {
     let world = World::new(40).await;
     // A deeper leg than there are passages changes nothing.
