@@ -7,6 +7,8 @@ use rand::{RngExt, SeedableRng};
 
 /// Resamples per interval.
 const RESAMPLES: usize = 10_000;
+/// Differences of metrics, which are in 0..=1, that are smaller are rounding.
+const ROUNDING: f64 = 1e-12;
 /// Fixed, so that reports are reproducible.
 const SEED: u64 = 0x6272_6169_6421;
 /// How many times larger the tail of a sum with random signs can be than a normal one: the constant
@@ -52,16 +54,21 @@ fn resampled_means(values: &[f64]) -> impl Iterator<Item = f64> {
 }
 
 /// Two-sided p-value of the mean of paired differences by the bootstrap: how often resampled
-/// differences, moved so that their mean is 0, are as far from 0 as the observed ones are. 1 of nothing.
-pub fn bootstrap_p(differences: &[f64]) -> f64 {
-    if differences.is_empty() {
-        return 1.0;
+/// differences, moved so that their mean is 0, are as far from 0 as the observed ones are. 1 where nothing
+/// differs. `None` where all differ by the same, one topic's alone included: moved to 0 they have no spread to
+/// resample, so that the count would claim certainty from nothing.
+pub fn bootstrap_p(differences: &[f64]) -> Option<f64> {
+    if differences.iter().all(|d| d.abs() <= ROUNDING) {
+        return Some(1.0);
     }
     let observed = mean(differences);
     let centred: Vec<f64> = differences.iter().map(|d| d - observed).collect();
+    if centred.iter().all(|d| d.abs() <= ROUNDING) {
+        return None;
+    }
     let as_far = |resampled: &f64| resampled.abs() >= observed.abs() - 1e-15;
     let extreme = resampled_means(&centred).filter(as_far).count();
-    (extreme + 1) as f64 / (RESAMPLES + 1) as f64
+    Some((extreme + 1) as f64 / (RESAMPLES + 1) as f64)
 }
 
 /// Holm's correction: p-values that hold for all the tests together, in the order given. With the
@@ -174,7 +181,7 @@ mod tests {
         let (mut bootstrap, mut randomisation) = (0, 0);
         for _ in 0..60 {
             let noise: Vec<f64> = (0..40).map(|_| random.random_range(-1.0..1.0)).collect();
-            bootstrap += usize::from(bootstrap_p(&noise) < 0.05);
+            bootstrap += usize::from(bootstrap_p(&noise).unwrap() < 0.05);
             randomisation += usize::from(randomisation_p(&noise) < 0.05);
         }
         // 3 are expected; more than 8 come up once in 300.
@@ -234,6 +241,18 @@ mod tests {
     }
 
     #[test]
+    fn differences_without_a_spread_have_no_bootstrap_p_value() {
+        assert_eq!(bootstrap_p(&[0.5]), None);
+        assert_eq!(bootstrap_p(&[0.1; 3]), None);
+        assert_eq!(bootstrap_p(&[-0.7; 40]), None);
+        // What sums leave is no spread.
+        assert_eq!(bootstrap_p(&[0.3, 0.1 + 0.2, 0.3]), None);
+        assert!(bootstrap_p(&[0.1, 0.2]).is_some());
+        assert_eq!(bootstrap_p(&[0.0]), Some(1.0));
+        assert_eq!(bootstrap_p(&[]), Some(1.0));
+    }
+
+    #[test]
     fn both_tests_tell_a_shift_from_noise() {
         let shift = vec![0.1; 40];
         let noise: Vec<f64> = (0..40)
@@ -242,8 +261,8 @@ mod tests {
         assert!(randomisation_p(&shift) < 0.001);
         assert!(randomisation_p(&noise) > 0.5);
         let uneven: Vec<f64> = (0..40).map(|i| 0.1 + 0.01 * f64::from(i % 3)).collect();
-        assert!(bootstrap_p(&uneven) < 0.001);
-        assert!(bootstrap_p(&noise) > 0.5);
-        assert_eq!(bootstrap_p(&[0.0; 5]), 1.0);
+        assert!(bootstrap_p(&uneven).unwrap() < 0.001);
+        assert!(bootstrap_p(&noise).unwrap() > 0.5);
+        assert_eq!(bootstrap_p(&[0.0; 5]), Some(1.0));
     }
 }

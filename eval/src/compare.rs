@@ -46,8 +46,9 @@ pub struct Comparison {
     pub high: f64,
     /// Two-sided p-value of a paired randomisation test.
     pub p: f64,
-    /// Two-sided p-value of a paired bootstrap test.
-    pub p_bootstrap: f64,
+    /// Two-sided p-value of a paired bootstrap test; `null` where all topics differ by the same, which leaves
+    /// nothing to resample.
+    pub p_bootstrap: Option<f64>,
     /// `p` after Holm's correction over every row of the answer.
     pub p_holm: f64,
     /// Topics where the run is better.
@@ -197,7 +198,7 @@ pub fn comparison_table(rows: &[Comparison]) -> String {
             format!("{:.4}", row.b),
             signed(row.difference, row.low, row.high),
             p_value(row.p),
-            p_value(row.p_bootstrap),
+            row.p_bootstrap.map_or_else(|| "-".to_owned(), p_value),
             p_value(row.p_holm),
             row.wins.to_string(),
             row.losses.to_string(),
@@ -232,7 +233,7 @@ mod tests {
         assert!((rr.a - 29.0 * 0.5 / 30.0).abs() < 1e-12);
         assert_eq!((rr.run.as_str(), rr.baseline.as_str()), ("good", "bad"));
         assert_eq!((rr.b, rr.wins, rr.losses), (1.0, 30, 0));
-        assert!(rr.low > 0.0 && rr.p < 0.001 && rr.p_bootstrap < 0.001);
+        assert!(rr.low > 0.0 && rr.p < 0.001 && rr.p_bootstrap.unwrap() < 0.001);
         // Twelve tests in the family, of which the smallest p counts twelve times.
         assert!((rr.p_holm / rr.p - 12.0).abs() < 1e-9, "{rr:?}");
         assert!(
@@ -240,6 +241,20 @@ mod tests {
                 .iter()
                 .all(|row| row.p == 1.0 && row.p_holm == 1.0)
         );
+    }
+
+    #[test]
+    fn one_topic_has_no_bootstrap_p_value_and_is_shown_so() {
+        let row = compare_values("RR".to_owned(), &[0.0], &[1.0]);
+        assert_eq!(
+            serde_json::to_value(&row).unwrap()["p_bootstrap"],
+            serde_json::Value::Null
+        );
+        assert!(row.p > 0.5, "a coin has two sides: {}", row.p);
+        let shown = comparison_table(&[row]);
+        let cells: Vec<&str> = shown.lines().nth(1).unwrap().split_whitespace().collect();
+        // metric, baseline, mean, difference and its interval in two, p, p bootstrap
+        assert_eq!(cells[7], "-", "{shown}");
     }
 
     #[test]

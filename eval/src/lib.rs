@@ -1,7 +1,7 @@
 //! The offline harness: topics, qrels and runs in, measured quality out.
 //!
 //! `braid eval run` ranks every topic of a BEIR folder through the same in-process pipeline that serves
-//! requests and measures each stage ([`harness`], [`report`], [`html`]). [`compare`], [`convert`] and
+//! requests and measures each stage ([`harness`], [`served`], [`report`], [`html`]). [`compare`], [`convert`] and
 //! [`gate`] work on run files and reports. [`losses`] follows every relevant document to the stage that
 //! lost it. [`study`] replays many settings ([`trials`]) over each query's legs, searched once; [`outcome`]
 //! and [`tune`] say what came of it. [`paraphrases`] measures the cache of stored answers; [`capacity`] plans nodes from measured sizes. Metrics follow trec_eval. This crate never ranks anything itself: what
@@ -23,6 +23,7 @@ pub mod metrics;
 pub mod outcome;
 pub mod paraphrases;
 pub mod report;
+pub mod served;
 pub mod study;
 pub mod table;
 pub mod trec;

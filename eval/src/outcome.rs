@@ -280,7 +280,7 @@ impl Tuned {
             lines.push(format!(
                 "best on the topics that choose: {} ({:.4})",
                 pairs.join(" "),
-                self.chosen_mean
+                decision.choosing_mean
             ));
             lines.push(format!(
                 "gain on the topics that choose it: {:+.4} (too good to be true)",

@@ -79,6 +79,23 @@ pub struct ReportSettings {
     pub analyzer: String,
     /// Re-ranker.
     pub reranker: Option<String>,
+    /// What the stage `served` asks beside these; `null` where it was not measured.
+    pub served: Option<ServedSettings>,
+}
+
+/// Settings that only the stage `served` asks.
+#[derive(Clone, Debug, Serialize)]
+pub struct ServedSettings {
+    /// Which legs.
+    pub mode: &'static str,
+    /// Hits returned; no leg is searched for fewer candidates.
+    pub top_k: usize,
+    /// Depth of the lexical leg.
+    pub candidates_lexical: usize,
+    /// Depth of the dense leg.
+    pub candidates_dense: usize,
+    /// Whether the list was re-ranked.
+    pub rerank: bool,
 }
 
 /// One stage's metrics.
@@ -119,7 +136,7 @@ pub struct Latency {
 /// Cuts at which recall is told, as far as the depth goes.
 const CUTS: [usize; 15] = [1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 200, 500, 1000];
 
-/// `metrics` of `stage`, over all judged topics, and its recall down to `depth`.
+/// As [`measure_run`], of the rankings at `stage`.
 pub fn measure_stage(
     stage: Stage,
     results: &[TopicResult],
@@ -137,8 +154,19 @@ pub fn measure_stage(
             (result.topic.id.clone(), ids.collect())
         })
         .collect();
+    measure_run(stage.as_str(), &run, qrels, metrics, depth)
+}
+
+/// `metrics` of a stage's run, over all judged topics, and its recall down to `depth`.
+pub fn measure_run(
+    stage: &str,
+    run: &Run,
+    qrels: &Qrels,
+    metrics: &[Metric],
+    depth: usize,
+) -> StageReport {
     let metrics = metrics.iter().map(|metric| {
-        let values = per_topic(*metric, &run, qrels);
+        let values = per_topic(*metric, run, qrels);
         let Estimate { mean, low, high } = estimate(&values);
         MetricReport {
             metric: metric.name(),
@@ -150,10 +178,10 @@ pub fn measure_stage(
     });
     let cuts = CUTS.into_iter().filter(|cut| *cut < depth).chain([depth]);
     StageReport {
-        stage: stage.as_str().to_owned(),
+        stage: stage.to_owned(),
         metrics: metrics.collect(),
         recall_at: cuts
-            .map(|cut| (cut, mean(&per_topic(Metric::recall(cut), &run, qrels))))
+            .map(|cut| (cut, mean(&per_topic(Metric::recall(cut), run, qrels))))
             .collect(),
     }
 }

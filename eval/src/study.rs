@@ -1,11 +1,11 @@
 //! Many trials over the same queries: each query's legs are searched once for a collection, and every
-//! trial that needs no other collection is replayed over them.
+//! trial that needs no other collection and no other search is replayed over them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use braid_core::{CollectionName, CollectionSettings, Reranker, Result};
 use braid_engine::Engine;
-use braid_engine::query::{Place, Recording, RetrieveRequest, Syntax};
+use braid_engine::query::{Place, Recording, RetrieveRequest, Syntax, Typos};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
@@ -147,26 +147,35 @@ impl Study {
         group: &[usize],
         topic: &Topic,
     ) -> Result<Vec<Vec<String>>> {
-        let all: Vec<&RetrieveRequest> = group
-            .iter()
-            .map(|trial| &plan.trials[*trial].request)
-            .collect();
-        let request = deepest(all[0], &all);
-        let request = RetrieveRequest {
-            query: topic.text.clone(),
-            // Topics are not written with operators.
-            syntax: Syntax::Off,
-            collection: collection.clone(),
-            ..request
-        };
-        let recording = engine.record(&request).await?;
-        self.searches += 1;
+        let mut recordings: Vec<(Searched, Recording)> = Vec::new();
         let memo = engine
             .reranker()
             .map(|model| MemoReranker::new(model.clone()));
         let mut rankings = Vec::with_capacity(group.len());
         for index in group {
-            rankings.push(rank(&recording, &plan.trials[*index], memo.as_ref()).await?);
+            let trial = &plan.trials[*index];
+            let searched = searched_as(&trial.request);
+            let known = recordings.iter().position(|(known, _)| *known == searched);
+            let at = match known {
+                Some(at) => at,
+                None => {
+                    let requests = group.iter().map(|trial| &plan.trials[*trial].request);
+                    let alike: Vec<&RetrieveRequest> = requests
+                        .filter(|request| searched_as(request) == searched)
+                        .collect();
+                    let request = RetrieveRequest {
+                        query: topic.text.clone(),
+                        // Topics are not written with operators.
+                        syntax: Syntax::Off,
+                        collection: collection.clone(),
+                        ..deepest(&trial.request, &alike)
+                    };
+                    recordings.push((searched, engine.record(&request).await?));
+                    self.searches += 1;
+                    recordings.len() - 1
+                }
+            };
+            rankings.push(rank(&recordings[at].1, trial, memo.as_ref()).await?);
         }
         self.rankings += rankings.len();
         self.scored_pairs += memo.as_ref().map_or(0, MemoReranker::scored);
@@ -204,8 +213,17 @@ impl Study {
     }
 }
 
+/// What of a request its legs are searched by, beside the depth, which a replay cuts: requests that differ
+/// in it cannot share a recording. Query, syntax and collection are the same for all trials of a group, and a
+/// trial has no filter.
+type Searched = Typos;
+
+fn searched_as(request: &RetrieveRequest) -> Searched {
+    request.typos
+}
+
 /// The first request, with legs that hold those of all.
-fn deepest(first: &RetrieveRequest, all: &[&RetrieveRequest]) -> RetrieveRequest {
+pub(crate) fn deepest(first: &RetrieveRequest, all: &[&RetrieveRequest]) -> RetrieveRequest {
     let mut deep = first.clone();
     for one in all {
         let candidates = &mut deep.candidates;

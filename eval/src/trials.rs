@@ -199,7 +199,8 @@ fn default_axes(reranks: bool) -> [Vec<Axis>; 2] {
     [with(&by_rank), with(&by_score)]
 }
 
-/// Every stage taken out in turn, from the full pipeline.
+/// Every stage that orders or leaves out documents taken out in turn, from the full pipeline. What only shapes
+/// the text of a context changes no ranking.
 ///
 /// # Errors
 /// As [`Trial::new`].
@@ -208,6 +209,8 @@ pub fn ablations(settings: &Settings, reingest: bool) -> Result<Vec<Trial>> {
     let mut cases: Vec<(&str, &[(&str, &str)])> = vec![
         ("without lexical leg", &[("retrieve.mode", "dense")]),
         ("without dense leg", &[("retrieve.mode", "lexical")]),
+        ("without leg trust", &[("retrieve.leg_trust", "off")]),
+        ("without correcting words", &[("retrieve.typos", "off")]),
     ];
     if full.request.rerank.enabled {
         cases.extend([
@@ -245,7 +248,7 @@ pub fn ablations(settings: &Settings, reingest: bool) -> Result<Vec<Trial>> {
 
 #[cfg(test)]
 mod tests {
-    use braid_engine::query::FusionMethod;
+    use braid_engine::query::{FusionMethod, LegTrust, Typos};
 
     use super::*;
 
@@ -314,12 +317,24 @@ mod tests {
     #[test]
     fn ablations_change_one_stage_each() {
         let found = ablations(&Settings::default(), true).unwrap();
-        assert_eq!(found.len(), 10);
+        assert_eq!(found.len(), 12);
+        let differs = |name: &str| {
+            let trial = found.iter().find(|trial| trial.name == name).unwrap();
+            let mut request = trial.request.clone();
+            let full = &found[0].request;
+            assert_ne!(&request, full, "{name}");
+            (request.typos, request.fusion.leg_trust) = (full.typos, full.fusion.leg_trust);
+            assert_eq!(&request, full, "{name} changes nothing else");
+            (trial.request.typos, trial.request.fusion.leg_trust)
+        };
+        let (typos, trust) = (Typos::Off, LegTrust::Off);
+        assert_eq!(differs("without leg trust"), (Typos::Auto, trust));
+        assert_eq!(differs("without correcting words"), (typos, LegTrust::Auto));
         let mut settings = Settings::default();
         settings.retrieve.rerank = false;
         let without = ablations(&settings, false).unwrap();
         assert!(without.iter().all(|trial| !trial.request.rerank.enabled));
-        assert_eq!(without.len(), 4);
+        assert_eq!(without.len(), 6);
     }
 
     #[test]

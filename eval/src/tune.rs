@@ -53,6 +53,8 @@ pub struct Decision {
     /// The setting that is best on the topics that choose: all, or one half. 0 is the baseline.
     #[serde(skip)]
     pub chosen: usize,
+    /// Its mean on those same topics.
+    pub choosing_mean: f64,
     /// Its mean gain over the baseline on those same topics: too good to be true.
     pub apparent_gain: f64,
     /// Mean gain of what was chosen, on topics that had no part in choosing it.
@@ -119,13 +121,18 @@ pub fn decide(values: &[Vec<f64>], validation: Validation, seed: u64) -> Decisio
         Validation::Nested => sums.choose_without(None),
         Validation::SplitHalf => choices.first().copied().unwrap_or(0),
     };
-    let choosing =
-        (0..topics).filter(|topic| validation == Validation::Nested || fold[*topic] == 0);
-    let apparent: Vec<f64> = choosing.map(|topic| differences[chosen][topic]).collect();
+    let choosing: Vec<usize> = (0..topics)
+        .filter(|topic| validation == Validation::Nested || fold[*topic] == 0)
+        .collect();
+    let over = |of: &[Vec<f64>]| {
+        let of = of.get(chosen).map_or(&[][..], Vec::as_slice);
+        mean(&choosing.iter().map(|topic| of[*topic]).collect::<Vec<_>>())
+    };
     let (low, high) = (held_out - width, held_out + width);
     Decision {
         chosen,
-        apparent_gain: mean(&apparent),
+        choosing_mean: over(values),
+        apparent_gain: over(&differences),
         held_out_gain: held_out,
         low,
         high,
@@ -366,6 +373,24 @@ mod tests {
             assert!((decision.low - low).abs() < 1e-9, "{decision:?}");
             assert!((decision.held_out_gain - 0.3).abs() < 1e-9, "{decision:?}");
         }
+    }
+
+    #[test]
+    fn the_mean_of_the_topics_that_choose_is_theirs() {
+        let mut values = vec![vec![0.0; 40], vec![0.0; 40]];
+        for (topic, value) in values[1].iter_mut().enumerate() {
+            *value = topic as f64 / 40.0 + 0.1;
+        }
+        let overall = mean(&values[1]);
+        let half = decide(&values, Validation::SplitHalf, 3);
+        assert_eq!(half.chosen, 1);
+        // The baseline is 0, so that its gain is its value.
+        assert_eq!(half.choosing_mean, half.apparent_gain);
+        assert!((half.choosing_mean - overall).abs() > 1e-6, "{half:?}");
+        let of_both = (half.choosing_mean + half.held_out_gain) / 2.0;
+        assert!((of_both - overall).abs() < 1e-12, "two halves: {half:?}");
+        let nested = decide(&values, Validation::Nested, 3);
+        assert!((nested.choosing_mean - overall).abs() < 1e-12);
     }
 
     #[test]

@@ -110,6 +110,7 @@ keys! {
     dense.ef_search: positive, "Neighbours kept while the graph is walked: higher finds more of the nearest more slowly.";
     dense.exact_threshold: any, "Up to this many vectors are compared one by one, without the graph.";
     retrieve.mode: any, "Which legs a request searches when it does not say: lexical, dense or hybrid.";
+    retrieve.typos: any, "Whether words that no document has are searched for as words that are written nearly so: auto or off.";
     retrieve.top_k: positive, "Hits returned.";
     retrieve.candidates_lexical: positive, "Depth of the lexical leg.";
     retrieve.candidates_dense: positive, "Depth of the dense leg.";

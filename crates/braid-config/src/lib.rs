@@ -18,6 +18,6 @@ pub use qdrant::{QdrantQuantization, QdrantReads, QdrantSection, QdrantWrites, S
 pub use settings::{
     CacheSection, ChunkingSection, DenseSection, DuplicatesSection, IngestSection, LexicalSection,
     LogFormat, LogSection, ModelEndpoints, ModelsSection, RetrieveFusion, RetrieveMode,
-    RetrieveSection, RetrieveTrust, ServerSection, Settings, StorageSection,
+    RetrieveSection, RetrieveTrust, RetrieveTypos, ServerSection, Settings, StorageSection,
 };
 pub use worker::WorkerSection;

@@ -202,11 +202,23 @@ pub enum RetrieveTrust {
     Off,
 }
 
+/// Whether words that no document has are corrected when a request does not say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RetrieveTypos {
+    /// They are.
+    #[default]
+    Auto,
+    /// They are not.
+    Off,
+}
+
 /// Defaults of retrieval requests.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RetrieveSection {
     /// Which legs.
     pub mode: RetrieveMode,
+    /// Whether words that no document has are corrected.
+    pub typos: RetrieveTypos,
     /// Hits returned.
     pub top_k: usize,
     /// Depth of the lexical leg.
@@ -387,6 +399,7 @@ impl Default for RetrieveSection {
     fn default() -> Self {
         Self {
             mode: RetrieveMode::Hybrid,
+            typos: RetrieveTypos::Auto,
             top_k: 8,
             candidates_lexical: 50,
             candidates_dense: 50,

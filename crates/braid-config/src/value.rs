@@ -7,7 +7,9 @@ use std::str::FromStr;
 
 use braid_core::{ChunkingOverride, ChunkingStrategy, DuplicateAction, LanguageSetting};
 
-use crate::settings::{LogFormat, ModelEndpoints, RetrieveFusion, RetrieveMode, RetrieveTrust};
+use crate::settings::{
+    LogFormat, ModelEndpoints, RetrieveFusion, RetrieveMode, RetrieveTrust, RetrieveTypos,
+};
 
 /// A value before it has a type.
 #[derive(Clone, Debug, PartialEq)]
@@ -284,6 +286,19 @@ impl SettingValue for RetrieveFusion {
 
     fn write(&self) -> Option<String> {
         name_of(self, &FUSIONS)
+    }
+}
+
+const TYPOS: [(RetrieveTypos, &str); 2] =
+    [(RetrieveTypos::Auto, "auto"), (RetrieveTypos::Off, "off")];
+
+impl SettingValue for RetrieveTypos {
+    fn read(raw: &Raw) -> Result<Self, String> {
+        one_of(raw, &TYPOS)
+    }
+
+    fn write(&self) -> Option<String> {
+        name_of(self, &TYPOS)
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use braid_config::{
     ModelEndpoints, QdrantQuantization, QdrantReads, QdrantWrites, RetrieveFusion, RetrieveMode,
-    RetrieveTrust, Settings, StorageProfile,
+    RetrieveTrust, RetrieveTypos, Settings, StorageProfile,
 };
 use braid_core::{
     ChunkingSettings, CollectionName, CollectionSettings, DuplicateAction, DuplicateSettings,
@@ -43,7 +43,10 @@ pub fn retrieve_defaults(settings: &Settings) -> Result<RetrieveRequest> {
         query: "defaults".to_owned(),
         also: Vec::new(),
         syntax: Syntax::default(),
-        typos: Typos::default(),
+        typos: match section.typos {
+            RetrieveTypos::Auto => Typos::Auto,
+            RetrieveTypos::Off => Typos::Off,
+        },
         collection: CollectionName::new("default")?,
         top_k: section.top_k,
         mode: match section.mode {

@@ -17,7 +17,10 @@ use crate::harness::{self, EvalPlan, TopicResult};
 use crate::html;
 use crate::losses::{LossPlan, Losses, account};
 use crate::metrics::{Metric, metrics};
-use crate::report::{Report, ReportSettings, latency_values, measure_stage, percentiles};
+use crate::report::{
+    Report, ReportSettings, ServedSettings, latency_values, measure_run, measure_stage, percentiles,
+};
+use crate::served::{SERVED, Served, serve_topics, write_served};
 
 /// How deep the legs are searched for the account of losses.
 const SEARCHED_TO: usize = 1000;
@@ -34,11 +37,11 @@ pub struct RunArgs {
     /// Which qrels
     #[arg(long, default_value = "test")]
     pub split: String,
-    /// Stages to rank and measure
+    /// Stages to rank and measure; served asks the mode, depths and count of hits that are set, too
     #[arg(
         long,
         value_delimiter = ',',
-        default_value = "lexical,dense,hybrid,rerank"
+        default_value = "lexical,dense,hybrid,rerank,served"
     )]
     pub stages: Vec<String>,
     /// Distinct documents ranked by each leg
@@ -77,7 +80,7 @@ impl RunArgs {
                 "--depth is {depth}, it must be 1 to {MAX_CANDIDATES}"
             )));
         }
-        let metrics = metrics(&self.metrics)?;
+        let metrics = metrics_within(&self.metrics, self.depth)?;
         let dataset = Dataset::open(&self.dataset, &self.split)?;
         if self.out.is_some() {
             // What cannot be written in the end is refused before hours of ranking.
@@ -91,6 +94,7 @@ impl RunArgs {
         let request = RankRequest {
             stages,
             depth: self.depth,
+            typos: defaults.typos,
             fusion: defaults.fusion,
             rerank: RerankOptions {
                 deadline_ms,
@@ -104,6 +108,11 @@ impl RunArgs {
             split: self.split.clone(),
             out: self.out.clone(),
             html: self.html.clone(),
+            served: self
+                .stages
+                .iter()
+                .any(|name| name == SERVED)
+                .then(|| defaults.clone()),
             losses: self.losses.then(|| RetrieveRequest {
                 rerank: RerankOptions {
                     deadline_ms,
@@ -124,6 +133,8 @@ pub struct Prepared {
     split: String,
     out: Option<PathBuf>,
     html: Option<PathBuf>,
+    /// What each topic asks for in the stage `served`, where that is asked for.
+    served: Option<RetrieveRequest>,
     /// What is served where losses are asked for.
     losses: Option<RetrieveRequest>,
     metrics: Vec<Metric>,
@@ -134,8 +145,12 @@ impl Prepared {
     /// Whether the re-ranker is needed.
     pub fn needs_reranker(&self) -> bool {
         let serves = |request: &RetrieveRequest| request.rerank.enabled;
+        let requests = self.losses.iter().chain(&self.served);
+        self.ranks_with_reranker() || requests.into_iter().any(serves)
+    }
+
+    fn ranks_with_reranker(&self) -> bool {
         self.plan.request.stages.contains(&Stage::Rerank)
-            || self.losses.as_ref().is_some_and(serves)
     }
 
     /// Ingests, ranks, measures, and writes the files that were asked for.
@@ -154,21 +169,67 @@ impl Prepared {
         plan.request.collection = loaded.collection;
         let plan = &plan;
         let topics = plan.dataset.topics.len() as u64;
-        let bar = bar_of_topics(topics);
-        let results = harness::rank_topics(engine, plan, |n| bar.set_position(n as u64)).await;
-        bar.finish_and_clear();
-        let report = Report {
+        let results = if plan.request.stages.is_empty() {
+            Vec::new()
+        } else {
+            let bar = bar_of_topics(topics);
+            let results = harness::rank_topics(engine, plan, |n| bar.set_position(n as u64)).await;
+            bar.finish_and_clear();
+            results
+        };
+        let served = self.serve(engine, plan).await;
+        let mut report = Report {
             not_searched: loaded.not_searched,
             losses: self.account(engine, plan).await?,
             ..self.measure(&results, settings_of(engine, plan).await?)
         };
+        if let Some((request, served)) = &served {
+            self.add_served(&mut report, request, served);
+        }
         if let Some(out) = &self.out {
             write_files(out, plan, &results, &report)?;
+            if let Some((_, served)) = &served {
+                write_served(out, &plan.dataset, served)?;
+            }
         }
         if let Some(page) = &self.html {
             write_file(page, &html::page(&report))?;
         }
         Ok(report)
+    }
+
+    /// What each topic is answered with, where that stage is asked for.
+    async fn serve(&self, engine: &Engine, plan: &EvalPlan) -> Option<(RetrieveRequest, Served)> {
+        let request = RetrieveRequest {
+            collection: plan.request.collection.clone(),
+            ..self.served.clone()?
+        };
+        let bar = bar_of_topics(plan.dataset.topics.len() as u64);
+        let show = |done| bar.set_position(done as u64);
+        let served = serve_topics(engine, &plan.dataset, &request, show).await;
+        bar.finish_and_clear();
+        Some((request, served))
+    }
+
+    fn add_served(&self, report: &mut Report, request: &RetrieveRequest, served: &Served) {
+        let EvalPlan {
+            dataset,
+            request: ranked,
+        } = &self.plan;
+        let (metrics, depth) = (&self.metrics, ranked.depth);
+        let stage = measure_run(SERVED, &served.run, &dataset.qrels, metrics, depth);
+        report.stages.push(stage);
+        for (topic, reason) in &served.failed {
+            let reasons = report.failed.entry(topic.clone());
+            reasons.or_insert_with(|| reason.clone());
+        }
+        report.settings.served = Some(ServedSettings {
+            mode: request.mode.as_str(),
+            top_k: request.top_k,
+            candidates_lexical: request.candidates.lexical,
+            candidates_dense: request.candidates.dense,
+            rerank: request.rerank.enabled,
+        });
     }
 
     async fn account(&self, engine: &Engine, plan: &EvalPlan) -> Result<Option<Losses>> {
@@ -198,7 +259,7 @@ impl Prepared {
         let unasked = plan.dataset.topics_without_text();
         let missed = self
             .served_deadline
-            .filter(|_| self.needs_reranker())
+            .filter(|_| self.ranks_with_reranker())
             .map(|deadline| harness::missed_share(results, deadline));
         let stages = plan.request.stages.iter();
         let depth = plan.request.depth;
@@ -256,12 +317,35 @@ async fn settings_of(engine: &Engine, plan: &EvalPlan) -> Result<ReportSettings>
         chunker: fingerprint.chunker.to_string(),
         analyzer: fingerprint.analyzer.to_string(),
         reranker: reranker.map(|model| model.fingerprint().to_string()),
+        served: None,
     })
 }
 
-/// The named stages, each once, in pipeline order.
+/// The named metrics. Of a list that ends at `depth` a deeper one would say what nobody measured: those of
+/// the default set are left out, and one that was asked for is refused.
+fn metrics_within(names: &[String], depth: usize) -> Result<Vec<Metric>> {
+    let mut asked = metrics(names)?;
+    let cut_beyond = |metric: &Metric| metric.cut.filter(|cut| *cut > depth);
+    if asked == Metric::REPORTED {
+        asked.retain(|metric| cut_beyond(metric).is_none());
+    }
+    for metric in &asked {
+        if let Some(cut) = cut_beyond(metric) {
+            return Err(Error::invalid(format!(
+                "{metric} is deeper than --depth {depth}: rank more with --depth {cut}, or name a metric with a cut of at most {depth}"
+            )));
+        }
+    }
+    Ok(asked)
+}
+
+/// The named stages but [`SERVED`], each once, in pipeline order.
 fn stages(names: &[String]) -> Result<Vec<Stage>> {
-    let known = Stage::ALL.map(Stage::as_str);
+    let known: Vec<&str> = Stage::ALL
+        .map(Stage::as_str)
+        .into_iter()
+        .chain([SERVED])
+        .collect();
     if let Some(name) = names.iter().find(|name| !known.contains(&name.as_str())) {
         let known = known.join(", ");
         return Err(Error::invalid(format!(

@@ -50,6 +50,7 @@ fn report() -> Report {
             chunker: "c".to_owned(),
             analyzer: "a".to_owned(),
             reranker: None,
+            served: None,
         },
         stages: vec![
             stage("lexical", &[0.5, 0.2, 0.3]),

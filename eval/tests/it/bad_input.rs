@@ -52,7 +52,7 @@ fn an_unknown_stage_is_refused_with_those_there_are() {
     let message = error.to_string();
     assert!(message.contains("unknown stage \"fused\""), "{message}");
     assert!(
-        message.contains("lexical, dense, hybrid, rerank"),
+        message.contains("lexical, dense, hybrid, rerank, served"),
         "{message}"
     );
 }
@@ -66,6 +66,21 @@ fn a_depth_no_leg_can_reach_is_refused() {
             message.contains(&format!("--depth is {depth}")),
             "{message}"
         );
+    }
+}
+
+#[test]
+fn a_metric_deeper_than_the_depth_is_refused_with_the_depth_it_needs() {
+    for (metric, depth) in [("R@50", 2), ("P@5", 4), ("nDCG@101", 100)] {
+        let error = refusal(|args| {
+            args.metrics = vec!["AP".to_owned(), metric.to_owned()];
+            args.depth = depth;
+        });
+        let message = error.to_string();
+        let cut = metric.split_once('@').unwrap().1;
+        assert!(message.starts_with(metric), "{message}");
+        assert!(message.contains(&format!("--depth {cut}")), "{message}");
+        assert!(!message.contains('\n'), "{message}");
     }
 }
 

@@ -129,7 +129,13 @@ async fn a_leg_is_widened_to_so_many_documents_however_many_chunks_they_are() {
     let world = World::new(8).await;
     let mut args = world.args(&mini());
     args.depth = 10;
-    world.run(&args).await;
+    let report = world.run(&args).await;
+    let names = report.stages[0].metrics.iter().map(|m| m.metric.as_str());
+    assert_eq!(
+        names.collect::<Vec<_>>(),
+        ["nDCG@10", "R@10", "RR@10", "AP"],
+        "recall at 50 and 100 is not that of 10 documents"
+    );
     let narrow = run_of(&world, "dense");
     args.depth = 2000;
     let report = world.run(&args).await;

@@ -1,6 +1,9 @@
 //! Ablation, sweeps and tuning over the committed collection: what they measure is what is served, and what
 //! is the same for many settings is done once.
 
+use std::fmt::Write;
+use std::path::Path;
+
 use braid_core::ErrorCode;
 use braid_engine::query::RetrieveRequest;
 use braid_eval::cli::{AblateArgs, DataArgs, SweepArgs, TuneArgs};
@@ -8,11 +11,12 @@ use braid_eval::dataset::Dataset;
 use braid_eval::harness::collection_of;
 use braid_eval::metrics::Metric;
 use braid_eval::table::{Answer, Verdict};
+use braid_eval::trec::read_run;
 use braid_eval::tune::Validation;
 use braid_testkit::{Call, Fault, Faulty, HashEmbedder};
 use serde_json::Value;
 
-use crate::world::{World, mini};
+use crate::world::{self, World, mini};
 
 fn data() -> DataArgs {
     DataArgs {
@@ -115,6 +119,37 @@ async fn a_sweep_measures_what_is_served_and_searches_each_query_once() {
 }
 
 #[tokio::test]
+async fn the_stage_served_asks_the_mode_the_depths_and_the_count_that_are_set() {
+    let mut world = World::new(40).await;
+    let mut args = world.args(&mini());
+    args.stages = vec!["served".to_owned()];
+    let as_set = world.run(&args).await;
+    let expected = served(&world, |_| {}).await;
+    assert!((world::mean(&as_set, "served", "nDCG@10") - expected).abs() < 1e-12);
+    let section = &mut world.settings.retrieve;
+    (section.candidates_lexical, section.candidates_dense) = (2, 1);
+    (section.top_k, section.rerank) = (1, false);
+    let narrow = world.run(&args).await;
+    let in_settings = narrow.settings.served.as_ref().unwrap();
+    assert_eq!(
+        (in_settings.candidates_lexical, in_settings.candidates_dense),
+        (2, 1)
+    );
+    // No more than two passages of one leg and one of the other can be found.
+    assert!(narrow.failed.is_empty() && as_set.failed.is_empty());
+    let run = world.out().join("run.served.trec");
+    let longest = read_run(&run).unwrap().values().map(Vec::len).max();
+    assert_eq!(longest, Some(3));
+    world.settings.retrieve.mode = braid_config::RetrieveMode::Dense;
+    let dense = world.run(&args).await;
+    let longest = read_run(&run).unwrap().values().map(Vec::len).max();
+    assert_eq!(
+        (longest, dense.settings.served.unwrap().mode),
+        (Some(1), "dense")
+    );
+}
+
+#[tokio::test]
 async fn settings_of_a_collection_ingest_once_for_each_value() {
     let world = World::new(40).await;
     let answer = swept(
@@ -148,8 +183,8 @@ async fn ablation_takes_out_one_stage_at_a_time() {
     let answer = args.answer(&world.engine, &plan).await.unwrap();
     assert_eq!(
         answer.json["searches"],
-        3 * 12,
-        "as set, whole documents, no analysis"
+        4 * 12,
+        "as set, words not corrected, whole documents, no analysis"
     );
     let full = served(&world, |_| {}).await;
     assert!((mean(trial(&answer, "full")) - full).abs() < 1e-12);
@@ -163,6 +198,50 @@ async fn ablation_takes_out_one_stage_at_a_time() {
     assert!((mean(trial(&answer, "dense leg alone")) - alone).abs() < 1e-12);
     assert!(alone < full, "the test has something to take out");
     assert!(answer.text.contains("without chunking"));
+}
+
+#[tokio::test]
+async fn trials_that_search_otherwise_share_no_recording() {
+    let world = World::new(40).await;
+    let place = tempfile::tempdir().unwrap();
+    let dataset = place.path().join("misspelt");
+    misspell(&mini(), &dataset);
+    let mut args = sweep(&["retrieve.typos=auto,off", "retrieve.fusion_k=1,60"]);
+    args.data.dataset = dataset.clone();
+    let mut settings = world.settings.clone();
+    (settings.retrieve.mode, settings.retrieve.rerank) =
+        (braid_config::RetrieveMode::Lexical, false);
+    let plan = args.prepare(&settings).unwrap();
+    let answer = args.answer(&world.engine, &plan).await.unwrap();
+    assert_eq!(answer.json["searches"], 2 * 12, "{}", answer.text);
+    let corrected = mean(trial(&answer, "as set"));
+    let as_written = mean(trial(&answer, "typos=off fusion_k=60"));
+    assert!(as_written < corrected - 0.05, "{}", answer.text);
+}
+
+/// Copies a dataset with a letter doubled in every longer word of its queries.
+fn misspell(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to.join("qrels")).unwrap();
+    for file in ["corpus.jsonl", "qrels/test.tsv"] {
+        std::fs::copy(from.join(file), to.join(file)).unwrap();
+    }
+    let queries = std::fs::read_to_string(from.join("queries.jsonl")).unwrap();
+    let mut written = String::new();
+    for line in queries.lines() {
+        let mut query: Value = serde_json::from_str(line).unwrap();
+        let words = query["text"].as_str().unwrap().split(' ');
+        let misspelt: Vec<String> = words
+            .map(|word| match word.char_indices().nth(3) {
+                Some((at, letter)) if word.len() > 5 => {
+                    format!("{}{letter}{}", &word[..at], &word[at..])
+                }
+                _ => word.to_owned(),
+            })
+            .collect();
+        query["text"] = misspelt.join(" ").into();
+        writeln!(written, "{query}").unwrap();
+    }
+    std::fs::write(to.join("queries.jsonl"), written).unwrap();
 }
 
 fn tune(grid: &[&str], random_labels: u64) -> TuneArgs {
@@ -213,6 +292,22 @@ async fn tuning_says_what_it_tried_and_what_held() {
         answer, again,
         "the same labels and seed give the same answer"
     );
+}
+
+#[tokio::test]
+async fn a_half_that_chooses_is_told_with_its_own_mean() {
+    let mut world = World::new(40).await;
+    world.settings.retrieve.mode = braid_config::RetrieveMode::Dense;
+    world.settings.retrieve.rerank = false;
+    let mut args = tune(&["retrieve.mode=lexical,hybrid"], 0);
+    args.validation = Validation::SplitHalf;
+    let plan = args.prepare(&world.settings).unwrap();
+    let answer = args.answer(&world.engine, &plan).await.unwrap();
+    let number = |name: &str| answer.json[name].as_f64().unwrap();
+    assert!((number("choosing_mean") - number("chosen_mean")).abs() > 1e-4);
+    let told = answer.text.lines().find(|line| line.starts_with("best on"));
+    let mean = format!("({:.4})", number("choosing_mean"));
+    assert!(told.unwrap().ends_with(&mean), "{}", answer.text);
 }
 
 #[tokio::test]

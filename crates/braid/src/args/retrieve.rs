@@ -97,6 +97,10 @@ pub(crate) struct RetrievalArgs {
     /// What counts as a token of the context: embedder, cl100k, o200k, characters or words
     #[arg(long, value_name = "T", value_parser = ["embedder", "cl100k", "o200k", "characters", "words"])]
     pub(crate) tokenizer: Option<String>,
+    /// What the context shows around each hit: none, neighbors (the chunks before and after it) or
+    /// section (those under the same headings, up to 16 chunks from the hit)
+    #[arg(long, value_name = "E", value_parser = ["none", "neighbors", "section"])]
+    pub(crate) expand: Option<String>,
     /// Most hits of one document in the context
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) per_document: Option<usize>,

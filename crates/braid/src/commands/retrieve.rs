@@ -77,6 +77,9 @@ pub(super) fn retrieval(asked: &RetrievalArgs) -> Result<Value> {
     if let Some(tokenizer) = &asked.tokenizer {
         body["context"]["tokenizer"] = tokenizer.as_str().into();
     }
+    if let Some(expand) = &asked.expand {
+        body["context"]["expand"] = expand.as_str().into();
+    }
     if asked.no_rerank {
         body["rerank"]["enabled"] = false.into();
     }

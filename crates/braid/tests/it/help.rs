@@ -111,6 +111,7 @@ fn every_command_documents_its_flags() {
                 "--rerank-deadline-ms",
                 "--context-tokens",
                 "--tokenizer",
+                "--expand",
                 "--min-relevance",
                 "--explain",
                 "--json",

@@ -281,6 +281,31 @@ fn flags_say_what_the_request_can() {
 }
 
 #[test]
+fn the_context_shows_what_expand_says() {
+    let place = Place::new();
+    let section = |name: &str| format!("# {name}\n\nA passage about {name} and no more.\n");
+    let sections = ["walnuts", "kittens", "harbours"].map(section);
+    place.write("one.md", sections.join("\n"));
+    let small = ["--set", "chunking.target_tokens=12"];
+    place.ok(&[&["ingest", "one.md"][..], &small].concat());
+    let context = |expand: &str| {
+        let asked = ["retrieve", "kittens", "--no-rerank", "-k", "1"];
+        let legs = ["--mode", "lexical", "--expand", expand];
+        let answer = place.json(&[&asked[..], &legs].concat(), 0);
+        answer["context"]["text"].as_str().unwrap().to_owned()
+    };
+    for (expand, with_neighbours) in [("none", false), ("section", false), ("neighbors", true)] {
+        let text = context(expand);
+        assert!(text.contains("kittens and no more"), "{expand}: {text}");
+        for other in ["walnuts and no more", "harbours and no more"] {
+            assert_eq!(text.contains(other), with_neighbours, "{expand}: {text}");
+        }
+    }
+    let words = ["--expand", "possible values"];
+    place.fails(&["retrieve", "x", "--expand", "all"], 2, &words);
+}
+
+#[test]
 fn a_batch_answers_every_line() {
     let place = corpus();
     place.write(
