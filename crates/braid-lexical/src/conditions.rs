@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use braid_core::{Narrowed, Result, Selection, SlotSet, TextCondition};
 use braid_text::Analyzer;
+use braid_text::lexical::Forms;
 use tantivy::Searcher;
 
 use crate::index::slots;
 use crate::lookup::Lookup;
-use crate::phrase::{Forms, slots_saying};
+use crate::phrase::slots_saying;
 use crate::schema::Fields;
 
 /// The entries of `selection` that all conditions hold for.

@@ -1,10 +1,10 @@
 //! What a query is searched for as besides: weighed phrases that add to the scores of its words.
 
 use braid_core::{Expansion, Result};
-use braid_text::lexical::{K1, Languages, inverse_frequency};
+use braid_text::lexical::{K1, Languages, Phrase, inverse_frequency};
 
 use crate::lookup::Lookup;
-use crate::phrase::{Occurrence, Phrase, occurrences};
+use crate::phrase::{Occurrence, occurrences};
 use crate::scoring::{Scale, SegmentScores, Wanted};
 
 /// Most things that one query is searched for as besides.

@@ -1,8 +1,7 @@
-//! Phrases: words that follow one another, and the documents that say them.
+//! The documents that say a phrase.
 
 use braid_core::{Result, SlotSet, TextField};
-use braid_text::lexical::{Languages, STEP, lane};
-use braid_text::{Analyzer, TermKind};
+use braid_text::lexical::{Forms, Phrase, STEP, lane};
 use tantivy::postings::{Postings, SegmentPostings};
 use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{DocSet, TERMINATED};
@@ -12,91 +11,6 @@ use crate::languages::LanguageColumn;
 use crate::lookup::Lookup;
 use crate::schema::Fields;
 use crate::scoring::{slot_column, slot_of};
-
-/// Words in a row, in the forms of one analyzer.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Phrase {
-    /// In rising order of their offsets, the first at 0.
-    places: Vec<Place>,
-}
-
-/// One word of a phrase.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Place {
-    /// How many words after the first.
-    pub(crate) offset: u32,
-    /// Any of these terms is the word.
-    pub(crate) terms: Vec<String>,
-}
-
-impl Phrase {
-    /// The phrase that `text` is; `None` where it has no words.
-    ///
-    /// A word is itself, stop words too, or the whole identifier that begins there: what stands between
-    /// words does not count. It does at the ends of a name (`C++`, `.NET`), which stands for itself alone.
-    /// Pieces of a word stand for it only where it is nothing else (the last character of a run of Han).
-    pub(crate) fn new(analyzer: &Analyzer, text: &str) -> Option<Self> {
-        let places = words(analyzer, text)
-            .into_iter()
-            .filter_map(|(offset, said)| {
-                let is_word = |kind| matches!(kind, TermKind::Word | TermKind::StopWord);
-                let has_word = said.iter().any(|(_, kind)| is_word(*kind));
-                let has_name = said.iter().any(is_name);
-                let stands = |term: &(String, TermKind)| match term.1 {
-                    TermKind::Part => !has_word,
-                    TermKind::Word | TermKind::StopWord => !has_name,
-                    TermKind::Whole => !has_name || is_name(term),
-                };
-                let mut terms: Vec<String> = Vec::new();
-                for (text, _) in said.into_iter().filter(stands) {
-                    if !terms.contains(&text) {
-                        terms.push(text);
-                    }
-                }
-                (!terms.is_empty()).then_some(Place { offset, terms })
-            });
-        let mut places: Vec<Place> = places.collect();
-        let first = places.first()?.offset;
-        places.iter_mut().for_each(|place| place.offset -= first);
-        Some(Self { places })
-    }
-
-    /// The phrase of one term of an index.
-    pub(crate) fn of_term(term: &str) -> Self {
-        let place = Place {
-            offset: 0,
-            terms: vec![term.to_owned()],
-        };
-        Self {
-            places: vec![place],
-        }
-    }
-
-    /// Its words; there is at least one.
-    pub(crate) fn places(&self) -> &[Place] {
-        &self.places
-    }
-}
-
-/// Whether a term is a name that a mark begins or ends.
-fn is_name((text, kind): &(String, TermKind)) -> bool {
-    let is_mark = |c: Option<char>| c.is_some_and(|c| !c.is_alphanumeric());
-    let mut chars = text.chars();
-    *kind == TermKind::Whole && (is_mark(chars.next()) || is_mark(chars.next_back()))
-}
-
-/// The terms of a text by position, in rising order.
-pub(crate) fn words(analyzer: &Analyzer, text: &str) -> Vec<(u32, Vec<(String, TermKind)>)> {
-    let mut words: Vec<(u32, Vec<(String, TermKind)>)> = Vec::new();
-    analyzer.visit(text, &mut |term| {
-        let said = (term.text.to_owned(), term.kind);
-        match words.last_mut() {
-            Some((position, terms)) if *position == term.position => terms.push(said),
-            _ => words.push((term.position, vec![said])),
-        }
-    });
-    words
-}
 
 /// A document that says a phrase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,7 +29,7 @@ pub(crate) fn occurrences(
     phrase: &Phrase,
     field: Option<TextField>,
 ) -> Result<Vec<Occurrence>> {
-    let is_positional = phrase.places.len() > 1 || field.is_some();
+    let is_positional = phrase.places().len() > 1 || field.is_some();
     let recorded = if is_positional {
         IndexRecordOption::WithFreqsAndPositions
     } else {
@@ -123,7 +37,7 @@ pub(crate) fn occurrences(
     };
     // A word that is said twice is read once.
     let mut offsets: Vec<(&[String], Vec<u32>)> = Vec::new();
-    for place in &phrase.places {
+    for place in phrase.places() {
         match offsets.iter_mut().find(|(terms, _)| *terms == place.terms) {
             Some((_, known)) => known.push(place.offset),
             None => offsets.push((&place.terms, vec![place.offset])),
@@ -289,40 +203,6 @@ fn count_starts(readers: &mut [WordReader], document: u32, field: Option<TextFie
     }
     let is_within = |start: &&u32| field.is_none_or(|field| *start % STEP == lane(field));
     kept.unwrap_or_default().iter().filter(is_within).count() as u32
-}
-
-/// A phrase in the forms of the languages that it is searched for in.
-#[derive(Clone, Debug)]
-pub(crate) struct Forms(Vec<(Phrase, Languages)>, Languages);
-
-impl Forms {
-    /// The forms of `text`, one a language; equal ones are one. Empty where no language has words in
-    /// it.
-    pub(crate) fn new(analyzers: &[&Analyzer], text: &str) -> Self {
-        let mut forms: Vec<(Phrase, Languages)> = Vec::new();
-        for analyzer in analyzers {
-            let Some(phrase) = Phrase::new(analyzer, text) else {
-                continue;
-            };
-            match forms.iter_mut().find(|known| known.0 == phrase) {
-                Some((_, languages)) => languages.add(analyzer.language()),
-                None => forms.push((phrase, Languages::of(analyzer.language()))),
-            }
-        }
-        let all = analyzers.iter().map(|analyzer| analyzer.language());
-        Self(forms, all.collect())
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Each with the languages of the documents that it is searched for in; `None` for all.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Phrase, Option<Languages>)> {
-        let limit = |languages| (languages != self.1).then_some(languages);
-        let forms = self.0.iter();
-        forms.map(move |(phrase, languages)| (phrase, limit(*languages)))
-    }
 }
 
 /// The slots of the documents that say a phrase, each in the form of its own language.

@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use braid_core::{Expansion, ExpansionKind, Language, Result, Synonyms};
 use braid_text::Analyzer;
-use braid_text::lexical::{Languages, inverse_frequency};
+use braid_text::lexical::{Languages, Phrase, inverse_frequency, words};
 use parking_lot::Mutex;
 
 use crate::expansions::{Expanded, MAX_EXPANSIONS};
 use crate::lookup::Lookup;
-use crate::phrase::{Phrase, words};
 use crate::schema::Fields;
 use crate::statistics::Statistics;
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use braid_core::{Expansion, ExpansionKind, Result};
-use braid_text::lexical::Languages;
+use braid_text::lexical::{Languages, Phrase};
 use braid_text::{Analyzer, TermKind};
 use tantivy::query::FuzzyTermQuery;
 use tantivy::{Searcher, Term};
@@ -11,7 +11,6 @@ use tantivy::{Searcher, Term};
 use crate::error::{io_error, lexical_error};
 use crate::expansions::Expanded;
 use crate::lookup::Lookup;
-use crate::phrase::Phrase;
 use crate::schema::Fields;
 
 /// Terms of fewer characters are not corrected: too many words are near them.

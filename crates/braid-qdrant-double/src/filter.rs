@@ -24,6 +24,7 @@ const ANY_KIND: Kinds = &[
     FieldType::Float,
     FieldType::Bool,
     FieldType::Uuid,
+    FieldType::Text,
 ];
 
 /// The fields that `filter` names, each with the indexes that would answer it.
@@ -75,6 +76,7 @@ fn kinds(field: &FieldCondition) -> Result<Kinds, Status> {
         Some(MatchValue::Integers(numbers)) if numbers.integers.is_empty() => Ok(&[]),
         Some(MatchValue::Integer(_) | MatchValue::Integers(_)) => Ok(&[FieldType::Integer]),
         Some(MatchValue::Boolean(_)) => Ok(&[FieldType::Bool]),
+        Some(MatchValue::Phrase(_) | MatchValue::TextAny(_)) => Ok(&[FieldType::Text]),
         _ => Err(Status::unimplemented("a condition that Braid does not use")),
     }
 }
@@ -158,6 +160,16 @@ fn is_match(wanted: &MatchValue, value: &Value) -> bool {
             wanted.integers.contains(value)
         }
         (MatchValue::Boolean(wanted), Some(Kind::BoolValue(value))) => wanted == value,
+        (MatchValue::TextAny(wanted), Some(Kind::StringValue(value))) => {
+            let mut tokens = value.split_whitespace();
+            tokens.any(|token| wanted.split_whitespace().any(|wanted| wanted == token))
+        }
+        (MatchValue::Phrase(wanted), Some(Kind::StringValue(value))) => {
+            let wanted: Vec<&str> = wanted.split_whitespace().collect();
+            let tokens: Vec<&str> = value.split_whitespace().collect();
+            // One of no tokens is said by nothing.
+            !wanted.is_empty() && tokens.windows(wanted.len()).any(|row| row == wanted)
+        }
         _ => false,
     }
 }

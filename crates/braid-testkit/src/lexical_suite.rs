@@ -27,13 +27,15 @@ pub type FreshLexicalIndex<'f> = &'f dyn Fn() -> Arc<dyn LexicalIndex>;
 pub async fn lexical_suite(fresh: FreshLexicalIndex<'_>) {
     every_index(fresh).await;
     pinned_views_do_not_change(&*fresh()).await;
-    conditions::suite(fresh).await;
+    conditions::conditions(fresh).await;
+    conditions::expansions(fresh).await;
 }
 
 /// Checks the contract as far as an index behind a network can keep it: a view that is pinned may change,
-/// and there are no conditions, corrections and synonyms.
+/// and there are no corrections and synonyms.
 pub async fn remote_lexical_suite(fresh: FreshLexicalIndex<'_>) {
     every_index(fresh).await;
+    conditions::conditions(fresh).await;
 }
 
 /// What every index promises.

@@ -13,11 +13,13 @@
 pub mod bm25;
 mod entry;
 mod languages;
+mod phrase;
 mod query;
 
 pub use bm25::{B, K1, inverse_frequency, length_norm, saturation, stored_length};
 pub use entry::{EntryTexts, FieldTerm, LexicalField, STEP, lane, visit_entry};
 pub use languages::{Languages, language_code};
+pub use phrase::{EntryWords, Forms, Phrase, Place, PlacedTerms, words};
 pub use query::{
     Clause, MAX_QUERY_TERMS, QueryTerm, Weights, clauses, distinct_terms, query_terms,
 };

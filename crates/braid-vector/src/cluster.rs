@@ -25,6 +25,7 @@ mod queue;
 mod rarity;
 mod registry;
 mod rows;
+mod said;
 mod shared;
 mod shelf;
 mod site;

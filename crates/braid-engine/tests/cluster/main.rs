@@ -7,6 +7,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod conditions;
 mod disk;
 mod flows;
 mod migrating;

@@ -100,7 +100,8 @@ fn schema_type(kind: FieldType) -> PayloadSchemaType {
         FieldType::Float => PayloadSchemaType::Float,
         FieldType::Bool => PayloadSchemaType::Bool,
         FieldType::Uuid => PayloadSchemaType::Uuid,
-        FieldType::Geo | FieldType::Text | FieldType::Datetime => PayloadSchemaType::UnknownType,
+        FieldType::Text => PayloadSchemaType::Text,
+        FieldType::Geo | FieldType::Datetime => PayloadSchemaType::UnknownType,
     }
 }
 
@@ -115,8 +116,26 @@ pub(super) fn create_index(
         .field_type
         .and_then(|it| FieldType::try_from(it).ok());
     let kind = kind.ok_or_else(|| Status::invalid_argument("field_type is missing"))?;
+    if kind == FieldType::Text {
+        check_text_index(request.field_index_params.as_ref())?;
+    }
     collection.indexes.insert(request.field_name, kind);
     Ok(done(UpdateStatus::Completed))
+}
+
+/// Texts are searched as tokens between white space, as they are and in order.
+fn check_text_index(params: Option<&PayloadIndexParams>) -> Answer<()> {
+    let index = params.and_then(|params| params.index_params.as_ref());
+    let is_known = matches!(index, Some(payload_index_params::IndexParams::TextIndexParams(text))
+        if text.tokenizer == i32::from(TokenizerType::Whitespace)
+            && text.lowercase == Some(false)
+            && text.phrase_matching == Some(true));
+    if is_known {
+        return Ok(());
+    }
+    Err(Status::unimplemented(
+        "an index of text that Braid does not use",
+    ))
 }
 
 pub(super) fn done(status: UpdateStatus) -> PointsOperationResponse {

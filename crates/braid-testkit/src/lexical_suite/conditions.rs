@@ -11,12 +11,17 @@ use braid_core::{
 use super::corpus::{WORDS, entry, random_entries};
 use super::{FreshLexicalIndex, apply, everything, slots_of};
 
-pub(super) async fn suite(fresh: FreshLexicalIndex<'_>) {
+/// What does not depend on the terms that an index has.
+pub(super) async fn conditions(fresh: FreshLexicalIndex<'_>) {
     words_in_a_row(&*fresh()).await;
     fields_are_apart(&*fresh()).await;
     conditions_without_words_hold(&*fresh()).await;
     pairs_are_found_wherever_they_stand(&*fresh()).await;
     conditions_narrow_a_selection(&*fresh()).await;
+}
+
+/// What else a query is searched for as.
+pub(super) async fn expansions(fresh: FreshLexicalIndex<'_>) {
     synonyms_are_found_and_count_less(&*fresh()).await;
     synonyms_of_several_words_are_phrases(&*fresh()).await;
     misspelt_words_are_corrected(&*fresh()).await;

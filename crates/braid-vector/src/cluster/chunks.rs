@@ -6,6 +6,7 @@
 //! written before a head names it, and deleted when no head has named it for a while. So whoever finds
 //! a point asks the heads whether it counts.
 
+mod narrowed;
 mod point;
 mod space;
 mod writing;

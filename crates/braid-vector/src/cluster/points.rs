@@ -9,7 +9,8 @@ use std::sync::Arc;
 use ::qdrant_client::qdrant::points_selector::PointsSelectorOneOf;
 use ::qdrant_client::qdrant::{
     CollectionInfo, CountPoints, CreateCollection, CreateFieldIndexCollection, DeletePoints,
-    FieldType, Filter, PointsSelector, UpdateStatus, UpsertPoints, WriteOrdering,
+    FieldType, Filter, PayloadIndexParams, PointsSelector, UpdateStatus, UpsertPoints,
+    WriteOrdering,
 };
 use ::qdrant_client::{Qdrant, QdrantError};
 use braid_core::{Error, ErrorCode, Result};
@@ -130,11 +131,22 @@ impl Points {
 
     /// Makes an index of a field.
     pub(crate) async fn create_index(&self, field: &str, kind: FieldType) -> Result<()> {
+        self.create_index_with(field, kind, None).await
+    }
+
+    /// Makes an index of a field that is more than its kind.
+    pub(crate) async fn create_index_with(
+        &self,
+        field: &str,
+        kind: FieldType,
+        params: Option<PayloadIndexParams>,
+    ) -> Result<()> {
         let request = CreateFieldIndexCollection {
             collection_name: self.name.clone(),
             wait: Some(true),
             field_name: field.to_owned(),
             field_type: Some(kind.into()),
+            field_index_params: params,
             ordering: self.ordering,
             ..CreateFieldIndexCollection::default()
         };

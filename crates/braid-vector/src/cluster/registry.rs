@@ -49,8 +49,8 @@ pub(crate) const INDEXES: [(&str, FieldType); 5] = [
     (ANSWERED, FieldType::Bool),
 ];
 
-/// The form of what is stored.
-const CURRENT_FORMAT: i64 = 1;
+/// The form of what is stored. 2: chunks have what they say as a field of its own.
+const CURRENT_FORMAT: i64 = 2;
 const FORMAT: &str = "format";
 
 /// How long collections are taken to be as they were read.

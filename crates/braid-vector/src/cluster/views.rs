@@ -4,6 +4,7 @@
 //! of the words. Nothing is written here: chunks come with the publication of their version, so `apply`
 //! is refused.
 
+mod conditions;
 mod dense;
 mod lexical;
 mod rounds;

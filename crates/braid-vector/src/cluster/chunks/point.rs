@@ -16,6 +16,7 @@ use braid_core::{
     Chunk, ChunkId, ChunkRecord, DocumentId, Embedding, Result, Sequence, Slot, Span,
 };
 use braid_text::Analyzers;
+use braid_text::lexical::EntryWords;
 use prost::Message;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -26,6 +27,7 @@ use crate::cluster::rows::{
     BODY, Fields, MetadataRow, damaged, integer, language, metadata, metadata_row, read_integer,
     read_json, read_text, signed, text, write_json,
 };
+use crate::cluster::said::{self, SAID};
 use crate::cluster::sparse;
 use crate::cosine::unit;
 use crate::qdrant::payload::typed_fields;
@@ -73,7 +75,9 @@ pub(super) fn write(
 ) -> Result<PointStruct> {
     let record = &chunk.record;
     let analyzer = analyzers.of_document(record.language);
-    let terms = sparse::of_entry(sparse::texts(record), analyzer, bm25);
+    let texts = sparse::texts(record);
+    let terms = sparse::of_entry(texts, analyzer, bm25);
+    let said = said::of_entry(&EntryWords::new(texts, analyzer));
     let dense = Vector::new_dense(unit(embedding, dimension)?);
     let vectors = NamedVectors::default()
         .add_vector(DENSE, dense)
@@ -86,6 +90,7 @@ pub(super) fn write(
         (ORDINAL, integer(record.chunk.ordinal.into())),
         (KEY, text(record.embedding_key.to_string())),
         (ANALYZED, text(analyzer.language().to_string())),
+        (SAID, text(said)),
         (BODY, write_json(&row(chunk))?),
     ] {
         payload.insert(name.to_owned(), value);

@@ -3,22 +3,25 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use ::qdrant_client::qdrant::payload_index_params::IndexParams;
 use ::qdrant_client::qdrant::vectors_config::Config;
 use ::qdrant_client::qdrant::{
-    CollectionInfo, CreateCollection, Distance, FieldType, HnswConfigDiff, Modifier, PointStruct,
-    SparseVectorConfig, SparseVectorParams, VectorParams, VectorParamsMap, VectorsConfig,
+    CollectionInfo, CreateCollection, Distance, FieldType, HnswConfigDiff, Modifier,
+    PayloadIndexParams, PointStruct, SparseVectorConfig, SparseVectorParams, TextIndexParams,
+    TokenizerType, VectorParams, VectorParamsMap, VectorsConfig,
 };
 use braid_core::{Error, ErrorCode, Filter, Result};
 
 use super::point::{ANALYZED, DOCUMENT, KEY, ORDINAL, SEQUENCE};
 use super::{ChunkStore, DENSE, SPARSE};
+use crate::cluster::said::SAID;
 use crate::qdrant::collection::quantization;
 use crate::qdrant::filter::names;
 use crate::qdrant::payload::{FieldKind, KEYS, SLOT};
 
 /// The fields that are searched by, beside metadata. No point has a slot in its payload: conditions that
 /// nothing can meet ask for it.
-const INDEXES: [(&str, FieldType); 7] = [
+const INDEXES: [(&str, FieldType); 8] = [
     (DOCUMENT, FieldType::Keyword),
     (SEQUENCE, FieldType::Integer),
     (ORDINAL, FieldType::Integer),
@@ -26,6 +29,7 @@ const INDEXES: [(&str, FieldType); 7] = [
     (ANALYZED, FieldType::Keyword),
     (KEYS, FieldType::Keyword),
     (SLOT, FieldType::Integer),
+    (SAID, FieldType::Text),
 ];
 
 /// The index that says that chunks have metadata fields without an index. No chunk has this field. It is
@@ -50,7 +54,8 @@ impl ChunkStore {
         let mut indexed: BTreeSet<String> = info.payload_schema.into_keys().collect();
         for (name, kind) in INDEXES {
             if indexed.insert(name.to_owned()) {
-                self.points.create_index(name, kind).await?;
+                let params = (name == SAID).then(said_index);
+                self.points.create_index_with(name, kind, params).await?;
             }
         }
         *self.indexed.write() = Arc::new(indexed);
@@ -172,6 +177,24 @@ impl ChunkStore {
             .filter(|name| FieldKind::of_name(name).is_some());
         let most = self.points.site.options.collection.indexed_fields;
         most.saturating_sub(of_fields.count())
+    }
+}
+
+/// How what chunks say is indexed: tokens as they are, in order, on disk, because few queries ask. The graph of
+/// embeddings gets no links for it: they would be made for each frequent word.
+// The field that says what stays on disk has a successor that older servers do not know.
+#[expect(deprecated)]
+fn said_index() -> PayloadIndexParams {
+    let text = TextIndexParams {
+        tokenizer: TokenizerType::Whitespace.into(),
+        lowercase: Some(false),
+        phrase_matching: Some(true),
+        on_disk: Some(true),
+        enable_hnsw: Some(false),
+        ..TextIndexParams::default()
+    };
+    PayloadIndexParams {
+        index_params: Some(IndexParams::TextIndexParams(text)),
     }
 }
 

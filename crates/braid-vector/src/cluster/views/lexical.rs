@@ -6,8 +6,8 @@ use ::qdrant_client::qdrant::VectorInput;
 use async_trait::async_trait;
 use braid_core::ports::LexicalMatches;
 use braid_core::{
-    Error, ErrorCode, IndexBatch, Language, LexicalEntry, LexicalIndex, LexicalQuery, LexicalView,
-    Narrowed, Result, Selection, Sequence, SlotSet, TextCondition,
+    IndexBatch, Language, LexicalEntry, LexicalIndex, LexicalQuery, LexicalView, Narrowed, Result,
+    Selection, Sequence, SlotSet, TextCondition,
 };
 use braid_text::lexical::{Clause, K1, clauses, distinct_terms, query_terms};
 use futures::future::join_all;
@@ -76,24 +76,12 @@ impl LexicalView for ChunkTerms {
         })
     }
 
-    /// # Errors
-    /// [`NotEnabled`](ErrorCode::NotEnabled) where there is a condition.
     async fn narrow(
         &self,
         conditions: &[TextCondition],
         selection: &Selection,
     ) -> Result<Narrowed> {
-        if conditions.is_empty() {
-            return Ok(Narrowed {
-                selection: selection.clone(),
-                saying: Vec::new(),
-            });
-        }
-        Err(Error::new(
-            ErrorCode::NotEnabled,
-            "phrases, excluded words and words in a field are not searched for in the profile cluster",
-        )
-        .with_help("leave quotes, - and field: out, or use the profile embedded or qdrant"))
+        self.0.narrow(conditions, selection).await
     }
 }
 

@@ -6,14 +6,15 @@ use std::sync::Arc;
 
 use ::qdrant_client::qdrant::condition::ConditionOneOf;
 use ::qdrant_client::qdrant::{
-    self as wire, HasIdCondition, QuantizationSearchParams, QueryPoints, ScoredPoint, SearchParams,
-    VectorInput,
+    self as wire, AcornSearchParams, HasIdCondition, QuantizationSearchParams, QueryPoints,
+    ScoredPoint, SearchParams, VectorInput,
 };
 use braid_core::{
     Candidate, DocumentId, Error, Filter, RankedList, Result, Selection, Sequence, Slot, SlotSet,
 };
 
 use super::Searched;
+use super::conditions::{Check, Conditioned};
 use crate::cluster::chunks::{
     DENSE, DOCUMENT, SEQUENCE, of_versions, read_slot, read_version, wire_id,
 };
@@ -29,6 +30,9 @@ const ROUNDS: u32 = 4;
 const WIDER: usize = 4;
 /// How much farther a quantized search looks before the originals decide.
 const OVERSAMPLING: f64 = 3.0;
+/// Most candidates whose texts are read, where the server cannot tell which meet the conditions; more where
+/// more are asked for.
+const CHECKED: usize = 4096;
 /// Most slots that a selection may name.
 const NAMED: u64 = 16_384;
 
@@ -53,9 +57,12 @@ struct Found {
     is_settled: bool,
 }
 
+/// The state that was pinned, as a selection has it.
+pub(super) type State = Arc<dyn Any + Send + Sync>;
+
 /// Which versions count for a query.
 #[derive(Clone)]
-enum Sight {
+pub(super) enum Sight {
     Heads(Arc<Visible>),
     #[cfg(test)]
     Every,
@@ -66,8 +73,7 @@ enum Sight {
 pub(crate) struct EveryVersion;
 
 impl Sight {
-    fn of(selection: &Selection) -> Result<Self> {
-        let state: Option<Arc<dyn Any + Send + Sync>> = selection.state.clone();
+    pub(super) fn of(state: Option<State>) -> Result<Self> {
         let Some(state) = state else {
             return Err(Error::internal(
                 "the indexes of the profile cluster were asked without a pinned state",
@@ -84,7 +90,7 @@ impl Sight {
     }
 
     /// Which version of each document counts, where these were found.
-    async fn of_documents(
+    pub(super) async fn of_documents(
         &self,
         found: &[(&DocumentId, Sequence)],
     ) -> Result<Vec<Option<Sequence>>> {
@@ -124,33 +130,48 @@ impl Searched {
         question: &Question,
         selection: &Selection,
     ) -> Result<RankedList> {
-        let sight = Sight::of(selection)?;
+        let conditioned = Conditioned::of(selection);
+        let state = match &conditioned {
+            Some(conditioned) => conditioned.state.clone(),
+            None => selection.state.clone(),
+        };
+        let sight = Sight::of(state)?;
+        let check = conditioned.as_ref().and_then(|it| it.check.as_ref());
         let filter = self.filter(selection).await?;
         let mut limit = question.depth.saturating_add(question.depth / 4 + 16);
+        let most = check.map_or(usize::MAX, |_| limit.max(CHECKED));
         let mut stale = BTreeSet::new();
         let mut nearest = RankedList::new();
         for _ in 0..ROUNDS {
-            let request = self.request(question, without(filter.as_ref(), &stale), limit);
+            let mut request = self.request(question, without(filter.as_ref(), &stale), limit);
+            if let Some(params) = &mut request.params {
+                params.acorn = conditioned.as_ref().map(|_| anywhere());
+            }
             let points = self
                 .guard
                 .call(|| self.batcher.ask(request.clone()))
                 .await?;
-            let found = sift(question.depth, limit, &points, &sight).await?;
+            let found = self.sift((question.depth, limit), &points, &sight, check);
+            let found = found.await?;
             nearest = found.nearest;
             // A version that took the place of a stale one may have come after this search.
-            if found.stale.is_empty() && found.is_settled {
+            let is_done = found.is_settled || limit == most;
+            if found.stale.is_empty() && is_done {
                 break;
             }
             stale.extend(found.stale);
             if !found.is_settled {
-                limit = limit.saturating_mul(WIDER);
+                limit = limit.saturating_mul(WIDER).min(most);
             }
         }
         Ok(nearest)
     }
 
     /// The selection as a filter of the server.
-    async fn filter(&self, selection: &Selection) -> Result<Option<wire::Filter>> {
+    pub(super) async fn filter(&self, selection: &Selection) -> Result<Option<wire::Filter>> {
+        if let Some(conditioned) = Conditioned::of(selection) {
+            return Ok(Some(conditioned.filter.clone()));
+        }
         let mut translated = match selection.filter.as_deref() {
             Some(filter) => Some(self.translate(filter).await?),
             None => None,
@@ -213,6 +234,14 @@ impl Searched {
     }
 }
 
+/// How the graph is walked where conditions filter it: what they let pass has no links of its own.
+fn anywhere() -> AcornSearchParams {
+    AcornSearchParams {
+        enable: Some(true),
+        ..AcornSearchParams::default()
+    }
+}
+
 /// `filter` without these versions.
 fn without(filter: Option<&wire::Filter>, stale: &BTreeSet<Version>) -> Option<wire::Filter> {
     let mut filter = filter.cloned();
@@ -235,8 +264,44 @@ fn any_slot(slots: &SlotSet) -> Result<wire::Condition> {
     })
 }
 
-/// The best of `points` that are of versions that count.
-async fn sift(depth: usize, limit: usize, points: &[ScoredPoint], sight: &Sight) -> Result<Found> {
+impl Searched {
+    /// The best of `points` that are of versions that count and pass the check. They are `limit` at most,
+    /// and `depth` of them are wanted.
+    async fn sift(
+        &self,
+        (depth, limit): (usize, usize),
+        points: &[ScoredPoint],
+        sight: &Sight,
+        check: Option<&Arc<Check>>,
+    ) -> Result<Found> {
+        let (mut found, stale) = current(points, sight).await?;
+        if let Some(check) = check {
+            found = self.checked(check, found, depth).await?;
+        }
+        let mut nearest = Nearest::new(depth);
+        let mut seen = SlotSet::new();
+        for candidate in found {
+            if seen.insert(candidate.slot.0) {
+                nearest.offer(candidate.slot.0, candidate.score);
+            }
+        }
+        let nearest = nearest.into_ranked();
+        let last = points.last().map_or(f32::MIN, |point| point.score);
+        let is_full = nearest.len() == depth;
+        let is_beyond_ties = is_full && nearest.last().is_none_or(|worst| worst.score > last);
+        Ok(Found {
+            is_settled: points.len() < limit || is_beyond_ties,
+            nearest,
+            stale,
+        })
+    }
+}
+
+/// Those of `points` that are of versions that count, and the versions that do not.
+async fn current(
+    points: &[ScoredPoint],
+    sight: &Sight,
+) -> Result<(Vec<Candidate>, BTreeSet<Version>)> {
     let mut versions: BTreeSet<Version> = BTreeSet::new();
     let mut found = Vec::with_capacity(points.len());
     for point in points {
@@ -255,20 +320,7 @@ async fn sift(depth: usize, limit: usize, points: &[ScoredPoint], sight: &Sight)
         .filter(|((_, sequence), visible)| *visible != Some(*sequence))
         .map(|(version, _)| version.clone())
         .collect();
-    let mut nearest = Nearest::new(depth);
-    let mut seen = SlotSet::new();
-    for (version, candidate) in found {
-        if !stale.contains(&version) && seen.insert(candidate.slot.0) {
-            nearest.offer(candidate.slot.0, candidate.score);
-        }
-    }
-    let nearest = nearest.into_ranked();
-    let last = points.last().map_or(f32::MIN, |point| point.score);
-    let is_full = nearest.len() == depth;
-    let is_beyond_ties = is_full && nearest.last().is_none_or(|worst| worst.score > last);
-    Ok(Found {
-        is_settled: points.len() < limit || is_beyond_ties,
-        nearest,
-        stale,
-    })
+    let found = found.into_iter();
+    let found = found.filter(|(version, _)| !stale.contains(version));
+    Ok((found.map(|(_, candidate)| candidate).collect(), stale))
 }

@@ -1,6 +1,7 @@
 //! Against the double, and where `BRAID_TEST_QDRANT_URL` names one against a real server.
 
 mod batches;
+mod conditions;
 mod conformance;
 mod parity;
 mod versions;

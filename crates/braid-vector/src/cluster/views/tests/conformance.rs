@@ -1,7 +1,7 @@
 //! The suites of the ports, as far as they apply. Batches are applied through the chunk store, each entry
 //! as a document of its own. Not run: that a pinned view does not change (it is of one mind about each
-//! document instead, see `versions`), durability of watermarks (there are none), text conditions, typos
-//! and synonyms (refused, or not searched for).
+//! document instead, see `versions`), durability of watermarks (there are none), typos and synonyms (not
+//! searched for).
 
 use async_trait::async_trait;
 use braid_core::ports::LexicalMatches;
@@ -91,7 +91,7 @@ impl LexicalView for View {
         selection: &Selection,
     ) -> Result<Narrowed> {
         let view = ChunkTerms(Arc::clone(&self.0));
-        view.narrow(conditions, selection).await
+        view.narrow(conditions, &Applied::seen(selection)).await
     }
 }
 
@@ -207,13 +207,6 @@ async fn what_cannot_be_done_is_refused() {
     }
     refused(terms.apply(nothing()).await.unwrap_err());
     refused(vectors.apply(nothing()).await.unwrap_err());
-    let condition = TextCondition {
-        text: "a b".to_owned(),
-        field: None,
-        is_excluded: false,
-    };
-    let narrowed = terms.narrow(&[condition], &every()).await;
-    refused(narrowed.unwrap_err());
     // A search must know which versions count.
     let (query, nothing) = (Embedding::from(vec![1.0, 0.0]), Selection::default());
     let blind = vectors.search(&query, &nothing, 3).await;
