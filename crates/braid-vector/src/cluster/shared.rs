@@ -38,7 +38,7 @@ impl<T> Default for Shared<T> {
 
 impl<T: Clone> Shared<T> {
     /// An answer that is at most so old, or else one for which was asked after this call came. Asks where
-    /// there is none; who comes meanwhile waits for it, and fails with it.
+    /// there is none; all who come meanwhile wait, and share the next one, or its failure.
     ///
     /// # Cancel safety
     /// Who waits asks where the one who asked is dropped.
@@ -103,35 +103,41 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_comes_at_the_same_time_gets_one_answer() {
+    async fn who_comes_while_it_is_asked_shares_the_next_answer() {
         let shared = Shared::default();
         let first = shared.get(Duration::ZERO, async {
             tokio::task::yield_now().await;
             Ok(1)
         });
-        let answers = future::join3(
+        let answers = future::join4(
             first,
+            // What it sees may be older than this call.
+            shared.get(Duration::ZERO, ready(Ok(2))),
             shared.get(Duration::ZERO, never()),
             shared.get(Duration::ZERO, never()),
         );
-        let (a, b, c) = answers.await;
-        assert_eq!([a.unwrap(), b.unwrap(), c.unwrap()], [1, 1, 1]);
-        assert_eq!(shared.get(LONG, never()).await.unwrap(), 1);
-        assert_eq!(shared.get(Duration::ZERO, ready(Ok(2))).await.unwrap(), 2);
+        let (a, b, c, d) = answers.await;
+        let answers = [a, b, c, d].map(Result::unwrap);
+        assert_eq!(answers, [1, 2, 2, 2]);
+        assert_eq!(shared.get(LONG, never()).await.unwrap(), 2);
+        assert_eq!(shared.get(Duration::ZERO, ready(Ok(3))).await.unwrap(), 3);
         shared.forget();
-        assert_eq!(shared.get(LONG, ready(Ok(3))).await.unwrap(), 3);
-        assert_eq!(shared.peek(), Some(3));
+        assert_eq!(shared.get(LONG, ready(Ok(4))).await.unwrap(), 4);
+        assert_eq!(shared.peek(), Some(4));
     }
 
     #[tokio::test]
     async fn failures_are_shared_and_not_kept() {
         let shared = Shared::default();
-        let failing = shared.get(LONG, async {
+        let away = || Error::new(ErrorCode::Unavailable, "away").with_help("wait");
+        let first = shared.get(LONG, async {
             tokio::task::yield_now().await;
-            Err(Error::new(ErrorCode::Unavailable, "away").with_help("wait"))
+            Err(away())
         });
-        let (first, second) = future::join(failing, shared.get(LONG, never())).await;
-        for error in [first.unwrap_err(), second.unwrap_err()] {
+        let failing = shared.get(LONG, ready(Err(away())));
+        let answers = future::join3(first, failing, shared.get(LONG, never())).await;
+        let (a, b, c) = answers;
+        for error in [a, b, c].map(Result::unwrap_err) {
             assert_eq!(error.code(), ErrorCode::Unavailable);
             assert_eq!(error.help(), Some("wait"));
         }
