@@ -121,9 +121,9 @@ async fn each_change_is_answered_in_order_and_none_stops_the_others() {
         "DOCUMENT_NOT_FOUND",
         "COLLECTION_NOT_FOUND",
         "COLLECTION_NOT_FOUND",
-        "INVALID_REQUEST",
+        "INVALID_REQUEST /collection",
         "a created",
-        "INVALID_REQUEST",
+        "INVALID_REQUEST /idempotency_key",
     ];
     assert_eq!(answers, expected);
     assert_eq!(stored(&server).await, ["a", "b"]);
@@ -207,7 +207,7 @@ async fn a_stream_that_is_sent_again_is_replayed() {
     assert_eq!(other, ["IDEMPOTENCY_CONFLICT", "b created again"]);
     let key = "k".repeat(255);
     let long = send(&key, vec![put("default", "a", "one")]).await;
-    assert_eq!(long, ["INVALID_REQUEST"]);
+    assert_eq!(long, ["INVALID_REQUEST /idempotency_key"]);
 }
 
 /// Changes without an end, and how many of them were asked for.
