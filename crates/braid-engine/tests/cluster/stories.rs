@@ -246,9 +246,11 @@ impl Seen {
     /// An answer about the document `number`, of which `writes` made versions.
     fn note(&mut self, number: usize, writes: usize, response: RetrieveResponse) {
         self.answers += 1;
+        let mut degraded = Vec::new();
         for degradation in response.degraded {
             let reason = format!("{}: {}", degradation.stage, degradation.reason);
-            *self.failed.entry(reason).or_default() += 1;
+            *self.failed.entry(reason.clone()).or_default() += 1;
+            degraded.push(reason);
         }
         let hits = response.hits.iter().map(|hit| &hit.passage.record);
         let hits: Vec<_> = hits
@@ -258,7 +260,13 @@ impl Seen {
         assert_eq!(documents.len(), hits.len(), "two versions: {hits:?}");
         let wanted = format!("doc/{number}");
         let Some((_, text)) = hits.iter().find(|(id, _)| *id == wanted) else {
-            panic!("{wanted} is not among {hits:?}");
+            // Only the words say which document is meant: the made-up embeddings alone need not find it.
+            let is_without_words = degraded.iter().any(|it| it.starts_with("lexical: "));
+            assert!(
+                is_without_words,
+                "{wanted} is not among {hits:?}; degraded: {degraded:?}"
+            );
+            return;
         };
         let (_, rest) = text.split_once("edition e").unwrap();
         let found: usize = rest.split(' ').next().unwrap().parse().unwrap();
