@@ -4,9 +4,8 @@ use std::collections::HashSet;
 
 use braid_core::operation::Expected;
 use braid_core::ports::{NewJob, StageReceipt, WriteGuard};
-use braid_core::{
-    Document, DocumentId, DocumentStatus, DocumentSummary, Error, NewDocument, Result,
-};
+use braid_core::{Document, DocumentId, DocumentStatus, DocumentSummary, Error, Result};
+use braid_text::hashing::as_stored;
 
 use crate::ingest::{IngestOutcome, IngestRequest, Writer};
 use crate::plan::{self, Planned, Rejected};
@@ -86,20 +85,7 @@ fn as_handed_in(document: Document) -> Planned {
     Planned {
         content_hash: document.summary.content_hash,
         expected: Some(Expected::Failed(document.summary.sequence)),
-        document: to_hand_in(document),
+        document: as_stored(document),
         extracted: None,
-    }
-}
-
-/// What is handed in to store the document once more.
-pub(crate) fn to_hand_in(Document { summary, text }: Document) -> NewDocument {
-    NewDocument {
-        id: summary.id,
-        text,
-        title: summary.title,
-        uri: summary.uri,
-        format: summary.format,
-        metadata: summary.metadata,
-        origin: summary.origin,
     }
 }

@@ -30,8 +30,18 @@ pub fn content_hash(document: &NewDocument) -> ContentHash {
 /// A stored document as it was handed in. Its stored title may be one that was found in the text; the
 /// content hash tells. `None` where the hash fits neither, as when it was made in another way.
 pub fn handed_in(stored: Document) -> Option<NewDocument> {
-    let Document { summary, text } = stored;
-    let mut document = NewDocument {
+    let hash = stored.summary.content_hash;
+    let mut document = as_stored(stored);
+    if content_hash(&document) == hash {
+        return Some(document);
+    }
+    document.title = None;
+    (content_hash(&document) == hash).then_some(document)
+}
+
+/// What is handed in to store a document once more, with the title that is stored.
+pub fn as_stored(Document { summary, text }: Document) -> NewDocument {
+    NewDocument {
         id: summary.id,
         text,
         title: summary.title,
@@ -39,12 +49,7 @@ pub fn handed_in(stored: Document) -> Option<NewDocument> {
         format: summary.format,
         metadata: summary.metadata,
         origin: summary.origin,
-    };
-    if content_hash(&document) == summary.content_hash {
-        return Some(document);
     }
-    document.title = None;
-    (content_hash(&document) == summary.content_hash).then_some(document)
 }
 
 /// Key of the embedding of `text`, which is what the embedder sees

@@ -6,9 +6,9 @@ use braid_core::{
     Collection, ContentHash, Document, DocumentId, DocumentStatus, DocumentSummary, Result,
     Sequence,
 };
+use braid_text::hashing::as_stored;
 
 use super::{Migrated, Migration, MigrationProgress, stopped};
-use crate::again::to_hand_in;
 use crate::pipeline::stamp;
 
 /// Documents listed, staged and claimed at a time.
@@ -253,6 +253,6 @@ fn staged(source: &Collection, document: Document, chunks: Vec<StagedChunk>) -> 
         chunks,
         likeness: None,
         language: document.summary.language,
-        document: to_hand_in(document),
+        document: as_stored(document),
     }
 }

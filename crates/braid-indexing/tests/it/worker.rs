@@ -5,16 +5,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use braid_core::ports::{Asked, Claim, GiveBack, Settled, WorkDepth, WorkFailure, WorkItem};
+use braid_core::ports::WorkDepth;
 use braid_core::{
-    CollectionId, DocumentId, Embedder, Embedding, Error, ErrorCode, Fingerprint, Ledger, Result,
-    WorkQueue,
+    DocumentId, Embedder, Embedding, Error, ErrorCode, Fingerprint, Ledger, Result, WorkQueue,
 };
 use braid_indexing::{Until, Worker, WorkerOptions, WorkerParts, WorkerProgress};
 use braid_runtime::Shutdown;
 use braid_testkit::ledger_suite::{Scene, hash, new_collection};
 use braid_testkit::{Call, Fault, Faulty, Gate, HashEmbedder, RamLedger};
 
+use crate::outages::Rough;
 use crate::world::PoisonedEmbedder;
 
 pub(crate) const DIMENSION: usize = 64;
@@ -324,79 +324,15 @@ async fn what_ends_its_workers_again_and_again_is_a_dead_letter() {
     assert!(reason.contains("tried 10 times"), "{reason}");
 }
 
-/// Refuses to publish the document `bad`, and is away on the first publish.
-#[derive(Debug)]
-struct Picky {
-    inner: RamLedger,
-    was_away: AtomicBool,
-}
-
-#[async_trait]
-impl WorkQueue for Picky {
-    async fn claim(
-        &self,
-        embedder: &Fingerprint,
-        limit: usize,
-        lease: Duration,
-    ) -> Result<Vec<WorkItem>> {
-        self.inner.claim(embedder, limit, lease).await
-    }
-
-    async fn claim_documents(
-        &self,
-        collection: CollectionId,
-        documents: &[DocumentId],
-        lease: Duration,
-    ) -> Result<Vec<Asked>> {
-        self.inner
-            .claim_documents(collection, documents, lease)
-            .await
-    }
-
-    async fn renew(&self, claims: &[Claim], lease: Duration) -> Result<Vec<bool>> {
-        self.inner.renew(claims, lease).await
-    }
-
-    async fn publish(&self, work: Vec<(WorkItem, Vec<Embedding>)>) -> Result<Vec<Settled>> {
-        if !self.was_away.swap(true, Ordering::SeqCst) {
-            return Err(Error::new(ErrorCode::Unavailable, "away"));
-        }
-        if work
-            .iter()
-            .any(|(item, _)| item.claim.document.as_str() == "bad")
-        {
-            return Err(Error::new(ErrorCode::TooLarge, "one is too large"));
-        }
-        WorkQueue::publish(&self.inner, work).await
-    }
-
-    async fn give_back(&self, claims: &[Claim], why: GiveBack) -> Result<Vec<Settled>> {
-        self.inner.give_back(claims, why).await
-    }
-
-    async fn fail(&self, claim: &Claim, failure: WorkFailure) -> Result<Settled> {
-        self.inner.fail(claim, failure).await
-    }
-
-    async fn sweep(&self, grace: Duration) -> Result<u64> {
-        WorkQueue::sweep(&self.inner, grace).await
-    }
-
-    async fn waiting(&self, embedder: &Fingerprint) -> Result<u64> {
-        self.inner.waiting(embedder).await
-    }
-
-    async fn depth(&self) -> Result<WorkDepth> {
-        self.inner.depth().await
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn what_the_store_refuses_is_found_and_its_outages_are_waited_out() {
     let waiting = Waiting::new(&[("a", &["one"]), ("bad", &["two"]), ("c", &["three"])]).await;
-    let queue = Arc::new(Picky {
-        inner: waiting.ledger.clone(),
-        was_away: AtomicBool::new(false),
+    let mut was_away = false;
+    let queue = Rough::new(&waiting.ledger, move |names| {
+        if !std::mem::replace(&mut was_away, true) {
+            return Some(ErrorCode::Unavailable);
+        }
+        names.contains(&"bad").then_some(ErrorCode::TooLarge)
     });
     let (worker, _) = waiting.worker_over(queue, embedder(), options());
     let progress = worker.run(Until::Idle).await.unwrap();
