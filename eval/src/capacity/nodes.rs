@@ -415,7 +415,7 @@ impl Sizing<'_> {
             "indexes lie in memory as a whole, as when they were measured; with less, queries read the disk, which was not measured".to_owned(),
             "chunks are as long as those measured, each a document of its own, without metadata".to_owned(),
             "every query is a new one: caches save nothing".to_owned(),
-            "sizes and the CPU of queries grow in proportion to the chunks, that of the graph with their logarithm".to_owned(),
+            "sizes and the CPU of queries grow in proportion to the chunks, that of Qdrant's graph with their logarithm".to_owned(),
         ];
         if self.wanted.dimension != self.measured.dimension {
             said.push(format!("measured with vectors of {} numbers: vectors take 4 bytes a number more or less, their comparison time in proportion, and the model is as fast as the bundled one", self.measured.dimension));
