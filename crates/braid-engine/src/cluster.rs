@@ -9,7 +9,7 @@ use std::time::Duration;
 use braid_config::Settings;
 use braid_core::ports::{CopyLog, WorkDepth};
 use braid_core::{CollectionId, Error, ErrorCode, Ledger, Result, Sequence, WorkQueue};
-use braid_indexing::{Worker, WorkerOptions, WorkerParts};
+use braid_indexing::{IndexReport, VerifyReport, Worker, WorkerOptions, WorkerParts};
 use braid_runtime::CpuPool;
 use braid_vector::{Breaker, ClusterIndexes, ClusterLedger, QdrantOptions, Site};
 
@@ -88,6 +88,30 @@ impl Cluster {
             url: self.site.url().to_owned(),
             version: self.site.check(CHECK).await,
         }
+    }
+
+    /// Looks whether all is there that the heads of a collection name. Each chunk is an entry of both
+    /// indexes.
+    pub(crate) async fn verify(
+        &self,
+        collection: CollectionId,
+        repair: bool,
+    ) -> Result<VerifyReport> {
+        let audit = self.ledger.audit(collection, repair).await?;
+        let chunks = IndexReport {
+            held: audit.chunks,
+            missing: audit.missing,
+            extra: audit.extra,
+            watermark: Sequence::ZERO,
+        };
+        Ok(VerifyReport {
+            ledger: audit.problems,
+            vector: chunks.clone(),
+            lexical: chunks,
+            lag: self.ledger.stats(collection).await?.lag(),
+            repaired: repair && audit.left.is_empty(),
+            left: audit.left,
+        })
     }
 
     /// Waits until no document waits with an operation up to `through`. As long as the caller wants:

@@ -7,14 +7,16 @@ use crate::engine::Engine;
 
 impl Engine {
     /// Drains a collection and compares ledger, lexical index and vector store; with `repair`,
-    /// brings both indexes to what the ledger says.
+    /// brings both indexes to what the ledger says. In a cluster nothing is drained, and what lacks
+    /// chunks waits for a worker afterwards.
     ///
     /// # Errors
     /// [`CollectionNotFound`](braid_core::ErrorCode::CollectionNotFound) and what the stores report.
     pub async fn verify(&self, name: &CollectionName, repair: bool) -> Result<VerifyReport> {
-        let instead = "the chunks are the index: there is nothing to compare them with; `braid doctor` checks what can be checked";
-        self.refuse_in_cluster("indexes to verify", instead)?;
         let collection = self.collection(name).await?;
+        if let Some(cluster) = self.inner.place.cluster() {
+            return cluster.verify(collection.id, repair).await;
+        }
         self.inner.indexer.verify(&collection, repair).await
     }
 

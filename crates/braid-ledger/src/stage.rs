@@ -146,9 +146,10 @@ impl Draft<'_, '_> {
             return Ok(true);
         };
         let Some(row) = self.document(change.document())? else {
-            return Ok(false);
+            return Ok(*expected == Expected::Missing);
         };
         match expected {
+            Expected::Missing => Ok(row.has_failed()),
             Expected::Failed(sequence) => Ok(row.has_failed() && row.newest == sequence.0),
             Expected::Passing(filter) => {
                 let version = self.version(row.newest)?;

@@ -12,12 +12,14 @@
 //!
 //! Start at [`heads`] for the life of a document and at [`cas`] for what the server must keep.
 
+mod audit;
 mod batcher;
 mod cas;
 mod chunks;
 mod counters;
 mod heads;
 mod ledger;
+mod lengths;
 mod pin;
 mod points;
 mod provider;
@@ -39,6 +41,7 @@ mod versions;
 mod views;
 mod visible;
 
+pub use audit::Audit;
 pub use ledger::ClusterLedger;
 pub use provider::ClusterIndexes;
 pub use site::Site;

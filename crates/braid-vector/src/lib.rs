@@ -22,7 +22,7 @@ pub mod resilient;
 mod cosine;
 mod nearest;
 
-pub use cluster::{ClusterIndexes, ClusterLedger, Site};
+pub use cluster::{Audit, ClusterIndexes, ClusterLedger, Site};
 pub use embedded::{EmbeddedVectors, VectorOptions};
 pub use flat::FlatVectors;
 pub use qdrant::{QdrantOptions, QdrantSite, QdrantVectors};

@@ -21,8 +21,6 @@ async fn what_needs_files_is_refused() {
     let world = World::new();
     let engine = world.open().await;
     let collection = engine.ensure_collection(&name()).await.unwrap();
-    let error = engine.verify(&name(), false).await.unwrap_err();
-    check(&error, "braid doctor");
     let error = engine.rebuild(&name(), None, |_| {}).await.unwrap_err();
     check(&error, "new collection");
     let error = engine.index_states(&collection).await.unwrap_err();

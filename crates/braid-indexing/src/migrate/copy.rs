@@ -1,25 +1,29 @@
 //! The copy: a page of documents at a time, each batch published before the next is staged.
 
-use braid_core::operation::{Change, StagedChunk, StagedDocument};
+use braid_core::operation::{Change, ChangeOutcome, Expected, StagedChunk, StagedDocument};
 use braid_core::ports::{Copied, StageRequest};
 use braid_core::{
-    Collection, ContentHash, Document, DocumentId, DocumentStatus, DocumentSummary, Result,
-    Sequence,
+    ChunkRecord, Collection, ContentHash, Document, DocumentId, DocumentStatus, DocumentSummary,
+    Result, Sequence, Slot,
 };
 use braid_text::hashing::as_stored;
 
-use super::{Migrated, Migration, MigrationProgress, stopped};
+use super::{Migrated, Migration, MigrationProgress, done, stopped};
 use crate::pipeline::stamp;
 
 /// Documents listed, staged and claimed at a time.
 const PAGE: usize = 64;
 /// Chunks read at a time.
 const CHUNKS: usize = 1000;
+/// Most chunks that stand for all of a collection.
+const DRAWN: u64 = 2048;
 /// Most bytes of text staged together.
 const BATCH_BYTES: usize = 8 << 20;
 
 const CHANGED: &str = "the target has another version of it, which stays: where that is wrong, ingest \
     the document there";
+const WRITTEN: &str = "it was written to the target while it was copied, and that version stays: \
+    where that is wrong, ingest the document there";
 const DELETED: &str = "it was copied before and is not in the target any more, or could not be \
     indexed there: where that is wrong, ingest it there, or run `braid job retry`";
 const CLAIMED: &str = "a worker, or a copy that was killed, has claimed it: run this again in two \
@@ -84,6 +88,10 @@ impl Migration {
         };
         let name = route.name_of_source();
         route.before = self.copied.copied(target.id, &name).await?;
+        if route.before.is_none() {
+            let sample = self.draw(source).await?;
+            self.copied.expect(target.id, &sample).await?;
+        }
         let (mut cursor, mut claimed) = (None, Vec::new());
         loop {
             if self.shutdown.is_requested() {
@@ -109,6 +117,20 @@ impl Migration {
             through: None,
         };
         self.copied.record_copied(target.id, &name, &copied).await
+    }
+
+    /// Chunks drawn evenly from all of the source.
+    async fn draw(&self, source: &Collection) -> Result<Vec<ChunkRecord>> {
+        let index = self.source.indexes.lexical(source, source.index_key());
+        let slots = index.await?.slots().await?;
+        let every = slots.len().div_ceil(DRAWN).max(1) as usize;
+        let drawn: Vec<Slot> = slots.iter().step_by(every).map(Slot).collect();
+        let mut sample = Vec::with_capacity(drawn.len());
+        for drawn in drawn.chunks(CHUNKS) {
+            let chunks = self.source.ledger.chunks(source.id, drawn).await?;
+            sample.extend(chunks.into_iter().map(|it| it.record));
+        }
+        Ok(sample)
     }
 
     /// Copies some documents. Gives those that another process has claimed.
@@ -206,15 +228,25 @@ impl Migration {
         if documents.is_empty() {
             return Ok(Vec::new());
         }
-        let ids = documents.iter().map(|it| it.document.id.clone()).collect();
-        let changes = documents.into_iter().map(|it| Change::Put(Box::new(it)));
+        let ids: Vec<_> = documents.iter().map(|it| it.document.id.clone()).collect();
+        // A client may have put it since it was looked for.
+        let put = |document| Change::PutIf(Expected::Missing, Box::new(document));
         let request = StageRequest {
-            changes: changes.collect(),
+            changes: documents.into_iter().map(put).collect(),
             job: None,
             guard: None,
         };
-        self.target.ledger.stage(route.target.id, request).await?;
-        let published = self.publish(route, ids, migrated).await?;
+        let staging = self.target.ledger.stage(route.target.id, request);
+        let outcomes = done(staging.await?)?.outcomes;
+        let (unmet, ours): (Vec<_>, Vec<_>) = ids
+            .into_iter()
+            .zip(outcomes)
+            .partition(|(_, outcome)| *outcome == ChangeOutcome::Unmet);
+        let unmet = unmet.into_iter();
+        let unmet = unmet.map(|(id, _)| (id.to_string(), WRITTEN.to_owned()));
+        migrated.left_out.extend(unmet);
+        let ours = ours.into_iter().map(|(id, _)| id).collect();
+        let published = self.publish(route, ours, migrated).await?;
         migrated.copied += published.idle;
         Ok(published.claimed)
     }

@@ -11,6 +11,7 @@ use braid_indexing::{Migrated, Migration, Side};
 use braid_runtime::Shutdown;
 use braid_testkit::ledger_suite::{Scene, new_collection};
 use braid_testkit::{RamIndexProvider, RamLedger};
+use futures::FutureExt as _;
 
 use crate::outages::Rough;
 use crate::worker::{DIMENSION, Waiting, embedder};
@@ -114,6 +115,27 @@ async fn what_clients_wrote_since_is_neither_replaced_nor_brought_back() {
     let again = world.migrate().await;
     assert_eq!((again.copied, left_out(&again)), (1, vec!["a", "b"]));
     assert_eq!(there.visible().await, ["0: four", "a: newer", "c: three"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_client_puts_between_the_look_up_and_the_write_stays() {
+    // So long that it is written by itself, after what follows was looked up too.
+    let long = "one ".repeat(2 << 20);
+    let world = World::new(&[("a", &[&long]), ("b", &["two"]), ("c", &["three"])]).await;
+    let there = Arc::new(world.there().await);
+    let (client, mut is_first) = (Arc::clone(&there), true);
+    let putting = Rough::new(&world.target, move |_| {
+        if std::mem::take(&mut is_first) {
+            client.put("b", &["newer"]).now_or_never().unwrap();
+        }
+        None
+    });
+    let migrated = world.migrate_through(putting).await.unwrap();
+    assert_eq!((migrated.copied, left_out(&migrated)), (2, vec!["b"]));
+    assert!(migrated.left_out[0].1.contains("written to the target"));
+    world.work().await;
+    let visible = there.visible().await;
+    assert_eq!(visible[1..], ["b: newer", "c: three"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -18,12 +18,18 @@ pub(super) async fn check(fresh: FreshLedger<'_>) {
     what_was_written_meanwhile_is_not_put_over(Scene::new(fresh()).await).await;
     what_still_passes_is_deleted(Scene::new(fresh()).await).await;
     what_passes_no_more_is_not_deleted(Scene::new(fresh()).await).await;
+    what_is_missing_is_put(Scene::new(fresh()).await).await;
+    what_is_there_is_not_put_over(Scene::new(fresh()).await).await;
     the_changes_before_count(Scene::new(fresh()).await).await;
     a_job_skips_what_is_not_as_expected(Scene::new(fresh()).await).await;
 }
 
 fn put_again(id: &str, text: &str, failed: Sequence) -> Change {
     Change::PutIf(Expected::Failed(failed), Box::new(staged(id, &[text])))
+}
+
+fn put_missing(id: &str, text: &str) -> Change {
+    Change::PutIf(Expected::Missing, Box::new(staged(id, &[text])))
 }
 
 fn language_is(language: &str) -> Arc<Filter> {
@@ -131,6 +137,57 @@ async fn what_passes_no_more_is_not_deleted(scene: Scene) {
     assert_eq!(receipt.outcomes, vec![ChangeOutcome::Unmet; 3]);
     scene.publish().await;
     assert_eq!(scene.visible().await, ["detected: one", "said: one"]);
+    scene.check_sound().await;
+}
+
+async fn what_is_missing_is_put(scene: Scene) {
+    let failed = scene.put("failed", &["poison"]).await;
+    scene.fail(failed, "reason").await;
+    scene.put("deleted", &["one"]).await;
+    scene.publish().await;
+    scene.delete("deleted").await;
+    scene.put("deleted now", &["one"]).await;
+    let changes = vec![
+        put_missing("absent", "new"),
+        put_missing("failed", "cure"),
+        put_missing("deleted", "again"),
+        Change::Delete(DocumentId::new("deleted now").unwrap()),
+        put_missing("deleted now", "again"),
+    ];
+    let outcomes = scene.stage(changes).await.outcomes;
+    let is_staged = |outcome: &ChangeOutcome| matches!(outcome, ChangeOutcome::Staged { .. });
+    for at in [0, 1, 2, 4] {
+        assert!(is_staged(&outcomes[at]), "{at}: {outcomes:?}");
+    }
+    scene.publish().await;
+    let there = [
+        "absent: new",
+        "deleted: again",
+        "deleted now: again",
+        "failed: cure",
+    ];
+    assert_eq!(scene.visible().await, there);
+    scene.check_sound().await;
+}
+
+async fn what_is_there_is_not_put_over(scene: Scene) {
+    scene.put("published", &["one"]).await;
+    scene.publish().await;
+    scene.put("pending", &["one"]).await;
+    let changes = vec![
+        put_missing("published", "two"),
+        put_missing("published", "one"),
+        put_missing("pending", "two"),
+        put_missing("absent", "one"),
+        put_missing("absent", "two"),
+    ];
+    let outcomes = scene.stage(changes).await.outcomes;
+    for at in [0, 1, 2, 4] {
+        assert_eq!(outcomes[at], ChangeOutcome::Unmet, "{at}");
+    }
+    scene.publish().await;
+    let there = ["absent: one", "pending: one", "published: one"];
+    assert_eq!(scene.visible().await, there);
     scene.check_sound().await;
 }
 

@@ -9,8 +9,8 @@ use braid_core::ports::{
     WorkItem,
 };
 use braid_core::{
-    CollectionId, DocumentId, Embedding, Error, Fingerprint, OperationKind, Result, Sequence,
-    SlotSet, WorkQueue,
+    ChunkRecord, CollectionId, DocumentId, Embedding, Error, Fingerprint, OperationKind, Result,
+    Sequence, SlotSet, WorkQueue,
 };
 
 use super::RamLedger;
@@ -133,6 +133,11 @@ impl CopyLog for RamLedger {
     async fn copied(&self, collection: CollectionId, source: &str) -> Result<Option<Copied>> {
         let state = self.state.lock();
         Ok(state.copied.get(&(collection, source.to_owned())).cloned())
+    }
+
+    /// There is nothing to set up.
+    async fn expect(&self, _: CollectionId, _: &[ChunkRecord]) -> Result<()> {
+        Ok(())
     }
 
     async fn record_copied(

@@ -106,7 +106,8 @@ impl Data {
     fn meets(&self, change: &Change) -> bool {
         let row = self.documents.get(change.document());
         match (change.expected(), row) {
-            (None, _) => true,
+            (None, _) | (Some(Expected::Missing), None) => true,
+            (Some(Expected::Missing), Some(row)) => row.current != Some(row.newest),
             (Some(_), None) => false,
             (Some(Expected::Failed(sequence)), Some(row)) => {
                 row.newest == *sequence && row.current != Some(row.newest)

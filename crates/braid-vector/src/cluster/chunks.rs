@@ -2,13 +2,14 @@
 //!
 //! A point is a chunk of an indexed version: its id is the slot, its vectors are the embedding
 //! ([`DENSE`]) and the weights of its terms ([`SPARSE`]), its payload says which version it is of, what
-//! filters ask, and everything that an answer says ([`point`]). Points never change: a version's are
-//! written before a head names it, and deleted when no head has named it for a while. So whoever finds
-//! a point asks the heads whether it counts.
+//! filters ask, and everything that an answer says ([`point`]). Points never change, but for the weights
+//! ([`weights`]): a version's are written before a head names it, and deleted when no head has named it
+//! for a while. So whoever finds a point asks the heads whether it counts.
 
 mod narrowed;
 mod point;
 mod space;
+mod weights;
 mod writing;
 
 use std::collections::{BTreeSet, HashMap};
@@ -34,6 +35,7 @@ use super::rows::signed;
 use super::site::Site;
 use super::sparse;
 use crate::qdrant::collection::only;
+pub(crate) use narrowed::Version;
 pub(crate) use point::{ANALYZED, DOCUMENT, SEQUENCE, of_versions, read_slot, read_version};
 use point::{CHUNK, KEY, ORDINAL};
 pub(crate) use writing::Embedded;
@@ -67,6 +69,8 @@ pub(crate) struct Bm25Parameters {
     pub(crate) k1: f32,
     pub(crate) b: f32,
     pub(crate) mean_length: f32,
+    /// How often the mean was corrected. A chunk says which weights it has.
+    pub(crate) revision: u32,
 }
 
 impl Bm25Parameters {
@@ -268,13 +272,12 @@ impl fmt::Debug for ChunkStore {
 
 /// The mean length of the content of chunks, in terms.
 pub(crate) fn mean_length<'a>(
-    chunks: impl Iterator<Item = &'a ChunkPoint>,
+    chunks: impl Iterator<Item = &'a ChunkRecord>,
     setting: LanguageSetting,
 ) -> f32 {
     let analyzers = Analyzers::new(setting);
     let (mut terms, mut counted) = (0_u64, 0_u64);
-    for chunk in chunks {
-        let record = &chunk.record;
+    for record in chunks {
         let analyzer = analyzers.of_document(record.language);
         terms += u64::from(sparse::content_length(sparse::texts(record), analyzer));
         counted += 1;

@@ -57,6 +57,10 @@ pub(crate) const INDEXES: [(&str, FieldType); 6] = [
     (RETIRED, FieldType::Integer),
 ];
 
+/// The fields that say what the head says too.
+pub(crate) const SEARCHED: [&str; 7] =
+    [STATE, DUE, LEASE, NEWEST, PUBLISHED, IS_PUBLISHED, RETIRED];
+
 /// Most versions of a document that wait for the sweep.
 const MAX_RETIRED: usize = 4096;
 
@@ -293,6 +297,18 @@ impl Head {
     fn due_ms(&self) -> i64 {
         let lease = self.lease.map_or(i64::MIN, |lease| lease.until_ms);
         self.not_before_ms.max(lease)
+    }
+
+    /// Whether it waits and may not be claimed before `ms`.
+    pub(crate) fn is_held_until(&self, ms: i64) -> bool {
+        self.state == State::Waiting && self.due_ms() > ms
+    }
+
+    /// It may be claimed now, whoever has it.
+    pub(crate) fn release(mut self, now_ms: i64) -> Self {
+        self.lease = None;
+        self.not_before_ms = now_ms;
+        self
     }
 
     /// The newest version is claimed.

@@ -17,7 +17,7 @@ use futures::try_join;
 use rand::seq::SliceRandom;
 
 use super::cas::{all, is_text, more_than};
-use super::chunks::{Bm25Parameters, ChunkPoint, mean_length};
+use super::chunks::ChunkPoint;
 use super::heads::{Head, LEASE, STATE, State};
 use super::ledger::ClusterLedger;
 use super::shelf::Shelf;
@@ -261,7 +261,8 @@ impl ClusterLedger {
             }));
         }
         if !points.is_empty() {
-            let bm25 = self.bm25(&collection, &points).await?;
+            let records = points.iter().map(|(point, _)| &point.record);
+            let bm25 = self.bm25(&collection, records).await?;
             self.write_chunks(&collection, &shelf, points, bm25).await?;
         }
         let now_ms = self.now_ms();
@@ -307,25 +308,6 @@ impl ClusterLedger {
         if let Err(error) = remove.await {
             tracing::debug!(error = %error.chain(), "chunks of a replaced version stay");
         }
-    }
-
-    /// What weights are computed with, recorded with the first chunks.
-    async fn bm25(
-        &self,
-        collection: &Collection,
-        points: &[(ChunkPoint, Embedding)],
-    ) -> Result<Bm25Parameters> {
-        let (id, generation) = (collection.id, collection.generation);
-        if let Some(recorded) = self.registry.bm25(id, generation).await? {
-            return Ok(recorded);
-        }
-        let points = points.iter().map(|(point, _)| point);
-        let first = Bm25Parameters {
-            k1: 1.2,
-            b: 0.75,
-            mean_length: mean_length(points, collection.settings.language),
-        };
-        self.registry.record_bm25(id, generation, first).await
     }
 
     /// What is given, by collection; without what is of collections that are gone.

@@ -4,6 +4,7 @@
 //! ([`deleted`]), counters, recorded mean lengths, jobs and answers to idempotent requests. `number` is
 //! the collection that a point goes with.
 
+mod bm25;
 mod deleted;
 mod making;
 mod row;
@@ -13,17 +14,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::qdrant_client::qdrant::FieldType;
-use braid_core::{
-    Collection, CollectionId, CollectionName, Error, ErrorCode, Generation, Result, Synonyms,
-};
-use serde::{Deserialize, Serialize};
+use braid_core::{Collection, CollectionId, CollectionName, Error, ErrorCode, Result, Synonyms};
 
 use super::cas::{Swap, Table, all, is_text};
-use super::chunks::Bm25Parameters;
 use super::counters::Counters;
-use super::rows::{BODY, Fields, integer, point_id, read_integer, read_json, text, write_json};
+use super::rows::{BODY, Fields, integer, point_id, read_integer, read_json, text};
 use super::shared::Shared;
 use super::site::Site;
+pub(crate) use bm25::RecordedBm25;
 use row::CollectionRow;
 
 /// What a point is.
@@ -65,13 +63,6 @@ pub(crate) struct Registry {
     pub(crate) table: Table,
     pub(crate) counters: Counters,
     known: Shared<Arc<ByName>>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct Bm25Row {
-    k1: f32,
-    b: f32,
-    mean_length: f32,
 }
 
 impl Registry {
@@ -212,54 +203,6 @@ impl Registry {
         });
         Ok(Arc::new(changed.await?.collection()?))
     }
-
-    /// What the weights of a generation's chunks are computed with; `None` before there is a chunk.
-    pub(crate) async fn bm25(
-        &self,
-        collection: CollectionId,
-        generation: Generation,
-    ) -> Result<Option<Bm25Parameters>> {
-        let id = bm25_id(collection, generation);
-        let found = self.table.get(&[id], &[BODY]).await?.remove(0);
-        let row = found
-            .map(|fields| read_json::<Bm25Row>(&fields, BODY))
-            .transpose()?;
-        Ok(row.map(|row| Bm25Parameters {
-            k1: row.k1,
-            b: row.b,
-            mean_length: row.mean_length,
-        }))
-    }
-
-    /// Records what they are computed with. The first one wins, and is given to everybody.
-    pub(crate) async fn record_bm25(
-        &self,
-        collection: CollectionId,
-        generation: Generation,
-        parameters: Bm25Parameters,
-    ) -> Result<Bm25Parameters> {
-        let row = Bm25Row {
-            k1: parameters.k1,
-            b: parameters.b,
-            mean_length: parameters.mean_length,
-        };
-        let swap = Swap {
-            id: bm25_id(collection, generation),
-            expected: None,
-            fields: Fields::from([
-                (KIND.to_owned(), text("bm25")),
-                (NUMBER.to_owned(), integer(collection.0.into())),
-                (BODY.to_owned(), write_json(&row)?),
-            ]),
-        };
-        self.table.swap(vec![swap]).await?;
-        let recorded = self.bm25(collection, generation).await?;
-        recorded.ok_or_else(|| missing(format_args!("number {}", collection.0)))
-    }
-}
-
-fn bm25_id(collection: CollectionId, generation: Generation) -> uuid::Uuid {
-    point_id(&format!("bm25/{}/{}", collection.0, generation.0))
 }
 
 /// The collection of a point; `None` while it is being made.

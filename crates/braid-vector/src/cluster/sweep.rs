@@ -1,4 +1,4 @@
-//! Removing what nobody sees any more. Everything here may be done by several processes at once, and
+//! Removing what nobody sees any more, and keeping weights true. Everything here may be done by several processes at once, and
 //! be broken off anywhere: heads forget a version only when nothing is left of it.
 
 use std::sync::Arc;
@@ -41,10 +41,13 @@ impl ClusterLedger {
         let retired = self.remove_retired(&shelf, self.before(grace)).await?;
         let before = self.before(grace.max(LEFT_OVER));
         let left_over = self.remove_left_over(collection.id, &shelf, before).await?;
-        Ok(retired + left_over + remove_gone(&shelf).await?)
+        let gone = remove_gone(&shelf).await?;
+        // Last: it takes long after a collection grew.
+        self.correct_lengths(collection, &shelf).await?;
+        Ok(retired + left_over + gone)
     }
 
-    fn before(&self, ago: Duration) -> i64 {
+    pub(super) fn before(&self, ago: Duration) -> i64 {
         let ago = i64::try_from(ago.as_millis()).unwrap_or(i64::MAX);
         self.now_ms().saturating_sub(ago)
     }
@@ -212,7 +215,7 @@ async fn remove_gone(shelf: &Shelf) -> Result<u64> {
 }
 
 /// The version of a point.
-fn named(fields: &Fields) -> Result<(DocumentId, Sequence)> {
+pub(super) fn named(fields: &Fields) -> Result<(DocumentId, Sequence)> {
     let document = super::rows::read_text(fields, DOCUMENT).unwrap_or_default();
     let sequence = read_integer(fields, SEQUENCE).and_then(|it| u64::try_from(it).ok());
     let damaged = |error: Error| super::rows::damaged("names no version").with_source(error);

@@ -23,6 +23,7 @@
 //!   looked through; `a_chunk_of_a_rebuild_is_unreferenced`: there is no rebuild; `use_grows`: the server knows how full it is.
 //! - `embeddings`: they are kept with the chunks. `rebuild`: not enabled.
 
+mod audit;
 mod claims;
 mod contention;
 mod copies;
@@ -31,6 +32,7 @@ mod going_back;
 mod half_made;
 mod idempotency;
 mod keeping;
+mod lengths;
 mod model;
 mod queue;
 mod reads;

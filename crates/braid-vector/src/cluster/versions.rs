@@ -157,6 +157,21 @@ impl Version {
         }
     }
 
+    /// How many chunks it has.
+    pub(crate) fn chunk_count(&self) -> usize {
+        self.chunks.len()
+    }
+
+    /// The same content as another version, whose chunks have `slots`, one each.
+    pub(crate) fn again(mut self, sequence: Sequence, slots: &[Slot], now_ms: i64) -> Self {
+        self.summary.sequence = sequence.0;
+        self.summary.staged_ms = now_ms;
+        for (chunk, slot) in self.chunks.iter_mut().zip(slots) {
+            chunk.slot = slot.0;
+        }
+        self
+    }
+
     /// Its point.
     pub(crate) fn point(&self) -> Result<(Uuid, Fields)> {
         let summary = &self.summary;
@@ -270,6 +285,24 @@ impl Versions {
         Ok(Some(Document {
             summary: summary.summary(status)?,
             text: text.to_owned(),
+        }))
+    }
+
+    /// A version with all it has.
+    pub(crate) async fn whole(
+        &self,
+        document: &DocumentId,
+        sequence: Sequence,
+    ) -> Result<Option<Version>> {
+        let of = [(document.as_str(), sequence.0)];
+        let Some(fields) = self.read(&of, &[SUMMARY, TEXT, CHUNKS]).await?.remove(0) else {
+            return Ok(None);
+        };
+        let text = read_text(&fields, TEXT).ok_or_else(|| damaged("has no text"))?;
+        Ok(Some(Version {
+            summary: read_json(&fields, SUMMARY)?,
+            text: text.to_owned(),
+            chunks: read_json(&fields, CHUNKS)?,
         }))
     }
 

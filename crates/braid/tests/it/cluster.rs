@@ -48,6 +48,21 @@ fn documents_are_staged_indexed_by_a_worker_and_found_without_a_data_directory()
     );
     let found = place.json(&with(&["retrieve", "blue plums"]), 0);
     assert!(found.to_string().contains("Plums are blue"), "{found:#}");
+    let inspected = place.json(
+        &with(&[
+            "inspect",
+            "chunk",
+            found["hits"][0]["chunk_id"].as_str().unwrap(),
+        ]),
+        0,
+    );
+    let entries = &inspected["chunks"][0]["indexes"];
+    assert_eq!(entries["lexical"], Value::Bool(true), "{inspected:#}");
+    assert_eq!(entries["dense"], Value::Bool(true), "{inspected:#}");
+    let said = place.json(&with(&["retrieve", "\"blue plums\""]), 0);
+    assert_eq!(said["hits"].as_array().map(Vec::len), Some(0), "{said:#}");
+    let said = place.json(&with(&["retrieve", "\"plums are blue\""]), 0);
+    assert_eq!(said["hits"].as_array().map(Vec::len), Some(1), "{said:#}");
     let listed = place.json(&with(&["document", "list"]), 0);
     assert!(listed.to_string().contains("quinces.md"), "{listed:#}");
     let jobs = place.ok(&with(&["job", "list"]));
@@ -59,7 +74,8 @@ fn documents_are_staged_indexed_by_a_worker_and_found_without_a_data_directory()
         !place.path().join("data").exists(),
         "a data directory was made"
     );
-    place.fails(&with(&["verify"]), 1, &["no indexes to verify"]);
+    let verified = place.json(&with(&["verify", "--repair"]), 0);
+    assert_eq!(verified[0]["sound"], Value::Bool(true), "{verified:#}");
     place.fails(
         &with(&["collection", "rebuild", "default"]),
         1,

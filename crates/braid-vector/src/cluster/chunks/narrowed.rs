@@ -1,40 +1,130 @@
-//! Which chunks pass a filter, without what they say.
+//! Which chunks there are, and of which versions, without what they say.
 
-use ::qdrant_client::qdrant::{Filter, ScrollPoints};
+use std::collections::HashMap;
+
+use ::qdrant_client::qdrant::{Filter, GetPoints, PointId, RetrievedPoint, ScrollPoints};
 use braid_core::{DocumentId, Result, Sequence, Slot};
 
-use super::point::{DOCUMENT, SEQUENCE, read_slot, read_version};
-use super::{ChunkStore, only};
+use super::point::{DOCUMENT, ORDINAL, SEQUENCE, of_versions, read_slot, read_version};
+use super::{ChunkStore, IDS, NAMED, VERSIONS, only, wire_id};
+use crate::cluster::rows::read_integer;
+
+/// A version of a document.
+pub(crate) type Version = (DocumentId, Sequence);
+/// A chunk with its version.
+pub(crate) type Placed = (Slot, DocumentId, Sequence);
 
 impl ChunkStore {
     /// The first chunks that pass, `most` of them at most, each with its version.
-    pub(crate) async fn first(
-        &self,
-        filter: &Filter,
-        most: usize,
-    ) -> Result<Vec<(Slot, DocumentId, Sequence)>> {
-        let request = ScrollPoints {
-            collection_name: self.points.name.clone(),
-            filter: Some(filter.clone()),
-            limit: Some(u32::try_from(most).unwrap_or(u32::MAX)),
-            with_payload: Some(only(&[DOCUMENT, SEQUENCE])),
-            read_consistency: self.points.site.consistency(),
-            ..ScrollPoints::default()
-        };
-        let asked = self
-            .points
-            .ask(|client| async move { client.scroll(request).await });
-        let points = asked.await?.result;
-        let found = points.iter().filter_map(|point| {
-            let slot = read_slot(point.id.as_ref())?;
-            let version = read_version(&point.payload);
-            Some(version.map(|(document, sequence)| (slot, document, sequence)))
-        });
-        found.collect()
+    pub(crate) async fn first(&self, filter: &Filter, most: usize) -> Result<Vec<Placed>> {
+        let limit = u32::try_from(most).unwrap_or(u32::MAX);
+        let (found, _) = self.page_of(Some(filter.clone()), None, limit).await?;
+        placed(&found)
     }
 
     /// How many chunks pass.
     pub(crate) async fn count_of(&self, filter: &Filter) -> Result<u64> {
         self.points.count(Some(filter.clone())).await
     }
+
+    /// A page of all chunks, each with its version, and where the next page starts.
+    pub(crate) async fn page(
+        &self,
+        from: Option<PointId>,
+    ) -> Result<(Vec<Placed>, Option<PointId>)> {
+        let (found, next) = self.page_of(None, from, IDS).await?;
+        Ok((placed(&found)?, next))
+    }
+
+    /// The ordinals and slots of the chunks of these versions.
+    pub(crate) async fn ordinals_of(
+        &self,
+        versions: &[Version],
+    ) -> Result<HashMap<Version, Vec<(u32, Slot)>>> {
+        let mut ordinals: HashMap<Version, Vec<(u32, Slot)>> = HashMap::new();
+        for versions in versions.chunks(VERSIONS) {
+            let filter = Filter::should(of_versions(versions.iter()));
+            let mut from = None;
+            loop {
+                let (found, next) = self.page_of(Some(filter.clone()), from, IDS).await?;
+                for (point, (slot, document, sequence)) in found.iter().zip(placed(&found)?) {
+                    let ordinal = read_integer(&point.payload, ORDINAL);
+                    // One that is none is of no place.
+                    let ordinal = ordinal.and_then(|it| u32::try_from(it).ok());
+                    let chunks = ordinals.entry((document, sequence)).or_default();
+                    chunks.push((ordinal.unwrap_or(u32::MAX), slot));
+                }
+                from = next;
+                if from.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(ordinals)
+    }
+
+    /// Those of these slots that have a chunk.
+    pub(crate) async fn there(&self, slots: &[Slot]) -> Result<Vec<Slot>> {
+        let mut there = Vec::new();
+        for slots in slots.chunks(NAMED) {
+            let request = GetPoints {
+                collection_name: self.points.name.clone(),
+                ids: slots.iter().map(|slot| wire_id(*slot)).collect(),
+                with_payload: Some(only(&[])),
+                read_consistency: self.points.site.consistency(),
+                ..GetPoints::default()
+            };
+            let asked = self
+                .points
+                .ask(|client| async move { client.get_points(request).await });
+            let found = asked.await?.result;
+            let slots = found.iter().map(|point| read_slot(point.id.as_ref()));
+            there.extend(slots.flatten());
+        }
+        Ok(there)
+    }
+
+    /// Deletes single chunks: drift for tests.
+    #[cfg(test)]
+    pub(crate) async fn delete_slots(&self, slots: &[Slot]) -> Result<()> {
+        use ::qdrant_client::qdrant::PointsIdsList;
+        use ::qdrant_client::qdrant::points_selector::PointsSelectorOneOf;
+        let ids = slots.iter().map(|slot| wire_id(*slot)).collect();
+        let selected = PointsSelectorOneOf::Points(PointsIdsList { ids });
+        self.points.delete(selected).await
+    }
+
+    async fn page_of(
+        &self,
+        filter: Option<Filter>,
+        offset: Option<PointId>,
+        limit: u32,
+    ) -> Result<(Vec<RetrievedPoint>, Option<PointId>)> {
+        let request = ScrollPoints {
+            collection_name: self.points.name.clone(),
+            filter,
+            offset,
+            limit: Some(limit),
+            with_payload: Some(only(&[DOCUMENT, SEQUENCE, ORDINAL])),
+            read_consistency: self.points.site.consistency(),
+            ..ScrollPoints::default()
+        };
+        let asked = self
+            .points
+            .ask(|client| async move { client.scroll(request).await });
+        let answer = asked.await?;
+        Ok((answer.result, answer.next_page_offset))
+    }
+}
+
+/// Every point must have a slot and a version.
+fn placed(points: &[RetrievedPoint]) -> Result<Vec<Placed>> {
+    let placed = points.iter().map(|point| {
+        let slot = read_slot(point.id.as_ref());
+        let slot =
+            slot.ok_or_else(|| crate::cluster::rows::damaged("has an id that is no slot"))?;
+        let (document, sequence) = read_version(&point.payload)?;
+        Ok((slot, document, sequence))
+    });
+    placed.collect()
 }

@@ -44,6 +44,8 @@ pub(super) const ORDINAL: &str = "ordinal";
 pub(super) const KEY: &str = "key";
 /// The language that it was analyzed in.
 pub(crate) const ANALYZED: &str = "analyzed";
+/// The [revision](Bm25Parameters::revision) of its weights.
+pub(super) const WEIGHED: &str = "weighed";
 
 #[derive(Serialize, Deserialize)]
 struct Row {
@@ -91,6 +93,7 @@ pub(super) fn write(
         (KEY, text(record.embedding_key.to_string())),
         (ANALYZED, text(analyzer.language().to_string())),
         (SAID, text(said)),
+        (WEIGHED, integer(bm25.revision.into())),
         (BODY, write_json(&row(chunk))?),
     ] {
         payload.insert(name.to_owned(), value);
@@ -158,6 +161,37 @@ pub(super) fn read(point: &RetrievedPoint) -> Result<ChunkPoint> {
         metadata: Arc::new(metadata(&row.metadata)),
         uri: row.uri,
         duplicate_of: row.duplicate_of.map(DocumentId::new).transpose()?,
+    })
+}
+
+/// A point that has its whole payload and its embedding, with other weights.
+///
+/// # Errors
+/// [`Corrupt`](braid_core::ErrorCode::Corrupt).
+pub(super) fn reweighed(
+    point: RetrievedPoint,
+    analyzers: &Analyzers,
+    bm25: Bm25Parameters,
+) -> Result<PointStruct> {
+    let record = read(&point)?.record;
+    let dense = point
+        .vectors
+        .as_ref()
+        .and_then(|it| it.get_vector_by_name(DENSE));
+    let Some(OutputKind::Dense(dense)) = dense else {
+        return Err(damaged("has no embedding"));
+    };
+    let analyzer = analyzers.of_document(record.language);
+    let terms = sparse::of_entry(sparse::texts(&record), analyzer, bm25);
+    let vectors = NamedVectors::default()
+        .add_vector(DENSE, Vector::new_dense(dense.data))
+        .add_vector(SPARSE, Vector::new_sparse(terms.indices, terms.values));
+    let mut payload = point.payload;
+    payload.insert(WEIGHED.to_owned(), integer(bm25.revision.into()));
+    Ok(PointStruct {
+        id: point.id,
+        payload,
+        vectors: Some(vectors.into()),
     })
 }
 

@@ -12,7 +12,7 @@ use ::qdrant_client::qdrant::{
 };
 use braid_core::{Error, ErrorCode, Filter, Result};
 
-use super::point::{ANALYZED, DOCUMENT, KEY, ORDINAL, SEQUENCE};
+use super::point::{ANALYZED, DOCUMENT, KEY, ORDINAL, SEQUENCE, WEIGHED};
 use super::{ChunkStore, DENSE, SPARSE};
 use crate::cluster::said::SAID;
 use crate::qdrant::collection::quantization;
@@ -21,7 +21,7 @@ use crate::qdrant::payload::{FieldKind, KEYS, SLOT};
 
 /// The fields that are searched by, beside metadata. No point has a slot in its payload: conditions that
 /// nothing can meet ask for it.
-const INDEXES: [(&str, FieldType); 8] = [
+const INDEXES: [(&str, FieldType); 9] = [
     (DOCUMENT, FieldType::Keyword),
     (SEQUENCE, FieldType::Integer),
     (ORDINAL, FieldType::Integer),
@@ -30,6 +30,7 @@ const INDEXES: [(&str, FieldType); 8] = [
     (KEYS, FieldType::Keyword),
     (SLOT, FieldType::Integer),
     (SAID, FieldType::Text),
+    (WEIGHED, FieldType::Integer),
 ];
 
 /// The index that says that chunks have metadata fields without an index. No chunk has this field. It is

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use ::qdrant_client::qdrant::condition::ConditionOneOf;
 use ::qdrant_client::qdrant::{
-    Condition, Filter, GetPoints, HasIdCondition, PointStruct, UpsertPoints,
+    Condition, Filter, GetPoints, HasIdCondition, PointStruct, UpdateMode, UpsertPoints,
 };
 use braid_core::{DocumentId, Embedding, Error, ErrorCode, Result, Sequence, Slot};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -61,26 +61,22 @@ impl ChunkStore {
         Ok(chunks)
     }
 
+    /// Replaces points that are still there, and makes none.
+    pub(crate) async fn replace(&self, points: Vec<PointStruct>) -> Result<()> {
+        let options = &self.points.site.options;
+        for points in requests(points, options.upload_points) {
+            let wanted = by_version(&points)?;
+            let mode = UpdateMode::UpdateOnly;
+            self.points.upsert(upsert(points, &wanted, mode)).await?;
+        }
+        Ok(())
+    }
+
     /// Writes points, and gives the slots that other versions have.
     async fn write(&self, points: Vec<PointStruct>) -> Result<Vec<Slot>> {
-        let mut wanted: BTreeMap<Version, Vec<Slot>> = BTreeMap::new();
-        for point in &points {
-            let slot = read_slot(point.id.as_ref());
-            let slot = slot.ok_or_else(|| Error::internal("a chunk has no slot"))?;
-            wanted
-                .entry(read_version(&point.payload)?)
-                .or_default()
-                .push(slot);
-        }
-        let request = UpsertPoints {
-            points,
-            update_filter: Some(Filter {
-                should: wanted.iter().map(own_slots).collect(),
-                ..Filter::default()
-            }),
-            ..UpsertPoints::default()
-        };
-        self.points.upsert(request).await?;
+        let wanted = by_version(&points)?;
+        let mode = UpdateMode::Upsert;
+        self.points.upsert(upsert(points, &wanted, mode)).await?;
         // The answer does not say which were written.
         let slots: Vec<Slot> = wanted.values().flatten().copied().collect();
         let found = self.versions_in(&slots).await?;
@@ -127,6 +123,34 @@ impl ChunkStore {
             format!("a chunk that was written is not in {name}"),
         )
         .with_help("try again")
+    }
+}
+
+fn by_version(points: &[PointStruct]) -> Result<BTreeMap<Version, Vec<Slot>>> {
+    let mut slots: BTreeMap<Version, Vec<Slot>> = BTreeMap::new();
+    for point in points {
+        let slot = read_slot(point.id.as_ref());
+        let slot = slot.ok_or_else(|| Error::internal("a chunk has no slot"))?;
+        let version = read_version(&point.payload)?;
+        slots.entry(version).or_default().push(slot);
+    }
+    Ok(slots)
+}
+
+/// A write that leaves alone what other versions have in these slots.
+fn upsert(
+    points: Vec<PointStruct>,
+    wanted: &BTreeMap<Version, Vec<Slot>>,
+    mode: UpdateMode,
+) -> UpsertPoints {
+    UpsertPoints {
+        points,
+        update_filter: Some(Filter {
+            should: wanted.iter().map(own_slots).collect(),
+            ..Filter::default()
+        }),
+        update_mode: Some(mode.into()),
+        ..UpsertPoints::default()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use braid_core::ports::{Copied, CopyLog};
-use braid_core::{CollectionId, DocumentId, Error, Result, Sequence};
+use braid_core::{ChunkRecord, CollectionId, DocumentId, Error, Result, Sequence};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -33,6 +33,10 @@ impl CopyLog for ClusterLedger {
             })
         };
         row.map(read).transpose()
+    }
+
+    async fn expect(&self, collection: CollectionId, sample: &[ChunkRecord]) -> Result<()> {
+        self.expect_lengths(collection, sample).await
     }
 
     async fn record_copied(

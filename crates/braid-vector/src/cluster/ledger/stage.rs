@@ -222,9 +222,12 @@ impl Stager<'_> {
         let put = before.puts.and_then(|at| self.changes[at].staged());
         match (change.expected(), put) {
             (None, _) => Ok(true),
-            (Some(Expected::Failed(_)), Some(_)) => Ok(false),
+            (Some(Expected::Failed(_) | Expected::Missing), Some(_)) => Ok(false),
             (Some(Expected::Passing(filter)), Some(put)) => {
                 Ok(filter.matches(&put.document.metadata, put.language))
+            }
+            (Some(Expected::Missing), None) => {
+                Ok(before.deletes || !head.exists() || head.state == State::Failed)
             }
             (Some(_), None) if before.deletes => Ok(false),
             (Some(Expected::Failed(sequence)), None) => {

@@ -69,6 +69,14 @@ impl Copies {
         claimed.remove(0)
     }
 
+    /// No claim has anything to work on now; the next one may.
+    async fn finds_nothing(&self) {
+        let embedder: &Fingerprint = &self.scene.collection.fingerprint.embedder;
+        let claimed = self.ledger.claim(embedder, 9, LEASE).await.unwrap();
+        assert!(claimed.is_empty(), "{claimed:?}");
+        self.world.advance_ms(5_001);
+    }
+
     async fn publish(&self, item: &WorkItem) -> Settled {
         let embeddings = item.chunks.iter();
         let embeddings: Vec<Embedding> = embeddings.map(|_| vec![1.0, 0.0].into()).collect();
@@ -172,4 +180,43 @@ async fn a_sweep_removes_nothing_of_which_one_copy_does_not_know() {
     copies.double.catch_up();
     copies.scene.check_sound().await;
     assert_eq!(copies.scene.visible().await, ["d: one"]);
+}
+
+/// A version that a read may miss because its copy is behind: it is looked for before it counts as lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_a_copy_lacks_is_looked_for_again() {
+    let copies = Copies::new().await;
+    let sequence = copies.scene.put("a", &["one"]).await;
+    let shelf = copies.ledger.shelf_of(&copies.scene.collection);
+    let version = (DocumentId::new("a").unwrap(), sequence);
+    let whole = shelf.versions.whole(&version.0, sequence).await.unwrap();
+    let whole = whole.unwrap();
+    shelf
+        .versions
+        .delete(std::slice::from_ref(&version))
+        .await
+        .unwrap();
+    for _ in 0..2 {
+        copies.finds_nothing().await;
+    }
+    shelf.versions.write(&[&whole]).await.unwrap();
+    let item = copies.claim().await;
+    assert_eq!((item.claim.attempt, item.claim.returned), (1, 2));
+    assert_eq!(item.chunks[0].record.chunk.text, "one");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_no_copy_has_is_a_dead_letter_in_the_end() {
+    let copies = Copies::new().await;
+    let sequence = copies.scene.put("a", &["one"]).await;
+    let shelf = copies.ledger.shelf_of(&copies.scene.collection);
+    let version = (DocumentId::new("a").unwrap(), sequence);
+    shelf.versions.delete(&[version]).await.unwrap();
+    let id = copies.scene.collection.id;
+    for _ in 0..3 {
+        copies.finds_nothing().await;
+        assert_eq!(copies.ledger.stats(id).await.unwrap().failed, 0);
+    }
+    copies.finds_nothing().await;
+    assert_eq!(copies.ledger.stats(id).await.unwrap().failed, 1);
 }

@@ -26,6 +26,7 @@ const BM25: Bm25Parameters = Bm25Parameters {
     k1: 1.2,
     b: 0.75,
     mean_length: 6.0,
+    revision: 0,
 };
 
 fn options(url: String) -> QdrantOptions {

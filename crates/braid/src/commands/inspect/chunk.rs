@@ -73,10 +73,15 @@ async fn from_engine(
     within: &InCollection,
 ) -> Result<Inspected> {
     let (collection, found) = engine.chunk(&within.collection, id).await?;
-    let slots = engine.indexed_slots(&collection).await?;
+    // In a cluster a chunk that is found is an entry of both.
+    let slots = match engine.has_workers() {
+        true => None,
+        false => Some(engine.indexed_slots(&collection).await?),
+    };
     let setting = collection.settings.language;
     let inspect = |lineage: braid_core::ChunkLineage| {
-        let has = |leg| slots.has(leg, &lineage.record);
+        let slots = slots.as_ref();
+        let has = |leg| slots.is_none_or(|slots| slots.has(leg, &lineage.record));
         let indexes = Indexed {
             lexical: has(Leg::Lexical),
             dense: has(Leg::Dense),

@@ -6,11 +6,11 @@ use std::time::Instant;
 use anyhow::Result;
 use braid_config::{Settings, StorageProfile};
 use braid_core::{CollectionName, Embedder, NewDocument};
-use braid_engine::{Engine, Loader, OpenOptions, Until};
+use braid_engine::{Engine, Loader, OpenOptions};
 use serde::Serialize;
 
 use super::server::{Ours, forget, settle};
-use super::{clustered, remote};
+use super::{clustered, remote, work};
 use crate::ingest::instant;
 use crate::load::COLLECTION;
 use crate::passages::corpus;
@@ -75,6 +75,7 @@ async fn compare(
     let mut settings = Settings::default();
     settings.storage.data_dir = cli.work.join("qdrant-ingest-remote");
     let far = remote(&settings, url);
+    settings.storage.data_dir = cli.work.join("qdrant-ingest-cluster");
     let shared = clustered(&settings, url);
     // What an interrupted run left would be taken for this one's.
     forget(rest, &Ours::of(&shared)?)?;
@@ -144,6 +145,7 @@ impl Loading {
         let engine = Engine::open(settings, options).await?;
         let name = CollectionName::new(COLLECTION)?;
         engine.ensure_collection(&name).await?;
+        work(&engine)?;
         Ok(Self {
             settings: settings.clone(),
             engine,
@@ -162,9 +164,6 @@ impl Loading {
         }
         loader.flush().await?;
         let report = loader.finish().await?;
-        if self.engine.has_workers() {
-            self.engine.worker()?.run(Until::Idle).await?;
-        }
         self.seconds += start.elapsed().as_secs_f64();
         anyhow::ensure!(report.failed.is_empty(), "{:?}", report.failed);
         Ok(())

@@ -13,6 +13,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use braid_config::{Settings, StorageProfile};
+use braid_engine::{Engine, Until};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -83,6 +84,15 @@ fn clustered(settings: &Settings, url: &str) -> Settings {
     settings.storage.profile = StorageProfile::Cluster;
     "braid-bench".clone_into(&mut settings.qdrant.prefix);
     settings
+}
+
+/// Indexes what is staged, where workers do that: in this process, until the engine is closed.
+fn work(engine: &Engine) -> Result<()> {
+    if engine.has_workers() {
+        let worker = engine.worker()?;
+        tokio::spawn(async move { worker.run(Until::Stopped).await });
+    }
+    Ok(())
 }
 
 /// A copy of a data directory, which gets collections of its own.

@@ -12,7 +12,7 @@ use braid_eval::trec::{Run, read_run};
 use serde::Serialize;
 
 use super::server::{Ours, forget, settle};
-use super::{clustered, copy, remote};
+use super::{clustered, copy, remote, work};
 use crate::{Cli, say};
 
 const SETS: [&str; 2] = ["scifact", "cranfield"];
@@ -123,6 +123,7 @@ async fn run(
         json: false,
     };
     let engine = Engine::open(settings, OpenOptions::default()).await?;
+    work(&engine)?;
     if !engine.has_workers() {
         for info in engine.collections().await? {
             engine.indexer().wait_idle(info.collection.id).await?;

@@ -158,7 +158,7 @@ async fn compare(options: QdrantOptions, language: LanguageSetting, corpus: Corp
     searched.chunks.ensure().await.unwrap();
     let points: Vec<ChunkPoint> = corpus.entries.iter().map(point).collect();
     let bm25 = Bm25Parameters {
-        mean_length: mean_length(points.iter(), language),
+        mean_length: mean_length(points.iter().map(|it| &it.record), language),
         ..BM25
     };
     let flat = || Embedding::from(vec![1.0, 0.0]);

@@ -1,0 +1,438 @@
+//! Does the store have what the heads say? And if not, make it so.
+//!
+//! Read by pages, beside workers and sweeps of any process: whatever looks wrong is looked at again where
+//! one of them may just have changed it, and what is mended is mended by compare-and-set.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use braid_core::{CollectionId, DocumentId, Result, Sequence, Slot, SlotSet};
+
+use super::cas::{Listing, all, at_most};
+use super::chunks::Version;
+use super::heads::{Head, Read, SEARCHED, State};
+use super::ledger::ClusterLedger;
+use super::queue::readable;
+use super::rows::Fields;
+use super::shelf::Shelf;
+use super::sweep::{LEFT_OVER, named};
+use super::versions::{DOCUMENT, SEQUENCE, STAGED};
+
+/// Most problems that are told; more are counted.
+const TOLD: usize = 1000;
+/// Chunks of published versions that are compared at once, a version alone excepted.
+const COMPARED: usize = 4096;
+/// A document that waits and may not be claimed for so long is stuck: no wait and no lease is that long.
+const STUCK_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// What an audit of a collection found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Audit {
+    /// Chunks that are stored, those of replaced versions included.
+    pub chunks: u64,
+    /// Slots of published versions that have no chunk.
+    pub missing: SlotSet,
+    /// Chunks that are not of a version that a head names.
+    pub extra: SlotSet,
+    /// What is wrong, in one sentence each; at most 1,000 and one that says how many more there are.
+    pub problems: Vec<String>,
+    /// What could not be mended, likewise; empty where nothing was to be.
+    pub left: Vec<String>,
+    /// Documents that wait to be indexed again.
+    pub again: u64,
+    /// Versions and chunks that were removed because no head names them.
+    pub removed: u64,
+}
+
+impl ClusterLedger {
+    /// Looks whether all that heads name is there and nothing else is; with `repair`, mends what can be.
+    /// A document whose published version lacks chunks is put in the queue as a new version of the same
+    /// content, and what is there of it stays retrievable until a worker has indexed that. What no head
+    /// names is removed.
+    ///
+    /// # Errors
+    /// [`CollectionNotFound`](braid_core::ErrorCode::CollectionNotFound) and what the server reports.
+    pub async fn audit(&self, id: CollectionId, repair: bool) -> Result<Audit> {
+        let (_, shelf) = self.open_shelf(id).await?;
+        let mut auditor = Auditor {
+            ledger: self,
+            id,
+            shelf: &shelf,
+            repair,
+            problems: Told::default(),
+            left: Told::default(),
+            audit: Audit::default(),
+        };
+        auditor.heads().await?;
+        auditor.chunks().await?;
+        auditor.left_over().await?;
+        Ok(Audit {
+            problems: auditor.problems.into_sentences(),
+            left: auditor.left.into_sentences(),
+            ..auditor.audit
+        })
+    }
+}
+
+/// Sentences, up to a number.
+#[derive(Debug, Default)]
+struct Told {
+    told: Vec<String>,
+    more: u64,
+}
+
+impl Told {
+    fn tell(&mut self, sentence: String) {
+        if self.told.len() < TOLD {
+            self.told.push(sentence);
+        } else {
+            self.more += 1;
+        }
+    }
+
+    fn into_sentences(mut self) -> Vec<String> {
+        if self.more > 0 {
+            self.told.push(format!("and {} more", self.more));
+        }
+        self.told
+    }
+}
+
+/// A published version.
+#[derive(Clone, Debug)]
+struct PublishedVersion {
+    document: DocumentId,
+    sequence: Sequence,
+    chunks: usize,
+}
+
+struct Auditor<'a> {
+    ledger: &'a ClusterLedger,
+    id: CollectionId,
+    shelf: &'a Shelf,
+    repair: bool,
+    problems: Told,
+    left: Told,
+    audit: Audit,
+}
+
+impl Auditor<'_> {
+    /// What heads say of themselves, and whether what they name is there.
+    async fn heads(&mut self) -> Result<()> {
+        let mut from = None;
+        loop {
+            let listing = Listing {
+                from,
+                ..Listing::default()
+            };
+            let (page, next) = self.shelf.heads.table.list(listing).await?;
+            let mut heads = Vec::with_capacity(page.len());
+            for (id, fields) in page {
+                match Read::found(&fields) {
+                    Ok(read) => {
+                        self.head(&fields, &read.head).await?;
+                        heads.push(read.head);
+                    }
+                    Err(error) => self.lost(format!("head {id} cannot be read: {error}")),
+                }
+            }
+            self.versions_of(&heads).await?;
+            from = next;
+            if from.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// A problem that stays one.
+    fn lost(&mut self, sentence: String) {
+        if self.repair {
+            self.left.tell(sentence.clone());
+        }
+        self.problems.tell(sentence);
+    }
+
+    /// What a head is searched by must be what it says, and it must not wait for ever.
+    async fn head(&mut self, fields: &Fields, head: &Head) -> Result<()> {
+        let (now, document) = (self.ledger.now_ms(), &head.document);
+        let written = head.fields()?;
+        let odd = SEARCHED
+            .iter()
+            .find(|name| fields.get(**name) != written.get(**name));
+        if let Some(name) = odd {
+            let sentence = format!("{document:?} is searched by a {name} that it does not have");
+            self.problems.tell(sentence);
+        }
+        let is_stuck = head.is_held_until(now.saturating_add(STUCK_MS));
+        if is_stuck {
+            let sentence = format!(
+                "{document:?} waits and cannot be claimed for more than a day: whose clock was ahead?"
+            );
+            self.problems.tell(sentence);
+        }
+        if self.repair && (odd.is_some() || is_stuck) {
+            let release = |_: usize, head: Head| {
+                let is_stuck = head.is_held_until(now.saturating_add(STUCK_MS));
+                // Whatever is written is written with all that it is searched by.
+                Ok(Ok(if is_stuck { head.release(now) } else { head }))
+            };
+            let documents = [head.document()?];
+            self.shelf.heads.step(&documents, (), release).await?;
+        }
+        Ok(())
+    }
+
+    async fn versions_of(&mut self, heads: &[Head]) -> Result<()> {
+        let mut named: Vec<(&Head, Sequence)> = Vec::new();
+        for head in heads {
+            let versions: BTreeSet<Sequence> = head
+                .newest_sequence()
+                .into_iter()
+                .chain(head.published_sequence())
+                .collect();
+            named.extend(versions.into_iter().map(|sequence| (head, sequence)));
+        }
+        let of = named.iter();
+        let of: Vec<(&str, u64)> = of
+            .map(|(head, sequence)| (head.document.as_str(), sequence.0))
+            .collect();
+        let summaries = self.shelf.versions.summaries(&of).await?;
+        let (mut group, mut chunks) = (Vec::new(), 0);
+        for ((head, sequence), summary) in named.into_iter().zip(summaries) {
+            let Some(summary) = summary else {
+                self.missing_version(head, sequence).await?;
+                continue;
+            };
+            if head.published_sequence() != Some(sequence) {
+                continue;
+            }
+            if !group.is_empty() && chunks + summary.chunks > COMPARED {
+                self.compare(&group).await?;
+                group.clear();
+                chunks = 0;
+            }
+            chunks += summary.chunks;
+            group.push(PublishedVersion {
+                document: head.document()?,
+                sequence,
+                chunks: summary.chunks,
+            });
+        }
+        self.compare(&group).await
+    }
+
+    async fn missing_version(&mut self, head: &Head, sequence: Sequence) -> Result<()> {
+        // It may have been replaced, and swept, since it was listed.
+        let now = self.shelf.heads.read_one(&head.document()?).await?;
+        if now.newest_sequence() == Some(sequence) || now.published_sequence() == Some(sequence) {
+            let document = &head.document;
+            self.lost(format!(
+                "version {sequence} of document {document:?} is missing: hand the document in again"
+            ));
+        }
+        Ok(())
+    }
+
+    /// The chunks of published versions with what is stored of them. By ordinals: a chunk need not be in
+    /// the slot that its version names for it.
+    async fn compare(&mut self, group: &[PublishedVersion]) -> Result<()> {
+        if group.is_empty() {
+            return Ok(());
+        }
+        let versions = group.iter();
+        let versions = versions.map(|it| (it.document.clone(), it.sequence));
+        let versions: Vec<Version> = versions.collect();
+        let stored = self.shelf.chunks.ordinals_of(&versions).await?;
+        for (version, key) in group.iter().zip(&versions) {
+            let stored = stored.get(key).map_or(&[][..], Vec::as_slice);
+            let mut missing: BTreeSet<u32> = (0..version.chunks as u32).collect();
+            let odd = stored
+                .iter()
+                .filter(|(ordinal, _)| !missing.remove(ordinal));
+            let odd: SlotSet = odd.map(|(_, slot)| slot.0).collect();
+            if !missing.is_empty() || !odd.is_empty() {
+                self.differs(version, missing, odd).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The slots that a version names for its chunks of these ordinals.
+    async fn slots(&self, version: &PublishedVersion, ordinals: &BTreeSet<u32>) -> Result<SlotSet> {
+        let of = [(version.document.as_str(), version.sequence.0)];
+        let pool = &self.shelf.chunks.points.site.pool;
+        let content = self.shelf.versions.contents(&of, pool).await?.remove(0);
+        let chunks = content.transpose()?.map(|content| content.chunks);
+        let chunks = chunks.unwrap_or_default().into_iter().zip(0..);
+        let named = chunks.filter(|(_, ordinal)| ordinals.contains(ordinal));
+        Ok(named.map(|(chunk, _)| chunk.record.slot.0).collect())
+    }
+
+    async fn differs(
+        &mut self,
+        version: &PublishedVersion,
+        missing: BTreeSet<u32>,
+        odd: SlotSet,
+    ) -> Result<()> {
+        let document = &version.document;
+        let now = self.shelf.heads.read_one(document).await?;
+        if now.published_sequence() != Some(version.sequence) {
+            return Ok(());
+        }
+        let name = document.as_str();
+        let (lacks, most, more) = (missing.len(), version.chunks, odd.len());
+        self.problems.tell(format!(
+            "document {name:?} lacks {lacks} of the {most} chunks of its published version and has {more} that are not of it"
+        ));
+        self.audit.missing |= self.slots(version, &missing).await?;
+        self.audit.extra |= odd;
+        if !self.repair {
+            return Ok(());
+        }
+        let again = match now.state {
+            State::Idle => self.again(version).await?,
+            State::Failed => Again::Failed,
+            // A newer version is about to take its place.
+            State::Waiting | State::Deleted | State::Gone => Again::Waits,
+        };
+        match again {
+            Again::Waits => self.audit.again += 1,
+            Again::Failed => self.left.tell(format!(
+                "a newer version of {name:?} is a dead letter: `braid job retry`, or hand the document in again"
+            )),
+        }
+        Ok(())
+    }
+
+    /// Puts the content of a version in the queue once more, as a version of its own.
+    async fn again(&self, version: &PublishedVersion) -> Result<Again> {
+        let (document, sequence) = (&version.document, version.sequence);
+        let Some(stored) = self.shelf.versions.whole(document, sequence).await? else {
+            return Ok(Again::Waits);
+        };
+        let counters = &self.ledger.registry.counters;
+        let slots = counters.slots(self.id, stored.chunk_count()).await?;
+        let number = counters.sequences(self.id, 1).await?.remove(0);
+        let now = self.ledger.now_ms();
+        let next = stored.again(number, &slots, now);
+        self.shelf.versions.write(&[&next]).await?;
+        let newest = next.newest(None);
+        let step = |_: usize, head: Head| {
+            let is_newest = head.newest_sequence() == Some(sequence);
+            Ok(match head.state {
+                State::Idle if is_newest => Ok(head.put(newest.clone(), now)?),
+                State::Failed => Err(Again::Failed),
+                // Another version took its place, or is about to.
+                State::Idle | State::Waiting | State::Deleted | State::Gone => Err(Again::Waits),
+            })
+        };
+        let documents = std::slice::from_ref(document);
+        let done = self.shelf.heads.step(documents, Again::Waits, step).await?;
+        Ok(done.into_iter().next().unwrap_or(Again::Waits))
+    }
+
+    /// Chunks of versions that no head names. Versions are named before their chunks are written, so
+    /// that these were left over by a worker that wrote after a sweep.
+    async fn chunks(&mut self) -> Result<()> {
+        let mut from = None;
+        let mut extra = SlotSet::new();
+        loop {
+            let (page, next) = self.shelf.chunks.page(from).await?;
+            self.audit.chunks += page.len() as u64;
+            let mut versions: BTreeMap<Version, Vec<Slot>> = BTreeMap::new();
+            for (slot, document, sequence) in page {
+                let slots = versions.entry((document, sequence)).or_default();
+                slots.push(slot);
+            }
+            let named: Vec<Version> = versions.keys().cloned().collect();
+            let unnamed = self.unnamed(named).await?;
+            for version in &unnamed {
+                let slots = versions.remove(version).unwrap_or_default();
+                // A sweep that was at it has removed them before the head forgot them.
+                let there = self.shelf.chunks.there(&slots).await?;
+                extra.extend(there.into_iter().map(|slot| slot.0));
+            }
+            if self.repair && !unnamed.is_empty() {
+                self.audit.removed += self.shelf.chunks.delete_versions(&unnamed).await?;
+            }
+            from = next;
+            if from.is_none() {
+                break;
+            }
+        }
+        if !extra.is_empty() {
+            let number = extra.len();
+            self.problems.tell(format!(
+                "{number} chunks are of versions that no head names"
+            ));
+        }
+        self.audit.extra |= extra;
+        Ok(())
+    }
+
+    /// Versions that no head names, long after they were staged.
+    async fn left_over(&mut self) -> Result<()> {
+        let before = self.ledger.before(LEFT_OVER);
+        let mut from = None;
+        let mut found = 0;
+        loop {
+            let listing = Listing {
+                filter: Some(all(vec![at_most(STAGED, before)])),
+                from,
+                fields: &[DOCUMENT, SEQUENCE],
+                ..Listing::default()
+            };
+            let (page, next) = self.shelf.versions.table.list(listing).await?;
+            let versions = page.iter().map(|(_, fields)| named(fields));
+            let unnamed = self.unnamed(readable(versions)).await?;
+            let of = unnamed.iter();
+            let of: Vec<(&str, u64)> = of
+                .map(|(document, sequence)| (document.as_str(), sequence.0))
+                .collect();
+            let there = self.shelf.versions.summaries(&of).await?;
+            found += there.iter().flatten().count();
+            if self.repair && !unnamed.is_empty() {
+                self.shelf.versions.delete(&unnamed).await?;
+                self.audit.removed += unnamed.len() as u64;
+            }
+            from = next;
+            if from.is_none() {
+                break;
+            }
+        }
+        if found > 0 {
+            let sentence = format!("{found} versions were left over: no head names them");
+            self.problems.tell(sentence);
+        }
+        Ok(())
+    }
+
+    /// Those of these versions that no head names. Where they are to be removed, that is asked of most
+    /// copies.
+    async fn unnamed(&self, versions: Vec<Version>) -> Result<Vec<Version>> {
+        let heads = &self.shelf.heads;
+        let read = heads.read(&documents(&versions)).await?;
+        let unnamed = without_named(versions, read);
+        if !self.repair || unnamed.is_empty() {
+            return Ok(unnamed);
+        }
+        let agreed = heads.read_agreed(&documents(&unnamed)).await?;
+        Ok(without_named(unnamed, agreed))
+    }
+}
+
+fn documents(versions: &[Version]) -> Vec<DocumentId> {
+    versions.iter().map(|(it, _)| it.clone()).collect()
+}
+
+fn without_named(versions: Vec<Version>, heads: Vec<Read>) -> Vec<Version> {
+    let unnamed = versions.into_iter().zip(heads);
+    let unnamed = unnamed.filter(|((_, sequence), read)| !read.head.names(*sequence));
+    unnamed.map(|(version, _)| version).collect()
+}
+
+/// What became of a document that was to be indexed again.
+#[derive(Clone, Copy, Debug)]
+enum Again {
+    Waits,
+    Failed,
+}
