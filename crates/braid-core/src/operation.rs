@@ -95,8 +95,7 @@ pub enum Expected {
     Failed(Sequence),
     /// Its newest version passes the filter.
     Passing(Arc<Filter>),
-    /// There is no such document, or its newest version could not be indexed: what
-    /// [`content_hashes`](crate::Ledger::content_hashes) knows no content of.
+    /// There is no such document, not even one that could not be indexed.
     Missing,
 }
 

@@ -91,6 +91,10 @@ impl Worker {
             done = try_join_all(lanes) => done.map(drop),
             never = self.keep_up() => match never {},
         };
+        if done.is_ok() && until == Until::Idle {
+            // Whoever runs it only now and then leaves nothing to do.
+            self.tend().await;
+        }
         self.note_health(Health::Stopped);
         if done.is_ok() {
             self.note_depth().await;

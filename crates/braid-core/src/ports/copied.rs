@@ -33,8 +33,13 @@ pub trait CopyLog: Send + Sync + std::fmt::Debug {
     /// How far a collection was copied from the source of that name.
     async fn copied(&self, collection: CollectionId, source: &str) -> Result<Option<Copied>>;
     /// Says what is about to be copied into a collection, before its first document: chunks drawn evenly
-    /// from all of them, which the store may set itself up by. Saying it again changes nothing.
-    async fn expect(&self, collection: CollectionId, sample: &[ChunkRecord]) -> Result<()>;
+    /// from all `chunks` of them, which the store may set itself up by. Saying it again changes nothing.
+    async fn expect(
+        &self,
+        collection: CollectionId,
+        sample: &[ChunkRecord],
+        chunks: u64,
+    ) -> Result<()>;
     /// Records how far it is.
     async fn record_copied(
         &self,

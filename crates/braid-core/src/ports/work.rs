@@ -157,6 +157,9 @@ pub trait WorkQueue: Send + Sync + std::fmt::Debug {
     /// Removes what was replaced, deleted or left over at least `grace` ago, which must be longer than
     /// any query takes. Returns how many entries went.
     async fn sweep(&self, grace: Duration) -> Result<u64>;
+    /// Does a piece of what can wait: stored entries are brought to what is known of all of them by now.
+    /// Whether there may be more to do.
+    async fn tend(&self) -> Result<bool>;
     /// How many documents wait, claimed ones included, in collections whose embedder is `embedder`.
     async fn waiting(&self, embedder: &Fingerprint) -> Result<u64>;
     /// How much waits, over all collections.

@@ -18,4 +18,5 @@ mod refusals;
 mod stories;
 #[path = "../support/traffic.rs"]
 mod traffic;
+mod words;
 mod world;

@@ -22,8 +22,9 @@ const BATCH_BYTES: usize = 8 << 20;
 
 const CHANGED: &str = "the target has another version of it, which stays: where that is wrong, ingest \
     the document there";
-const WRITTEN: &str = "it was written to the target while it was copied, and that version stays: \
-    where that is wrong, ingest the document there";
+const WRITTEN: &str = "the target has a version of it that was written while it was copied, or that \
+    could not be indexed, which stays: where that is wrong, ingest the document there, or run \
+    `braid job retry`";
 const DELETED: &str = "it was copied before and is not in the target any more, or could not be \
     indexed there: where that is wrong, ingest it there, or run `braid job retry`";
 const CLAIMED: &str = "a worker, or a copy that was killed, has claimed it: run this again in two \
@@ -89,8 +90,8 @@ impl Migration {
         let name = route.name_of_source();
         route.before = self.copied.copied(target.id, &name).await?;
         if route.before.is_none() {
-            let sample = self.draw(source).await?;
-            self.copied.expect(target.id, &sample).await?;
+            let (sample, chunks) = self.draw(source).await?;
+            self.copied.expect(target.id, &sample, chunks).await?;
         }
         let (mut cursor, mut claimed) = (None, Vec::new());
         loop {
@@ -119,8 +120,8 @@ impl Migration {
         self.copied.record_copied(target.id, &name, &copied).await
     }
 
-    /// Chunks drawn evenly from all of the source.
-    async fn draw(&self, source: &Collection) -> Result<Vec<ChunkRecord>> {
+    /// Chunks drawn evenly from all of the source, and how many those are.
+    async fn draw(&self, source: &Collection) -> Result<(Vec<ChunkRecord>, u64)> {
         let index = self.source.indexes.lexical(source, source.index_key());
         let slots = index.await?.slots().await?;
         let every = slots.len().div_ceil(DRAWN).max(1) as usize;
@@ -130,7 +131,7 @@ impl Migration {
             let chunks = self.source.ledger.chunks(source.id, drawn).await?;
             sample.extend(chunks.into_iter().map(|it| it.record));
         }
-        Ok(sample)
+        Ok((sample, slots.len()))
     }
 
     /// Copies some documents. Gives those that another process has claimed.
@@ -228,7 +229,9 @@ impl Migration {
         if documents.is_empty() {
             return Ok(Vec::new());
         }
-        let ids: Vec<_> = documents.iter().map(|it| it.document.id.clone()).collect();
+        let named = documents.iter();
+        let named = named.map(|it| (it.document.id.clone(), it.content_hash));
+        let named: Vec<_> = named.collect();
         // A client may have put it since it was looked for.
         let put = |document| Change::PutIf(Expected::Missing, Box::new(document));
         let request = StageRequest {
@@ -238,17 +241,43 @@ impl Migration {
         };
         let staging = self.target.ledger.stage(route.target.id, request);
         let outcomes = done(staging.await?)?.outcomes;
-        let (unmet, ours): (Vec<_>, Vec<_>) = ids
+        let (unmet, ours): (Vec<_>, Vec<_>) = named
             .into_iter()
             .zip(outcomes)
             .partition(|(_, outcome)| *outcome == ChangeOutcome::Unmet);
-        let unmet = unmet.into_iter();
-        let unmet = unmet.map(|(id, _)| (id.to_string(), WRITTEN.to_owned()));
-        migrated.left_out.extend(unmet);
-        let ours = ours.into_iter().map(|(id, _)| id).collect();
+        let unmet = unmet.into_iter().map(|(named, _)| named).collect();
+        let same = self.put_by_others(route, unmet, migrated).await?;
+        let ours = ours.into_iter().map(|((id, _), _)| id).collect();
+        let published = self.publish(route, same, migrated).await?;
+        migrated.unchanged += published.idle;
+        let mut claimed = published.claimed;
         let published = self.publish(route, ours, migrated).await?;
         migrated.copied += published.idle;
-        Ok(published.claimed)
+        claimed.extend(published.claimed);
+        Ok(claimed)
+    }
+
+    /// Those that others put with the same content; the rest is left out.
+    async fn put_by_others(
+        &self,
+        route: &Route<'_>,
+        put: Vec<(DocumentId, ContentHash)>,
+        migrated: &mut Migrated,
+    ) -> Result<Vec<DocumentId>> {
+        if put.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<_> = put.iter().map(|(id, _)| id.clone()).collect();
+        let there = &self.target.ledger;
+        let there = there.content_hashes(route.target.id, &ids).await?;
+        let mut same = Vec::new();
+        for ((id, hash), there) in put.into_iter().zip(there) {
+            match there {
+                Some(there) if there == hash => same.push(id),
+                _ => migrated.left_out.push((id.to_string(), WRITTEN.to_owned())),
+            }
+        }
+        Ok(same)
     }
 }
 

@@ -7,9 +7,16 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use super::Worker;
 
 impl Worker {
-    /// Sweeps and counts from time to time, beginning now. Failures are logged: the next time does
+    /// Sweeps, tends and counts from time to time, beginning now. Failures are logged: the next time does
     /// what this one could not.
     pub(super) async fn keep_up(&self) -> Infallible {
+        tokio::select! {
+            never = self.keep_swept() => never,
+            never = self.keep_tended() => never,
+        }
+    }
+
+    async fn keep_swept(&self) -> Infallible {
         let options = &self.parts.options;
         let mut sweep = every(options.sweep_interval);
         let mut count = every(options.depth_interval);
@@ -17,6 +24,29 @@ impl Worker {
             tokio::select! {
                 _ = sweep.tick() => self.sweep().await,
                 _ = count.tick() => self.note_depth().await,
+            }
+        }
+    }
+
+    /// By itself: after a collection grew it takes as long as there are entries.
+    async fn keep_tended(&self) -> Infallible {
+        let mut again = every(self.parts.options.sweep_interval);
+        loop {
+            again.tick().await;
+            self.tend().await;
+        }
+    }
+
+    /// Until there is no more to do, or it is told to stop.
+    pub(super) async fn tend(&self) {
+        while !self.parts.shutdown.is_requested() {
+            match self.parts.queue.tend().await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => {
+                    tracing::warn!(error = %error.chain(), "stored entries could not be tended");
+                    return;
+                }
             }
         }
     }

@@ -89,6 +89,10 @@ impl WorkQueue for Rough {
         WorkQueue::sweep(&self.inner, grace).await
     }
 
+    async fn tend(&self) -> Result<bool> {
+        self.inner.tend().await
+    }
+
     async fn waiting(&self, embedder: &Fingerprint) -> Result<u64> {
         self.inner.waiting(embedder).await
     }

@@ -7,6 +7,9 @@ use ::qdrant_client::qdrant::query::Variant;
 use ::qdrant_client::qdrant::value::Kind;
 use ::qdrant_client::qdrant::with_payload_selector::SelectorOptions;
 use ::qdrant_client::qdrant::*;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
 use tonic::Status;
 
 use super::work::Answer;
@@ -239,6 +242,18 @@ fn searched(
                 .collect());
         }
         Some(Some(Variant::Nearest(input))) => input,
+        // By chance, the same each time.
+        Some(Some(Variant::Sample(_))) => {
+            let passing = collection.points.iter();
+            let mut passing: Vec<_> = passing
+                .filter(|(id, point)| filter::passes(request.filter.as_ref(), **id, point))
+                .collect();
+            passing.shuffle(&mut StdRng::seed_from_u64(limit));
+            let drawn = passing.into_iter().take(limit as usize);
+            return Ok(drawn
+                .map(|(id, point)| wanted.scored(0.0, *id, point))
+                .collect());
+        }
         Some(_) => {
             return Err(Status::unimplemented(
                 "Braid asks for what is near a vector",

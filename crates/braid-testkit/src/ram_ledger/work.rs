@@ -106,6 +106,11 @@ impl WorkQueue for RamLedger {
         Ok(removed)
     }
 
+    /// Nothing is known later that is not known at once.
+    async fn tend(&self) -> Result<bool> {
+        Ok(false)
+    }
+
     async fn waiting(&self, embedder: &Fingerprint) -> Result<u64> {
         let state = self.state.lock();
         let data = state.data.values();
@@ -136,7 +141,7 @@ impl CopyLog for RamLedger {
     }
 
     /// There is nothing to set up.
-    async fn expect(&self, _: CollectionId, _: &[ChunkRecord]) -> Result<()> {
+    async fn expect(&self, _: CollectionId, _: &[ChunkRecord], _: u64) -> Result<()> {
         Ok(())
     }
 

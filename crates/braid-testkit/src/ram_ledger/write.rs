@@ -107,8 +107,7 @@ impl Data {
         let row = self.documents.get(change.document());
         match (change.expected(), row) {
             (None, _) | (Some(Expected::Missing), None) => true,
-            (Some(Expected::Missing), Some(row)) => row.current != Some(row.newest),
-            (Some(_), None) => false,
+            (Some(Expected::Missing), Some(_)) | (Some(_), None) => false,
             (Some(Expected::Failed(sequence)), Some(row)) => {
                 row.newest == *sequence && row.current != Some(row.newest)
             }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use braid_core::{CollectionId, DocumentId, Result, Sequence, Slot, SlotSet};
+use braid_core::{CollectionId, DocumentId, ErrorCode, Result, Sequence, Slot, SlotSet};
 
 use super::cas::{Listing, all, at_most};
 use super::chunks::Version;
@@ -15,7 +15,7 @@ use super::queue::readable;
 use super::rows::Fields;
 use super::shelf::Shelf;
 use super::sweep::{LEFT_OVER, named};
-use super::versions::{DOCUMENT, SEQUENCE, STAGED};
+use super::versions::{DOCUMENT, SEQUENCE, STAGED, SummaryRow};
 
 /// Most problems that are told; more are counted.
 const TOLD: usize = 1000;
@@ -127,12 +127,12 @@ impl Auditor<'_> {
             let (page, next) = self.shelf.heads.table.list(listing).await?;
             let mut heads = Vec::with_capacity(page.len());
             for (id, fields) in page {
-                match Read::found(&fields) {
-                    Ok(read) => {
-                        self.head(&fields, &read.head).await?;
+                let name = || format!("head {id}");
+                if let Some(read) = self.tolerated(name, Read::found(&fields))? {
+                    let looked_at = self.head(&fields, &read.head).await;
+                    if self.tolerated(name, looked_at)?.is_some() {
                         heads.push(read.head);
                     }
-                    Err(error) => self.lost(format!("head {id} cannot be read: {error}")),
                 }
             }
             self.versions_of(&heads).await?;
@@ -140,6 +140,17 @@ impl Auditor<'_> {
             if from.is_none() {
                 return Ok(());
             }
+        }
+    }
+
+    /// What is damaged is a problem, and keeps nobody from the rest; other errors end the audit.
+    fn tolerated<T>(&mut self, name: impl Fn() -> String, read: Result<T>) -> Result<Option<T>> {
+        match read {
+            Err(error) if error.code() == ErrorCode::Corrupt => {
+                self.lost(format!("{} cannot be read: {}", name(), error.chain()));
+                Ok(None)
+            }
+            read => read.map(Some),
         }
     }
 
@@ -195,9 +206,12 @@ impl Auditor<'_> {
         let of: Vec<(&str, u64)> = of
             .map(|(head, sequence)| (head.document.as_str(), sequence.0))
             .collect();
-        let summaries = self.shelf.versions.summaries(&of).await?;
+        let summaries = self.summaries(&of).await?;
         let (mut group, mut chunks) = (Vec::new(), 0);
         for ((head, sequence), summary) in named.into_iter().zip(summaries) {
+            let Some(summary) = summary else {
+                continue;
+            };
             let Some(summary) = summary else {
                 self.missing_version(head, sequence).await?;
                 continue;
@@ -218,6 +232,22 @@ impl Auditor<'_> {
             });
         }
         self.compare(&group).await
+    }
+
+    /// Of each version, what is there of it: nothing, or that it cannot be read.
+    async fn summaries(&mut self, of: &[(&str, u64)]) -> Result<Vec<Option<Option<SummaryRow>>>> {
+        match self.shelf.versions.summaries(of).await {
+            Err(error) if error.code() == ErrorCode::Corrupt => {}
+            read => return Ok(read?.into_iter().map(Some).collect()),
+        }
+        let mut summaries = Vec::with_capacity(of.len());
+        for of in of {
+            let read = self.shelf.versions.summaries(std::slice::from_ref(of));
+            let read = read.await.map(|mut read| read.remove(0));
+            let name = || format!("version {} of document {:?}", of.1, of.0);
+            summaries.push(self.tolerated(name, read)?);
+        }
+        Ok(summaries)
     }
 
     async fn missing_version(&mut self, head: &Head, sequence: Sequence) -> Result<()> {
@@ -296,6 +326,9 @@ impl Auditor<'_> {
         };
         match again {
             Again::Waits => self.audit.again += 1,
+            Again::Lost => self.left.tell(format!(
+                "the text of {name:?} is gone: hand the document in again"
+            )),
             Again::Failed => self.left.tell(format!(
                 "a newer version of {name:?} is a dead letter: `braid job retry`, or hand the document in again"
             )),
@@ -304,10 +337,12 @@ impl Auditor<'_> {
     }
 
     /// Puts the content of a version in the queue once more, as a version of its own.
-    async fn again(&self, version: &PublishedVersion) -> Result<Again> {
+    async fn again(&mut self, version: &PublishedVersion) -> Result<Again> {
         let (document, sequence) = (&version.document, version.sequence);
-        let Some(stored) = self.shelf.versions.whole(document, sequence).await? else {
-            return Ok(Again::Waits);
+        let name = || format!("version {sequence} of document {:?}", document.as_str());
+        let stored = self.shelf.versions.whole(document, sequence).await;
+        let Some(Some(stored)) = self.tolerated(name, stored)? else {
+            return Ok(Again::Lost);
         };
         let counters = &self.ledger.registry.counters;
         let slots = counters.slots(self.id, stored.chunk_count()).await?;
@@ -339,7 +374,12 @@ impl Auditor<'_> {
             let (page, next) = self.shelf.chunks.page(from).await?;
             self.audit.chunks += page.len() as u64;
             let mut versions: BTreeMap<Version, Vec<Slot>> = BTreeMap::new();
-            for (slot, document, sequence) in page {
+            for placed in page {
+                let Some((slot, document, sequence)) =
+                    self.tolerated(|| "a chunk".to_owned(), placed)?
+                else {
+                    continue;
+                };
                 let slots = versions.entry((document, sequence)).or_default();
                 slots.push(slot);
             }
@@ -388,8 +428,8 @@ impl Auditor<'_> {
             let of: Vec<(&str, u64)> = of
                 .map(|(document, sequence)| (document.as_str(), sequence.0))
                 .collect();
-            let there = self.shelf.versions.summaries(&of).await?;
-            found += there.iter().flatten().count();
+            let there = self.summaries(&of).await?;
+            found += there.iter().filter(|it| !matches!(it, Some(None))).count();
             if self.repair && !unnamed.is_empty() {
                 self.shelf.versions.delete(&unnamed).await?;
                 self.audit.removed += unnamed.len() as u64;
@@ -410,13 +450,34 @@ impl Auditor<'_> {
     /// copies.
     async fn unnamed(&self, versions: Vec<Version>) -> Result<Vec<Version>> {
         let heads = &self.shelf.heads;
-        let read = heads.read(&documents(&versions)).await?;
+        let (versions, read) = match heads.read(&documents(&versions)).await {
+            Err(error) if error.code() == ErrorCode::Corrupt => self.with_heads(versions).await?,
+            read => (versions, read?),
+        };
         let unnamed = without_named(versions, read);
         if !self.repair || unnamed.is_empty() {
             return Ok(unnamed);
         }
         let agreed = heads.read_agreed(&documents(&unnamed)).await?;
         Ok(without_named(unnamed, agreed))
+    }
+
+    /// Those of these versions whose heads can be read: of the others it cannot be told, and they were
+    /// told of already.
+    async fn with_heads(&self, versions: Vec<Version>) -> Result<(Vec<Version>, Vec<Read>)> {
+        let (mut known, mut heads) = (Vec::new(), Vec::new());
+        for version in versions {
+            let document = std::slice::from_ref(&version.0);
+            match self.shelf.heads.read(document).await {
+                Ok(mut read) => {
+                    heads.push(read.remove(0));
+                    known.push(version);
+                }
+                Err(error) if error.code() == ErrorCode::Corrupt => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((known, heads))
     }
 }
 
@@ -435,4 +496,5 @@ fn without_named(versions: Vec<Version>, heads: Vec<Read>) -> Vec<Version> {
 enum Again {
     Waits,
     Failed,
+    Lost,
 }

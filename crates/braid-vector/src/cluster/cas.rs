@@ -31,7 +31,9 @@ use uuid::Uuid;
 use super::points::Points;
 use super::rows::{Fields, read_text, text};
 use super::site::{Site, strong};
-pub(crate) use conditions::{all, any_text, at_most, is_flag, is_integer, is_text, more_than};
+pub(crate) use conditions::{
+    all, any_text, at_most, is_flag, is_integer, is_text, less_than, more_than,
+};
 
 /// The name of a point's present state.
 const TOKEN: &str = "token";

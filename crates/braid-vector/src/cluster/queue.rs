@@ -176,6 +176,10 @@ impl WorkQueue for ClusterLedger {
         self.sweep_all(grace).await
     }
 
+    async fn tend(&self) -> Result<bool> {
+        self.correct_all_lengths().await
+    }
+
     async fn waiting(&self, embedder: &Fingerprint) -> Result<u64> {
         let collections = self.registry.all().await?;
         let own = collections

@@ -21,7 +21,7 @@ use super::counters::Counters;
 use super::rows::{BODY, Fields, integer, point_id, read_integer, read_json, text};
 use super::shared::Shared;
 use super::site::Site;
-pub(crate) use bm25::RecordedBm25;
+pub(crate) use bm25::{RecordedBm25, Size};
 use row::CollectionRow;
 
 /// What a point is.
@@ -47,8 +47,9 @@ pub(crate) const INDEXES: [(&str, FieldType); 5] = [
     (ANSWERED, FieldType::Bool),
 ];
 
-/// The form of what is stored. 2: chunks have what they say as a field of its own.
-const CURRENT_FORMAT: i64 = 2;
+/// The form of what is stored. 2: chunks have what they say as a field of its own. 3: they say which mean
+/// length they are weighed by.
+const CURRENT_FORMAT: i64 = 3;
 const FORMAT: &str = "format";
 
 /// How long collections are taken to be as they were read.

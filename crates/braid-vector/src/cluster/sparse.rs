@@ -4,8 +4,8 @@
 //! same hash add up, as they do in a query; among a million different terms one in some four thousand
 //! shares its dimension with another. A chunk's value is `(k1 + 1) * f / (f + norm)`, a query's the
 //! weight of its clause, and the server multiplies by the rarity of the dimension: the sum is the score
-//! that the embedded index works out, but for two things. The mean length is [one that was
-//! drawn](super::lengths), and a term that only some languages make of a query counts in every document.
+//! that the embedded index works out, but that the mean length is [one that was drawn](super::lengths), and
+//! that chunks in rare languages are searched for the terms of [all of those](super::views).
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -1,4 +1,4 @@
-//! Removing what nobody sees any more, and keeping weights true. Everything here may be done by several processes at once, and
+//! Removing what nobody sees any more. Everything here may be done by several processes at once, and
 //! be broken off anywhere: heads forget a version only when nothing is left of it.
 
 use std::sync::Arc;
@@ -41,10 +41,7 @@ impl ClusterLedger {
         let retired = self.remove_retired(&shelf, self.before(grace)).await?;
         let before = self.before(grace.max(LEFT_OVER));
         let left_over = self.remove_left_over(collection.id, &shelf, before).await?;
-        let gone = remove_gone(&shelf).await?;
-        // Last: it takes long after a collection grew.
-        self.correct_lengths(collection, &shelf).await?;
-        Ok(retired + left_over + gone)
+        Ok(retired + left_over + remove_gone(&shelf).await?)
     }
 
     pub(super) fn before(&self, ago: Duration) -> i64 {

@@ -7,6 +7,7 @@
 mod conditions;
 mod dense;
 mod lexical;
+mod parts;
 mod rounds;
 #[cfg(test)]
 mod tests;
@@ -50,6 +51,8 @@ pub(crate) struct Searched {
 struct Census {
     /// The languages that they were analyzed in, the most frequent first.
     languages: Vec<Language>,
+    /// How many chunks of each there are.
+    counts: Vec<u64>,
     chunks: u64,
 }
 
@@ -100,18 +103,25 @@ impl Searched {
         let answer = asked.await?;
         let chunks = answer.hits.iter().map(|hit| hit.count).sum();
         let setting = self.chunks.analyzers.setting();
-        let mut languages = match setting {
-            LanguageSetting::Fixed(language) => vec![language],
+        let mut counted: Vec<(Language, u64)> = match setting {
+            LanguageSetting::Fixed(language) => vec![(language, chunks)],
             LanguageSetting::Auto => {
                 let mut hits = answer.hits;
                 hits.sort_by_key(|hit| std::cmp::Reverse(hit.count));
-                hits.iter().filter_map(language).collect()
+                let hits = hits.iter();
+                hits.filter_map(|hit| Some((language(hit)?, hit.count)))
+                    .collect()
             }
         };
-        if languages.is_empty() {
-            languages.push(setting.of_document(None));
+        if counted.is_empty() {
+            counted.push((setting.of_document(None), chunks));
         }
-        Ok(Census { languages, chunks })
+        let (languages, counts) = counted.into_iter().unzip();
+        Ok(Census {
+            languages,
+            counts,
+            chunks,
+        })
     }
 }
 

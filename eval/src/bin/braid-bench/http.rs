@@ -28,14 +28,15 @@ struct HttpResult {
     anonymous_mib_after: f64,
 }
 
+/// What clients were answered.
 #[derive(Serialize)]
-struct Throughput {
+pub(crate) struct Throughput {
     requests: usize,
-    requests_per_second: f64,
+    pub(crate) requests_per_second: f64,
     p50_ms: f64,
     p95_ms: f64,
     p99_ms: f64,
-    failed: usize,
+    pub(crate) failed: usize,
 }
 
 pub(crate) async fn measure(cli: &Cli) -> Result<()> {
@@ -43,9 +44,10 @@ pub(crate) async fn measure(cli: &Cli) -> Result<()> {
     let (braid, data_dir) = (cli.braid.clone(), cli.data_dir());
     let measured = tokio::task::spawn_blocking(move || -> Result<HttpResult> {
         let server = Server::start(&braid, &data_dir, 18_081)?;
-        run(&server.url, &queries, false, CLIENTS * 25)?;
-        let fused = run(&server.url, &queries, false, REQUESTS)?;
-        let reranked = run(&server.url, &queries, true, REQUESTS / 10)?;
+        let url = [server.url.as_str()];
+        run(&url, &queries, false, CLIENTS * 25)?;
+        let fused = run(&url, &queries, false, REQUESTS)?;
+        let reranked = run(&url, &queries, true, REQUESTS / 10)?;
         Ok(HttpResult {
             machine: Machine::this(),
             clients: CLIENTS,
@@ -66,12 +68,20 @@ pub(crate) async fn measure(cli: &Cli) -> Result<()> {
     cli.save("http", &result)
 }
 
-fn run(url: &str, queries: &[String], rerank: bool, requests: usize) -> Result<Throughput> {
+/// What servers that serve the same answer together, each asked by [`CLIENTS`].
+pub(crate) fn run(
+    urls: &[&str],
+    queries: &[String],
+    rerank: bool,
+    requests: usize,
+) -> Result<Throughput> {
     let next = AtomicUsize::new(0);
     let start = Instant::now();
     let clients: Vec<(Vec<f64>, usize)> = std::thread::scope(|scope| {
-        let client = || scope.spawn(|| ask(url, queries, rerank, (&next, requests)));
-        let clients: Vec<_> = (0..CLIENTS).map(|_| client()).collect();
+        let next = &next;
+        let client = |url| scope.spawn(move || ask(url, queries, rerank, (next, requests)));
+        let clients = urls.iter().cycle().take(CLIENTS * urls.len());
+        let clients: Vec<_> = clients.map(|url| client(url)).collect();
         clients
             .into_iter()
             .filter_map(|client| client.join().ok())

@@ -23,11 +23,15 @@ pub(crate) struct Server {
 impl Server {
     /// Starts the binary on the data directory and waits until it is ready.
     pub(crate) fn start(braid: &Path, data_dir: &Path, port: u16) -> Result<Self> {
+        let mut command = Command::new(braid);
+        command.arg("serve").arg("--data-dir").arg(data_dir);
+        Self::start_with(command, port)
+    }
+
+    /// As [`Server::start`], with a command that ends in what else `braid serve` is to be told.
+    pub(crate) fn start_with(mut command: Command, port: u16) -> Result<Self> {
         let start = Instant::now();
-        let mut child = Command::new(braid)
-            .arg("serve")
-            .arg("--data-dir")
-            .arg(data_dir)
+        let mut child = command
             .args([
                 "--listen",
                 &format!("127.0.0.1:{port}"),
@@ -39,7 +43,7 @@ impl Server {
             .args(["--set", "cache.query_embeddings=0"])
             .stdin(Stdio::null())
             .spawn()
-            .with_context(|| format!("cannot start {}", braid.display()))?;
+            .with_context(|| format!("cannot start {}", command.get_program().display()))?;
         let url = format!("http://127.0.0.1:{port}");
         while start.elapsed() < Duration::from_secs(60) {
             if get_ready(&url) {

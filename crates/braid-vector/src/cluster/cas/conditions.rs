@@ -43,6 +43,17 @@ pub(crate) fn at_most(field: &str, value: i64) -> Condition {
     )
 }
 
+/// An integer field that is less than this.
+pub(crate) fn less_than(field: &str, value: i64) -> Condition {
+    on_range(
+        field,
+        Range {
+            lt: Some(value as f64),
+            ..Range::default()
+        },
+    )
+}
+
 /// An integer field that is more than this.
 pub(crate) fn more_than(field: &str, value: i64) -> Condition {
     on_range(

@@ -6,8 +6,11 @@ use ::qdrant_client::qdrant::{Filter, GetPoints, PointId, RetrievedPoint, Scroll
 use braid_core::{DocumentId, Result, Sequence, Slot};
 
 use super::point::{DOCUMENT, ORDINAL, SEQUENCE, of_versions, read_slot, read_version};
-use super::{ChunkStore, IDS, NAMED, VERSIONS, only, wire_id};
+use super::{ChunkStore, NAMED, VERSIONS, only, wire_id};
 use crate::cluster::rows::read_integer;
+
+/// Points in one page of a listing with their versions: a payload that is on disk is read as a whole.
+const VERSIONED: u32 = 1024;
 
 /// A version of a document.
 pub(crate) type Version = (DocumentId, Sequence);
@@ -19,7 +22,7 @@ impl ChunkStore {
     pub(crate) async fn first(&self, filter: &Filter, most: usize) -> Result<Vec<Placed>> {
         let limit = u32::try_from(most).unwrap_or(u32::MAX);
         let (found, _) = self.page_of(Some(filter.clone()), None, limit).await?;
-        placed(&found)
+        found.iter().map(placed).collect()
     }
 
     /// How many chunks pass.
@@ -27,16 +30,17 @@ impl ChunkStore {
         self.points.count(Some(filter.clone())).await
     }
 
-    /// A page of all chunks, each with its version, and where the next page starts.
+    /// A page of all chunks, each with its version or why that cannot be read, and where the next page
+    /// starts.
     pub(crate) async fn page(
         &self,
         from: Option<PointId>,
-    ) -> Result<(Vec<Placed>, Option<PointId>)> {
-        let (found, next) = self.page_of(None, from, IDS).await?;
-        Ok((placed(&found)?, next))
+    ) -> Result<(Vec<Result<Placed>>, Option<PointId>)> {
+        let (found, next) = self.page_of(None, from, VERSIONED).await?;
+        Ok((found.iter().map(placed).collect(), next))
     }
 
-    /// The ordinals and slots of the chunks of these versions.
+    /// The ordinals and slots of the chunks of these versions, without chunks that cannot be read.
     pub(crate) async fn ordinals_of(
         &self,
         versions: &[Version],
@@ -46,8 +50,11 @@ impl ChunkStore {
             let filter = Filter::should(of_versions(versions.iter()));
             let mut from = None;
             loop {
-                let (found, next) = self.page_of(Some(filter.clone()), from, IDS).await?;
-                for (point, (slot, document, sequence)) in found.iter().zip(placed(&found)?) {
+                let (found, next) = self.page_of(Some(filter.clone()), from, VERSIONED).await?;
+                for point in &found {
+                    let Ok((slot, document, sequence)) = placed(point) else {
+                        continue;
+                    };
                     let ordinal = read_integer(&point.payload, ORDINAL);
                     // One that is none is of no place.
                     let ordinal = ordinal.and_then(|it| u32::try_from(it).ok());
@@ -118,13 +125,9 @@ impl ChunkStore {
 }
 
 /// Every point must have a slot and a version.
-fn placed(points: &[RetrievedPoint]) -> Result<Vec<Placed>> {
-    let placed = points.iter().map(|point| {
-        let slot = read_slot(point.id.as_ref());
-        let slot =
-            slot.ok_or_else(|| crate::cluster::rows::damaged("has an id that is no slot"))?;
-        let (document, sequence) = read_version(&point.payload)?;
-        Ok((slot, document, sequence))
-    });
-    placed.collect()
+fn placed(point: &RetrievedPoint) -> Result<Placed> {
+    let slot = read_slot(point.id.as_ref());
+    let slot = slot.ok_or_else(|| crate::cluster::rows::damaged("has an id that is no slot"))?;
+    let (document, sequence) = read_version(&point.payload)?;
+    Ok((slot, document, sequence))
 }

@@ -3,26 +3,33 @@
 
 use std::sync::Arc;
 
-use ::qdrant_client::qdrant::{Filter, PointId, PointStruct, ScrollPoints, WithVectorsSelector};
-use braid_core::Result;
+use ::qdrant_client::qdrant::{
+    Filter, PointId, PointStruct, Query, QueryPoints, RetrievedPoint, Sample, ScrollPoints,
+    WithVectorsSelector,
+};
+use braid_core::{ChunkRecord, Result, Slot};
+use futures::future::try_join_all;
 
 use super::point::{self, WEIGHED};
-use super::{Bm25Parameters, ChunkStore, DENSE, PAGE};
-use crate::cluster::cas::is_integer;
+use super::{Bm25Parameters, ChunkStore, DENSE, PAGE, wire_id};
+use crate::cluster::cas::{all, less_than};
+use crate::cluster::queue::readable;
+
+/// Points of one page of a sample.
+const DRAWN: u32 = 256;
 
 impl ChunkStore {
-    /// Works the weights of chunks out that have those of another revision, `most` of them or a few more.
-    /// How many it were.
+    /// Works the weights of chunks out that have those of an older revision, from a slot on, `most` of
+    /// them or a few more. How many it were.
     ///
     /// # Errors
-    /// [`Corrupt`](braid_core::ErrorCode::Corrupt) for a chunk that cannot be read, and what the server
-    /// reports.
-    pub(crate) async fn reweigh(&self, bm25: Bm25Parameters, most: u64) -> Result<u64> {
-        let (mut done, mut from) = (0, None);
+    /// What the server reports.
+    pub(crate) async fn reweigh(&self, bm25: Bm25Parameters, from: Slot, most: u64) -> Result<u64> {
+        let (mut done, mut from) = (0, Some(wire_id(from)));
         loop {
             let (points, next) = self.reweighed(bm25, from).await?;
             done += points.len() as u64;
-            self.replace(points).await?;
+            self.replace(points, bm25.revision).await?;
             from = next;
             if from.is_none() || done >= most {
                 return Ok(done);
@@ -30,17 +37,16 @@ impl ChunkStore {
         }
     }
 
-    /// A page of the points that have weights of another revision, as they should be, and where the next
-    /// page starts.
+    /// A page of the points that have weights of an older revision, as they should be, and where the next
+    /// page starts. Those that cannot be read are left out.
     pub(crate) async fn reweighed(
         &self,
         bm25: Bm25Parameters,
         offset: Option<PointId>,
     ) -> Result<(Vec<PointStruct>, Option<PointId>)> {
-        let revision = i64::from(bm25.revision);
         let request = ScrollPoints {
             collection_name: self.points.name.clone(),
-            filter: Some(Filter::must_not([is_integer(WEIGHED, revision)])),
+            filter: Some(all(vec![less_than(WEIGHED, bm25.revision.into())])),
             offset,
             limit: Some(PAGE),
             with_payload: Some(true.into()),
@@ -55,10 +61,45 @@ impl ChunkStore {
         let analyzers = Arc::clone(&self.analyzers);
         let reweighed = self.points.site.pool.run(move || {
             let points = answer.result.into_iter();
-            let points = points.map(|it| point::reweighed(it, &analyzers, bm25));
-            points.collect::<Result<Vec<_>>>()
+            readable(points.map(|it| point::reweighed(it, &analyzers, bm25)))
         });
-        Ok((reweighed.await??, answer.next_page_offset))
+        Ok((reweighed.await?, answer.next_page_offset))
+    }
+
+    /// So many chunks, drawn by chance; all of them where there are no more. Those that cannot be read are
+    /// left out.
+    pub(crate) async fn drawn(&self, most: u64) -> Result<Vec<ChunkRecord>> {
+        let points = if self.count().await? <= most {
+            self.list(Filter::default(), ScrollPoints::default())
+                .await?
+        } else {
+            let draws = (0..most.div_ceil(DRAWN.into())).map(|_| self.draw());
+            try_join_all(draws).await?.concat()
+        };
+        let read = move || readable(points.iter().map(point::read));
+        let read = self.points.site.pool.run(read).await?;
+        Ok(read.into_iter().map(|chunk| chunk.record).collect())
+    }
+
+    async fn draw(&self) -> Result<Vec<RetrievedPoint>> {
+        let request = QueryPoints {
+            collection_name: self.points.name.clone(),
+            query: Some(Query::new_sample(Sample::Random)),
+            limit: Some(DRAWN.into()),
+            with_payload: Some(true.into()),
+            read_consistency: self.points.site.consistency(),
+            ..QueryPoints::default()
+        };
+        let asked = self
+            .points
+            .ask(|client| async move { client.query(request).await });
+        let found = asked.await?.result.into_iter();
+        let retrieved = found.map(|point| RetrievedPoint {
+            id: point.id,
+            payload: point.payload,
+            ..RetrievedPoint::default()
+        });
+        Ok(retrieved.collect())
     }
 
     /// The weights of all chunks, by slot: what tests compare.

@@ -13,8 +13,9 @@ use ::qdrant_client::qdrant::{
 use braid_core::{DocumentId, Embedding, Error, ErrorCode, Result, Sequence, Slot};
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::point::{self, DOCUMENT, SEQUENCE, read_slot, read_version};
+use super::point::{self, DOCUMENT, SEQUENCE, WEIGHED, read_slot, read_version};
 use super::{Bm25Parameters, ChunkPoint, ChunkStore, NAMED, of_versions, wire_id};
+use crate::cluster::cas::less_than;
 use crate::qdrant::collection::only;
 
 /// Most bytes of points in one request, a point alone excepted.
@@ -61,13 +62,15 @@ impl ChunkStore {
         Ok(chunks)
     }
 
-    /// Replaces points that are still there, and makes none.
-    pub(crate) async fn replace(&self, points: Vec<PointStruct>) -> Result<()> {
+    /// Replaces points that are still there, and of an older revision than they have here. Makes none.
+    pub(crate) async fn replace(&self, points: Vec<PointStruct>, revision: u32) -> Result<()> {
         let options = &self.points.site.options;
         for points in requests(points, options.upload_points) {
             let wanted = by_version(&points)?;
-            let mode = UpdateMode::UpdateOnly;
-            self.points.upsert(upsert(points, &wanted, mode)).await?;
+            let mut request = upsert(points, &wanted, UpdateMode::UpdateOnly);
+            let filter = request.update_filter.get_or_insert_default();
+            filter.must.push(less_than(WEIGHED, revision.into()));
+            self.points.upsert(request).await?;
         }
         Ok(())
     }

@@ -35,8 +35,13 @@ impl CopyLog for ClusterLedger {
         row.map(read).transpose()
     }
 
-    async fn expect(&self, collection: CollectionId, sample: &[ChunkRecord]) -> Result<()> {
-        self.expect_lengths(collection, sample).await
+    async fn expect(
+        &self,
+        collection: CollectionId,
+        sample: &[ChunkRecord],
+        chunks: u64,
+    ) -> Result<()> {
+        self.expect_lengths(collection, sample, chunks).await
     }
 
     async fn record_copied(

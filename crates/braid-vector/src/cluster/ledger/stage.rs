@@ -226,9 +226,7 @@ impl Stager<'_> {
             (Some(Expected::Passing(filter)), Some(put)) => {
                 Ok(filter.matches(&put.document.metadata, put.language))
             }
-            (Some(Expected::Missing), None) => {
-                Ok(before.deletes || !head.exists() || head.state == State::Failed)
-            }
+            (Some(Expected::Missing), None) => Ok(before.deletes || !head.exists()),
             (Some(_), None) if before.deletes => Ok(false),
             (Some(Expected::Failed(sequence)), None) => {
                 Ok(head.state == State::Failed && head.newest_sequence() == Some(*sequence))

@@ -13,9 +13,8 @@ struct Bm25Row {
     k1: f32,
     b: f32,
     mean_length: f32,
-    #[serde(default)]
     revision: u32,
-    #[serde(default)]
+    chunks: u64,
     slots: u64,
 }
 
@@ -23,9 +22,17 @@ struct Bm25Row {
 #[derive(Clone, Debug)]
 pub(crate) struct RecordedBm25 {
     pub(crate) parameters: Bm25Parameters,
-    /// Slots that had been taken when the mean was looked at last; 0 where it is that of the first chunks.
-    pub(crate) slots: u64,
+    pub(crate) size: Size,
     stamp: Stamp,
+}
+
+/// How large a collection was when its mean was looked at last; 0 where the mean is that of its first
+/// chunks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Size {
+    pub(crate) chunks: u64,
+    /// Slots that had been taken: it tells that chunks were replaced.
+    pub(crate) slots: u64,
 }
 
 impl Registry {
@@ -36,36 +43,36 @@ impl Registry {
         generation: Generation,
     ) -> Result<Option<RecordedBm25>> {
         let id = row_id(collection, generation);
-        let Some(fields) = self.table.get(&[id], &[]).await?.remove(0) else {
-            return Ok(None);
-        };
-        let row: Bm25Row = read_json(&fields, BODY)?;
-        Ok(Some(RecordedBm25 {
-            parameters: Bm25Parameters {
-                k1: row.k1,
-                b: row.b,
-                mean_length: row.mean_length,
-                revision: row.revision,
-            },
-            slots: row.slots,
-            stamp: Stamp::read(&fields)?,
-        }))
+        let found = self.table.get(&[id], &[]).await?.remove(0);
+        found.as_ref().map(RecordedBm25::read).transpose()
     }
 
-    /// Records them, with the slots that had been taken, in place of what was found; of those that do so
-    /// at the same time the first one wins. Gives what is recorded then.
+    /// As [`Registry::bm25`], as it is on most copies: `None` too while they disagree.
+    pub(crate) async fn bm25_agreed(
+        &self,
+        collection: CollectionId,
+        generation: Generation,
+    ) -> Result<Option<RecordedBm25>> {
+        let id = row_id(collection, generation);
+        let found = self.table.get_agreed(&[id], &[]).await?.remove(0);
+        found.as_ref().map(RecordedBm25::read).transpose()
+    }
+
+    /// Records them in place of what was found; of those that do so at the same time the first one wins.
+    /// Gives what is recorded then.
     pub(crate) async fn record_bm25(
         &self,
         (collection, generation): (CollectionId, Generation),
         found: Option<&RecordedBm25>,
-        (parameters, slots): (Bm25Parameters, u64),
+        (parameters, size): (Bm25Parameters, Size),
     ) -> Result<Bm25Parameters> {
         let row = Bm25Row {
             k1: parameters.k1,
             b: parameters.b,
             mean_length: parameters.mean_length,
             revision: parameters.revision,
-            slots,
+            chunks: size.chunks,
+            slots: size.slots,
         };
         let swap = Swap {
             id: row_id(collection, generation),
@@ -76,10 +83,31 @@ impl Registry {
                 (BODY.to_owned(), write_json(&row)?),
             ]),
         };
-        self.table.swap(vec![swap]).await?;
+        if self.table.swap(vec![swap]).await? == [true] {
+            return Ok(parameters);
+        }
         let recorded = self.bm25(collection, generation).await?;
         let recorded = recorded.map(|it| it.parameters);
         recorded.ok_or_else(|| missing(format_args!("number {}", collection.0)))
+    }
+}
+
+impl RecordedBm25 {
+    fn read(fields: &Fields) -> Result<Self> {
+        let row: Bm25Row = read_json(fields, BODY)?;
+        Ok(Self {
+            parameters: Bm25Parameters {
+                k1: row.k1,
+                b: row.b,
+                mean_length: row.mean_length,
+                revision: row.revision,
+            },
+            size: Size {
+                chunks: row.chunks,
+                slots: row.slots,
+            },
+            stamp: Stamp::read(fields)?,
+        })
     }
 }
 

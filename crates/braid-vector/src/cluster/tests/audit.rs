@@ -9,7 +9,7 @@ use super::{World, everywhere};
 use crate::cluster::audit::Audit;
 use crate::cluster::heads::{DUE, Lease};
 use crate::cluster::ledger::ClusterLedger;
-use crate::cluster::rows::{integer, point_id};
+use crate::cluster::rows::{BODY, integer, point_id, text};
 use crate::cluster::versions::Version;
 
 const DAY_MS: i64 = 86_400_000;
@@ -20,6 +20,7 @@ everywhere!(
     what_no_head_names_is_removed,
     heads_are_what_they_are_searched_by,
     a_lost_version_is_left,
+    what_is_damaged_is_told_and_nothing_of_it_removed,
 );
 
 struct Stage {
@@ -231,4 +232,28 @@ async fn a_lost_version_is_left(world: World) {
     let chunks = &stage.shelf().chunks;
     let there = chunks.of_document(&published.0, published.1, 0..=9).await;
     assert_eq!(there.unwrap().len(), 3);
+}
+
+async fn what_is_damaged_is_told_and_nothing_of_it_removed(world: World) {
+    let stage = Stage::new(world).await;
+    let shelf = stage.shelf();
+    let (a, c) = (stage.published("a").await, stage.published("c").await);
+    shelf.chunks.delete_versions(&[c]).await.unwrap();
+    let id = point_id("a");
+    let head = shelf.heads.table.get(&[id], &[]).await.unwrap().remove(0);
+    let mut head = head.unwrap();
+    head.insert(BODY.to_owned(), text("no JSON"));
+    shelf.heads.table.put(vec![(id, head)]).await.unwrap();
+    stage.world.advance_ms(2 * DAY_MS);
+    for repair in [false, true] {
+        let found = stage.audit(repair).await;
+        let told = |part: &str| found.problems.iter().any(|it| it.contains(part));
+        assert!(told("cannot be read") && told("\"c\" lacks 3"), "{found:?}");
+        assert_eq!(found.problems.len(), 2, "{found:?}");
+        assert_eq!((found.removed, found.left.len()), (0, usize::from(repair)));
+    }
+    let there = shelf.chunks.of_document(&a.0, a.1, 0..=9).await.unwrap();
+    assert_eq!(there.len(), 3);
+    let version = shelf.versions.whole(&a.0, a.1).await.unwrap();
+    assert!(version.is_some());
 }

@@ -112,7 +112,7 @@ fn limited(
     wire::Filter::must([analyzed_in(languages), said]).into()
 }
 
-fn analyzed_in<'l>(languages: impl Iterator<Item = &'l Language>) -> wire::Condition {
+pub(super) fn analyzed_in<'l>(languages: impl Iterator<Item = &'l Language>) -> wire::Condition {
     any_text(ANALYZED, languages.map(Language::to_string).collect())
 }
 

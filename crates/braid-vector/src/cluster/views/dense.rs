@@ -50,6 +50,7 @@ impl VectorView for ChunkVectors {
         let vector = unit(query, self.0.chunks.dimension)?;
         let question = Question {
             using: DENSE,
+            among: None,
             input: VectorInput::new_dense(vector),
             depth,
         };

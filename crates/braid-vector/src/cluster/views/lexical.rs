@@ -6,16 +6,18 @@ use ::qdrant_client::qdrant::VectorInput;
 use async_trait::async_trait;
 use braid_core::ports::LexicalMatches;
 use braid_core::{
-    IndexBatch, Language, LexicalEntry, LexicalIndex, LexicalQuery, LexicalView, Narrowed, Result,
-    Selection, Sequence, SlotSet, TextCondition,
+    IndexBatch, Language, LexicalEntry, LexicalIndex, LexicalQuery, LexicalView, Narrowed,
+    RankedList, Result, Selection, Sequence, SlotSet, TextCondition,
 };
 use braid_text::lexical::{Clause, K1, clauses, distinct_terms, query_terms};
-use futures::future::join_all;
+use futures::future::{join_all, try_join_all};
 
+use super::parts::{Part, parts};
 use super::rounds::Question;
 use super::{Census, Searched, not_applied};
 use crate::cluster::chunks::SPARSE;
 use crate::cluster::{rarity, sparse};
+use crate::nearest::Nearest;
 
 /// Longer texts, in bytes, are analyzed on the pool: shorter ones take less than handing them over.
 const SHORT: usize = 512;
@@ -60,13 +62,8 @@ impl LexicalView for ChunkTerms {
         if terms.is_empty() {
             return Ok(LexicalMatches::default());
         }
-        let vector = sparse::of_query(&clauses);
-        let question = Question {
-            using: SPARSE,
-            input: VectorInput::new_sparse(vector.indices, vector.values),
-            depth,
-        };
-        let search = searched.search(&question, selection);
+        let parts = parts(&clauses, &census);
+        let search = searched.search_parts(&parts, selection, depth);
         let (candidates, ceiling) = tokio::join!(search, searched.ceiling(&clauses, &census));
         Ok(LexicalMatches {
             candidates: candidates?,
@@ -86,6 +83,33 @@ impl LexicalView for ChunkTerms {
 }
 
 impl Searched {
+    /// The best chunks of all parts.
+    async fn search_parts(
+        &self,
+        parts: &[Part],
+        selection: &Selection,
+        depth: usize,
+    ) -> Result<RankedList> {
+        let questions: Vec<Question> = parts
+            .iter()
+            .map(|part| {
+                let vector = sparse::of_query(&part.clauses);
+                Question {
+                    using: SPARSE,
+                    input: VectorInput::new_sparse(vector.indices, vector.values),
+                    among: part.condition(),
+                    depth,
+                }
+            })
+            .collect();
+        let searches = questions.iter().map(|it| self.search(it, selection));
+        let mut best = Nearest::new(depth);
+        for candidate in try_join_all(searches).await?.iter().flatten() {
+            best.offer(candidate.slot.0, candidate.score);
+        }
+        Ok(best.into_ranked())
+    }
+
     /// The distinct terms of a query, and where each is looked for.
     async fn analyze(
         &self,

@@ -42,6 +42,8 @@ pub(super) struct Question {
     /// Which vector of the chunks it is compared with.
     pub(super) using: &'static str,
     pub(super) input: VectorInput,
+    /// What else chunks must meet, beside the selection.
+    pub(super) among: Option<wire::Condition>,
     pub(super) depth: usize,
 }
 
@@ -137,7 +139,10 @@ impl Searched {
         };
         let sight = Sight::of(state)?;
         let check = conditioned.as_ref().and_then(|it| it.check.as_ref());
-        let filter = self.filter(selection).await?;
+        let mut filter = self.filter(selection).await?;
+        if let Some(among) = &question.among {
+            filter.get_or_insert_default().must.push(among.clone());
+        }
         let mut limit = question.depth.saturating_add(question.depth / 4 + 16);
         let most = check.map_or(usize::MAX, |_| limit.max(CHECKED));
         let mut stale = BTreeSet::new();

@@ -13,9 +13,7 @@ use braid_core::{
     ChunkingStrategy, CollectionName, DocumentId, Format, Metadata, NewDocument, TokenCounter,
 };
 use braid_engine::query::{Mode, RetrieveRequest};
-use braid_engine::{
-    Engine, Loader, OpenOptions, Until, file_bytes, model_store, retrieve_defaults,
-};
+use braid_engine::{Engine, Loader, OpenOptions, file_bytes, model_store, retrieve_defaults};
 use braid_eval::capacity::{
     Machine, Measured, MeasuredModels, MeasuredSize, MeasuredStore, Profile,
 };
@@ -27,6 +25,7 @@ use super::zipf::Words;
 use super::{open_fresh, stores, without_work};
 use crate::load::COLLECTION;
 use crate::machine;
+use crate::qdrant::work;
 use crate::{Cli, say};
 
 /// Words of a chunk: some 900 bytes.
@@ -244,6 +243,7 @@ async fn load(settings: &Settings, documents: u64) -> Result<(u64, u64)> {
     let mut whole = engine.default_collection_settings();
     whole.chunking.strategy = ChunkingStrategy::Whole;
     engine.create_collection(name.clone(), whole, None).await?;
+    work(&engine)?;
     let mut loader = Loader::new(engine.clone(), name.clone(), BATCH_DOCUMENTS);
     let mut text_bytes = 0;
     for index in 0..documents {
@@ -253,9 +253,6 @@ async fn load(settings: &Settings, documents: u64) -> Result<(u64, u64)> {
     }
     let report = loader.finish().await?;
     anyhow::ensure!(report.failed.is_empty(), "{:?}", report.failed);
-    if engine.has_workers() {
-        engine.worker()?.run(Until::Idle).await?;
-    }
     let chunks = engine.collection_info(&name).await?.stats.chunks;
     engine.close().await;
     Ok((chunks, text_bytes))

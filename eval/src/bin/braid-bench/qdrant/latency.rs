@@ -13,6 +13,7 @@ use braid_runtime::Shutdown;
 use serde::Serialize;
 
 use super::server::{Ours, forget, settle};
+use super::servers::{self, Servers};
 use super::{clustered, copy, remote};
 use crate::load::COLLECTION;
 use crate::passages::corpus;
@@ -36,6 +37,8 @@ pub(super) struct Latencies {
     clients: usize,
     /// By mode.
     modes: BTreeMap<&'static str, Compared>,
+    /// One query server of profile `cluster`, and two.
+    servers: Option<Servers>,
 }
 
 #[derive(Serialize)]
@@ -128,6 +131,7 @@ pub(super) async fn measure(cli: &Cli, url: &str, rest: &str) -> Result<Option<L
     for engine in [local, away, cluster] {
         engine.close().await;
     }
+    let servers = tokio::task::block_in_place(|| servers::measure(cli, &shared, &queries))?;
     forget(rest, &Ours::of(&far)?)?;
     forget(rest, &Ours::of(&shared)?)?;
     Ok(Some(Latencies {
@@ -136,6 +140,7 @@ pub(super) async fn measure(cli: &Cli, url: &str, rest: &str) -> Result<Option<L
         migrate_seconds,
         clients: CLIENTS,
         modes,
+        servers,
     }))
 }
 

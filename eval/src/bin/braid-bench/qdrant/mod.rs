@@ -8,6 +8,7 @@ mod ingest;
 mod latency;
 mod parity;
 mod server;
+mod servers;
 
 use std::path::Path;
 
@@ -32,6 +33,10 @@ pub(crate) struct Sizes {
     /// Passages of the ingest with the embedder
     #[arg(long, default_value_t = 2_000)]
     qdrant_embedded_passages: usize,
+    /// Cores of each query server where one and two are compared; without it a quarter of the machine's, and no comparison where
+    /// it has fewer than 8
+    #[arg(long, value_name = "N")]
+    server_cores: Option<usize>,
 }
 
 /// A part that was left out keeps what was measured before.
@@ -87,7 +92,7 @@ fn clustered(settings: &Settings, url: &str) -> Settings {
 }
 
 /// Indexes what is staged, where workers do that: in this process, until the engine is closed.
-fn work(engine: &Engine) -> Result<()> {
+pub(crate) fn work(engine: &Engine) -> Result<()> {
     if engine.has_workers() {
         let worker = engine.worker()?;
         tokio::spawn(async move { worker.run(Until::Stopped).await });

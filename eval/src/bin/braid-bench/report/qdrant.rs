@@ -39,6 +39,22 @@ fn latency(page: &mut String, value: &Value) -> Result<()> {
             times(page, (mode, profile), &part["remote"][profile])?;
         }
     }
+    servers(page, &value["servers"])
+}
+
+fn servers(page: &mut String, value: &Value) -> Result<()> {
+    if value.is_null() {
+        page.push_str("\nTwo query servers of profile `cluster` beside one: not measured, it takes 8 cores. Target: 1.8 times the requests.\n");
+        return Ok(());
+    }
+    let one = number(&value["one"], "requests_per_second")?;
+    let two = number(&value["two"], "requests_per_second")?;
+    writeln!(
+        page,
+        "\nQuery servers of profile `cluster` on {} cores each, over HTTP, hybrid, not re-ranked: one {one:.0} requests/s, two {two:.0}, {:.2} times (target: 1.8\nwhere there are 8 cores or more).",
+        value["cores"],
+        two / one
+    )?;
     Ok(())
 }
 
