@@ -75,7 +75,7 @@ fn times(page: &mut String, (mode, profile): (&str, &str), value: &Value) -> Res
 }
 
 fn ingest(page: &mut String, value: &Value) -> Result<()> {
-    page.push_str("\nIngest until retrievable; under `cluster` by one worker, after the documents were handed in. Embedded has built its graph by then; Qdrant builds its own beside and\nafter, and compares every vector of what is not in one yet: that time is beside. Target: profile `qdrant`, share 0.9.\n\n| embeddings | chunks | profile | chunks/s | share of embedded | then Qdrant's graph, s | share with it |\n|---|---|---|---|---|---|---|\n");
+    page.push_str("\nIngest until retrievable; under `cluster` by one worker, in the same process and beside the handing in. Embedded has built its graph by then; Qdrant builds its own beside and\nafter, and compares every vector of what is not in one yet: that time is beside. Target: profile `qdrant`, share 0.9.\n\n| embeddings | chunks | profile | chunks/s | share of embedded | then Qdrant's graph, s | share with it |\n|---|---|---|---|---|---|---|\n");
     for (name, part) in [
         ("made up, at no cost", &value["made_up"]),
         ("the embedder's", &value["embedded"]),
