@@ -167,28 +167,23 @@ impl Table {
             }),
         });
         let request = ScrollPoints {
-            collection_name: self.points.name.clone(),
             filter: listing.filter,
             offset: listing.from.as_ref().map(wire_id),
             limit: Some(listing.limit.unwrap_or(PAGE)),
             with_payload: Some(selector(listing.fields)),
-            read_consistency: if listing.agreed {
-                self.points.site.agreement()
-            } else {
-                self.points.site.consistency()
+            read_consistency: match listing.agreed {
+                true => self.points.site.agreement(),
+                false => None,
             },
             order_by,
             ..ScrollPoints::default()
         };
-        let asked = self
-            .points
-            .ask(|client| async move { client.scroll(request).await });
-        let answer = asked.await?;
-        let points = answer.result.into_iter();
+        let (page, next) = self.points.scroll(request).await?;
+        let points = page.into_iter();
         let points: Result<Vec<_>> = points
             .map(|point| Ok((read_id(point.id.as_ref())?, point.payload)))
             .collect();
-        let next = answer.next_page_offset.as_ref();
+        let next = next.as_ref();
         Ok((points?, next.map(|id| read_id(Some(id))).transpose()?))
     }
 

@@ -161,20 +161,15 @@ impl ChunkStore {
         let mut offset = None;
         loop {
             let request = ScrollPoints {
-                collection_name: self.points.name.clone(),
                 filter: Some(filter.clone()),
                 offset,
                 limit: Some(PAGE),
                 with_payload: Some(true.into()),
-                read_consistency: self.points.site.consistency(),
                 ..rest.clone()
             };
-            let asked = self
-                .points
-                .ask(|client| async move { client.scroll(request).await });
-            let answer = asked.await?;
-            found.extend(answer.result);
-            offset = answer.next_page_offset;
+            let (page, next) = self.points.scroll(request).await?;
+            found.extend(page);
+            offset = next;
             if offset.is_none() {
                 return Ok(found);
             }
@@ -241,20 +236,15 @@ impl ChunkStore {
         let mut offset = None;
         loop {
             let request = ScrollPoints {
-                collection_name: self.points.name.clone(),
                 offset,
                 limit: Some(IDS),
                 with_payload: Some(only(&[])),
-                read_consistency: self.points.site.consistency(),
                 ..ScrollPoints::default()
             };
-            let asked = self
-                .points
-                .ask(|client| async move { client.scroll(request).await });
-            let answer = asked.await?;
-            let ids = answer.result.iter().map(|point| point.id.as_ref());
+            let (page, next) = self.points.scroll(request).await?;
+            let ids = page.iter().map(|point| point.id.as_ref());
             slots.extend(ids.filter_map(read_slot).map(|slot| slot.0));
-            offset = answer.next_page_offset;
+            offset = next;
             if offset.is_none() {
                 return Ok(slots);
             }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use ::qdrant_client::qdrant::points_selector::PointsSelectorOneOf;
 use ::qdrant_client::qdrant::{
     CollectionInfo, CountPoints, CreateCollection, CreateFieldIndexCollection, DeletePoints,
-    FieldType, Filter, PayloadIndexParams, PointsSelector, UpdateStatus, UpsertPoints,
-    WriteOrdering,
+    FieldType, Filter, PayloadIndexParams, PointId, PointsSelector, RetrievedPoint, ScrollPoints,
+    UpdateStatus, UpsertPoints, WriteOrdering,
 };
 use ::qdrant_client::{Qdrant, QdrantError};
 use braid_core::{Error, ErrorCode, Result};
@@ -93,6 +93,23 @@ impl Points {
         };
         let asked = self.ask(|client| async move { client.count(request).await });
         Ok(asked.await?.result.map_or(0, |result| result.count))
+    }
+
+    /// A page of points, and where the next one starts. Read as the site reads where `request` does not say
+    /// how.
+    pub(crate) async fn scroll(
+        &self,
+        request: ScrollPoints,
+    ) -> Result<(Vec<RetrievedPoint>, Option<PointId>)> {
+        let read_consistency = request.read_consistency.or(self.site.consistency());
+        let request = ScrollPoints {
+            collection_name: self.name.clone(),
+            read_consistency,
+            ..request
+        };
+        let asked = self.ask(|client| async move { client.scroll(request).await });
+        let answer = asked.await?;
+        Ok((answer.result, answer.next_page_offset))
     }
 
     /// What the collection is; `None` where there is none.

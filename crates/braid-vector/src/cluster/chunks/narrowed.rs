@@ -108,19 +108,13 @@ impl ChunkStore {
         limit: u32,
     ) -> Result<(Vec<RetrievedPoint>, Option<PointId>)> {
         let request = ScrollPoints {
-            collection_name: self.points.name.clone(),
             filter,
             offset,
             limit: Some(limit),
             with_payload: Some(only(&[DOCUMENT, SEQUENCE, ORDINAL])),
-            read_consistency: self.points.site.consistency(),
             ..ScrollPoints::default()
         };
-        let asked = self
-            .points
-            .ask(|client| async move { client.scroll(request).await });
-        let answer = asked.await?;
-        Ok((answer.result, answer.next_page_offset))
+        self.points.scroll(request).await
     }
 }
 

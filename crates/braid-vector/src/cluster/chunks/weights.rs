@@ -45,25 +45,20 @@ impl ChunkStore {
         offset: Option<PointId>,
     ) -> Result<(Vec<PointStruct>, Option<PointId>)> {
         let request = ScrollPoints {
-            collection_name: self.points.name.clone(),
             filter: Some(all(vec![less_than(WEIGHED, bm25.revision.into())])),
             offset,
             limit: Some(PAGE),
             with_payload: Some(true.into()),
             with_vectors: Some(WithVectorsSelector::from(vec![DENSE])),
-            read_consistency: self.points.site.consistency(),
             ..ScrollPoints::default()
         };
-        let asked = self
-            .points
-            .ask(|client| async move { client.scroll(request).await });
-        let answer = asked.await?;
+        let (page, next) = self.points.scroll(request).await?;
         let analyzers = Arc::clone(&self.analyzers);
         let reweighed = self.points.site.pool.run(move || {
-            let points = answer.result.into_iter();
+            let points = page.into_iter();
             readable(points.map(|it| point::reweighed(it, &analyzers, bm25)))
         });
-        Ok((reweighed.await?, answer.next_page_offset))
+        Ok((reweighed.await?, next))
     }
 
     /// So many chunks, drawn by chance; all of them where there are no more. Those that cannot be read are
@@ -107,15 +102,11 @@ impl ChunkStore {
     pub(crate) async fn weights(&self) -> Vec<(u32, Vec<(u32, f32)>)> {
         use ::qdrant_client::qdrant::vector_output::Vector;
         let request = ScrollPoints {
-            collection_name: self.points.name.clone(),
             limit: Some(PAGE),
             with_vectors: Some(WithVectorsSelector::from(vec![super::SPARSE])),
             ..ScrollPoints::default()
         };
-        let asked = self
-            .points
-            .ask(|client| async move { client.scroll(request).await });
-        let points = asked.await.unwrap().result.into_iter();
+        let points = self.points.scroll(request).await.unwrap().0.into_iter();
         let weights = points.map(|point| {
             let slot = super::read_slot(point.id.as_ref()).unwrap().0;
             let vectors = point.vectors.unwrap();

@@ -67,10 +67,8 @@ async fn largest(
     field: &'static str,
 ) -> Result<Option<RetrievedPoint>> {
     let request = ScrollPoints {
-        collection_name: name.clone(),
         limit: Some(1),
         with_payload: Some(only(&[field])),
-        read_consistency: site.consistency(),
         order_by: Some(OrderBy {
             key: field.to_owned(),
             direction: Some(Direction::Desc.into()),
@@ -79,9 +77,8 @@ async fn largest(
         ..ScrollPoints::default()
     };
     let points = Points::new(Arc::clone(site), name);
-    let asked = points.ask(|client| async move { client.scroll(request).await });
-    match asked.await {
-        Ok(answer) => Ok(answer.result.into_iter().next()),
+    match points.scroll(request).await {
+        Ok((page, _)) => Ok(page.into_iter().next()),
         Err(error) if error.code() == ErrorCode::CollectionNotFound => Ok(None),
         Err(error) => Err(error),
     }
