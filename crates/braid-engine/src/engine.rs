@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use braid_config::Settings;
 use braid_core::{
-    CollectionName, CollectionSettings, Embedder, IndexProvider, Ledger, Reranker, Result,
+    CollectionName, CollectionSettings, Embedder, ErrorCode, IndexProvider, Ledger, Reranker,
+    Result,
 };
 use braid_indexing::{Breakpoints, Health, Indexer, IndexerParts};
 use braid_query::cache::semantic::SemanticParts;
@@ -196,7 +197,16 @@ impl Engine {
             // What waits is there too.
             return Ok(readiness);
         }
-        for info in self.collections().await? {
+        let collections = match self.collections().await {
+            Ok(collections) => collections,
+            // It went away between the two questions.
+            Err(error) if readiness.by_workers && error.code() == ErrorCode::Unavailable => {
+                readiness.unreachable = Some(error.chain());
+                return Ok(readiness);
+            }
+            Err(error) => return Err(error),
+        };
+        for info in collections {
             let name = info.collection.name;
             if info.stats.lag() > 0 {
                 readiness.lag.push((name.clone(), info.stats.lag()));

@@ -10,7 +10,8 @@
 //!
 //! A dev-only crate. It never decides whether Braid is right about Qdrant: a real server does, which
 //! `BRAID_TEST_QDRANT_URL` names, or whose binary `BRAID_TEST_QDRANT_BIN` names: [`QdrantNodes`] are
-//! nodes that a test starts, kills, pauses and, behind a [`Wire`], cuts off. Start at [`QdrantDouble`].
+//! nodes that a test starts, kills, pauses, slows down and, behind a [`Wire`] or [in a network of its
+//! own](in_own_network), cuts off. Start at [`QdrantDouble`].
 
 mod faults;
 mod filter;
@@ -25,7 +26,7 @@ mod wire;
 
 pub use faults::{Fault, Kind};
 pub use leftovers::Leftovers;
-pub use real::{NodeOptions, QdrantNodes, poll};
+pub use real::{NodeOptions, QdrantNodes, Slowed, in_own_network, poll};
 pub use server::QdrantDouble;
 pub use state::Strictness;
 pub use wire::{Link, Wire};

@@ -1,6 +1,8 @@
 //! Real nodes of Qdrant, as processes that a test starts and ends.
 
 mod observe;
+mod slowness;
+mod spaces;
 
 use std::fs::File;
 use std::io::Write;
@@ -11,12 +13,14 @@ use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
 pub use observe::poll;
+pub use slowness::Slowed;
+pub use spaces::in_own_network;
 
 /// The variable that names the binary of a server.
 const BINARY: &str = "BRAID_TEST_QDRANT_BIN";
 
-/// One node, or several that are a cluster, each on free ports of the loopback interface and with a
-/// folder of its own. All end, and their folders go, when this is dropped.
+/// One node, or several that are a cluster, each on free ports of the loopback interface (or in a network
+/// of its own) and with a folder of its own. All end, and their folders go, when this is dropped.
 #[derive(Debug)]
 pub struct QdrantNodes {
     nodes: Vec<Node>,
@@ -31,11 +35,15 @@ pub struct NodeOptions {
     pub tls: bool,
     /// Room of a node, in MiB, where its storage is a file system of its own: this takes user namespaces.
     pub room_mib: Option<u32>,
+    /// Whether each node is in a network of its own and can be [cut off](QdrantNodes::cut). This process
+    /// must be [in one too](in_own_network).
+    pub apart: bool,
 }
 
 #[derive(Debug)]
 struct Node {
     folder: PathBuf,
+    host: Ipv4Addr,
     http: u16,
     grpc: u16,
     peer: u16,
@@ -53,7 +61,7 @@ impl QdrantNodes {
         found
     }
 
-    /// Starts `count` nodes of [`binary`](Self::binary), if there is one.
+    /// Starts `count` nodes of [`binary`](Self::binary), if there is one and the options can be had.
     pub async fn start(count: usize) -> Option<Self> {
         Self::start_with(count, NodeOptions::default()).await
     }
@@ -64,11 +72,14 @@ impl QdrantNodes {
     /// Where a node does not get ready.
     pub async fn start_with(count: usize, options: NodeOptions) -> Option<Self> {
         let binary = Self::binary()?;
+        if options.room_mib.is_some() && !spaces::has_own_file_systems() {
+            return None;
+        }
         let folder = tempfile::tempdir().expect("a temporary folder");
         if options.tls {
             make_certificate(folder.path());
         }
-        let nodes = (0..count).map(|index| Node::new(folder.path(), index));
+        let nodes = (0..count).map(|index| Node::new(folder.path(), index, options));
         let mut nodes = Self {
             nodes: nodes.collect(),
             folder,
@@ -92,7 +103,7 @@ impl QdrantNodes {
 
     /// Where a node listens for gRPC.
     pub fn address(&self, index: usize) -> SocketAddr {
-        SocketAddr::from((Ipv4Addr::LOCALHOST, self.nodes[index].grpc))
+        SocketAddr::from((self.nodes[index].host, self.nodes[index].grpc))
     }
 
     /// How many there are, those that are down included.
@@ -139,6 +150,32 @@ impl QdrantNodes {
         self.signal(index, "-CONT");
     }
 
+    /// Gives a node a tenth of the time, until what is returned is dropped.
+    ///
+    /// # Panics
+    /// Where it does not run.
+    pub fn slow_down(&self, index: usize) -> Slowed {
+        let child = self.nodes[index].child.as_ref().expect("it runs");
+        Slowed::down(child.id())
+    }
+
+    /// Pulls the cable of a node that is [apart](NodeOptions::apart): nothing comes from it or gets to it,
+    /// from other nodes either.
+    ///
+    /// # Panics
+    /// Where it has none.
+    pub fn cut(&self, index: usize) {
+        spaces::plug(index, false);
+    }
+
+    /// Plugs in the cable of a node that was [cut off](Self::cut).
+    ///
+    /// # Panics
+    /// Where it has none.
+    pub fn join(&self, index: usize) {
+        spaces::plug(index, true);
+    }
+
     /// Starts a node that was ended, with what it had, and waits until it is ready.
     ///
     /// # Panics
@@ -181,16 +218,14 @@ impl QdrantNodes {
 
     fn signal(&self, index: usize, signal: &str) {
         let child = self.nodes[index].child.as_ref().expect("it runs");
-        let pid = child.id().to_string();
-        let done = Command::new("kill").args([signal, &pid]).status();
-        assert!(done.expect("the command kill").success(), "{signal} {pid}");
+        send(signal, child.id());
     }
 
     fn spawn(&mut self, binary: &Path, index: usize, options: NodeOptions) {
         let seed = (index > 0).then(|| self.nodes[0].peer_url());
         let is_cluster = self.nodes.len() > 1;
         let node = &mut self.nodes[index];
-        let mut command = node.command(binary, options.room_mib);
+        let mut command = node.command(index, binary, options);
         if is_cluster {
             command.env("QDRANT__CLUSTER__ENABLED", "true");
             command.args(["--uri", &node.peer_url()]);
@@ -220,12 +255,17 @@ impl Drop for QdrantNodes {
 }
 
 impl Node {
-    fn new(folder: &Path, index: usize) -> Self {
+    fn new(folder: &Path, index: usize, options: NodeOptions) -> Self {
         let folder = folder.join(index.to_string());
         std::fs::create_dir(&folder).expect("a folder");
         let [http, grpc, peer] = free_ports();
+        let host = match options.apart {
+            true => spaces::host(index),
+            false => Ipv4Addr::LOCALHOST,
+        };
         Self {
             folder,
+            host,
             http,
             grpc,
             peer,
@@ -234,20 +274,21 @@ impl Node {
     }
 
     fn peer_url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.peer)
+        format!("http://{}:{}", self.host, self.peer)
     }
 
-    fn command(&self, binary: &Path, room_mib: Option<u32>) -> Command {
+    fn command(&self, index: usize, binary: &Path, options: NodeOptions) -> Command {
         let log = self.folder.with_extension("log");
         let log = File::options().create(true).append(true).open(log);
         let log = log.expect("a log");
-        let mut command = match room_mib {
+        let mut command = match options.room_mib {
+            Some(mib) => spaces::within(&self.folder, mib, binary),
+            None if options.apart => spaces::cabled(index, binary),
             None => Command::new(binary),
-            Some(mib) => within(&self.folder, mib, binary),
         };
         command
             .current_dir(&self.folder)
-            .env("QDRANT__SERVICE__HOST", "127.0.0.1")
+            .env("QDRANT__SERVICE__HOST", self.host.to_string())
             .env("QDRANT__SERVICE__HTTP_PORT", self.http.to_string())
             .env("QDRANT__SERVICE__GRPC_PORT", self.grpc.to_string())
             .env("QDRANT__CLUSTER__P2P__PORT", self.peer.to_string())
@@ -266,23 +307,11 @@ impl Node {
     }
 }
 
-/// A command that runs `binary` where `folder` is a file system of `mib` MiB in memory.
-fn within(folder: &Path, mib: u32, binary: &Path) -> Command {
-    let mut command = Command::new("unshare");
-    let script = "mount -t tmpfs -o size=\"$1\"m tmpfs \"$2\" && cd \"$2\" && exec \"$3\"";
-    command
-        .args([
-            "--user",
-            "--map-root-user",
-            "--mount",
-            "sh",
-            "-c",
-            script,
-            "sh",
-        ])
-        .arg(mib.to_string())
-        .args([folder, binary]);
-    command
+/// Sends a signal to a process.
+fn send(signal: &str, pid: u32) {
+    let pid = pid.to_string();
+    let done = Command::new("kill").args([signal, &pid]).status();
+    assert!(done.expect("the command kill").success(), "{signal} {pid}");
 }
 
 /// Ports that nobody listened on just now.

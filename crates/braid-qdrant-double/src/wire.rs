@@ -2,11 +2,16 @@
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::copy_bidirectional;
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
+use tokio::time::timeout;
+
+/// How long a server may take to accept a connection before the next one is tried.
+const ACCEPTED: Duration = Duration::from_secs(1);
 
 /// What becomes of connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +89,8 @@ async fn carry(mut near: TcpStream, servers: Arc<[SocketAddr]>, mut link: watch:
     let mut found = None;
     for server in &*servers {
         if found.is_none() {
-            found = TcpStream::connect(server).await.ok();
+            let connected = timeout(ACCEPTED, TcpStream::connect(server)).await;
+            found = connected.ok().and_then(std::io::Result::ok);
         }
     }
     let Some(mut far) = found else { return };

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use braid_core::{DocumentStatus, ErrorCode};
 use braid_engine::Until;
 use braid_engine::query::Mode;
+use braid_qdrant_double::{Fault as ServerFault, Kind};
 use braid_testkit::{Call, Fault, Faulty, Gate, HashEmbedder};
 
 use crate::world::{DIMENSION, World, document, found, id, ingest, name, open};
@@ -174,5 +175,11 @@ async fn a_server_that_is_away_is_said_and_found_again() {
     let server = engine.vector_server().await.unwrap();
     assert!(server.version.is_err());
     double.start_again();
+    assert!(engine.readiness().await.unwrap().unreachable.is_none());
+    // It still says its version, and goes away then.
+    double.inject(Kind::Read, ServerFault::Unavailable, 100);
+    let ready = engine.readiness().await.unwrap();
+    assert!(ready.by_workers && ready.unreachable.is_some());
+    double.heal();
     assert!(engine.readiness().await.unwrap().unreachable.is_none());
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use braid_config::Settings;
 use braid_engine::Engine;
-use braid_qdrant_double::{QdrantNodes, Wire};
+use braid_qdrant_double::{NodeOptions, QdrantNodes, Wire};
 use braid_testkit::HashEmbedder;
 
 use crate::stories::{KEPT, Stories, Workers, check_documents, wait_drained};
@@ -24,16 +24,23 @@ pub(crate) fn patient(world: &World) -> Settings {
 }
 
 /// Three nodes with a copy of everything on each, behind one address.
-struct Three {
-    nodes: QdrantNodes,
+pub(crate) struct Three {
+    pub(crate) nodes: QdrantNodes,
     _wire: Wire,
-    settings: Settings,
+    pub(crate) settings: Settings,
 }
 
 impl Three {
     /// New connections go to the first node that takes one; `last` names the node that is tried last.
     async fn start(last: impl AsyncFnOnce(&QdrantNodes) -> usize) -> Option<Self> {
-        let nodes = QdrantNodes::start(3).await?;
+        Self::start_with(NodeOptions::default(), last).await
+    }
+
+    pub(crate) async fn start_with(
+        options: NodeOptions,
+        last: impl AsyncFnOnce(&QdrantNodes) -> usize,
+    ) -> Option<Self> {
+        let nodes = QdrantNodes::start_with(3, options).await?;
         let last = last(&nodes).await;
         let wire = Wire::to((1..=3).map(|it| nodes.address((last + it) % 3)).collect());
         let mut settings = patient(&World::at(wire.url()));
@@ -47,7 +54,7 @@ impl Three {
         })
     }
 
-    async fn engine(&self) -> Engine {
+    pub(crate) async fn engine(&self) -> Engine {
         open(&self.settings, Arc::new(HashEmbedder::new(DIMENSION))).await
     }
 }
@@ -234,6 +241,32 @@ async fn a_paused_node_of_three_is_waited_out() {
     let seen = stories.seen().await;
     assert!(seen.failed.is_empty(), "{seen:?}");
     assert_eq!(seen.older, 0);
+    stories.check_whole().await;
+    workers.stop().await;
+    engine.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_node_of_three_costs_time_and_no_answer() {
+    let last = async |nodes: &QdrantNodes| (nodes.ordering().await + 1) % 3;
+    let Some(three) = Three::start(last).await else {
+        return;
+    };
+    let victim = last(&three.nodes).await;
+    let engine = three.engine().await;
+    let workers = Workers::start(&three.settings, 2).await;
+    let stories = Stories::begin(&engine).await;
+    let mut traffic = Traffic::start(stories.clone());
+    traffic.answers(20).await;
+    let slowed = three.nodes.slow_down(victim);
+    traffic.answers(2 * KEPT).await;
+    stories.wait_written(5).await;
+    let seen = stories.seen().await;
+    drop(slowed);
+    traffic.stop().await;
+    assert!(seen.failed.is_empty() && seen.older == 0, "{seen:?}");
+    assert!(seen.refused.is_empty(), "{seen:?}");
+    three.nodes.wait_until_whole().await;
     stories.check_whole().await;
     workers.stop().await;
     engine.close().await;

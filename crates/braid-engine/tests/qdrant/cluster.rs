@@ -1,8 +1,8 @@
-//! Real nodes are killed, restarted and paused while queries and writes go on.
+//! Real nodes are killed, restarted, paused, slowed down and cut off while queries and writes go on.
 
 use braid_config::Settings;
 use braid_engine::Engine;
-use braid_qdrant_double::{QdrantNodes, Wire};
+use braid_qdrant_double::{NodeOptions, QdrantNodes, Wire, in_own_network};
 
 use crate::flow::Seen;
 use crate::traffic::Traffic;
@@ -166,6 +166,23 @@ async fn a_paused_node_costs_the_dense_leg_until_it_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_node_costs_the_dense_leg_at_most() {
+    let Some(nodes) = QdrantNodes::start(1).await else {
+        return;
+    };
+    let world = World::with(nodes);
+    let engine = filled(&patient(&world)).await;
+    let mut traffic = Traffic::of(&engine, BEFORE);
+    traffic.answers(20).await;
+    let slowed = world.server.nodes().await.slow_down(0);
+    traffic.answers(100).await;
+    drop(slowed);
+    let seen = traffic.end().await;
+    check_after(&engine, &seen).await;
+    engine.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_paused_node_of_three_is_waited_out() {
     let Some(nodes) = QdrantNodes::start(3).await else {
         return;
@@ -178,6 +195,31 @@ async fn a_paused_node_of_three_is_waited_out() {
     nodes.pause(1);
     traffic.answers(60).await;
     nodes.resume(1);
+    nodes.wait_until_whole().await;
+    drop(nodes);
+    let seen = traffic.end().await;
+    check_after(&engine, &seen).await;
+    engine.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_others_cannot_reach_is_waited_out() {
+    if !in_own_network("cluster::a_node_that_others_cannot_reach_is_waited_out") {
+        return;
+    }
+    let options = NodeOptions {
+        apart: true,
+        ..NodeOptions::default()
+    };
+    let nodes = QdrantNodes::start_with(3, options).await.unwrap();
+    let world = World::with(nodes);
+    let engine = filled(&replicated(&world)).await;
+    let mut traffic = Traffic::of(&engine, BEFORE);
+    traffic.answers(20).await;
+    let nodes = world.server.nodes().await;
+    nodes.cut(1);
+    traffic.answers(60).await;
+    nodes.join(1);
     nodes.wait_until_whole().await;
     drop(nodes);
     let seen = traffic.end().await;

@@ -9,7 +9,7 @@ use ::qdrant_client::qdrant::{
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::QdrantNodes;
+use super::{Node, QdrantNodes};
 
 /// How long anything may take that is waited for.
 const DEADLINE: Duration = Duration::from_secs(180);
@@ -71,9 +71,7 @@ impl QdrantNodes {
     pub async fn ordering(&self) -> usize {
         let mut found = Vec::new();
         for (index, node) in self.nodes.iter().enumerate() {
-            let said = get(node.http, "/cluster")
-                .await
-                .expect("a node that answers");
+            let said = get(node, "/cluster").await.expect("a node that answers");
             found.push((peer_id(&said).expect("its peer id"), index));
         }
         let (_, highest) = found.into_iter().max().expect("nodes");
@@ -108,10 +106,10 @@ impl QdrantNodes {
     }
 
     pub(super) async fn wait_until_ready(&self, index: usize) {
-        let port = self.nodes[index].http;
-        let log = self.nodes[index].folder.with_extension("log");
+        let node = &self.nodes[index];
+        let log = node.folder.with_extension("log");
         poll("a node is ready", async || {
-            let answer = get(port, "/readyz").await?;
+            let answer = get(node, "/readyz").await?;
             let is_ready = answer.starts_with("HTTP/1.1 200") || answer.starts_with("HTTP/1.0 200");
             let said = || std::fs::read_to_string(&log).unwrap_or_default();
             is_ready.then_some(()).ok_or_else(|| answer + &said())
@@ -129,7 +127,7 @@ impl QdrantNodes {
     pub(super) async fn wait_until_joined(&self) {
         for node in &self.nodes {
             poll("the cluster is formed", async || {
-                let said = get(node.http, "/cluster").await?;
+                let said = get(node, "/cluster").await?;
                 let peers = said.matches("\"uri\":").count();
                 let is_led = said.contains("\"leader\":") && !said.contains("\"leader\":null");
                 if peers == self.nodes.len() && is_led {
@@ -179,9 +177,9 @@ async fn is_whole(client: &Qdrant) -> Result<(), String> {
 }
 
 /// The answer to a request over HTTP, or why there is none.
-async fn get(port: u16, path: &str) -> Result<String, String> {
+async fn get(node: &Node, path: &str) -> Result<String, String> {
     let asked = async {
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+        let mut stream = TcpStream::connect((node.host, node.http)).await?;
         let request =
             format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await?;
