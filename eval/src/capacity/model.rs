@@ -106,12 +106,12 @@ impl StoreQuantity {
         }
     }
 
-    /// As of [`Component`]; sparse vectors are walked like posting lists. What stands before a cluster
-    /// keeps nothing, so that its own share does not grow.
+    /// As of [`Component`]; sparse vectors are walked like posting lists. Qdrant's segments are of a bounded
+    /// size too, and a query walks the graph of each. What stands before a cluster keeps nothing, so that its
+    /// own share does not grow.
     fn growth(self, profile: Profile) -> Growth {
         match (self, profile) {
             (Self::IngestCpu | Self::BraidIngestCpu, _) => Growth::Logarithmic,
-            (Self::QueryCpu, Profile::Qdrant) => Growth::Logarithmic,
             (Self::BraidQueryCpu | Self::BraidMemory, Profile::Cluster) => Growth::Constant,
             _ => Growth::Linear,
         }
