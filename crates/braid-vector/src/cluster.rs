@@ -37,6 +37,7 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 mod tried;
+mod unnamed;
 mod versions;
 mod views;
 mod visible;

@@ -1,10 +1,14 @@
 //! What a worker does beside its work: it removes old versions and counts what waits.
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::Worker;
+
+/// Between two pieces of what is tended.
+const BETWEEN: Duration = Duration::from_millis(20);
 
 impl Worker {
     /// Sweeps, tends and counts from time to time, beginning now. Failures are logged: the next time does
@@ -37,11 +41,17 @@ impl Worker {
         }
     }
 
-    /// Until there is no more to do, or it is told to stop.
+    /// Until there is no more to do, or it is told to stop: whatever it is at may be broken off.
     pub(super) async fn tend(&self) {
-        while !self.parts.shutdown.is_requested() {
-            match self.parts.queue.tend().await {
-                Ok(true) => {}
+        loop {
+            let tended = tokio::select! {
+                biased;
+                () = self.parts.shutdown.requested() => return,
+                tended = self.parts.queue.tend() => tended,
+            };
+            match tended {
+                // Others have their turn.
+                Ok(true) => self.pause(BETWEEN).await,
                 Ok(false) => return,
                 Err(error) => {
                     tracing::warn!(error = %error.chain(), "stored entries could not be tended");
@@ -75,8 +85,8 @@ impl Worker {
     }
 }
 
-fn every(period: std::time::Duration) -> Interval {
-    let mut interval = interval(period.max(std::time::Duration::from_millis(1)));
+fn every(period: Duration) -> Interval {
+    let mut interval = interval(period.max(Duration::from_millis(1)));
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     interval
 }

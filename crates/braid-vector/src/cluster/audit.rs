@@ -7,22 +7,24 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use braid_core::{CollectionId, DocumentId, ErrorCode, Result, Sequence, Slot, SlotSet};
 
-use super::cas::{Listing, all, at_most};
+use super::cas::{Listing, is_stamp};
 use super::chunks::Version;
-use super::heads::{Head, Read, SEARCHED, State};
+use super::heads::{Head, Read, State};
 use super::ledger::ClusterLedger;
 use super::queue::readable;
-use super::rows::Fields;
+use super::rows::{Fields, read_integer};
 use super::shelf::Shelf;
 use super::sweep::{LEFT_OVER, named};
+use super::unnamed::{documents, without_named};
 use super::versions::{DOCUMENT, SEQUENCE, STAGED, SummaryRow};
 
 /// Most problems that are told; more are counted.
 const TOLD: usize = 1000;
 /// Chunks of published versions that are compared at once, a version alone excepted.
 const COMPARED: usize = 4096;
-/// A document that waits and may not be claimed for so long is stuck: no wait and no lease is that long.
-const STUCK_MS: i64 = 24 * 60 * 60 * 1000;
+/// A document that waits and may not be claimed for so long is stuck: no wait is that long, and the longest
+/// lease is half of it.
+const STUCK_MS: i64 = 2 * 24 * 60 * 60 * 1000;
 
 /// What an audit of a collection found.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -166,9 +168,8 @@ impl Auditor<'_> {
     async fn head(&mut self, fields: &Fields, head: &Head) -> Result<()> {
         let (now, document) = (self.ledger.now_ms(), &head.document);
         let written = head.fields()?;
-        let odd = SEARCHED
-            .iter()
-            .find(|name| fields.get(**name) != written.get(**name));
+        let mut names = fields.keys().chain(written.keys());
+        let odd = names.find(|name| !is_stamp(name) && fields.get(*name) != written.get(*name));
         if let Some(name) = odd {
             let sentence = format!("{document:?} is searched by a {name} that it does not have");
             self.problems.tell(sentence);
@@ -176,7 +177,7 @@ impl Auditor<'_> {
         let is_stuck = head.is_held_until(now.saturating_add(STUCK_MS));
         if is_stuck {
             let sentence = format!(
-                "{document:?} waits and cannot be claimed for more than a day: whose clock was ahead?"
+                "{document:?} waits and cannot be claimed for more than two days: whose clock was ahead?"
             );
             self.problems.tell(sentence);
         }
@@ -287,11 +288,17 @@ impl Auditor<'_> {
     }
 
     /// The slots that a version names for its chunks of these ordinals.
-    async fn slots(&self, version: &PublishedVersion, ordinals: &BTreeSet<u32>) -> Result<SlotSet> {
+    async fn slots(
+        &mut self,
+        version: &PublishedVersion,
+        ordinals: &BTreeSet<u32>,
+    ) -> Result<SlotSet> {
         let of = [(version.document.as_str(), version.sequence.0)];
         let pool = &self.shelf.chunks.points.site.pool;
         let content = self.shelf.versions.contents(&of, pool).await?.remove(0);
-        let chunks = content.transpose()?.map(|content| content.chunks);
+        let name = || version_of(version);
+        let content = self.tolerated(name, content.transpose())?.flatten();
+        let chunks = content.map(|content| content.chunks);
         let chunks = chunks.unwrap_or_default().into_iter().zip(0..);
         let named = chunks.filter(|(_, ordinal)| ordinals.contains(ordinal));
         Ok(named.map(|(chunk, _)| chunk.record.slot.0).collect())
@@ -313,7 +320,8 @@ impl Auditor<'_> {
         self.problems.tell(format!(
             "document {name:?} lacks {lacks} of the {most} chunks of its published version and has {more} that are not of it"
         ));
-        self.audit.missing |= self.slots(version, &missing).await?;
+        let missing = self.slots(version, &missing).await?;
+        self.audit.missing |= missing;
         self.audit.extra |= odd;
         if !self.repair {
             return Ok(());
@@ -339,7 +347,7 @@ impl Auditor<'_> {
     /// Puts the content of a version in the queue once more, as a version of its own.
     async fn again(&mut self, version: &PublishedVersion) -> Result<Again> {
         let (document, sequence) = (&version.document, version.sequence);
-        let name = || format!("version {sequence} of document {:?}", document.as_str());
+        let name = || version_of(version);
         let stored = self.shelf.versions.whole(document, sequence).await;
         let Some(Some(stored)) = self.tolerated(name, stored)? else {
             return Ok(Again::Lost);
@@ -384,7 +392,9 @@ impl Auditor<'_> {
                 slots.push(slot);
             }
             let named: Vec<Version> = versions.keys().cloned().collect();
-            let unnamed = self.unnamed(named).await?;
+            let mut unnamed = self.unnamed(named).await?;
+            let beheaded = self.shelf.beheaded(&unnamed).await?;
+            unnamed.retain(|version| !beheaded.contains(version));
             for version in &unnamed {
                 let slots = versions.remove(version).unwrap_or_default();
                 // A sweep that was at it has removed them before the head forgot them.
@@ -409,27 +419,32 @@ impl Auditor<'_> {
         Ok(())
     }
 
-    /// Versions that no head names, long after they were staged.
+    /// Versions that no head names: those whose heads were lost, and those that were left over long after
+    /// they were staged.
     async fn left_over(&mut self) -> Result<()> {
         let before = self.ledger.before(LEFT_OVER);
         let mut from = None;
         let mut found = 0;
         loop {
             let listing = Listing {
-                filter: Some(all(vec![at_most(STAGED, before)])),
                 from,
-                fields: &[DOCUMENT, SEQUENCE],
+                fields: &[DOCUMENT, SEQUENCE, STAGED],
                 ..Listing::default()
             };
             let (page, next) = self.shelf.versions.table.list(listing).await?;
-            let versions = page.iter().map(|(_, fields)| named(fields));
-            let unnamed = self.unnamed(readable(versions)).await?;
-            let of = unnamed.iter();
-            let of: Vec<(&str, u64)> = of
-                .map(|(document, sequence)| (document.as_str(), sequence.0))
-                .collect();
-            let there = self.summaries(&of).await?;
-            found += there.iter().filter(|it| !matches!(it, Some(None))).count();
+            let is_recent = |fields: &Fields| read_integer(fields, STAGED) > Some(before);
+            let versions = page.iter().map(|(_, fields)| {
+                let version = named(fields)?;
+                Ok((version, is_recent(fields)))
+            });
+            let versions: BTreeMap<Version, bool> = readable(versions).into_iter().collect();
+            let mut unnamed = self.unnamed(versions.keys().cloned().collect()).await?;
+            for version in self.shelf.beheaded(&unnamed).await? {
+                unnamed.retain(|it| *it != version);
+                self.beheaded(&version);
+            }
+            unnamed.retain(|version| versions.get(version) == Some(&false));
+            found += self.count_there(&unnamed).await?;
             if self.repair && !unnamed.is_empty() {
                 self.shelf.versions.delete(&unnamed).await?;
                 self.audit.removed += unnamed.len() as u64;
@@ -446,6 +461,23 @@ impl Auditor<'_> {
         Ok(())
     }
 
+    fn beheaded(&mut self, (document, sequence): &Version) {
+        let document = document.as_str();
+        self.lost(format!(
+            "version {sequence} of document {document:?} is there and its head is not: were heads restored from an older snapshot? hand the document in again"
+        ));
+    }
+
+    /// A sweep that was at them has removed some.
+    async fn count_there(&self, versions: &[Version]) -> Result<usize> {
+        let of = versions.iter();
+        let of: Vec<(&str, u64)> = of
+            .map(|(document, sequence)| (document.as_str(), sequence.0))
+            .collect();
+        let there = self.shelf.versions.are_there(&of).await?;
+        Ok(there.into_iter().filter(|is_there| *is_there).count())
+    }
+
     /// Those of these versions that no head names. Where they are to be removed, that is asked of most
     /// copies.
     async fn unnamed(&self, versions: Vec<Version>) -> Result<Vec<Version>> {
@@ -454,12 +486,11 @@ impl Auditor<'_> {
             Err(error) if error.code() == ErrorCode::Corrupt => self.with_heads(versions).await?,
             read => (versions, read?),
         };
-        let unnamed = without_named(versions, read);
+        let unnamed = without_named(versions, &read);
         if !self.repair || unnamed.is_empty() {
             return Ok(unnamed);
         }
-        let agreed = heads.read_agreed(&documents(&unnamed)).await?;
-        Ok(without_named(unnamed, agreed))
+        self.shelf.unnamed(unnamed).await
     }
 
     /// Those of these versions whose heads can be read: of the others it cannot be told, and they were
@@ -481,14 +512,9 @@ impl Auditor<'_> {
     }
 }
 
-fn documents(versions: &[Version]) -> Vec<DocumentId> {
-    versions.iter().map(|(it, _)| it.clone()).collect()
-}
-
-fn without_named(versions: Vec<Version>, heads: Vec<Read>) -> Vec<Version> {
-    let unnamed = versions.into_iter().zip(heads);
-    let unnamed = unnamed.filter(|((_, sequence), read)| !read.head.names(*sequence));
-    unnamed.map(|(version, _)| version).collect()
+fn version_of(version: &PublishedVersion) -> String {
+    let (document, sequence) = (version.document.as_str(), version.sequence);
+    format!("version {sequence} of document {document:?}")
 }
 
 /// What became of a document that was to be indexed again.

@@ -51,6 +51,11 @@ const REQUEST_BYTES: usize = 4 << 20;
 /// Points in one page of a listing.
 pub(crate) const PAGE: u32 = 256;
 
+/// Whether a field of a point is not its own, but says in which state it is.
+pub(crate) fn is_stamp(field: &str) -> bool {
+    matches!(field, TOKEN | RECENT_FIELD)
+}
+
 /// The state of a point that was read: what may be replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {

@@ -57,10 +57,6 @@ pub(crate) const INDEXES: [(&str, FieldType); 6] = [
     (RETIRED, FieldType::Integer),
 ];
 
-/// The fields that say what the head says too.
-pub(crate) const SEARCHED: [&str; 7] =
-    [STATE, DUE, LEASE, NEWEST, PUBLISHED, IS_PUBLISHED, RETIRED];
-
 /// Most versions of a document that wait for the sweep.
 const MAX_RETIRED: usize = 4096;
 

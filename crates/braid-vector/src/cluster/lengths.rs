@@ -1,7 +1,7 @@
 //! The mean length of a collection's chunks, which the weights of their terms are worked out with.
 //!
 //! It is recorded with the first chunks, which may be nothing like the ones that come after them. So
-//! workers look at it again while a collection grows: where it is off, a new mean is recorded as the next
+//! workers look at it again while a collection grows, or shrinks: where it is off, a new mean is recorded as the next
 //! revision, and the weights of all chunks that have those of an older one are worked out again. Several
 //! workers begin at different chunks; what two of them do is the same work.
 
@@ -49,10 +49,13 @@ impl ClusterLedger {
         if let Some(recorded) = self.registry.bm25(key.0, key.1).await? {
             return Ok(recorded.parameters);
         }
+        let (chunks, language): (Vec<ChunkRecord>, _) =
+            (chunks.cloned().collect(), collection.settings.language);
+        let mean = move || mean_length(chunks.iter(), language);
         let first = Bm25Parameters {
             k1: 1.2,
             b: 0.75,
-            mean_length: mean_length(chunks, collection.settings.language),
+            mean_length: self.site.pool.run(mean).await?,
             revision: 0,
         };
         self.registry.record_bm25(key, None, (first, size)).await
@@ -128,7 +131,11 @@ impl ClusterLedger {
         let parameters = recorded.parameters;
         let chunks = shelf.chunks.count().await?;
         let size = Size { chunks, slots };
-        if chunks == 0 || !is_due(shelf, recorded.size, size).await? {
+        // Where the registry went back, as to an older snapshot, chunks have weights of revisions that it
+        // does not know: none of them would be taken for old.
+        let newest = shelf.chunks.newest_revision().await?;
+        let went_back = newest > Some(parameters.revision);
+        if chunks == 0 || !(went_back || is_due(shelf, recorded.size, size).await?) {
             return Ok(parameters);
         }
         let drawn = shelf.chunks.drawn(SAMPLE).await?;
@@ -136,10 +143,10 @@ impl ClusterLedger {
         let mean = move || mean_length(drawn.iter(), language);
         let mean = self.site.pool.run(mean).await?;
         let is_off = (mean / parameters.mean_length.max(1.0) - 1.0).abs() > TOLERATED;
-        let next = if is_off {
+        let next = if is_off || went_back {
             Bm25Parameters {
                 mean_length: mean,
-                revision: parameters.revision + 1,
+                revision: newest.unwrap_or_default().max(parameters.revision) + 1,
                 ..parameters
             }
         } else {
@@ -157,6 +164,10 @@ impl ClusterLedger {
 async fn is_due(shelf: &Shelf, then: Size, now: Size) -> Result<bool> {
     let doubled = |then: u64, now: u64| now >= then.saturating_mul(2).max(1);
     if doubled(then.chunks, now.chunks) || doubled(then.slots, now.slots) {
+        return Ok(true);
+    }
+    // As many as there were came, and half of them are gone again.
+    if now.slots >= then.slots && doubled(now.chunks, then.chunks) {
         return Ok(true);
     }
     if now.chunks <= then.chunks.saturating_add(then.chunks / TENTH) {

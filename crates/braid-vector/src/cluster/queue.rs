@@ -294,16 +294,10 @@ impl ClusterLedger {
             return;
         }
         let remove = async {
-            let documents: Vec<DocumentId> = late.iter().map(|it| it.document.clone()).collect();
+            let late = late.iter();
+            let late = late.map(|it| (it.document.clone(), it.sequence));
             // One copy may not have heard that another worker published it.
-            let heads = shelf.heads.read_agreed(&documents).await?;
-            let gone = late
-                .iter()
-                .zip(heads)
-                .filter(|(it, read)| !read.head.names(it.sequence));
-            let gone: Vec<_> = gone
-                .map(|(it, _)| (it.document.clone(), it.sequence))
-                .collect();
+            let gone = shelf.unnamed(late.collect()).await?;
             if gone.is_empty() {
                 return Ok(0);
             }

@@ -129,7 +129,7 @@ impl ClusterLedger {
             };
             let (page, next) = shelf.versions.table.list(listing).await?;
             let page = page.iter().map(|(_, fields)| named(fields));
-            gone += remove_unnamed(shelf, readable(page)).await?;
+            gone += shelf.remove_left_over(readable(page)).await?;
             from = next;
             if from.is_none() {
                 break;
@@ -219,21 +219,6 @@ pub(super) fn named(fields: &Fields) -> Result<(DocumentId, Sequence)> {
     let document = DocumentId::new(document).map_err(damaged)?;
     let sequence = sequence.ok_or_else(|| super::rows::damaged("names no version"))?;
     Ok((document, Sequence(sequence)))
-}
-
-async fn remove_unnamed(shelf: &Shelf, versions: Vec<(DocumentId, Sequence)>) -> Result<u64> {
-    let documents: Vec<DocumentId> = versions.iter().map(|(it, _)| it.clone()).collect();
-    let heads = shelf.heads.read_agreed(&documents).await?;
-    let unnamed = versions
-        .into_iter()
-        .zip(heads)
-        .filter(|((_, sequence), read)| !read.head.names(*sequence));
-    let unnamed: Vec<_> = unnamed.map(|(version, _)| version).collect();
-    if unnamed.is_empty() {
-        return Ok(0);
-    }
-    shelf.versions.delete(&unnamed).await?;
-    Ok(unnamed.len() as u64)
 }
 
 /// What one head names and is not there.

@@ -267,6 +267,12 @@ impl Versions {
             .collect()
     }
 
+    /// Whether there are these versions, in order.
+    pub(crate) async fn are_there(&self, of: &[(&str, u64)]) -> Result<Vec<bool>> {
+        let found = self.read(of, &[SEQUENCE]).await?;
+        Ok(found.iter().map(Option::is_some).collect())
+    }
+
     /// A version with its text.
     pub(crate) async fn document(
         &self,

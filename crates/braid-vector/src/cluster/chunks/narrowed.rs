@@ -30,6 +30,12 @@ impl ChunkStore {
         self.points.count(Some(filter.clone())).await
     }
 
+    /// Whether a version has any chunk.
+    pub(crate) async fn has_any(&self, version: &Version) -> Result<bool> {
+        let filter = Filter::must(of_versions(std::iter::once(version)));
+        Ok(self.count_of(&filter).await? > 0)
+    }
+
     /// A page of all chunks, each with its version or why that cannot be read, and where the next page
     /// starts.
     pub(crate) async fn page(
@@ -122,6 +128,7 @@ impl ChunkStore {
 fn placed(point: &RetrievedPoint) -> Result<Placed> {
     let slot = read_slot(point.id.as_ref());
     let slot = slot.ok_or_else(|| crate::cluster::rows::damaged("has an id that is no slot"))?;
-    let (document, sequence) = read_version(&point.payload)?;
+    let version = read_version(&point.payload);
+    let (document, sequence) = version.map_err(|it| it.context(format_args!("chunk {slot}")))?;
     Ok((slot, document, sequence))
 }

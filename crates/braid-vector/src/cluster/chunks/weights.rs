@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use ::qdrant_client::qdrant::{
-    Filter, PointId, PointStruct, Query, QueryPoints, RetrievedPoint, Sample, ScrollPoints,
-    WithVectorsSelector,
+    Direction, Filter, OrderBy, PointId, PointStruct, Query, QueryPoints, RetrievedPoint, Sample,
+    ScrollPoints, WithVectorsSelector,
 };
 use braid_core::{ChunkRecord, Result, Slot};
 use futures::future::try_join_all;
@@ -14,6 +14,8 @@ use super::point::{self, WEIGHED};
 use super::{Bm25Parameters, ChunkStore, DENSE, PAGE, wire_id};
 use crate::cluster::cas::{all, less_than};
 use crate::cluster::queue::readable;
+use crate::cluster::rows::read_integer;
+use crate::qdrant::collection::only;
 
 /// Points of one page of a sample.
 const DRAWN: u32 = 256;
@@ -59,6 +61,25 @@ impl ChunkStore {
             readable(points.map(|it| point::reweighed(it, &analyzers, bm25)))
         });
         Ok((reweighed.await?, next))
+    }
+
+    /// The newest revision that any chunk has weights of; `None` where there are none.
+    pub(crate) async fn newest_revision(&self) -> Result<Option<u32>> {
+        let request = ScrollPoints {
+            limit: Some(1),
+            with_payload: Some(only(&[WEIGHED])),
+            order_by: Some(OrderBy {
+                key: WEIGHED.to_owned(),
+                direction: Some(Direction::Desc.into()),
+                start_from: None,
+            }),
+            ..ScrollPoints::default()
+        };
+        let (page, _) = self.points.scroll(request).await?;
+        let newest = page
+            .first()
+            .and_then(|it| read_integer(&it.payload, WEIGHED));
+        Ok(newest.and_then(|it| u32::try_from(it).ok()))
     }
 
     /// So many chunks, drawn by chance; all of them where there are no more. Those that cannot be read are

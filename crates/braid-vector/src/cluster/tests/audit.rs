@@ -1,8 +1,9 @@
 //! Planted drift is found and mended.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use braid_core::{DocumentId, Ledger, Sequence, SlotSet};
+use braid_core::{DocumentId, Ledger, Sequence, SlotSet, WorkQueue};
 use braid_testkit::ledger_suite::{Scene, staged};
 
 use super::{World, everywhere};
@@ -18,6 +19,7 @@ everywhere!(
     what_is_whole_is_sound,
     lost_chunks_are_indexed_again,
     what_no_head_names_is_removed,
+    what_lost_its_head_is_kept,
     heads_are_what_they_are_searched_by,
     a_lost_version_is_left,
     what_is_damaged_is_told_and_nothing_of_it_removed,
@@ -185,6 +187,35 @@ async fn what_no_head_names_is_removed(world: World) {
     sound(&stage.audit(false).await);
 }
 
+/// Heads as of an older snapshot: the version is the only text that there is.
+async fn what_lost_its_head_is_kept(world: World) {
+    let stage = Stage::new(world).await;
+    let shelf = stage.shelf();
+    let lost = stage.published("c").await;
+    shelf.heads.table.delete(&[point_id("c")]).await.unwrap();
+    stage.world.advance_ms(DAY_MS);
+    for repair in [false, true] {
+        let found = stage.audit(repair).await;
+        assert_eq!(found.problems.len(), 1, "{found:?}");
+        assert!(found.problems[0].contains("\"c\" is there and its head is not"));
+        assert_eq!((found.removed, found.left.len()), (0, usize::from(repair)));
+        assert!(found.extra.is_empty(), "{found:?}");
+    }
+    WorkQueue::sweep(&*stage.ledger, Duration::ZERO)
+        .await
+        .unwrap();
+    let whole = shelf.versions.whole(&lost.0, lost.1).await.unwrap();
+    assert!(whole.is_some());
+    let chunks = shelf.chunks.of_document(&lost.0, lost.1, 0..=9).await;
+    assert_eq!(chunks.unwrap().len(), 3);
+    // As the audit says.
+    stage.scene.put("c", &["again"]).await;
+    stage.scene.publish().await;
+    let mended = stage.audit(true).await;
+    assert_eq!((mended.removed, &mended.left[..]), (4, &[][..]));
+    sound(&stage.audit(false).await);
+}
+
 async fn heads_are_what_they_are_searched_by(world: World) {
     let stage = Stage::new(world).await;
     let heads = &stage.shelf().heads;
@@ -196,6 +227,12 @@ async fn heads_are_what_they_are_searched_by(world: World) {
         .unwrap()
         .remove(0)
         .unwrap();
+    let right = fields.clone();
+    fields.insert("n:9:year".to_owned(), integer(1999));
+    heads.table.put(vec![(id, fields.clone())]).await.unwrap();
+    let found = stage.audit(false).await;
+    assert!(found.problems[0].contains("year"), "{found:?}");
+    fields = right;
     fields.insert(DUE.to_owned(), integer(40 * DAY_MS));
     heads.table.put(vec![(id, fields)]).await.unwrap();
     assert_eq!(stage.scene.publish().await.published, 0, "nobody finds it");

@@ -1,6 +1,7 @@
 //! The weights of terms follow the mean length of chunks.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use braid_core::ports::CopyLog;
 use braid_core::{ChunkRecord, DocumentId, Embedding, Sequence, Slot, WorkQueue};
@@ -9,6 +10,7 @@ use braid_testkit::ledger_suite::Scene;
 use super::{World, everywhere};
 use crate::cluster::chunks::{Bm25Parameters, ChunkPoint};
 use crate::cluster::ledger::ClusterLedger;
+use crate::cluster::registry::{RecordedBm25, Size};
 use crate::cluster::shelf::Shelf;
 
 /// 4 terms, with those of the title and the heading.
@@ -26,6 +28,8 @@ everywhere!(
     what_was_deleted_is_not_brought_back,
     what_is_expected_counts_before_there_is_a_chunk,
     a_sample_is_of_what_is_there,
+    a_registry_that_went_back_mixes_no_means,
+    a_mean_is_looked_at_as_a_collection_shrinks,
 );
 
 struct Stage {
@@ -60,10 +64,23 @@ impl Stage {
     }
 
     async fn recorded(&self) -> Bm25Parameters {
+        self.row().await.parameters
+    }
+
+    async fn row(&self) -> RecordedBm25 {
         let collection = &self.scene.collection;
         let registry = &self.ledger.registry;
         let recorded = registry.bm25(collection.id, collection.generation).await;
-        recorded.unwrap().unwrap().parameters
+        recorded.unwrap().unwrap()
+    }
+
+    /// The registry has these again.
+    async fn go_back(&self, to: (Bm25Parameters, Size)) {
+        let (collection, now) = (&self.scene.collection, self.row().await);
+        let key = (collection.id, collection.generation);
+        let registry = &self.ledger.registry;
+        let recorded = registry.record_bm25(key, Some(&now), to).await.unwrap();
+        assert_eq!(recorded, to.0);
     }
 
     async fn chunks(&self, id: &str) -> Vec<ChunkPoint> {
@@ -272,4 +289,47 @@ async fn a_sample_is_of_what_is_there(world: World) {
     // By chance: fewer are asked for than there are.
     let drawn = chunks.drawn(9).await.unwrap();
     assert!(!drawn.is_empty() && drawn.iter().all(|it| all.contains(it)));
+}
+
+/// Chunks have weights of revisions that it does not know, and they are not those of its next ones.
+async fn a_registry_that_went_back_mixes_no_means(world: World) {
+    let at_once = Stage::new(World::new(&world.options)).await;
+    let _leftovers = at_once._world.leftovers();
+    at_once.scene.put("a", &[SHORT]).await;
+    at_once.scene.put("b", &[LONG, LONG]).await;
+    at_once.scene.put("c", &[LONG; 5]).await;
+    at_once.scene.publish().await;
+    let stage = Stage::new(world).await;
+    stage.publish("a", &[SHORT]).await;
+    let first = stage.row().await;
+    stage.publish("b", &[LONG, LONG]).await;
+    stage.tend().await;
+    stage.go_back((first.parameters, first.size)).await;
+    stage.publish("c", &[LONG; 5]).await;
+    stage.tend().await;
+    assert_eq!(stage.recorded().await.revision, 2);
+    assert_eq!(stage.weights().await, at_once.weights().await);
+    // Where the mean holds and nothing grew, too.
+    let now = stage.row().await;
+    let back = Bm25Parameters {
+        revision: 1,
+        ..now.parameters
+    };
+    stage.go_back((back, now.size)).await;
+    stage.tend().await;
+    assert_eq!(stage.recorded().await.revision, 3);
+    assert_eq!(stage.weights().await, at_once.weights().await);
+}
+
+async fn a_mean_is_looked_at_as_a_collection_shrinks(world: World) {
+    let stage = Stage::new(world).await;
+    stage.publish("a", &[SHORT; 10]).await;
+    stage.publish("b", &[LONG; 30]).await;
+    stage.tend().await;
+    assert_eq!(stage.recorded().await.mean_length, 11.5);
+    stage.scene.delete("b").await;
+    stage.scene.publish().await;
+    stage.ledger.sweep(Duration::ZERO).await.unwrap();
+    stage.tend().await;
+    assert_eq!(stage.recorded().await.mean_length, 4.0);
 }

@@ -21,51 +21,75 @@ const FREQUENT: u64 = 50;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Part {
     pub(super) clauses: Vec<Clause>,
-    /// `None` for all chunks.
-    languages: Option<Vec<Language>>,
+    among: Among,
+}
+
+/// The chunks of a part, by the language that they were analyzed in.
+#[derive(Clone, Debug, PartialEq)]
+enum Among {
+    In(Vec<Language>),
+    /// All others; all there are where it names none.
+    NotIn(Vec<Language>),
 }
 
 impl Part {
-    /// What chunks of the part meet.
+    /// What chunks of the part meet; `None` for all chunks.
     pub(super) fn condition(&self) -> Option<wire::Condition> {
-        let languages = self.languages.as_ref()?;
-        Some(analyzed_in(languages.iter()))
+        match &self.among {
+            Among::In(languages) => Some(analyzed_in(languages.iter())),
+            Among::NotIn(languages) if languages.is_empty() => None,
+            Among::NotIn(languages) => {
+                let without = [analyzed_in(languages.iter())];
+                Some(wire::Filter::must_not(without).into())
+            }
+        }
     }
 }
 
-/// The searches for these clauses; no chunk is in two of them.
+/// The searches for these clauses; no chunk is in two of them. One in a language that the census has not
+/// heard of yet is searched for what counts in every language.
 pub(super) fn parts(clauses: &[Clause], census: &Census) -> Vec<Part> {
     let own = census.counts.iter().take(OWN);
     let own = own.take_while(|count| count.saturating_mul(FREQUENT) >= census.chunks);
     let (own, others) = census.languages.split_at(own.count());
-    let mut parts: Vec<Part> = Vec::new();
-    let each = own.chunks(1).chain((!others.is_empty()).then_some(others));
-    for languages in each {
-        let counts = |clause: &&Clause| {
-            let within = clause.languages.as_ref();
-            within.is_none_or(|within| languages.iter().any(|it| within.has(*it)))
-        };
-        let clauses: Vec<Clause> = clauses.iter().filter(counts).cloned().collect();
-        let same = parts.iter_mut().find(|part| part.clauses == clauses);
-        match same.and_then(|part| part.languages.as_mut()) {
-            Some(known) => known.extend(languages),
-            None => parts.push(Part {
-                clauses,
-                languages: Some(languages.to_vec()),
-            }),
+    let mut parts: Vec<(Vec<Clause>, Vec<Language>)> = Vec::new();
+    for language in own {
+        let clauses = counting(clauses, &[*language]);
+        match parts.iter_mut().find(|(known, _)| *known == clauses) {
+            Some((_, languages)) => languages.push(*language),
+            None => parts.push((clauses, vec![*language])),
         }
     }
-    if let [only] = &mut parts[..] {
-        only.languages = None;
-    }
-    parts.retain(|part| !part.clauses.is_empty());
-    parts
+    let rest = counting(clauses, others);
+    // Languages that make the same of it as the rest are searched with it.
+    parts.retain(|(clauses, _)| *clauses != rest);
+    let apart = parts.iter().flat_map(|(_, languages)| languages.clone());
+    let rest = Part {
+        among: Among::NotIn(apart.collect()),
+        clauses: rest,
+    };
+    let parts = parts.into_iter().map(|(clauses, languages)| Part {
+        clauses,
+        among: Among::In(languages),
+    });
+    let parts = parts.chain(std::iter::once(rest));
+    parts.filter(|part| !part.clauses.is_empty()).collect()
+}
+
+/// The clauses that count in chunks of any of these languages.
+fn counting(clauses: &[Clause], languages: &[Language]) -> Vec<Clause> {
+    let counts = |clause: &&Clause| {
+        let within = clause.languages.as_ref();
+        within.is_none_or(|within| languages.iter().any(|it| within.has(*it)))
+    };
+    clauses.iter().filter(counts).cloned().collect()
 }
 
 #[cfg(test)]
 mod tests {
     use braid_text::lexical::{Languages, LexicalField};
 
+    use super::Among::{In, NotIn};
     use super::*;
 
     fn clause(text: &str, languages: &[Language]) -> Clause {
@@ -86,12 +110,10 @@ mod tests {
         }
     }
 
-    type Said<'p> = (Vec<&'p str>, Option<Vec<Language>>);
-
-    fn said(parts: &[Part]) -> Vec<Said<'_>> {
+    fn said(parts: &[Part]) -> Vec<(Vec<&str>, Among)> {
         let parts = parts.iter().map(|part| {
             let texts = part.clauses.iter().map(|clause| clause.text.as_str());
-            (texts.collect(), part.languages.clone())
+            (texts.collect(), part.among.clone())
         });
         parts.collect()
     }
@@ -101,7 +123,8 @@ mod tests {
         let census = census(&[(Language::English, 90), (Language::German, 10)]);
         let clauses = [clause("index", &[]), clause("term", &[])];
         let parts = parts(&clauses, &census);
-        assert_eq!(said(&parts), [(vec!["index", "term"], None)]);
+        assert_eq!(said(&parts), [(vec!["index", "term"], NotIn(vec![]))]);
+        assert_eq!(parts[0].condition(), None);
     }
 
     #[test]
@@ -116,13 +139,26 @@ mod tests {
         ];
         let found = parts(&clauses, &census(&counted));
         let wanted = [
-            (vec!["mother", "index"], Some(vec![English])),
-            (vec!["moth", "index"], Some(vec![German])),
-            (vec!["moth", "mothe", "index"], Some(vec![French, Danish])),
+            (vec!["mother", "index"], In(vec![English])),
+            (vec!["moth", "index"], In(vec![German])),
+            (vec!["moth", "mothe", "index"], NotIn(vec![English, German])),
         ];
         assert_eq!(said(&found), wanted);
         // Languages that make the same of it are searched together.
         let found = parts(&clauses[1..2], &census(&counted[..3]));
-        assert_eq!(said(&found), [(vec!["moth"], Some(vec![German, French]))]);
+        assert_eq!(said(&found), [(vec!["moth"], NotIn(vec![English]))]);
+    }
+
+    /// One that came since the census was taken.
+    #[test]
+    fn a_new_language_is_searched_for_what_counts_everywhere() {
+        use Language::{English, German};
+        let clauses = [clause("mother", &[English]), clause("index", &[])];
+        let found = parts(&clauses, &census(&[(English, 90), (German, 90)]));
+        let wanted = [
+            (vec!["mother", "index"], In(vec![English])),
+            (vec!["index"], NotIn(vec![English])),
+        ];
+        assert_eq!(said(&found), wanted);
     }
 }
