@@ -12,7 +12,7 @@ mod model;
 mod reader;
 mod work;
 
-pub use copied::{Copied, CopyLog};
+pub use copied::{Copied, CopyLog, Reached};
 pub use index::{
     IndexBatch, IndexProvider, LexicalEntry, LexicalIndex, LexicalMatches, LexicalView,
     VectorEntry, VectorStore, VectorView,

@@ -98,6 +98,16 @@ impl Cluster {
         repair: bool,
     ) -> Result<VerifyReport> {
         let audit = self.ledger.audit(collection, repair).await?;
+        let lag = match self.ledger.stats(collection).await {
+            Ok(stats) => stats.lag(),
+            // Told of already.
+            Err(error)
+                if error.code() == ErrorCode::CollectionNotFound && !audit.problems.is_empty() =>
+            {
+                0
+            }
+            Err(error) => return Err(error),
+        };
         let chunks = IndexReport {
             held: audit.chunks,
             missing: audit.missing,
@@ -108,7 +118,7 @@ impl Cluster {
             ledger: audit.problems,
             vector: chunks.clone(),
             lexical: chunks,
-            lag: self.ledger.stats(collection).await?.lag(),
+            lag,
             repaired: repair && audit.left.is_empty(),
             left: audit.left,
         })

@@ -98,6 +98,15 @@ impl Engine {
         Ok(CollectionInfo { collection, stats })
     }
 
+    /// The name of every collection, also of one that is damaged.
+    ///
+    /// # Errors
+    /// What the ledger reports.
+    pub async fn collection_names(&self) -> Result<Vec<CollectionName>> {
+        let collections = self.inner.ledger.collections().await?;
+        Ok(collections.into_iter().map(|it| it.name).collect())
+    }
+
     /// Every collection with its counters, by name.
     ///
     /// # Errors

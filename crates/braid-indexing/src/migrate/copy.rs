@@ -1,10 +1,10 @@
 //! The copy: a page of documents at a time, each batch published before the next is staged.
 
 use braid_core::operation::{Change, ChangeOutcome, Expected, StagedChunk, StagedDocument};
-use braid_core::ports::{Copied, StageRequest};
+use braid_core::ports::{Copied, Reached, StageRequest};
 use braid_core::{
     ChunkRecord, Collection, ContentHash, Document, DocumentId, DocumentStatus, DocumentSummary,
-    Result, Sequence, Slot,
+    Result, Slot,
 };
 use braid_text::hashing::as_stored;
 
@@ -93,6 +93,11 @@ impl Migration {
             let (sample, chunks) = self.draw(source).await?;
             self.copied.expect(target.id, &sample, chunks).await?;
         }
+        let mut copied = route.before.clone().unwrap_or_default();
+        let reached = |through| Reached {
+            operations: stats.newest,
+            through,
+        };
         let (mut cursor, mut claimed) = (None, Vec::new());
         loop {
             if self.shutdown.is_requested() {
@@ -108,15 +113,13 @@ impl Migration {
             if cursor.is_none() {
                 break;
             }
-            if let Some(copied) = come_to(route.before.as_ref(), stats.newest, last) {
+            if last.is_some() {
+                copied.come_to(reached(last));
                 self.copied.record_copied(target.id, &name, &copied).await?;
             }
         }
         self.look_again(&route, claimed, migrated).await?;
-        let copied = Copied {
-            operations: stats.newest,
-            through: None,
-        };
+        copied.come_to(reached(None));
         self.copied.record_copied(target.id, &name, &copied).await
     }
 
@@ -279,21 +282,6 @@ impl Migration {
         }
         Ok(same)
     }
-}
-
-/// What is to be recorded at this document of a copy that began at operation `newest`: the first copy
-/// says how far it is. A later one looks at everything anyway, and says so at its end.
-fn come_to(before: Option<&Copied>, newest: Sequence, last: Option<DocumentId>) -> Option<Copied> {
-    let last = last?;
-    let operations = match before {
-        None => newest,
-        Some(before) if before.through.as_ref().is_some_and(|it| *it < last) => before.operations,
-        Some(_) => return None,
-    };
-    Some(Copied {
-        operations,
-        through: Some(last),
-    })
 }
 
 /// Why a document is not copied, if it is not.

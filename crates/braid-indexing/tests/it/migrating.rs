@@ -60,6 +60,22 @@ impl World {
         migration.run(name, &|_| {}).await
     }
 
+    /// After a copy that was told to stop in its first batch.
+    async fn stopped(self) -> Self {
+        let shutdown = self.shutdown.clone();
+        let stopping = Rough::new(&self.target, move |_| {
+            shutdown.request();
+            None
+        });
+        let error = self.migrate_through(stopping).await.unwrap_err();
+        assert_eq!(error.code(), ErrorCode::ShuttingDown);
+        assert_eq!(self.target.depth().await.unwrap().waiting, 0);
+        Self {
+            shutdown: Shutdown::new(),
+            ..self
+        }
+    }
+
     /// The target, as its clients and workers see it.
     async fn there(&self) -> Scene {
         let mut new = new_collection("scene");
@@ -210,22 +226,9 @@ async fn a_copy_that_is_stopped_finishes_its_batch_and_goes_on_where_it_stopped(
         .zip(&texts)
         .map(|(name, text)| (name.as_str(), text.as_slice()))
         .collect();
-    let world = World::new(&documents).await;
-    let shutdown = world.shutdown.clone();
-    let stopping = Rough::new(&world.target, move |_| {
-        shutdown.request();
-        None
-    });
-    let error = world.migrate_through(stopping).await.unwrap_err();
-    assert_eq!(error.code(), ErrorCode::ShuttingDown);
-    assert_eq!(world.target.depth().await.unwrap().waiting, 0);
+    let world = World::new(&documents).await.stopped().await;
     // What was copied before it stopped is not brought back.
-    let there = world.there().await;
-    there.delete("d100").await;
-    let world = World {
-        shutdown: Shutdown::new(),
-        ..world
-    };
+    world.there().await.delete("d100").await;
     let again = world.migrate().await;
     assert_eq!((again.copied, again.unchanged), (36, 63));
     assert_eq!(left_out(&again), ["d100"]);
@@ -249,4 +252,21 @@ async fn what_another_process_has_is_said() {
     assert_eq!((again.copied, again.unchanged), (1, 1));
     assert!(again.agrees(), "{again:?}");
     assert!(world.target.stats(there.collection.id).await.is_ok());
+}
+
+/// The first copy came to its end, and the source has more since.
+#[tokio::test(start_paused = true)]
+async fn what_a_later_copy_came_to_before_it_was_stopped_is_not_brought_back() {
+    let world = World::new(&[("a", &["one"])]).await;
+    assert_eq!(world.migrate().await.copied, 1);
+    for number in 100..200 {
+        let name = format!("d{number}");
+        world.source.scene.put(&name, &[name.as_str()]).await;
+    }
+    world.source.drain(embedder()).await;
+    let world = world.stopped().await;
+    world.there().await.delete("d100").await;
+    let again = world.migrate().await;
+    assert_eq!((again.copied, again.unchanged), (37, 63));
+    assert_eq!(left_out(&again), ["d100"]);
 }

@@ -49,7 +49,7 @@ impl ClusterLedger {
     /// Looks whether all that heads name is there and nothing else is; with `repair`, mends what can be.
     /// A document whose published version lacks chunks is put in the queue as a new version of the same
     /// content, and what is there of it stays retrievable until a worker has indexed that. What no head
-    /// names is removed.
+    /// names is removed. A collection of Qdrant that is not there is told as a problem.
     ///
     /// # Errors
     /// [`CollectionNotFound`](braid_core::ErrorCode::CollectionNotFound) and what the server reports.
@@ -64,9 +64,20 @@ impl ClusterLedger {
             left: Told::default(),
             audit: Audit::default(),
         };
-        auditor.heads().await?;
-        auditor.chunks().await?;
-        auditor.left_over().await?;
+        if let Err(error) = auditor.all().await {
+            // Of a collection that was not deleted meanwhile, this is drift too.
+            let is_lost = error.code() == ErrorCode::CollectionNotFound
+                && self
+                    .registry
+                    .refresh()
+                    .await?
+                    .values()
+                    .any(|it| it.id == id);
+            if !is_lost {
+                return Err(error);
+            }
+            auditor.lost(error.chain());
+        }
         Ok(Audit {
             problems: auditor.problems.into_sentences(),
             left: auditor.left.into_sentences(),
@@ -118,6 +129,12 @@ struct Auditor<'a> {
 }
 
 impl Auditor<'_> {
+    async fn all(&mut self) -> Result<()> {
+        self.heads().await?;
+        self.chunks().await?;
+        self.left_over().await
+    }
+
     /// What heads say of themselves, and whether what they name is there.
     async fn heads(&mut self) -> Result<()> {
         let mut from = None;

@@ -30,7 +30,7 @@ use uuid::Uuid;
 
 use super::points::Points;
 use super::rows::{Fields, read_text, text};
-use super::site::{Site, strong};
+use super::site::Site;
 pub(crate) use conditions::{
     all, any_text, at_most, is_flag, is_integer, is_text, less_than, more_than,
 };
@@ -103,7 +103,7 @@ pub(crate) struct Table {
 impl Table {
     pub(crate) fn new(site: Arc<Site>, name: String) -> Self {
         Self {
-            points: Points::ordered(site, name, strong()),
+            points: Points::new(site, name),
         }
     }
 

@@ -10,39 +10,25 @@ use ::qdrant_client::qdrant::points_selector::PointsSelectorOneOf;
 use ::qdrant_client::qdrant::{
     CollectionInfo, CountPoints, CreateCollection, CreateFieldIndexCollection, DeletePoints,
     FieldType, Filter, PayloadIndexParams, PointId, PointsSelector, RetrievedPoint, ScrollPoints,
-    UpdateStatus, UpsertPoints, WriteOrdering,
+    UpdateStatus, UpsertPoints,
 };
 use ::qdrant_client::{Qdrant, QdrantError};
 use braid_core::{Error, ErrorCode, Result};
 
-use super::site::Site;
+use super::site::{Site, strong};
 use crate::qdrant::error::{is_missing, is_there_already, translate};
 
-/// A collection of Qdrant.
+/// A collection of Qdrant, whose copies take writes in one order.
 #[derive(Clone, Debug)]
 pub(crate) struct Points {
     pub(crate) site: Arc<Site>,
     pub(crate) name: String,
-    /// In which order copies take writes.
-    ordering: Option<WriteOrdering>,
 }
 
 impl Points {
-    /// A collection whose writes may come in any order; nothing is asked yet.
+    /// Nothing is asked yet.
     pub(crate) fn new(site: Arc<Site>, name: String) -> Self {
-        Self {
-            site,
-            name,
-            ordering: None,
-        }
-    }
-
-    /// A collection whose copies take writes as `ordering` says.
-    pub(crate) fn ordered(site: Arc<Site>, name: String, ordering: WriteOrdering) -> Self {
-        Self {
-            ordering: Some(ordering),
-            ..Self::new(site, name)
-        }
+        Self { site, name }
     }
 
     /// The answer to a request about the collection.
@@ -60,7 +46,7 @@ impl Points {
         let request = UpsertPoints {
             collection_name: self.name.clone(),
             wait: Some(true),
-            ordering: self.ordering,
+            ordering: Some(strong()),
             ..request
         };
         let asked = self.ask(|client| async move { client.upsert_points(request).await });
@@ -75,7 +61,7 @@ impl Points {
             points: Some(PointsSelector {
                 points_selector_one_of: Some(selected),
             }),
-            ordering: self.ordering,
+            ordering: Some(strong()),
             ..DeletePoints::default()
         };
         let asked = self.ask(|client| async move { client.delete_points(request).await });
@@ -164,7 +150,7 @@ impl Points {
             field_name: field.to_owned(),
             field_type: Some(kind.into()),
             field_index_params: params,
-            ordering: self.ordering,
+            ordering: Some(strong()),
             ..CreateFieldIndexCollection::default()
         };
         self.ask(|client| async move { client.create_field_index(request).await })

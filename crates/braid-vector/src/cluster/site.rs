@@ -160,7 +160,8 @@ impl Site {
     }
 }
 
-/// Replicas take writes in one order, through one leader.
+/// Replicas take writes in one order, through one leader: two compare-and-sets could both win on different
+/// copies otherwise, and the weights of a chunk that is written anew while its mean is corrected differ.
 pub(crate) fn strong() -> WriteOrdering {
     WriteOrdering {
         r#type: WriteOrderingType::Strong.into(),

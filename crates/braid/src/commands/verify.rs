@@ -1,7 +1,7 @@
 //! `braid verify`.
 
 use braid_config::Settings;
-use braid_core::{CollectionName, Result};
+use braid_core::{CollectionName, ErrorCode, Result};
 use braid_engine::{Engine, IndexReport, LoadModels, VerifyReport};
 use braid_runtime::telemetry;
 use serde::Serialize;
@@ -40,8 +40,16 @@ pub(crate) async fn run(settings: &Settings, args: VerifyArgs) -> Result<Exit> {
         Directory::Found(LoadModels::Embedder),
         async |engine| {
             let mut found = Vec::new();
+            let is_named = args.collection.is_some();
             for name in names(engine, args.collection).await? {
-                let report = engine.verify(&name, args.repair).await?;
+                let report = match engine.verify(&name, args.repair).await {
+                    Ok(report) => report,
+                    // Deleted since its name was read.
+                    Err(error) if !is_named && error.code() == ErrorCode::CollectionNotFound => {
+                        continue;
+                    }
+                    Err(error) => return Err(error.context(name)),
+                };
                 let embedded = embedded(&metrics.render(), &name);
                 found.push(Found::new(&name, &report, embedded));
             }
@@ -72,10 +80,7 @@ fn embedded(metrics: &str, name: &CollectionName) -> u64 {
 async fn names(engine: &Engine, one: Option<CollectionName>) -> Result<Vec<CollectionName>> {
     match one {
         Some(name) => Ok(vec![engine.collection(&name).await?.name]),
-        None => {
-            let infos = engine.collections().await?;
-            Ok(infos.into_iter().map(|info| info.collection.name).collect())
-        }
+        None => engine.collection_names().await,
     }
 }
 

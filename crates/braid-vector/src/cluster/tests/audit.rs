@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use braid_core::{DocumentId, Ledger, Sequence, SlotSet, WorkQueue};
+use braid_core::{DocumentId, ErrorCode, Ledger, Sequence, SlotSet, WorkQueue};
 use braid_testkit::ledger_suite::{Scene, staged};
 
 use super::{World, everywhere};
@@ -20,6 +20,7 @@ everywhere!(
     lost_chunks_are_indexed_again,
     what_no_head_names_is_removed,
     what_lost_its_head_is_kept,
+    a_collection_that_qdrant_lost_is_told,
     heads_are_what_they_are_searched_by,
     a_lost_version_is_left,
     what_is_damaged_is_told_and_nothing_of_it_removed,
@@ -214,6 +215,23 @@ async fn what_lost_its_head_is_kept(world: World) {
     let mended = stage.audit(true).await;
     assert_eq!((mended.removed, &mended.left[..]), (4, &[][..]));
     sound(&stage.audit(false).await);
+}
+
+async fn a_collection_that_qdrant_lost_is_told(world: World) {
+    let stage = Stage::new(world).await;
+    let shelf = stage.shelf();
+    shelf.versions.table.remove().await.unwrap();
+    for repair in [false, true] {
+        let found = stage.audit(repair).await;
+        assert_eq!(found.problems.len(), 1, "{found:?}");
+        assert!(found.problems[0].contains("has no collection"), "{found:?}");
+        assert_eq!(found.left.len(), usize::from(repair));
+    }
+    let name = stage.scene.collection.name.clone();
+    let deleted = stage.ledger.delete_collection(&name, None).await;
+    deleted.unwrap();
+    let gone = stage.ledger.audit(stage.scene.collection.id, false).await;
+    assert_eq!(gone.unwrap_err().code(), ErrorCode::CollectionNotFound);
 }
 
 async fn heads_are_what_they_are_searched_by(world: World) {
