@@ -127,6 +127,21 @@ async fn synonyms_are_copied_once_and_used() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn synonyms_that_the_cluster_has_already_stay() {
+    let world = World::new();
+    let (_directory, settings) = directory(&world, 20).await;
+    let engine = world.open().await;
+    engine.ensure_collection(&name()).await.unwrap();
+    let own = Arc::new(Synonyms::parse(&["zephyr, n8"]).unwrap());
+    let shared = name();
+    let set = engine.set_synonyms(&shared, Arc::clone(&own), None);
+    set.await.unwrap();
+    assert!(run(&settings).await.agrees());
+    let there = world.open().await.collection(&name()).await.unwrap();
+    assert_eq!(there.synonyms, own);
+}
+
 #[tokio::test]
 async fn what_cannot_be_copied_is_refused_in_one_line() {
     let directory = tempfile::tempdir().unwrap();
