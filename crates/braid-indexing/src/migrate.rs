@@ -163,10 +163,20 @@ impl Migration {
         };
         let ledger = &self.target.ledger;
         let target = done(ledger.create_collection(new, None).await?)?;
-        if target.synonyms == source.synonyms {
+        self.copy_synonyms(source, target).await
+    }
+
+    /// What rules the target has stay, none too once something was copied.
+    async fn copy_synonyms(&self, source: &Collection, target: Collection) -> Result<Collection> {
+        if source.synonyms.is_empty() || !target.synonyms.is_empty() {
+            return Ok(target);
+        }
+        let name = copy::name_of(source);
+        if self.copied.copied(target.id, &name).await?.is_some() {
             return Ok(target);
         }
         let synonyms = Arc::clone(&source.synonyms);
+        let ledger = &self.target.ledger;
         done(ledger.set_synonyms(&source.name, synonyms, None).await?)
     }
 }

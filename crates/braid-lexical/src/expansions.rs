@@ -7,9 +7,6 @@ use crate::lookup::Lookup;
 use crate::phrase::{Occurrence, occurrences};
 use crate::scoring::{Scale, SegmentScores, Wanted};
 
-/// Most things that one query is searched for as besides.
-pub(crate) const MAX_EXPANSIONS: usize = 32;
-
 /// A phrase that the query does not say.
 #[derive(Clone, Debug)]
 pub(crate) struct Expanded {

@@ -13,7 +13,7 @@ use braid_core::{
 };
 use braid_runtime::{Blocking, CpuPool};
 use braid_text::Analyzers;
-use braid_text::lexical::Weights;
+use braid_text::lexical::{SynonymForms, Weights};
 use parking_lot::Mutex;
 use tantivy::directory::{Directory, MmapDirectory};
 use tantivy::{Index, IndexReader, IndexSettings, ReloadPolicy, Searcher};
@@ -22,7 +22,6 @@ use crate::error::{io_error, lexical_error, with_rebuild_help};
 use crate::schema::{CommitPayload, Fields, schema};
 use crate::scoring::{slot_column, slot_of};
 use crate::statistics::LatestStatistics;
-use crate::synonyms::SynonymForms;
 use crate::terms;
 use crate::view::{Reading, TantivyView};
 use crate::writer::{BatchWriter, WriterSettings};

@@ -6,21 +6,22 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use braid_core::ports::LexicalMatches;
 use braid_core::{
-    Error, Expansion, LanguageSetting, LexicalQuery, LexicalView, Narrowed, Result, Selection,
-    TextCondition,
+    Error, LanguageSetting, LexicalQuery, LexicalView, Narrowed, Result, Selection, TextCondition,
 };
 use braid_runtime::CpuPool;
-use braid_text::lexical::{QueryTerm, Weights, clauses, distinct_terms, query_terms};
+use braid_text::lexical::{
+    MAX_EXPANSIONS, QueryTerm, SynonymForms, Weights, clauses, distinct_terms, query_terms, told,
+};
 use braid_text::{Analyzer, Analyzers, TermKind};
 use tantivy::Searcher;
 
 use crate::conditions::narrow;
-use crate::expansions::{Expanded, MAX_EXPANSIONS};
+use crate::expansions::Expanded;
 use crate::lookup::Lookup;
 use crate::schema::Fields;
 use crate::scoring::{Clause, Wanted, ceiling, search};
 use crate::statistics::{LatestStatistics, Statistics};
-use crate::synonyms::SynonymForms;
+use crate::synonyms;
 use crate::typos::corrections;
 
 /// One commit of an index. Its files stay readable until it is dropped, whatever is committed,
@@ -77,7 +78,7 @@ impl LexicalView for TantivyView {
                 Ok(LexicalMatches {
                     candidates,
                     terms: distinct(terms, &expansions),
-                    expansions: told(expansions),
+                    expansions: told(expansions.into_iter().map(|one| one.told)),
                     ceiling,
                 })
             })
@@ -149,18 +150,10 @@ impl Reading {
         query: &LexicalQuery,
         terms: &[QueryTerm],
     ) -> Result<Vec<Expanded>> {
-        let LexicalQuery {
-            text,
-            typos,
-            synonyms,
-        } = query;
-        let mut expansions = Vec::new();
-        if !synonyms.is_empty() {
-            let forms = &self.synonyms;
-            let index = (&self.fields, statistics);
-            expansions = forms.expand(lookup, index, analyzers, synonyms, text)?;
-        }
-        if *typos && self.lacks_a_word(lookup, terms)? {
+        let text = &query.text;
+        let meant = self.synonyms.meant(analyzers, &query.synonyms, text);
+        let mut expansions = synonyms::expand(lookup, (&self.fields, statistics), meant)?;
+        if query.typos && self.lacks_a_word(lookup, terms)? {
             let said: Vec<String> = expansions
                 .iter()
                 .flat_map(|one| one.told.term.split_whitespace())
@@ -198,20 +191,8 @@ impl Reading {
     }
 }
 
-/// What is told of expansions, each once: languages have different forms of the same.
-fn told(expansions: Vec<Expanded>) -> Vec<Expansion> {
-    let mut told: Vec<Expansion> = Vec::with_capacity(expansions.len());
-    for expansion in expansions.into_iter().map(|one| one.told) {
-        if !told.contains(&expansion) {
-            told.push(expansion);
-        }
-    }
-    told
-}
-
 /// The terms' texts, each once, in order, then those of the expansions.
 fn distinct(terms: Vec<QueryTerm>, expansions: &[Expanded]) -> Vec<String> {
-    let added = expansions.iter().flat_map(|one| one.phrase.places());
-    let added = added.filter_map(|place| place.terms.first().cloned());
+    let added = expansions.iter().flat_map(|one| one.phrase.first_terms());
     distinct_terms(terms.into_iter().map(|term| term.text).chain(added))
 }

@@ -28,14 +28,16 @@ pub async fn lexical_suite(fresh: FreshLexicalIndex<'_>) {
     every_index(fresh).await;
     pinned_views_do_not_change(&*fresh()).await;
     conditions::conditions(fresh).await;
+    conditions::synonyms(fresh).await;
     conditions::expansions(fresh).await;
 }
 
 /// Checks the contract as far as an index behind a network can keep it: a view that is pinned may change,
-/// and there are no corrections and synonyms.
+/// there are no corrections, and synonyms of several words are looked for word by word.
 pub async fn remote_lexical_suite(fresh: FreshLexicalIndex<'_>) {
     every_index(fresh).await;
     conditions::conditions(fresh).await;
+    conditions::synonyms(fresh).await;
 }
 
 /// What every index promises.

@@ -6,15 +6,17 @@
 //! would distort the length of the content in [`LexicalField::Names`] ([`visit_entry`]). A query is a
 //! list of [`Clause`]s: a term in a field, with a weight ([`query_terms`], [`clauses`]). The score of an
 //! entry is the sum of weight times rarity times [`saturation`] over the clauses that match
-//! ([`bm25`]).
+//! ([`bm25`]). What rules of synonyms add to a query is what it has [`Meant`].
 //!
-//! Pure functions. An adapter says where terms are kept and how matches are found.
+//! Pure functions, but for [`SynonymForms`], which keeps the forms that rules had last. An adapter says
+//! where terms are kept and how matches are found.
 
 pub mod bm25;
 mod entry;
 mod languages;
 mod phrase;
 mod query;
+mod synonyms;
 
 pub use bm25::{B, K1, inverse_frequency, length_norm, saturation, stored_length};
 pub use entry::{EntryTexts, FieldTerm, LexicalField, STEP, lane, visit_entry};
@@ -23,3 +25,4 @@ pub use phrase::{EntryWords, Forms, Phrase, Place, PlacedTerms, words};
 pub use query::{
     Clause, MAX_QUERY_TERMS, QueryTerm, Weights, clauses, distinct_terms, query_terms,
 };
+pub use synonyms::{MAX_EXPANSIONS, Meant, SynonymForms, told};

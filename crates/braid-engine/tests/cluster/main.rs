@@ -16,6 +16,7 @@ mod nodes;
 mod processes;
 mod refusals;
 mod stories;
+mod synonyms;
 #[path = "../support/traffic.rs"]
 mod traffic;
 mod words;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use braid_config::{Settings, StorageProfile};
-use braid_core::{CollectionName, ErrorCode};
+use braid_core::{CollectionName, ErrorCode, Synonyms};
 use braid_engine::query::Mode;
 use braid_engine::{Migrated, MigrationProgress, migrate};
 use braid_runtime::Shutdown;
@@ -13,7 +13,9 @@ use tempfile::TempDir;
 
 use crate::world::{DIMENSION, World, document, found, id, ingest, name, open};
 
-/// A data directory with so many documents, of which one was deleted and one replaced.
+const RULES: [&str; 1] = ["zephyr, n7"];
+
+/// A data directory with rules and so many documents, of which one was deleted and one replaced.
 async fn directory(world: &World, documents: usize) -> (TempDir, Settings) {
     let directory = tempfile::tempdir().unwrap();
     let mut settings = world.settings();
@@ -25,6 +27,8 @@ async fn directory(world: &World, documents: usize) -> (TempDir, Settings) {
     embedded.storage.profile = StorageProfile::Embedded;
     let engine = open(&embedded, Arc::new(HashEmbedder::new(DIMENSION))).await;
     engine.ensure_collection(&name()).await.unwrap();
+    let rules = Arc::new(Synonyms::parse(&RULES).unwrap());
+    engine.set_synonyms(&name(), rules, None).await.unwrap();
     ingest(&engine, (0..documents).map(|it| document(it, 1)).collect()).await;
     let through = ingest(&engine, vec![document(2, 2)]).await;
     engine.wait_published(&name(), through).await.unwrap();
@@ -99,6 +103,43 @@ async fn what_was_deleted_in_the_cluster_stays_so_and_differences_are_said() {
     let other = run(&settings).await;
     assert_eq!((other.documents.source, other.documents.target), (19, 18));
     assert!(!other.agrees());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn synonyms_are_copied_once_and_used() {
+    let world = World::new();
+    let (_directory, settings) = directory(&world, 20).await;
+    run(&settings).await;
+    let engine = world.open().await;
+    let rules = async || {
+        let collection = world.open().await.collection(&name()).await.unwrap();
+        collection.synonyms.lines().to_vec()
+    };
+    assert_eq!(rules().await, RULES);
+    let hits = found(&engine, "zephyr", Mode::Lexical).await;
+    assert_eq!((hits.len(), &*hits[0].0), (1, "doc/7"));
+    // What the cluster was told since stays.
+    for since in [&["zephyr, n8"][..], &[]] {
+        let synonyms = Arc::new(Synonyms::parse(since).unwrap());
+        engine.set_synonyms(&name(), synonyms, None).await.unwrap();
+        assert!(run(&settings).await.agrees());
+        assert_eq!(rules().await, since);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn synonyms_that_the_cluster_has_already_stay() {
+    let world = World::new();
+    let (_directory, settings) = directory(&world, 20).await;
+    let engine = world.open().await;
+    engine.ensure_collection(&name()).await.unwrap();
+    let own = Arc::new(Synonyms::parse(&["zephyr, n8"]).unwrap());
+    let shared = name();
+    let set = engine.set_synonyms(&shared, Arc::clone(&own), None);
+    set.await.unwrap();
+    assert!(run(&settings).await.agrees());
+    let there = world.open().await.collection(&name()).await.unwrap();
+    assert_eq!(there.synonyms, own);
 }
 
 #[tokio::test]

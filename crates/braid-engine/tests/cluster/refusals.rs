@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use braid_config::Settings;
-use braid_core::{Error, ErrorCode, Synonyms};
+use braid_core::{Error, ErrorCode};
 use braid_engine::Engine;
 use braid_testkit::HashEmbedder;
 
@@ -29,18 +29,6 @@ async fn what_needs_files_is_refused() {
     check(&error, "slots");
     let error = engine.boilerplate(&name(), 1).await.unwrap_err();
     check(&error, "boilerplate");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn synonyms_that_would_not_be_searched_for_are_refused() {
-    let world = World::new();
-    let engine = world.open().await;
-    engine.ensure_collection(&name()).await.unwrap();
-    let rules = Arc::new(Synonyms::parse(&["k8s, kubernetes"]).unwrap());
-    let error = engine.set_synonyms(&name(), rules, None).await.unwrap_err();
-    check(&error, "synonyms");
-    let none = Arc::new(Synonyms::default());
-    engine.set_synonyms(&name(), none, None).await.unwrap();
 }
 
 #[tokio::test]

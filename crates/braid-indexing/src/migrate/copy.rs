@@ -45,17 +45,17 @@ enum Plan {
     LeaveOut(String),
 }
 
-impl Route<'_> {
-    /// What tells the source from others of the same name.
-    fn name_of_source(&self) -> String {
-        let Collection {
-            name,
-            created_at_ms,
-            ..
-        } = self.source;
-        format!("{name}/{created_at_ms}")
-    }
+/// What tells a source from others of the same name.
+pub(super) fn name_of(source: &Collection) -> String {
+    let Collection {
+        name,
+        created_at_ms,
+        ..
+    } = source;
+    format!("{name}/{created_at_ms}")
+}
 
+impl Route<'_> {
     fn plan(&self, summary: &DocumentSummary, there: Option<ContentHash>) -> Plan {
         let was_copied = |it: &Copied| it.includes(&summary.id, summary.sequence);
         match there {
@@ -87,7 +87,7 @@ impl Migration {
             target,
             before: None,
         };
-        let name = route.name_of_source();
+        let name = name_of(source);
         route.before = self.copied.copied(target.id, &name).await?;
         if route.before.is_none() {
             let (sample, chunks) = self.draw(source).await?;

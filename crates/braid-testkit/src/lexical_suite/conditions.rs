@@ -20,9 +20,15 @@ pub(super) async fn conditions(fresh: FreshLexicalIndex<'_>) {
     conditions_narrow_a_selection(&*fresh()).await;
 }
 
-/// What else a query is searched for as.
-pub(super) async fn expansions(fresh: FreshLexicalIndex<'_>) {
+/// What a query means, word for word.
+pub(super) async fn synonyms(fresh: FreshLexicalIndex<'_>) {
     synonyms_are_found_and_count_less(&*fresh()).await;
+    rare_synonyms_count_no_more_than_what_was_asked(&*fresh()).await;
+    synonyms_of_several_words_find_what_says_them(&*fresh()).await;
+}
+
+/// What else a query is searched for as, by an index that knows its terms and where they stand.
+pub(super) async fn expansions(fresh: FreshLexicalIndex<'_>) {
     synonyms_of_several_words_are_phrases(&*fresh()).await;
     misspelt_words_are_corrected(&*fresh()).await;
     words_that_are_there_stand_as_they_are(&*fresh()).await;
@@ -228,6 +234,48 @@ async fn synonyms_are_found_and_count_less(index: &dyn LexicalIndex) {
         find(index, &query("delta", &rules, true)).await,
         everything(index, "delta").await,
         "rules that do not apply change nothing"
+    );
+}
+
+async fn rare_synonyms_count_no_more_than_what_was_asked(index: &dyn LexicalIndex) {
+    let mut entries: Vec<_> = (0..20)
+        .map(|slot| entry(slot, "", &[], "amber cedar"))
+        .collect();
+    entries.push(entry(20, "", &[], "basil cedar"));
+    entries.extend((21..30).map(|slot| entry(slot, "", &[], "garnet cedar")));
+    apply(index, 1, entries, &[]).await;
+    let found = find(index, &query("amber", &["amber, basil"], false)).await;
+    assert_eq!(found.candidates.len(), 21);
+    assert_eq!(slots_of(&found).last(), Some(&20), "rare, and a synonym");
+    let score = |place: usize| found.candidates[place].score;
+    let share = score(20) / score(0);
+    assert!((share - found.expansions[0].weight).abs() < 1e-3, "{share}");
+    // What is asked for is rarer: no reason to count less than by its own rarity.
+    let back = find(index, &query("basil", &["amber, basil"], false)).await;
+    let plain = everything(index, "amber").await;
+    let share = back.candidates[1].score / plain.candidates[0].score;
+    assert!((share - back.expansions[0].weight).abs() < 1e-3, "{share}");
+}
+
+async fn synonyms_of_several_words_find_what_says_them(index: &dyn LexicalIndex) {
+    let entries = vec![
+        entry(1, "", &[], "basil cedar"),
+        entry(2, "", &[], "amber garnet"),
+        entry(3, "", &[], "delta garnet"),
+    ];
+    apply(index, 1, entries, &[]).await;
+    let rules = ["amber, basil cedar"];
+    let found = find(index, &query("amber", &rules, false)).await;
+    assert_eq!(slots_of(&found), [2, 1]);
+    assert_eq!(found.terms, ["amber", "basil", "cedar"]);
+    let back = find(index, &query("basil cedar", &rules, false)).await;
+    assert_eq!(slots_of(&back), [1, 2]);
+    let nowhere = find(index, &query("amber", &["amber, basil zephyr"], false)).await;
+    assert_eq!(slots_of(&nowhere), [2], "no entry says all of it");
+    assert_eq!(
+        nowhere.expansions.len(),
+        1,
+        "it was looked for all the same"
     );
 }
 

@@ -28,29 +28,21 @@ impl Phrase {
     /// words does not count. It does at the ends of a name (`C++`, `.NET`), which stands for itself alone.
     /// Pieces of a word stand for it only where it is nothing else (the last character of a run of Han).
     pub fn new(analyzer: &Analyzer, text: &str) -> Option<Self> {
-        let places = words(analyzer, text)
-            .into_iter()
-            .filter_map(|(offset, said)| {
-                let is_word = |kind| matches!(kind, TermKind::Word | TermKind::StopWord);
-                let has_word = said.iter().any(|(_, kind)| is_word(*kind));
-                let has_name = said.iter().any(is_name);
-                let stands = |term: &(String, TermKind)| match term.1 {
-                    TermKind::Part => !has_word,
-                    TermKind::Word | TermKind::StopWord => !has_name,
-                    TermKind::Whole => !has_name || is_name(term),
-                };
-                let mut terms: Vec<String> = Vec::new();
-                for (text, _) in said.into_iter().filter(stands) {
-                    if !terms.contains(&text) {
-                        terms.push(text);
-                    }
-                }
-                (!terms.is_empty()).then_some(Place { offset, terms })
-            });
-        let mut places: Vec<Place> = places.collect();
+        let places = placed(analyzer, text);
+        let mut places: Vec<Place> = places.into_iter().map(|(place, _)| place).collect();
         let first = places.first()?.offset;
         places.iter_mut().for_each(|place| place.offset -= first);
         Some(Self { places })
+    }
+
+    /// The words of the phrase that `text` is, for where words are looked for one by one: without stop
+    /// words, which any text has, unless there is nothing else.
+    pub fn telling_words(analyzer: &Analyzer, text: &str) -> Vec<Place> {
+        let mut places = placed(analyzer, text);
+        if places.iter().any(|(_, is_stop_word)| !is_stop_word) {
+            places.retain(|(_, is_stop_word)| !is_stop_word);
+        }
+        places.into_iter().map(|(place, _)| place).collect()
     }
 
     /// The phrase of one term of an index.
@@ -68,6 +60,39 @@ impl Phrase {
     pub fn places(&self) -> &[Place] {
         &self.places
     }
+
+    /// The first term of each word.
+    pub fn first_terms(&self) -> impl Iterator<Item = String> {
+        let places = self.places.iter();
+        places.filter_map(|place| place.terms.first().cloned())
+    }
+}
+
+/// The words of a text that stand for it, by position, and whether each is nothing but a stop word.
+fn placed(analyzer: &Analyzer, text: &str) -> Vec<(Place, bool)> {
+    let placed = words(analyzer, text)
+        .into_iter()
+        .filter_map(|(offset, said)| {
+            let is_word = |kind| matches!(kind, TermKind::Word | TermKind::StopWord);
+            let has_word = said.iter().any(|(_, kind)| is_word(*kind));
+            let has_name = said.iter().any(is_name);
+            let stands = |term: &(String, TermKind)| match term.1 {
+                TermKind::Part => !has_word,
+                TermKind::Word | TermKind::StopWord => !has_name,
+                TermKind::Whole => !has_name || is_name(term),
+            };
+            let mut terms: Vec<String> = Vec::new();
+            let mut is_stop_word = true;
+            for (text, kind) in said.into_iter().filter(stands) {
+                is_stop_word &= kind == TermKind::StopWord;
+                if !terms.contains(&text) {
+                    terms.push(text);
+                }
+            }
+            let place = Place { offset, terms };
+            (!place.terms.is_empty()).then_some((place, is_stop_word))
+        });
+    placed.collect()
 }
 
 /// Whether a term is a name that a mark begins or ends.

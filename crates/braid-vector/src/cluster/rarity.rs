@@ -1,11 +1,12 @@
-//! How rare terms are: what a query could score at most is worked out from it.
+//! How rare terms are: what a query could score at most is worked out from it, and what a synonym may
+//! count.
 //!
 //! The server multiplies by the rarity of a dimension and does not say it. But a search for one
 //! dimension scores its best chunk with rarity times the chunk's own value, which comes with it; so one
 //! small search tells. What was told is kept a while: rarity changes slowly, and only shares of scores
-//! are compared with it.
+//! are worked out with it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use ::qdrant_client::qdrant::vector_output::Vector as OutputKind;
@@ -24,8 +25,28 @@ use super::sparse::dimension;
 const FRESH: Duration = Duration::from_secs(60);
 /// Most dimensions that are remembered.
 const REMEMBERED: usize = 1 << 16;
-/// Most dimensions that one query asks for.
-const ASKED: usize = 32;
+
+/// What is known of the rarity of a dimension.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Rarity {
+    Unknown,
+    /// No chunk has it.
+    Absent,
+    /// What a match is multiplied by.
+    Of(f32),
+}
+
+impl Rarity {
+    /// What a match is multiplied by among so many chunks, if that is known. What no chunk has counts as
+    /// what it is, the rarest.
+    pub(crate) fn worth(self, chunks: u64) -> Option<f32> {
+        match self {
+            Self::Unknown => None,
+            Self::Absent => Some(inverse_frequency(0, chunks)),
+            Self::Of(rarity) => Some(rarity),
+        }
+    }
+}
 
 /// What is known of the rarity of dimensions.
 #[derive(Debug, Default)]
@@ -33,34 +54,43 @@ pub(crate) struct Rarities(Mutex<HashMap<u32, Known>>);
 
 #[derive(Clone, Copy, Debug)]
 struct Known {
-    /// `None` where no chunk has the dimension.
-    rarity: Option<f32>,
+    rarity: Rarity,
     at: Instant,
 }
 
 impl Rarities {
-    /// The dimensions of the content of `clauses` of which nothing is known.
-    pub(crate) fn unknown(&self, clauses: &[Clause]) -> Vec<u32> {
+    /// Of these dimensions the first `most` of which nothing is known.
+    pub(crate) fn unknown(
+        &self,
+        dimensions: impl IntoIterator<Item = u32>,
+        most: usize,
+    ) -> Vec<u32> {
         let known = self.0.lock();
         let is_fresh = |known: &Known| known.at.elapsed() < FRESH;
-        let mut unknown: Vec<u32> = of_content(clauses)
-            .map(|(dimension, _)| dimension)
+        let mut seen = HashSet::new();
+        let unknown = dimensions
+            .into_iter()
             .filter(|dimension| !known.get(dimension).is_some_and(is_fresh))
-            .collect();
-        unknown.sort_unstable();
-        unknown.dedup();
-        unknown.truncate(ASKED);
-        unknown
+            .filter(|dimension| seen.insert(*dimension));
+        unknown.take(most).collect()
+    }
+
+    /// What was told of a dimension last.
+    pub(crate) fn of(&self, dimension: u32) -> Rarity {
+        let known = self.0.lock();
+        known
+            .get(&dimension)
+            .map_or(Rarity::Unknown, |it| it.rarity)
     }
 
     /// Remembers what the search for a dimension found.
     pub(crate) fn note(&self, dimension: u32, found: Vec<ScoredPoint>) {
         let best = found.into_iter().next();
         let rarity = match best.map(|best| rarity(dimension, best)) {
-            None => None,
+            None => Rarity::Absent,
             // An answer without the vector says nothing.
             Some(None) => return,
-            Some(rarity) => rarity,
+            Some(Some(rarity)) => Rarity::Of(rarity),
         };
         let mut known = self.0.lock();
         if known.len() >= REMEMBERED {
@@ -80,13 +110,11 @@ impl Rarities {
         chunks: u64,
         k1: f32,
     ) -> f32 {
-        let known = self.0.lock();
         let mut sums = vec![0.0_f32; languages.len()];
         for (dimension, clause) in of_content(clauses) {
-            let Some(found) = known.get(&dimension) else {
+            let Some(rarity) = self.of(dimension).worth(chunks) else {
                 return 0.0;
             };
-            let rarity = found.rarity.unwrap_or_else(|| inverse_frequency(0, chunks));
             for (sum, language) in sums.iter_mut().zip(languages) {
                 if clause.languages.is_none_or(|within| within.has(*language)) {
                     *sum += clause.weight * rarity * (k1 + 1.0);
@@ -97,7 +125,8 @@ impl Rarities {
     }
 }
 
-fn of_content(clauses: &[Clause]) -> impl Iterator<Item = (u32, &Clause)> {
+/// The clauses of the content, each with its dimension.
+pub(crate) fn of_content(clauses: &[Clause]) -> impl Iterator<Item = (u32, &Clause)> {
     let of_content = clauses
         .iter()
         .filter(|it| it.field == LexicalField::Content);

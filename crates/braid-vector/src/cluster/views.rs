@@ -9,6 +9,7 @@ mod dense;
 mod lexical;
 mod parts;
 mod rounds;
+mod synonyms;
 #[cfg(test)]
 mod tests;
 
@@ -18,7 +19,7 @@ use std::time::Duration;
 use ::qdrant_client::qdrant::facet_value::Variant;
 use ::qdrant_client::qdrant::{FacetCounts, FacetHit};
 use braid_core::{Collection, Error, ErrorCode, Language, LanguageSetting, Result};
-use braid_text::lexical::Weights;
+use braid_text::lexical::{SynonymForms, Weights};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -42,6 +43,7 @@ pub(crate) struct Searched {
     batcher: Batcher,
     guard: Arc<Guard>,
     rarities: Rarities,
+    synonyms: Arc<SynonymForms>,
     weights: Weights,
     census: Mutex<Option<(Instant, Arc<Census>)>>,
 }
@@ -69,6 +71,7 @@ impl Searched {
             chunks,
             guard,
             rarities: Rarities::default(),
+            synonyms: Arc::default(),
             weights,
             census: Mutex::default(),
         })

@@ -4,6 +4,7 @@ mod batches;
 mod conditions;
 mod conformance;
 mod parity;
+mod synonyms;
 mod versions;
 
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! The suites of the ports, as far as they apply. Batches are applied through the chunk store, each entry
 //! as a document of its own. Not run: that a pinned view does not change (it is of one mind about each
-//! document instead, see `versions`), durability of watermarks (there are none), typos and synonyms (not
-//! searched for).
+//! document instead, see `versions`), durability of watermarks (there are none), typos (not corrected) and
+//! phrases as synonyms (looked for word by word, see `synonyms`).
 
 use async_trait::async_trait;
 use braid_core::ports::LexicalMatches;

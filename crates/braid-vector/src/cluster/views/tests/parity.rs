@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use braid_core::{Embedding, IndexBatch, Language, LexicalIndex, LexicalView, SlotSet};
+use braid_core::{
+    Embedding, IndexBatch, Language, LexicalIndex, LexicalQuery, LexicalView, SlotSet, Synonyms,
+};
 use braid_lexical::{LexicalOptions, TantivyIndex};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -95,9 +97,29 @@ const WORDS: &[(Language, &[&str])] = &[
     ),
 ];
 
+/// For words of all languages, that many queries say. No word is also a piece of an identifier.
+const RULES: &[&str] = &[
+    "server, quorum, Mehrheit, majorité",
+    "index => latency, tombstones",
+    "search, Suche, recherche",
+    "running, zephyr",
+    "Anfragen => Antworten, Knoten",
+    "requêtes, données",
+    "leases, Sperren, verrous, snapshots",
+];
+
 struct Corpus {
     entries: Vec<LexicalEntry>,
     queries: Vec<String>,
+    synonyms: Arc<Synonyms>,
+}
+
+impl Corpus {
+    /// With what its words mean besides.
+    fn with_rules(mut self) -> Self {
+        self.synonyms = Arc::new(Synonyms::parse(RULES).unwrap());
+        self
+    }
 }
 
 /// Entries and queries, all different, of the languages given.
@@ -127,7 +149,11 @@ fn corpus(entries: u32, languages: usize, seed: u64) -> Corpus {
     let entries = entries.collect();
     let queries = (0..60).map(|number: usize| text(WORDS[number % languages].1, 1, 6));
     let queries = queries.collect();
-    Corpus { entries, queries }
+    Corpus {
+        entries,
+        queries,
+        synonyms: Arc::default(),
+    }
 }
 
 /// The best of both for each query: slots and scores.
@@ -135,6 +161,8 @@ struct Pair {
     embedded: Vec<(u32, f32)>,
     cluster: Vec<(u32, f32)>,
     ceilings: (f32, f32),
+    /// How much it is searched for besides.
+    expansions: usize,
 }
 
 async fn compare(options: QdrantOptions, language: LanguageSetting, corpus: Corpus) -> Vec<Pair> {
@@ -168,12 +196,15 @@ async fn compare(options: QdrantOptions, language: LanguageSetting, corpus: Corp
 
     let mut pairs = Vec::new();
     for query in &corpus.queries {
-        let expected = embedded
-            .search(query, &Selection::default(), 10)
-            .await
-            .unwrap();
-        let found = cluster.search(query, &every(), 10).await.unwrap();
-        assert_eq!(found.terms, expected.terms, "{query}");
+        let query = LexicalQuery {
+            synonyms: Arc::clone(&corpus.synonyms),
+            ..LexicalQuery::plain(query)
+        };
+        let all = Selection::default();
+        let expected = embedded.find(&query, &all, 10).await.unwrap();
+        let found = cluster.find(&query, &every(), 10).await.unwrap();
+        assert_eq!(found.terms, expected.terms, "{query:?}");
+        assert_eq!(found.expansions, expected.expansions, "{query:?}");
         let list = |matches: &braid_core::ports::LexicalMatches| {
             let found = matches.candidates.iter();
             found.map(|it| (it.slot.0, it.score)).collect()
@@ -182,6 +213,7 @@ async fn compare(options: QdrantOptions, language: LanguageSetting, corpus: Corp
             embedded: list(&expected),
             cluster: list(&found),
             ceilings: (expected.ceiling, found.ceiling),
+            expansions: found.expansions.len(),
         });
     }
     searched.chunks.remove().await.unwrap();
@@ -205,7 +237,11 @@ fn overlap(pairs: &[Pair]) -> f64 {
 }
 
 /// The same mean length: the same scores, but for the order in which they are summed.
-async fn scores_are_equal(options: QdrantOptions, language: LanguageSetting, corpus: Corpus) {
+async fn scores_are_equal(
+    options: QdrantOptions,
+    language: LanguageSetting,
+    corpus: Corpus,
+) -> Vec<Pair> {
     let pairs = compare(options, language, corpus).await;
     for pair in &pairs {
         assert_eq!(pair.embedded.len(), pair.cluster.len());
@@ -221,6 +257,7 @@ async fn scores_are_equal(options: QdrantOptions, language: LanguageSetting, cor
     }
     let overlap = overlap(&pairs);
     assert!(overlap >= 0.98, "{overlap}");
+    pairs
 }
 
 /// In one language, and in several that each make their own of a query.
@@ -228,6 +265,23 @@ async fn all_scores_are_equal(options: QdrantOptions) {
     let language = LanguageSetting::Fixed(Language::English);
     scores_are_equal(options.clone(), language, corpus(600, 1, 5)).await;
     scores_are_equal(options, LanguageSetting::Auto, corpus(600, 3, 7)).await;
+}
+
+/// The same with synonyms, and those change something.
+async fn all_scores_with_synonyms_are_equal(options: QdrantOptions) {
+    let language = LanguageSetting::Fixed(Language::English);
+    for (language, languages, seed) in [(language, 1, 5), (LanguageSetting::Auto, 3, 7)] {
+        let of = || corpus(600, languages, seed);
+        let plain = scores_are_equal(options.clone(), language, of()).await;
+        let meant = scores_are_equal(options.clone(), language, of().with_rules()).await;
+        let expanded = meant.iter().filter(|pair| pair.expansions > 0);
+        assert!(expanded.count() >= 20);
+        let mut both = plain.iter().zip(&meant);
+        assert!(both.all(|(plain, meant)| plain.ceilings.1 == meant.ceilings.1));
+        let both = plain.iter().zip(&meant);
+        let changed = both.filter(|(plain, meant)| plain.cluster != meant.cluster);
+        assert!(changed.count() >= 15);
+    }
 }
 
 /// How rare a term is is counted in each shard: of few chunks with the same few words, lists differ in
@@ -258,6 +312,19 @@ async fn scores_equal_the_embedded_ones_in_a_real_server() {
     let Some(options) = real_server() else { return };
     let _leftovers = leftovers(&options);
     all_scores_are_equal(in_shards(1, options)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scores_with_synonyms_equal_the_embedded_ones_in_the_double() {
+    let double = strict_double();
+    all_scores_with_synonyms_are_equal(options(double.url())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scores_with_synonyms_equal_the_embedded_ones_in_a_real_server() {
+    let Some(options) = real_server() else { return };
+    let _leftovers = leftovers(&options);
+    all_scores_with_synonyms_are_equal(in_shards(1, options)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
