@@ -97,7 +97,13 @@ impl Cluster {
         collection: CollectionId,
         repair: bool,
     ) -> Result<VerifyReport> {
-        let audit = self.ledger.audit(collection, repair).await?;
+        let mut audit = self.ledger.audit(collection, repair).await?;
+        if audit.again > 0 {
+            let again = audit.again;
+            audit.problems.push(format!(
+                "{again} documents wait for a worker to index them again"
+            ));
+        }
         let lag = match self.ledger.stats(collection).await {
             Ok(stats) => stats.lag(),
             // Told of already.
