@@ -74,7 +74,10 @@ async fn scores_are_those_of_embedded_whatever_came_first() {
     settings.storage.map_size_gib = 0.0625;
     settings.lexical.writer_memory_mib = 16;
     let embedded = open(&settings, Arc::new(HashEmbedder::new(DIMENSION))).await;
-    let cluster = world.open().await;
+    let mut settings = world.settings();
+    // How rare a term is is counted in each shard.
+    settings.qdrant.shards = 1;
+    let cluster = open(&settings, Arc::new(HashEmbedder::new(DIMENSION))).await;
     for engine in [&embedded, &cluster] {
         engine.ensure_collection(&name()).await.unwrap();
     }
