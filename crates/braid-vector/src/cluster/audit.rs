@@ -76,7 +76,10 @@ impl ClusterLedger {
             if !is_lost {
                 return Err(error);
             }
-            auditor.lost(error.chain());
+            let what = error.chain();
+            auditor.lost(format!(
+                "{what}: restore all of them from one snapshot, or delete the collection and ingest it again"
+            ));
         }
         Ok(Audit {
             problems: auditor.problems.into_sentences(),
