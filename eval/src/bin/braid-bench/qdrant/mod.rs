@@ -95,7 +95,13 @@ fn clustered(settings: &Settings, url: &str) -> Settings {
 pub(crate) fn work(engine: &Engine) -> Result<()> {
     if engine.has_workers() {
         let worker = engine.worker()?;
-        tokio::spawn(async move { worker.run(Until::Stopped).await });
+        tokio::spawn(async move {
+            // Whoever waits for it would never know.
+            if let Err(error) = worker.run(Until::Stopped).await {
+                say(format!("the worker ended: {}", error.chain()));
+                std::process::exit(1);
+            }
+        });
     }
     Ok(())
 }
