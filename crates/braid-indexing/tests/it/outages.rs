@@ -11,15 +11,18 @@ use braid_core::{
 use braid_indexing::{Until, WorkerOptions};
 use braid_testkit::{Call, Fault, Faulty, Gate, HashEmbedder, RamLedger};
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
 use crate::worker::{DIMENSION, Waiting, embedder, options};
 
 type Refuse = Box<dyn FnMut(&[&str]) -> Option<ErrorCode> + Send>;
 
-/// A queue whose store may refuse to publish documents.
+/// A queue whose store may refuse to publish documents, or take for ever to be tended.
 pub(crate) struct Rough {
     inner: RamLedger,
     refuse: Mutex<Refuse>,
+    /// How often it was begun to be tended, where that never ends.
+    tended: Option<watch::Sender<usize>>,
 }
 
 impl Rough {
@@ -30,6 +33,15 @@ impl Rough {
         Arc::new(Self {
             inner: inner.clone(),
             refuse: Mutex::new(Box::new(refuse)),
+            tended: None,
+        })
+    }
+
+    fn tended_for_ever(inner: &RamLedger, tended: watch::Sender<usize>) -> Arc<Self> {
+        Arc::new(Self {
+            inner: inner.clone(),
+            refuse: Mutex::new(Box::new(|_| None)),
+            tended: Some(tended),
         })
     }
 }
@@ -90,6 +102,10 @@ impl WorkQueue for Rough {
     }
 
     async fn tend(&self) -> Result<bool> {
+        if let Some(tended) = &self.tended {
+            tended.send_modify(|times| *times += 1);
+            std::future::pending::<()>().await;
+        }
         self.inner.tend().await
     }
 
@@ -204,4 +220,24 @@ async fn what_waits_its_time_is_not_taken_for_another_embedders() {
     };
     let (done, ()) = tokio::join!(worker.run(Until::Idle), later);
     assert_eq!(done.unwrap().published, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_tends_at_its_end_can_be_told_to_stop() {
+    let waiting = Waiting::new(&[("a", &["one"])]).await;
+    let (tended, mut times) = watch::channel(0);
+    let queue = Rough::tended_for_ever(&waiting.ledger, tended);
+    let (worker, shutdown) = waiting.worker_over(queue, embedder(), options());
+    let mut progress = worker.progress();
+    let stop = async {
+        // Nothing waits any more: what is tended last is all that it is at.
+        let published = progress.wait_for(|it| it.published == 1);
+        drop(published.await.unwrap());
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        times.wait_for(|times| *times > 0).await.unwrap();
+        shutdown.request();
+    };
+    let both = async { tokio::join!(worker.run(Until::Idle), stop).0 };
+    let done = tokio::time::timeout(Duration::from_secs(60), both).await;
+    assert_eq!(done.expect("it ends").unwrap().published, 1);
 }

@@ -11,7 +11,7 @@ use crate::cluster::audit::Audit;
 use crate::cluster::heads::{DUE, Lease};
 use crate::cluster::ledger::ClusterLedger;
 use crate::cluster::rows::{BODY, integer, point_id, text};
-use crate::cluster::versions::Version;
+use crate::cluster::versions::{Version, version_id};
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -24,6 +24,7 @@ everywhere!(
     heads_are_what_they_are_searched_by,
     a_lost_version_is_left,
     what_is_damaged_is_told_and_nothing_of_it_removed,
+    a_damaged_version_ends_nothing,
 );
 
 struct Stage {
@@ -311,4 +312,26 @@ async fn what_is_damaged_is_told_and_nothing_of_it_removed(world: World) {
     assert_eq!(there.len(), 3);
     let version = shelf.versions.whole(&a.0, a.1).await.unwrap();
     assert!(version.is_some());
+}
+
+/// Neither which slots its chunks had can be told, nor can they be indexed again.
+async fn a_damaged_version_ends_nothing(world: World) {
+    let stage = Stage::new(world).await;
+    let shelf = stage.shelf();
+    let (a, c) = (stage.published("a").await, stage.published("c").await);
+    let chunks = shelf.chunks.of_document(&a.0, a.1, 0..=0).await.unwrap();
+    let lost = chunks[0].record.slot;
+    shelf.chunks.delete_slots(&[lost]).await.unwrap();
+    shelf.chunks.delete_versions(&[c]).await.unwrap();
+    let id = version_id(a.0.as_str(), a.1.0);
+    let table = &shelf.versions.table;
+    let mut version = table.get(&[id], &[]).await.unwrap().remove(0).unwrap();
+    version.insert("chunks".to_owned(), text("no JSON"));
+    table.put(vec![(id, version)]).await.unwrap();
+    let mended = stage.audit(true).await;
+    let told = |part: &str| mended.problems.iter().any(|it| it.contains(part));
+    assert!(told("\"a\" lacks 1") && told("\"c\" lacks 3") && told("cannot be read"));
+    assert_eq!(mended.again, 1, "{mended:?}");
+    let is_left = |it: &String| it.contains("\"a\" is gone");
+    assert!(mended.left.iter().any(is_left), "{mended:?}");
 }
