@@ -1,14 +1,10 @@
 //! The disk of a real node is full.
 
-use std::sync::Arc;
-
 use braid_qdrant_double::{NodeOptions, QdrantNodes};
-use braid_testkit::HashEmbedder;
 
 use crate::nodes::patient;
-use crate::stories::{KEPT, Stories, Workers};
-use crate::traffic::Traffic;
-use crate::world::{DIMENSION, World, open};
+use crate::stories::{KEPT, Process};
+use crate::world::World;
 
 /// Room of the node: its collections take some 100 MiB each before they hold much.
 const ROOM_MIB: u32 = 1536;
@@ -26,10 +22,7 @@ async fn a_full_disk_of_a_node_is_waited_out() {
         return;
     };
     let settings = patient(&World::at(nodes.url(0)));
-    let engine = open(&settings, Arc::new(HashEmbedder::new(DIMENSION))).await;
-    let workers = Workers::start(&settings, 2).await;
-    let stories = Stories::begin(&engine).await;
-    let mut traffic = Traffic::start(stories.clone());
+    let (process, stories, mut traffic) = Process::start(&settings).await;
     traffic.answers(20).await;
     nodes.fill(0, LEFT_MIB);
     stories.wait_refused().await;
@@ -40,7 +33,5 @@ async fn a_full_disk_of_a_node_is_waited_out() {
     stories.wait_written(3).await;
     traffic.stop().await;
     assert_eq!(stories.seen().await.older, 0);
-    stories.check_whole().await;
-    workers.stop().await;
-    engine.close().await;
+    process.end_whole(&stories).await;
 }

@@ -1,14 +1,10 @@
 //! The network between Braid and a real node is cut, and that between nodes.
 
-use std::sync::Arc;
-
 use braid_qdrant_double::{Link, NodeOptions, QdrantNodes, Wire, in_own_network};
-use braid_testkit::HashEmbedder;
 
 use crate::nodes::{Three, patient};
-use crate::stories::{KEPT, Stories, Workers};
-use crate::traffic::Traffic;
-use crate::world::{DIMENSION, World, open};
+use crate::stories::{KEPT, Process};
+use crate::world::World;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_network_that_closes_connections_is_waited_out() {
@@ -17,16 +13,21 @@ async fn a_network_that_closes_connections_is_waited_out() {
     };
     let wire = Wire::to(vec![nodes.address(0)]);
     let settings = patient(&World::at(wire.url()));
-    let engine = open(&settings, Arc::new(HashEmbedder::new(DIMENSION))).await;
-    let workers = Workers::start(&settings, 2).await;
-    let stories = Stories::begin(&engine).await;
-    let mut traffic = Traffic::start(stories.clone());
+    let (process, stories, mut traffic) = Process::start(&settings).await;
     traffic.answers(20).await;
     for _ in 0..3 {
         wire.set(Link::Closed);
         stories.wait_refused().await;
         traffic.answers(20).await;
-        assert!(engine.readiness().await.unwrap().unreachable.is_some());
+        assert!(
+            process
+                .engine
+                .readiness()
+                .await
+                .unwrap()
+                .unreachable
+                .is_some()
+        );
         wire.set(Link::Whole);
         stories.wait_written(3).await;
         let seen = stories.seen().await;
@@ -34,9 +35,7 @@ async fn a_network_that_closes_connections_is_waited_out() {
         stories.forget().await;
     }
     traffic.stop().await;
-    stories.check_whole().await;
-    workers.stop().await;
-    engine.close().await;
+    process.end_whole(&stories).await;
 }
 
 /// Three nodes, each with a cable of its own.
@@ -58,10 +57,7 @@ async fn a_node_that_others_cannot_reach_is_done_without() {
     let last = async |nodes: &QdrantNodes| (nodes.ordering().await + 1) % 3;
     let three = three_apart(last).await;
     let victim = last(&three.nodes).await;
-    let engine = three.engine().await;
-    let workers = Workers::start(&three.settings, 2).await;
-    let stories = Stories::begin(&engine).await;
-    let mut traffic = Traffic::start(stories.clone());
+    let (process, stories, mut traffic) = Process::start(&three.settings).await;
     traffic.answers(20).await;
     three.nodes.cut(victim);
     traffic.answers(2 * KEPT).await;
@@ -72,9 +68,7 @@ async fn a_node_that_others_cannot_reach_is_done_without() {
     traffic.stop().await;
     let seen = stories.seen().await;
     assert!(seen.failed.is_empty() && seen.older == 0, "{seen:?}");
-    stories.check_whole().await;
-    workers.stop().await;
-    engine.close().await;
+    process.end_whole(&stories).await;
 }
 
 /// What was open is silent, and the load balancer finds another node for what is opened then.
@@ -87,10 +81,7 @@ async fn without_the_node_that_it_is_connected_to_it_goes_on_with_another() {
     let first = async |nodes: &QdrantNodes| (nodes.ordering().await + 1) % 3;
     let three = three_apart(async |nodes| (first(nodes).await + 2) % 3).await;
     let victim = first(&three.nodes).await;
-    let engine = three.engine().await;
-    let workers = Workers::start(&three.settings, 2).await;
-    let stories = Stories::begin(&engine).await;
-    let mut traffic = Traffic::start(stories.clone());
+    let (process, stories, mut traffic) = Process::start(&three.settings).await;
     traffic.answers(20).await;
     three.nodes.cut(victim);
     // Until connections are found to be silent, answers and writes may fail.
@@ -106,7 +97,5 @@ async fn without_the_node_that_it_is_connected_to_it_goes_on_with_another() {
     traffic.stop().await;
     let seen = stories.seen().await;
     assert!(seen.failed.is_empty() && seen.older == 0, "{seen:?}");
-    stories.check_whole().await;
-    workers.stop().await;
-    engine.close().await;
+    process.end_whole(&stories).await;
 }

@@ -3,12 +3,10 @@
 use std::sync::Arc;
 
 use braid_config::Settings;
-use braid_engine::Engine;
 use braid_qdrant_double::{NodeOptions, QdrantNodes, Wire};
 use braid_testkit::HashEmbedder;
 
-use crate::stories::{KEPT, Stories, Workers, check_documents, wait_drained};
-use crate::traffic::Traffic;
+use crate::stories::{KEPT, Process, Workers, check_documents, wait_drained};
 use crate::world::{DIMENSION, World, document, ingest, name, open};
 
 /// Times that are short, and waits as a user has them.
@@ -52,10 +50,6 @@ impl Three {
             _wire: wire,
             settings,
         })
-    }
-
-    pub(crate) async fn engine(&self) -> Engine {
-        open(&self.settings, Arc::new(HashEmbedder::new(DIMENSION))).await
     }
 }
 
@@ -109,10 +103,7 @@ async fn one_of_three_nodes_is_killed_and_queries_and_writes_go_on() {
         return;
     };
     let victim = last(&three.nodes).await;
-    let engine = three.engine().await;
-    let workers = Workers::start(&three.settings, 2).await;
-    let stories = Stories::begin(&engine).await;
-    let mut traffic = Traffic::start(stories.clone());
+    let (process, stories, mut traffic) = Process::start(&three.settings).await;
     traffic.answers(20).await;
     three.nodes.kill(victim);
     // Until Qdrant has found out, writes may be refused; queries are answered.
@@ -131,9 +122,7 @@ async fn one_of_three_nodes_is_killed_and_queries_and_writes_go_on() {
     let seen = stories.seen().await;
     assert!(seen.failed.is_empty(), "{seen:?}");
     assert_eq!(seen.older, 0);
-    stories.check_whole().await;
-    workers.stop().await;
-    engine.close().await;
+    process.end_whole(&stories).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -142,10 +131,7 @@ async fn without_the_node_that_orders_writes_queries_go_on_and_writes_wait() {
         return;
     };
     let victim = three.nodes.ordering().await;
-    let engine = three.engine().await;
-    let workers = Workers::start(&three.settings, 2).await;
-    let stories = Stories::begin(&engine).await;
-    let mut traffic = Traffic::start(stories.clone());
+    let (process, stories, mut traffic) = Process::start(&three.settings).await;
     traffic.answers(20).await;
     three.nodes.kill(victim);
     stories.wait_refused().await;
@@ -163,9 +149,7 @@ async fn without_the_node_that_orders_writes_queries_go_on_and_writes_wait() {
     stories.check_whole().await;
     // What the node missed was brought to it: another is gone now.
     three.nodes.kill((victim + 1) % 3);
-    stories.check_whole().await;
-    workers.stop().await;
-    engine.close().await;
+    process.end_whole(&stories).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -173,10 +157,7 @@ async fn three_nodes_are_restarted_in_turn_under_queries_and_writes() {
     let Some(mut three) = Three::start(async |_: &QdrantNodes| 2).await else {
         return;
     };
-    let engine = three.engine().await;
-    let workers = Workers::start(&three.settings, 2).await;
-    let stories = Stories::begin(&engine).await;
-    let mut traffic = Traffic::start(stories.clone());
+    let (process, stories, mut traffic) = Process::start(&three.settings).await;
     for index in 0..3 {
         traffic.answers(20).await;
         three.nodes.terminate(index).await;
@@ -189,9 +170,7 @@ async fn three_nodes_are_restarted_in_turn_under_queries_and_writes() {
     }
     traffic.stop().await;
     stories.seen().await;
-    stories.check_whole().await;
-    workers.stop().await;
-    engine.close().await;
+    process.end_whole(&stories).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -201,23 +180,26 @@ async fn a_paused_node_is_waited_out() {
     };
     let mut settings = patient(&World::at(nodes.url(0)));
     settings.qdrant.timeout_ms = 1000;
-    let engine = open(&settings, Arc::new(HashEmbedder::new(DIMENSION))).await;
-    let workers = Workers::start(&settings, 2).await;
-    let stories = Stories::begin(&engine).await;
-    let mut traffic = Traffic::start(stories.clone());
+    let (process, stories, mut traffic) = Process::start(&settings).await;
     traffic.answers(20).await;
     nodes.pause(0);
     stories.wait_refused().await;
     traffic.answers(5).await;
-    assert!(engine.readiness().await.unwrap().unreachable.is_some());
+    assert!(
+        process
+            .engine
+            .readiness()
+            .await
+            .unwrap()
+            .unreachable
+            .is_some()
+    );
     nodes.resume(0);
     stories.wait_written(3).await;
     traffic.stop().await;
     let seen = stories.seen().await;
     assert!(!seen.failed.is_empty() && seen.older == 0, "{seen:?}");
-    stories.check_whole().await;
-    workers.stop().await;
-    engine.close().await;
+    process.end_whole(&stories).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -227,10 +209,7 @@ async fn a_paused_node_of_three_is_waited_out() {
         return;
     };
     let victim = last(&three.nodes).await;
-    let engine = three.engine().await;
-    let workers = Workers::start(&three.settings, 2).await;
-    let stories = Stories::begin(&engine).await;
-    let mut traffic = Traffic::start(stories.clone());
+    let (process, stories, mut traffic) = Process::start(&three.settings).await;
     traffic.answers(20).await;
     three.nodes.pause(victim);
     traffic.answers(2 * KEPT).await;
@@ -241,9 +220,7 @@ async fn a_paused_node_of_three_is_waited_out() {
     let seen = stories.seen().await;
     assert!(seen.failed.is_empty(), "{seen:?}");
     assert_eq!(seen.older, 0);
-    stories.check_whole().await;
-    workers.stop().await;
-    engine.close().await;
+    process.end_whole(&stories).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -253,10 +230,7 @@ async fn a_slow_node_of_three_costs_time_and_no_answer() {
         return;
     };
     let victim = last(&three.nodes).await;
-    let engine = three.engine().await;
-    let workers = Workers::start(&three.settings, 2).await;
-    let stories = Stories::begin(&engine).await;
-    let mut traffic = Traffic::start(stories.clone());
+    let (process, stories, mut traffic) = Process::start(&three.settings).await;
     traffic.answers(20).await;
     let slowed = three.nodes.slow_down(victim);
     traffic.answers(2 * KEPT).await;
@@ -267,7 +241,5 @@ async fn a_slow_node_of_three_costs_time_and_no_answer() {
     assert!(seen.failed.is_empty() && seen.older == 0, "{seen:?}");
     assert!(seen.refused.is_empty(), "{seen:?}");
     three.nodes.wait_until_whole().await;
-    stories.check_whole().await;
-    workers.stop().await;
-    engine.close().await;
+    process.end_whole(&stories).await;
 }

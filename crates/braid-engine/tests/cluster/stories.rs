@@ -13,7 +13,7 @@ use braid_testkit::HashEmbedder;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
-use crate::traffic::Flow;
+use crate::traffic::{Flow, Traffic};
 use crate::world::{DIMENSION, document, found, id, ingest, name, open, request};
 
 /// Documents from before, which are asked for and replaced.
@@ -303,5 +303,29 @@ impl Workers {
             published += progress.published;
         }
         published
+    }
+}
+
+/// A process that is written to and asked, with two that work for it.
+pub(crate) struct Process {
+    pub(crate) engine: Engine,
+    workers: Workers,
+}
+
+impl Process {
+    /// Begins, with queries and writes going on.
+    pub(crate) async fn start(settings: &Settings) -> (Self, Stories, Traffic<Stories>) {
+        let engine = open(settings, Arc::new(HashEmbedder::new(DIMENSION))).await;
+        let workers = Workers::start(settings, 2).await;
+        let stories = Stories::begin(&engine).await;
+        let traffic = Traffic::start(stories.clone());
+        (Self { engine, workers }, stories, traffic)
+    }
+
+    /// Ends it once everything is there that was acknowledged.
+    pub(crate) async fn end_whole(self, stories: &Stories) {
+        stories.check_whole().await;
+        self.workers.stop().await;
+        self.engine.close().await;
     }
 }
