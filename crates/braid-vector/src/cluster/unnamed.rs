@@ -47,11 +47,7 @@ impl Shelf {
         let headless = unnamed.iter().zip(heads);
         let headless = headless.filter(|(_, read)| read.head.state == State::Gone);
         let headless: Vec<&Version> = headless.map(|(version, _)| version).collect();
-        let of = headless.iter();
-        let of: Vec<(&str, u64)> = of
-            .map(|(document, sequence)| (document.as_str(), sequence.0))
-            .collect();
-        let there = self.versions.are_there(&of).await?;
+        let there = self.versions.are_there(headless.iter().copied()).await?;
         let mut beheaded = BTreeSet::new();
         for (version, is_there) in headless.into_iter().zip(there) {
             if is_there && self.chunks.has_any(version).await? {

@@ -268,8 +268,11 @@ impl Versions {
     }
 
     /// Whether there are these versions, in order.
-    pub(crate) async fn are_there(&self, of: &[(&str, u64)]) -> Result<Vec<bool>> {
-        let found = self.read(of, &[SEQUENCE]).await?;
+    pub(crate) async fn are_there<'v>(
+        &self,
+        versions: impl IntoIterator<Item = &'v (DocumentId, Sequence)>,
+    ) -> Result<Vec<bool>> {
+        let found = self.table.get(&ids(versions), &[SEQUENCE]).await?;
         Ok(found.iter().map(Option::is_some).collect())
     }
 
@@ -336,11 +339,14 @@ impl Versions {
 
     /// Removes versions.
     pub(crate) async fn delete(&self, versions: &[(DocumentId, Sequence)]) -> Result<()> {
-        let ids = versions
-            .iter()
-            .map(|(document, sequence)| version_id(document.as_str(), sequence.0));
-        self.table.delete(&ids.collect::<Vec<_>>()).await
+        self.table.delete(&ids(versions)).await
     }
+}
+
+fn ids<'v>(versions: impl IntoIterator<Item = &'v (DocumentId, Sequence)>) -> Vec<Uuid> {
+    let versions = versions.into_iter();
+    let ids = versions.map(|(document, sequence)| version_id(document.as_str(), sequence.0));
+    ids.collect()
 }
 
 fn content(fields: &Fields) -> Result<Content> {

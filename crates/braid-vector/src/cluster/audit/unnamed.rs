@@ -112,11 +112,7 @@ impl Auditor<'_> {
 
     /// A sweep that was at them has removed some.
     async fn count_there(&self, versions: &[Version]) -> Result<usize> {
-        let of = versions.iter();
-        let of: Vec<(&str, u64)> = of
-            .map(|(document, sequence)| (document.as_str(), sequence.0))
-            .collect();
-        let there = self.shelf.versions.are_there(&of).await?;
+        let there = self.shelf.versions.are_there(versions).await?;
         Ok(there.into_iter().filter(|is_there| *is_there).count())
     }
 
