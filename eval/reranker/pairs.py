@@ -7,6 +7,9 @@ from tokenizers import Tokenizer
 LEAST_PASSAGE_TOKENS = 64
 # Characters of a text that are looked at: more cannot be within any window.
 MOST_CHARACTERS = 16_000
+# What begins a text, ends it and fills it up, by MPNet's names and by BERT's, which MPNet has too and
+# does not use.
+SPECIAL = (("<s>", "[CLS]"), ("</s>", "[SEP]"), ("<pad>", "[PAD]"))
 
 
 class Pairs:
@@ -17,10 +20,13 @@ class Pairs:
         # The file may ask for a fixed length.
         self.tokenizer.no_truncation()
         self.tokenizer.no_padding()
-        self.cls, self.sep = (self.tokenizer.token_to_id(name) for name in ("[CLS]", "[SEP]"))
-        self.pad = self.tokenizer.token_to_id("[PAD]") or 0
+        self.cls, self.sep, self.pad = (self.special(*names) for names in SPECIAL)
         self.max_tokens = max_tokens
         self.known = {}
+
+    def special(self, *names):
+        found = (self.tokenizer.token_to_id(name) for name in names)
+        return next((token for token in found if token is not None), 0)
 
     def pieces(self, text):
         if text not in self.known:

@@ -49,12 +49,12 @@ def scorer(network, pairs, autocast=False):
     return score
 
 
-def embed(network, pairs, texts, max_tokens=256):
+def embed(network, pairs, texts, max_tokens=256, autocast=False):
     """Unit vectors of texts: the mean of an encoder's token states, as all-MiniLM-L6-v2 does it."""
     encoded = [pairs.alone(text, max_tokens) for text in texts]
     found = torch.zeros(len(texts), network.config["hidden_size"])
     device = device_of(network)
-    with torch.inference_mode():
+    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=autocast):
         for batch in in_batches([len(ids) for ids, _ in encoded]):
             inputs = tensors(pairs.padded([encoded[place] for place in batch]), device)
             mask = inputs["attention_mask"][:, :, None].float()

@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """Step 4: targets that need no labels, beyond what the mined lists hold already.
 
-    teacher.py --out OUT [--teacher RUN_DIR/checkpoint] [--exact-cosine] [--sparse DIR] [--threads N]
-               [--recipe FILE] [--set key=value ...]
+    teacher.py --out OUT [--teacher RUN_DIR/checkpoint] [--exact-cosine] [--sparse DIR] [--dense DIR]
+               [--threads N] [--bf16 auto|on|off] [--recipe FILE] [--set key=value ...]
 
 The lists have BM25 and cosine scores of what the legs ranked, which is enough to train. This step
 adds to OUT/targets/NAME.jsonl, for every candidate, the scores of a learned sparse retriever (where
-`targets.sparse` is above 0; splade-tiny, or `--sparse`), those of a larger model trained with this
-tool (`--teacher`), and cosines by all-MiniLM-L6-v2 also for passages that the dense leg did not rank
-(`--exact-cosine`). An interrupted run goes on after the last source that is whole. PyTorch.
+`targets.sparse` is above 0; splade-tiny, or `--sparse`), cosines by a larger bi-encoder than the one
+that Braid searches with (where `targets.dense` is above 0; all-mpnet-base-v2, or `--dense`), scores of
+a larger model trained with this tool (`--teacher`), and cosines by all-MiniLM-L6-v2 also for passages
+that the dense leg did not rank (`--exact-cosine`). An interrupted run goes on after the last source
+that is whole. PyTorch.
 """
 
 import math
@@ -16,6 +18,7 @@ import pathlib
 
 import candidates
 import encoder
+import mpnet
 import network as networks
 import options
 import recipe as recipes
@@ -25,6 +28,9 @@ from files import fail, read_json, say, write_json, write_lines
 from lists import PASSAGE, USABLE
 from pairs import Pairs
 from sparse import Sparse
+
+# Queries that training shows.
+TAUGHT = ("train", "pseudo")
 
 
 def wanted(row):
@@ -47,23 +53,29 @@ class Cross:
 
 
 class Cosine:
-    """Cosines of a bi-encoder. Each passage of a source is embedded once."""
+    """Cosines of a bi-encoder that reads `tokens` of a text. Each text of a source is embedded once, many at a
+    time."""
 
-    def __init__(self, folder, device):
-        self.model = networks.load(folder).to(device).eval()
-        self.pairs = Pairs(folder / "tokenizer.json", 256)
-        self.source, self.places, self.vectors = None, {}, None
+    def __init__(self, folder, device, tokens, bf16):
+        kind = mpnet if networks.read_config(folder)["model_type"] == "mpnet" else networks
+        model, pairs = kind.load(folder).to(device).eval(), Pairs(pathlib.Path(folder) / "tokenizer.json", tokens)
+        self.embed = lambda texts: scoring.embed(model, pairs, texts, tokens, bf16)
+        self.source, self.passages, self.queries = None, {}, {}
 
     def of(self, source, row, keys):
         if self.source is not source:
-            self.source, self.places = source, {key: n for n, key in enumerate(source.passages)}
-            self.vectors = scoring.embed(self.model, self.pairs, source.lines(source.passages))
-        query = scoring.embed(self.model, self.pairs, [row["query"]])[0]
-        return [round(x, 5) for x in (self.vectors[[self.places[key] for key in keys]] @ query).tolist()]
+            self.source, self.passages = source, self.vectors(source.passages, source.lines(source.passages))
+            asked = sorted({source.row(split, n)["query"] for split in TAUGHT for n in range(len(source.splits[split]))})
+            self.queries = self.vectors(asked, asked)
+        query = self.queries[row["query"]]
+        return [round(float(self.passages[key] @ query), 5) for key in keys]
+
+    def vectors(self, keys, texts):
+        return dict(zip(keys, self.embed(texts).numpy()))
 
 
 def target_rows(source, teachers):
-    for split in ("train", "pseudo"):
+    for split in TAUGHT:
         for index in range(len(source.splits[split])):
             row = source.row(split, index)
             keys = wanted(row)
@@ -83,6 +95,8 @@ def find(arguments, recipe):
     folders = {}
     if recipe["targets"]["sparse"] > 0:
         folders["sparse"] = sparse.find(arguments.out, arguments.sparse)
+    if recipe["targets"]["dense"] > 0:
+        folders["dense"] = mpnet.find(arguments.out, arguments.dense)
     if arguments.teacher:
         folders["cross"] = pathlib.Path(arguments.teacher)
         if not (folders["cross"] / "model.safetensors").is_file():
@@ -97,13 +111,17 @@ def run(arguments, recipe):
         say("targets: the scores of the mined lists")
         return
     device, teachers = scoring.pick_device(arguments.threads), {}
+    bf16 = scoring.wants_bf16(arguments.bf16, device)
+    # As much of a passage as the model that learns from it sees.
+    tokens = recipe["train"]["max_tokens"]
     if "sparse" in folders:
-        # As much of a passage as the model that learns from it sees.
-        teachers["sparse"] = Sparse(folders["sparse"], device, recipe["train"]["max_tokens"])
+        teachers["sparse"] = Sparse(folders["sparse"], device, tokens)
+    if "dense" in folders:
+        teachers["dense"] = Cosine(folders["dense"], device, tokens, bf16)
     if "cross" in folders:
         teachers["cross"] = Cross(folders["cross"], device, recipe)
     if arguments.exact_cosine:
-        teachers["cosine"] = Cosine(encoder.find(out, arguments.encoder), device)
+        teachers["cosine"] = Cosine(encoder.find(out, arguments.encoder), device, 256, bf16=False)
     for source in candidates.read(out, recipe).values():
         state = state_of(out / "lists" / f"{source.name}.jsonl", folders, arguments, recipe)
         marker = out / "targets" / f"{source.name}.json"

