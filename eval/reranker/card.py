@@ -130,7 +130,7 @@ def taught(targets):
     found = [text for name, text in TEACHERS.items() if targets.get(name, 0) > 0]
     if not found:
         return []
-    return ["kl and the mse losses are against scores without labels:", *found, "None of their weights is in this model."]
+    return ["kl and the mse losses are against scores without labels:", "", *found, "", "None of their weights is in this model."]
 
 
 def losses(phase):

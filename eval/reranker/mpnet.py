@@ -2,33 +2,24 @@
 knows how far apart two tokens are. PyTorch."""
 
 import math
-import pathlib
 
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
+import network as networks
 import packages
-from network import Layer, read_config, renamed
 
 # Distances of more tokens are all alike (T5's and MPNet's `max_distance`).
 FARTHEST = 128
-# A parameter's name here and in files.
-NAMES = {
-    "words.": "embeddings.word_embeddings.",
-    "positions.": "embeddings.position_embeddings.",
-    "embedded_norm.": "embeddings.LayerNorm.",
-    "distances.": "encoder.relative_attention_bias.",
-}
+# A parameter's name here and in files, where it is not BERT's.
+NAMES = {**networks.NAMES, "distances.": "encoder.relative_attention_bias."}
 LAYER_NAMES = {
+    **networks.LAYER_NAMES,
     "query.": "attention.attn.q.",
     "key.": "attention.attn.k.",
     "value.": "attention.attn.v.",
     "attended.": "attention.attn.o.",
     "attended_norm.": "attention.LayerNorm.",
-    "inner.": "intermediate.dense.",
-    "outer.": "output.dense.",
-    "outer_norm.": "output.LayerNorm.",
 }
 
 
@@ -46,7 +37,7 @@ class Mpnet(nn.Module):
         self.positions = nn.Embedding(config["max_position_embeddings"], hidden)
         self.embedded_norm = nn.LayerNorm(hidden, eps=config["layer_norm_eps"])
         self.distances = nn.Embedding(config["relative_attention_num_buckets"], config["num_attention_heads"])
-        self.layers = nn.ModuleList(Layer(config) for _ in range(config["num_hidden_layers"]))
+        self.layers = nn.ModuleList(networks.Layer(config) for _ in range(config["num_hidden_layers"]))
 
     def encode(self, input_ids, attention_mask, token_type_ids=None):
         """States of the last layer, `[batch, tokens, hidden]`; there are no token types."""
@@ -80,18 +71,19 @@ def buckets(places, count):
     return (ahead > 0).long() * count + torch.where(away < exact, away, far)
 
 
-def file_name(name):
-    if name.startswith("layers."):
-        _, number, part, kind = name.split(".")
-        return f"encoder.layer.{number}.{LAYER_NAMES[part + '.']}{kind}"
-    part, kind = name.split(".")
-    return NAMES[part + "."] + kind
+def file_name(name, layers):
+    """The name in a file of MPNet's (see `network.file_name`)."""
+    return networks.file_name(name, layers, NAMES, LAYER_NAMES)
 
 
 def load(folder):
     """The network of a folder's weights; its pooler is of no use here."""
-    network = Mpnet(read_config(folder))
-    weights = load_file(str(pathlib.Path(folder) / "model.safetensors"))
-    weights = {renamed(name).removeprefix("mpnet."): value for name, value in weights.items()}
-    network.load_state_dict({name: weights[file_name(name)] for name, _ in network.named_parameters()})
+    network = Mpnet(networks.read_config(folder))
+    weights, layers = networks.read_weights(folder), range(len(network.layers))
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            found = file_name(name, layers)
+            if found not in weights or weights[found].shape != parameter.shape:
+                networks.no_weight(folder, found, parameter)
+            parameter.copy_(weights[found])
     return network

@@ -115,24 +115,35 @@ LAYER_NAMES = {
 }
 
 
-def file_name(name, layers):
+def file_name(name, layers, names=NAMES, layer_names=LAYER_NAMES):
     """The name in a file; `layers[i]` is the file's number of layer i."""
     if name.startswith("match."):
         return name
     if found := re.fullmatch(r"layers\.(\d+)\.(\w+\.)(\w+)", name):
         number, part, kind = found.groups()
-        return f"encoder.layer.{layers[int(number)]}.{LAYER_NAMES[part]}{kind}"
+        return f"encoder.layer.{layers[int(number)]}.{layer_names[part]}{kind}"
     part, kind = re.fullmatch(r"(\w+\.)(\w+)", name).groups()
-    return NAMES[part] + kind
+    return names[part] + kind
 
 
 def renamed(name):
-    """Older files call a norm's weights by other names."""
-    return name.removeprefix("bert.").replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
+    """Some files put the architecture before every name; older ones call a norm's weights by other names."""
+    name = name.removeprefix("bert.").removeprefix("mpnet.")
+    return name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
 
 
 def read_config(folder):
     return json.loads((pathlib.Path(folder) / "config.json").read_text(encoding="utf-8"))
+
+
+def read_weights(folder):
+    """The weights of a folder by their names in files."""
+    weights = load_file(str(pathlib.Path(folder) / "model.safetensors"))
+    return {renamed(name): value for name, value in weights.items()}
+
+
+def no_weight(folder, name, parameter):
+    fail(f"{folder} has no weight {name} of shape {tuple(parameter.shape)}")
 
 
 def load(folder, layers=None, head=None, dropout=0.0):
@@ -145,8 +156,7 @@ def load(folder, layers=None, head=None, dropout=0.0):
         fail(f"encoder.layers is {layers}, the encoder has {config['num_hidden_layers']}")
     config["num_hidden_layers"] = len(layers)
     network = CrossEncoder(config)
-    weights = load_file(str(pathlib.Path(folder) / "model.safetensors"))
-    weights = {renamed(name): value for name, value in weights.items()}
+    weights = read_weights(folder)
     with torch.no_grad():
         for name, parameter in network.named_parameters():
             value = weights.get(file_name(name, layers))
@@ -157,7 +167,7 @@ def load(folder, layers=None, head=None, dropout=0.0):
             elif name.startswith(("pooler.", "head.")):
                 parameter.normal_(0.0, 0.02) if name.endswith("weight") else parameter.zero_()
             else:
-                fail(f"{folder} has no weight {file_name(name, layers)} of shape {tuple(parameter.shape)}")
+                no_weight(folder, file_name(name, layers), parameter)
     return network
 
 

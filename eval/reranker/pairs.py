@@ -3,13 +3,15 @@
 import numpy
 from tokenizers import Tokenizer
 
+from files import fail
+
 # Passage tokens kept free when a query alone would fill the window.
 LEAST_PASSAGE_TOKENS = 64
 # Characters of a text that are looked at: more cannot be within any window.
 MOST_CHARACTERS = 16_000
 # What begins a text, ends it and fills it up, by MPNet's names and by BERT's, which MPNet has too and
 # does not use.
-SPECIAL = (("<s>", "[CLS]"), ("</s>", "[SEP]"), ("<pad>", "[PAD]"))
+BEGINS, ENDS, FILLS = ("<s>", "[CLS]"), ("</s>", "[SEP]"), ("<pad>", "[PAD]")
 
 
 class Pairs:
@@ -20,13 +22,17 @@ class Pairs:
         # The file may ask for a fixed length.
         self.tokenizer.no_truncation()
         self.tokenizer.no_padding()
-        self.cls, self.sep, self.pad = (self.special(*names) for names in SPECIAL)
+        self.cls, self.sep, self.pad = (self.special(*names) for names in (BEGINS, ENDS, FILLS))
+        if self.cls is None or self.sep is None:
+            fail(f"{tokenizer_file} has no tokens that begin and end a text ([CLS] and [SEP], or <s> and </s>)")
+        self.pad = self.pad or 0
         self.max_tokens = max_tokens
         self.known = {}
 
     def special(self, *names):
+        """The first of these that the tokenizer has."""
         found = (self.tokenizer.token_to_id(name) for name in names)
-        return next((token for token in found if token is not None), 0)
+        return next((token for token in found if token is not None), None)
 
     def pieces(self, text):
         if text not in self.known:

@@ -49,7 +49,7 @@ def scorer(network, pairs, autocast=False):
     return score
 
 
-def embed(network, pairs, texts, max_tokens=256, autocast=False):
+def embed(network, pairs, texts, max_tokens, autocast=False):
     """Unit vectors of texts: the mean of an encoder's token states, as all-MiniLM-L6-v2 does it."""
     encoded = [pairs.alone(text, max_tokens) for text in texts]
     found = torch.zeros(len(texts), network.config["hidden_size"])

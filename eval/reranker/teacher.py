@@ -57,7 +57,7 @@ class Cosine:
     time."""
 
     def __init__(self, folder, device, tokens, bf16):
-        kind = mpnet if networks.read_config(folder)["model_type"] == "mpnet" else networks
+        kind = mpnet if networks.read_config(folder).get("model_type") == "mpnet" else networks
         model, pairs = kind.load(folder).to(device).eval(), Pairs(pathlib.Path(folder) / "tokenizer.json", tokens)
         self.embed = lambda texts: scoring.embed(model, pairs, texts, tokens, bf16)
         self.source, self.passages, self.queries = None, {}, {}

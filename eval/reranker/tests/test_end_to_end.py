@@ -213,9 +213,10 @@ class DenseScores(unittest.TestCase):
         torch.manual_seed(7)
         made = mpnet.Mpnet(config)
         torch.nn.init.normal_(made.distances.weight, std=3.0)
-        named = {mpnet.file_name(name): value.detach().contiguous() for name, value in made.named_parameters()}
+        layers = range(len(made.layers))
+        named = {mpnet.file_name(name, layers): value.detach().contiguous() for name, value in made.named_parameters()}
         save_file(named, str(folder / "model.safetensors"))
-        return made.eval()
+        return made
 
     def test_near_distances_are_exact_and_far_ones_share_a_bucket(self):
         import torch
@@ -234,14 +235,31 @@ class DenseScores(unittest.TestCase):
         import teacher
 
         with tempfile.TemporaryDirectory() as name:
-            made = self.write_mpnet(pathlib.Path(name))
+            self.write_mpnet(pathlib.Path(name))
             cosine = teacher.Cosine(pathlib.Path(name), torch.device("cpu"), 16, bf16=False)
         texts = ["the harbour", "the old violin of the town", "town the of violin old the"]
         together = cosine.embed(texts)
         for text, vector in zip(texts, together):
             self.assertAlmostEqual(float(cosine.embed([text])[0] @ vector), 1.0, places=5)
         self.assertLess(float(together[1] @ together[2]), 0.9999)
-        self.assertTrue(all(torch.isfinite(p).all() for p in made.parameters()))
+
+    def test_weights_are_found_by_their_names_and_missing_ones_are_named(self):
+        import torch
+        from safetensors.torch import load_file, save_file
+
+        import mpnet
+
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name)
+            made = self.write_mpnet(folder)
+            for name, value in mpnet.load(folder).named_parameters():
+                self.assertTrue(torch.equal(value, made.get_parameter(name)), name)
+            path = str(folder / "model.safetensors")
+            weights = load_file(path)
+            del weights["encoder.layer.1.attention.attn.q.weight"]
+            save_file(weights, path)
+            with self.assertRaisesRegex(SystemExit, "encoder.layer.1.attention.attn.q.weight"):
+                mpnet.load(folder)
 
     def test_a_score_is_the_cosine_of_query_and_passage(self):
         import torch

@@ -19,15 +19,7 @@ async fn a_network_that_closes_connections_is_waited_out() {
         wire.set(Link::Closed);
         stories.wait_refused().await;
         traffic.answers(20).await;
-        assert!(
-            process
-                .engine
-                .readiness()
-                .await
-                .unwrap()
-                .unreachable
-                .is_some()
-        );
+        assert!(process.misses_its_nodes().await);
         wire.set(Link::Whole);
         stories.wait_written(3).await;
         let seen = stories.seen().await;

@@ -185,15 +185,7 @@ async fn a_paused_node_is_waited_out() {
     nodes.pause(0);
     stories.wait_refused().await;
     traffic.answers(5).await;
-    assert!(
-        process
-            .engine
-            .readiness()
-            .await
-            .unwrap()
-            .unreachable
-            .is_some()
-    );
+    assert!(process.misses_its_nodes().await);
     nodes.resume(0);
     stories.wait_written(3).await;
     traffic.stop().await;

@@ -308,7 +308,7 @@ impl Workers {
 
 /// A process that is written to and asked, with two that work for it.
 pub(crate) struct Process {
-    pub(crate) engine: Engine,
+    engine: Engine,
     workers: Workers,
 }
 
@@ -320,6 +320,12 @@ impl Process {
         let stories = Stories::begin(&engine).await;
         let traffic = Traffic::start(stories.clone());
         (Self { engine, workers }, stories, traffic)
+    }
+
+    /// Whether it says itself that it reaches no node.
+    pub(crate) async fn misses_its_nodes(&self) -> bool {
+        let readiness = self.engine.readiness().await.unwrap();
+        readiness.unreachable.is_some()
     }
 
     /// Ends it once everything is there that was acknowledged.
