@@ -24,7 +24,15 @@ TEACHERS = {
     " of 128,\n  distilled on MS MARCO from a cross-encoder);",
     "dense": "- cosines of all-mpnet-base-v2 (Apache-2.0; twelve layers of 768, trained by its makers on a billion pairs,"
     " MS MARCO\n  among them);",
+    "bge": f"- cosines of bge-small-en-v1.5, quantized, of PyPI's {packages.BGE.name} (MIT; twelve layers of 384, trained by its"
+    " makers\n  to retrieve with, on MS MARCO and other sets);",
     "cross": "- those of a larger model trained with the same tool.",
+}
+# What the score is made of.
+HEADS = {
+    "cls": "pooler (tanh) and a linear\nhead on [CLS]",
+    "match": "pooler (tanh) and a linear\nhead on [CLS], and a score of soft matches between the words of both (`match.py`) added",
+    "late": "late interaction: neither\ntext sees the other's words, and each word of the query looks for its best match (`late.py`)",
 }
 TRAINED_NOTICE = """
 {name} was trained from layers {layers} of the model above with the tool in Braid's eval/reranker;
@@ -95,11 +103,8 @@ def what(target, recipe):
     settings = recipe["trained"]["encoder"]
     size = (target / "model.onnx").stat().st_size / 1e6
     count = len(settings["layers"])
-    more = ", and a score of soft matches between the words of both (`match.py`) added"
-    head = "[CLS]" + (more if settings["head"] == "match" else "")
     return [
-        f"{count} layers ({layer_list(recipe)} of all-MiniLM-L6-v2, Apache-2.0); pooler (tanh) and a linear",
-        f"head on {head};",
+        f"{count} layers ({layer_list(recipe)} of all-MiniLM-L6-v2, Apache-2.0); {HEADS[settings['head']]};",
         "input `[CLS] query [SEP] passage [SEP]` (token types 0 and 1), output `logits` [batch, 1] (raw).",
         "Dynamic int8 (QInt8, per channel, reduced range; word embeddings int8 with a scale for each",
         f"row), {size:.1f} MB.",

@@ -7,6 +7,7 @@ import numpy
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+import late_graph
 import match_graph
 
 # Read by every ONNX Runtime since 1.10, and the first with LayerNormalization.
@@ -14,7 +15,7 @@ OPSET = 17
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 # Left in fp32 when the model is quantized: a few columns, and all of the score.
 HEAD = "head"
-IN_FULL = (HEAD, "match.salience", "match.inner", "match.outer")
+IN_FULL = (HEAD, "match.salience", "match.inner", "match.outer", "late.salience", "late.mix")
 
 
 class Graph:
@@ -73,16 +74,25 @@ def words(graph, network, quantized):
     return graph.node("Mul", [rows, scales], "words.scaled")
 
 
-def embedded(graph, network, quantized):
+def token_places(graph):
+    """The number of each token, `[tokens]`."""
     shape = graph.node("Shape", ["input_ids"], "shape")
     one = graph.constant("one", numpy.array(1, dtype=numpy.int64))
     zero = graph.constant("zero", numpy.array(0, dtype=numpy.int64))
     length = graph.node("Gather", [shape, one], "length", axis=0)
-    places = graph.node("Range", [zero, length, one], "places")
+    return graph.node("Range", [zero, length, one], "places")
+
+
+def embedded(graph, network, quantized, places, apart):
+    """What the first layer reads; `apart` says where tokens stand in texts that are read apart."""
     table = graph.constant("positions", array(network.positions.weight))
+    places = places if apart is None else apart.places(places)
     places = graph.node("Gather", [table, places], "positions.rows", axis=0)
-    table = graph.constant("types", array(network.types.weight))
-    types = graph.node("Gather", [table, "token_type_ids"], "types.rows", axis=0)
+    if apart is None:
+        table = graph.constant("types", array(network.types.weight))
+        types = graph.node("Gather", [table, "token_type_ids"], "types.rows", axis=0)
+    else:
+        types = graph.constant("types", array(network.types.weight)[0])
     states = graph.node("Add", [words(graph, network, quantized), places], "embedded.places")
     states = graph.node("Add", [states, types], "embedded.types")
     return graph.norm(states, network.embedded_norm, "embedded.norm")
@@ -144,19 +154,29 @@ def pooled(graph, network, states):
 def build(network, quantized_words=False):
     """The model: inputs of int64 `[batch, tokens]`, output `logits` of float `[batch, 1]`."""
     graph = Graph()
-    states = embedded(graph, network, quantized_words)
+    places = token_places(graph)
     mask, wide = mask_of(graph)
+    apart = late_graph.Apart(graph, mask) if network.apart else None
+    states = embedded(graph, network, quantized_words, places, apart)
+    wide_apart = apart.wide(places) if apart is not None else None
     levels = ["words.rows" if not quantized_words else "words.scaled"]
     last = len(network.layers) - 1
     for number, layer in enumerate(network.layers):
-        if number > 0:
-            levels.append(states)
-        # The head reads the first token alone: the last layer need not do the others.
-        states = layer_states(graph, states, layer, wide, f"layer{number}", number == last)
-    scores = graph.linear(pooled(graph, network, states), network.head, HEAD)
+        if network.apart == number > 0:
+            states = apart.told(states, array(network.late.passage))
+        # Where the head reads the first token alone, the last layer need not do the others.
+        first_only = number == last and network.head is not None
+        read = wide_apart if number < network.apart else wide
+        states = layer_states(graph, states, layer, read, f"layer{number}", first_only)
+        levels.append(states)
+    scores = []
+    if network.head is not None:
+        scores.append(graph.linear(pooled(graph, network, states), network.head, HEAD))
     if network.match is not None:
-        scores = graph.node("Add", [scores, match_graph.score(graph, network.match, levels, mask)], "score")
-    graph.node("Identity", [scores], "logits")
+        scores.append(match_graph.score(graph, network.match, levels[:-1], mask))
+    if network.late is not None:
+        scores.append(late_graph.score(graph, network.late, levels[: network.apart + 1], apart, places))
+    graph.node("Sum", scores, "logits")
     inputs = [helper.make_tensor_value_info(n, TensorProto.INT64, ["batch", "tokens"]) for n in INPUTS]
     outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 1])]
     built = helper.make_graph(graph.nodes, "cross-encoder", inputs, outputs, graph.weights)

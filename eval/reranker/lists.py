@@ -17,6 +17,8 @@ FILL = ("fused", "dense", "lexical", "group", "random")
 SAME = 0.8
 # A sparse score that few pairs reach.
 HIGH_SPARSE = 20.0
+# Between these are nearly all cosines of bge-small-en-v1.5.
+BGE_COSINES = (0.45, 0.85)
 # What equal scores may deviate from their mean by rounding, relative to it.
 ROUNDING = 1e-9
 
@@ -188,8 +190,8 @@ def scaled(values, scale):
 
 def targets(row, keys, weights, given=None):
     """For each passage a score in about 0..1 that needs no label: cosine to the query, share of the
-    best BM25 score, a share of a high score of the sparse teacher, the cosine of the dense one, and a teacher's
-    probability, weighted. `given` holds scores of the teacher step; a passage that a leg did not rank gets a little
+    best BM25 score, a share of a high score of the sparse teacher, the cosine of the dense one, where that of
+    bge-small-en-v1.5 stands among its cosines, and a teacher's probability, weighted. `given` holds scores of the teacher step; a passage that a leg did not rank gets a little
     less than the last one it did rank."""
     given = given or {}
     columns = {c[PASSAGE]: c for c in row["candidates"]}
@@ -204,6 +206,7 @@ def targets(row, keys, weights, given=None):
             "bm25": (leg[LEXICAL] or 0.0) / best if best > 0 else 0.0,
             "sparse": shared(given.get("sparse", {}).get(key)),
             "dense": given.get("dense", {}).get(key),
+            "bge": among_bge(given.get("bge", {}).get(key)),
             "cross": given.get("cross", {}).get(key),
         }
         known = {name: value for name, value in parts.items() if value is not None and weights[name] > 0}
@@ -215,6 +218,12 @@ def targets(row, keys, weights, given=None):
 def shared(score):
     """A sparse score as a share of a high one."""
     return None if score is None else score / HIGH_SPARSE
+
+
+def among_bge(cosine):
+    """0 for a low cosine and 1 for a high one."""
+    least, most = BGE_COSINES
+    return None if cosine is None else (cosine - least) / (most - least)
 
 
 def epoch(counts, weights, seed, number):

@@ -1,5 +1,5 @@
-"""The cross-encoder: a BERT encoder of few layers, a pooler with a linear output, and if wanted a score
-of soft matches beside it. PyTorch."""
+"""The re-ranker: a BERT encoder of few layers, a pooler with a linear output, and if wanted a score
+of soft matches beside it or late interaction in their place. PyTorch."""
 
 import json
 import pathlib
@@ -11,10 +11,14 @@ from torch import nn
 from torch.nn import functional
 
 from files import fail, write_json
+from late import Late, mask_apart, places_apart
 from match import Match
 
-# What the score reads: the first token alone, or soft matches between query and passage too.
-HEADS = ("cls", "match")
+# What the score reads: the first token alone, soft matches between query and passage too, or the best matches
+# of both, read apart, and the first token after layers that read them together.
+HEADS = ("cls", "match", "late")
+# Parts that only networks made here have.
+OWN = ("match.", "late.")
 
 
 class Layer(nn.Module):
@@ -58,10 +62,15 @@ class CrossEncoder(nn.Module):
         self.types = nn.Embedding(config["type_vocab_size"], hidden)
         self.embedded_norm = nn.LayerNorm(hidden, eps=config["layer_norm_eps"])
         self.layers = nn.ModuleList(Layer(config) for _ in range(config["num_hidden_layers"]))
-        self.pooler = nn.Linear(hidden, hidden)
-        self.head = nn.Linear(hidden, 1)
+        # Layers that read query and passage apart, the first ones.
+        self.apart = len(self.layers) - config.get("joint", 0) if config["head"] == "late" else 0
+        together = self.apart < len(self.layers)
+        self.pooler = nn.Linear(hidden, hidden) if together else None
+        self.head = nn.Linear(hidden, 1) if together else None
         # Of the word embeddings, and of what each layer but the last makes of them.
         self.match = Match(config, len(self.layers)) if config["head"] == "match" else None
+        # Of the word embeddings, and of what each layer that reads apart makes of them.
+        self.late = Late(config, self.apart + 1) if self.apart else None
 
     def encode(self, input_ids, attention_mask, token_type_ids, tokens=None):
         """States of the last layer, `[batch, tokens, hidden]`; only those of the first `tokens` tokens
@@ -70,27 +79,45 @@ class CrossEncoder(nn.Module):
 
     def levels(self, input_ids, attention_mask, token_type_ids, tokens=None):
         """Word embeddings, and the states of each layer."""
-        places = torch.arange(input_ids.shape[1], device=input_ids.device)
         words = self.words(input_ids)
-        states = words + self.positions(places) + self.types(token_type_ids)
-        states = self.embedded_norm(states)
+        places, types = self.places(attention_mask, token_type_ids)
+        states = self.embedded_norm(words + self.positions(places) + self.types(types))
         states = functional.dropout(states, self.config["dropout"], self.training)
-        # Full rows need no mask, and run faster without one.
-        mask = None if bool(attention_mask.all()) else attention_mask[:, None, None, :].bool()
-        found = [words]
-        for layer in self.layers[:-1]:
-            states = layer(states, mask)
+        masks, found = self.masks(attention_mask, token_type_ids), [words]
+        for number, layer in enumerate(self.layers):
+            if self.apart == number > 0:
+                states = states + self.late.passage * token_type_ids[:, :, None]
+            wanted = tokens if number == len(self.layers) - 1 else None
+            states = layer(states, masks[number < self.apart], wanted)
             found.append(states)
-        return [*found, self.layers[-1](states, mask, tokens)]
+        return found
+
+    def masks(self, attention_mask, token_type_ids):
+        """What tokens attend to in layers that read the texts together, and in those that read them apart."""
+        # Full rows need no mask, and run faster without one.
+        together = None if bool(attention_mask.all()) else attention_mask[:, None, None, :].bool()
+        return together, mask_apart(attention_mask, token_type_ids) if self.apart else None
+
+    def places(self, attention_mask, token_type_ids):
+        """Where each token stands, and its type."""
+        if self.apart:
+            # Both texts are what the encoder was trained on: a text of its own, of type 0.
+            return places_apart(attention_mask, token_type_ids), torch.zeros_like(token_type_ids)
+        return torch.arange(attention_mask.shape[1], device=attention_mask.device), token_type_ids
 
     def forward(self, input_ids, attention_mask, token_type_ids):
         """Raw scores, `[batch]`."""
-        levels = self.levels(input_ids, attention_mask, token_type_ids, tokens=1)
-        features = torch.tanh(self.pooler(levels[-1][:, 0]))
-        features = functional.dropout(features, self.config["dropout"], self.training)
-        scores = self.head(features)[:, 0]
+        together = self.head is not None
+        levels = self.levels(input_ids, attention_mask, token_type_ids, tokens=1 if together else None)
+        scores = 0.0
+        if together:
+            features = torch.tanh(self.pooler(levels[-1][:, 0]))
+            features = functional.dropout(features, self.config["dropout"], self.training)
+            scores = self.head(features)[:, 0]
         if self.match is not None:
             scores = scores + self.match(levels[:-1], input_ids, attention_mask, token_type_ids)
+        if self.late is not None:
+            scores = scores + self.late(levels[: self.apart + 1], attention_mask, token_type_ids)
         return scores
 
 
@@ -117,7 +144,7 @@ LAYER_NAMES = {
 
 def file_name(name, layers, names=NAMES, layer_names=LAYER_NAMES):
     """The name in a file; `layers[i]` is the file's number of layer i."""
-    if name.startswith("match."):
+    if name.startswith(OWN):
         return name
     if found := re.fullmatch(r"layers\.(\d+)\.(\w+\.)(\w+)", name):
         number, part, kind = found.groups()
@@ -146,14 +173,17 @@ def no_weight(folder, name, parameter):
     fail(f"{folder} has no weight {name} of shape {tuple(parameter.shape)}")
 
 
-def load(folder, layers=None, head=None, dropout=0.0):
+def load(folder, layers=None, head=None, dropout=0.0, joint=None):
     """A network from a folder's weights: the named layers, or all. A pooler or output that the file
     lacks starts small and random, and so do soft matches."""
     config = {**read_config(folder), "dropout": dropout}
     config["head"] = head or config.get("head", "cls")
+    config["joint"] = config.get("joint", 0) if joint is None else joint
     layers = list(range(config["num_hidden_layers"])) if layers is None else list(layers)
     if not layers or max(layers) >= config["num_hidden_layers"]:
         fail(f"encoder.layers is {layers}, the encoder has {config['num_hidden_layers']}")
+    if config["joint"] not in range(len(layers)):
+        fail(f"encoder.joint is {config['joint']}: at least one of the {len(layers)} layers reads query and passage apart")
     config["num_hidden_layers"] = len(layers)
     network = CrossEncoder(config)
     weights = read_weights(folder)
@@ -162,7 +192,7 @@ def load(folder, layers=None, head=None, dropout=0.0):
             value = weights.get(file_name(name, layers))
             if value is not None and value.shape == parameter.shape:
                 parameter.copy_(value)
-            elif name.startswith("match."):
+            elif name.startswith(OWN):
                 continue
             elif name.startswith(("pooler.", "head.")):
                 parameter.normal_(0.0, 0.02) if name.endswith("weight") else parameter.zero_()
@@ -182,5 +212,5 @@ def save(network, folder):
     partial.replace(folder / "model.safetensors")
     fixed = {"model_type": "bert", "architectures": ["BertForSequenceClassification"], "hidden_act": "gelu"}
     known = ("hidden_size", "intermediate_size", "num_attention_heads", "num_hidden_layers", "vocab_size")
-    known += ("max_position_embeddings", "type_vocab_size", "layer_norm_eps", "pad_token_id", "head")
+    known += ("max_position_embeddings", "type_vocab_size", "layer_norm_eps", "pad_token_id", "head", "joint")
     write_json(folder / "config.json", {**fixed, **{k: network.config[k] for k in known if k in network.config}})

@@ -26,6 +26,7 @@ def parse(usage, data=False, against=False, braid=False, train=False, steps=()):
         parser.add_argument("--teacher", metavar="DIR", help="a trained run whose scores are distilled")
         parser.add_argument("--sparse", metavar="DIR", help="a sparse retriever in place of splade-tiny, as a teacher")
         parser.add_argument("--dense", metavar="DIR", help="a bi-encoder in place of all-mpnet-base-v2, as a teacher")
+        parser.add_argument("--bge", metavar="DIR", help="bge-small-en-v1.5 quantized, out of a folder, as a teacher")
         parser.add_argument("--exact-cosine", action="store_true", help="embed every candidate for its cosine")
         parser.add_argument("--minutes", type=float, help="wall-clock budget of training")
         parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads")

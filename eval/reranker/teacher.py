@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """Step 4: targets that need no labels, beyond what the mined lists hold already.
 
-    teacher.py --out OUT [--teacher RUN_DIR/checkpoint] [--exact-cosine] [--sparse DIR] [--dense DIR]
+    teacher.py --out OUT [--teacher RUN_DIR/checkpoint] [--exact-cosine] [--sparse DIR] [--dense DIR] [--bge DIR]
                [--threads N] [--bf16 auto|on|off] [--recipe FILE] [--set key=value ...]
 
 The lists have BM25 and cosine scores of what the legs ranked, which is enough to train. This step
 adds to OUT/targets/NAME.jsonl, for every candidate, the scores of a learned sparse retriever (where
 `targets.sparse` is above 0; splade-tiny, or `--sparse`), cosines by a larger bi-encoder than the one
-that Braid searches with (where `targets.dense` is above 0; all-mpnet-base-v2, or `--dense`), scores of
-a larger model trained with this tool (`--teacher`), and cosines by all-MiniLM-L6-v2 also for passages
+that Braid searches with (where `targets.dense` is above 0; all-mpnet-base-v2, or `--dense`), cosines by bge-small-en-v1.5 (where
+`targets.bge` is above 0), scores of a larger model trained with this tool (`--teacher`), and cosines by all-MiniLM-L6-v2 also for passages
 that the dense leg did not rank (`--exact-cosine`). An interrupted run goes on after the last source
 that is whole. PyTorch.
 """
@@ -16,11 +16,13 @@ that is whole. PyTorch.
 import math
 import pathlib
 
+import bge
 import candidates
 import encoder
 import mpnet
 import network as networks
 import options
+import packages
 import recipe as recipes
 import scoring
 import sparse
@@ -87,7 +89,8 @@ def state_of(lists, folders, arguments, recipe):
     """What the targets of a source were made from."""
     made = {"lists": lists.stat().st_mtime_ns, "exact_cosine": arguments.exact_cosine}
     made["max_tokens"] = recipe["train"]["max_tokens"]
-    return made | {name: (folder / "model.safetensors").stat().st_mtime_ns for name, folder in folders.items()}
+    weights = lambda name: packages.BGE.weights if name == "bge" else "model.safetensors"
+    return made | {name: (folder / weights(name)).stat().st_mtime_ns for name, folder in folders.items()}
 
 
 def find(arguments, recipe):
@@ -97,6 +100,8 @@ def find(arguments, recipe):
         folders["sparse"] = sparse.find(arguments.out, arguments.sparse)
     if recipe["targets"]["dense"] > 0:
         folders["dense"] = mpnet.find(arguments.out, arguments.dense)
+    if recipe["targets"]["bge"] > 0:
+        folders["bge"] = bge.find(arguments.out, arguments.bge)
     if arguments.teacher:
         folders["cross"] = pathlib.Path(arguments.teacher)
         if not (folders["cross"] / "model.safetensors").is_file():
@@ -118,6 +123,8 @@ def run(arguments, recipe):
         teachers["sparse"] = Sparse(folders["sparse"], device, tokens)
     if "dense" in folders:
         teachers["dense"] = Cosine(folders["dense"], device, tokens, bf16)
+    if "bge" in folders:
+        teachers["bge"] = bge.Bge(folders["bge"], tokens, arguments.threads)
     if "cross" in folders:
         teachers["cross"] = Cross(folders["cross"], device, recipe)
     if arguments.exact_cosine:

@@ -59,7 +59,7 @@ class Training:
 
     def build(self, start):
         settings = self.recipe["encoder"]
-        self.model = networks.load(start, settings["layers"], settings["head"], settings["dropout"])
+        self.model = networks.load(start, settings["layers"], settings["head"], settings["dropout"], settings["joint"])
         if settings["freeze_embeddings"]:
             self.model.words.weight.requires_grad_(False)
         if self.model.match is not None and not (self.folder / "last.pt").is_file():
@@ -211,7 +211,7 @@ def parameter_groups(model, train):
     groups = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            words, fresh = name.startswith("words."), name.startswith(("match.", "head.", "pooler."))
+            words, fresh = name.startswith("words."), name.startswith((*networks.OWN, "head.", "pooler."))
             times = train["words_lr"] if words else train["fresh_lr"] if fresh else 1.0
             decay = train["weight_decay"] if parameter.dim() > 1 and not words else 0.0
             groups.setdefault((times, decay), []).append(parameter)

@@ -179,11 +179,11 @@ class Lists(unittest.TestCase):
 
     def test_targets_weigh_what_is_known(self):
         row = self.build(runs={"lexical": [("p2", 8.0), ("p0", 4.0)], "dense": [("p0", 0.7), ("p3", 0.3)], "hybrid": [("p0", 3), ("p2", 2), ("p3", 1)]})
-        weights = {"cosine": 0.5, "bm25": 0.5, "sparse": 0.0, "dense": 0.0, "cross": 0.0}
+        weights = {"cosine": 0.5, "bm25": 0.5, "sparse": 0.0, "dense": 0.0, "bge": 0.0, "cross": 0.0}
         found = lists.targets(row, ["p0", "p2", "p3", "p20"], weights)
         for value, expected in zip(found, (0.6, 0.625, 0.15, 0.125)):
             self.assertAlmostEqual(value, expected)
-        weights = {"cosine": 0.5, "bm25": 0.0, "sparse": 1.0, "dense": 0.0, "cross": 0.5}
+        weights = {"cosine": 0.5, "bm25": 0.0, "sparse": 1.0, "dense": 0.0, "bge": 0.0, "cross": 0.5}
         given = {"cosine": {"p20": 0.2}, "cross": {"p20": 0.4}}
         self.assertAlmostEqual(lists.targets(row, ["p20"], weights, given)[0], 0.3, msg="no sparse score is known")
         given["sparse"] = {"p20": lists.HIGH_SPARSE / 2}
@@ -191,6 +191,10 @@ class Lists(unittest.TestCase):
         given["dense"] = {"p20": 0.9}
         weights["dense"] = 2.0
         self.assertAlmostEqual(lists.targets(row, ["p20"], weights, given)[0], 0.65)
+        # Halfway between its low cosines and its high ones.
+        given["bge"] = {"p20": sum(lists.BGE_COSINES) / 2}
+        weights["bge"] = 4.0
+        self.assertAlmostEqual(lists.targets(row, ["p20"], weights, given)[0], 4.6 / 8)
 
     def test_a_run_file_is_read_in_order(self):
         with tempfile.TemporaryDirectory() as folder:
