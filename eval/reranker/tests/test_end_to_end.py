@@ -60,6 +60,29 @@ def add_word_head(folder):
     save_file(weights | {f"cls.predictions.{name}": torch.randn(shape) for name, shape in shapes.items()}, path)
 
 
+def write_bge(folder):
+    """A model of which every state is its token's vector and the mean of all of them."""
+    import numpy
+    import onnx
+    from onnx import TensorProto, helper
+
+    import graph
+    import packages
+
+    write_encoder(folder)
+    words = len(json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"])
+    made = graph.Graph()
+    table = made.constant("words", numpy.random.default_rng(3).normal(size=(words, 8)).astype(numpy.float32))
+    rows = made.node("Gather", [table, "input_ids"], "rows", axis=0)
+    made.node("Add", [rows, made.node("ReduceMean", [rows], "mean", axes=[1], keepdims=1)], "states")
+    inputs = [helper.make_tensor_value_info(n, TensorProto.INT64, ["batch", "tokens"]) for n in ("input_ids", "attention_mask")]
+    outputs = [helper.make_tensor_value_info("states", TensorProto.FLOAT, ["batch", "tokens", 8])]
+    built = helper.make_graph(made.nodes, "toy", inputs, outputs, made.weights)
+    model = helper.make_model(built, opset_imports=[helper.make_opsetid("", graph.OPSET)])
+    model.ir_version = 8
+    onnx.save(model, str(folder / packages.BGE.weights))
+
+
 @unittest.skipIf(MISSING, f"not installed: {', '.join(MISSING)} (see eval/reranker/requirements.txt)")
 class EndToEnd(unittest.TestCase):
     def run_tool(self, path, *more):
@@ -89,8 +112,11 @@ class EndToEnd(unittest.TestCase):
             self.check_targets(path / "out/targets/toy.jsonl")
             self.run_tool(path, "--run", "late", "--set", 'encoder.head="late"')
             self.check(path / "out", "late")
-            self.run_tool(path, "--run", "joint", "--set", 'encoder.head="late"', "--set", "encoder.joint=1")
+            write_bge(path / "bge")
+            taught = ("--set", "targets.bge=0.5", "--bge", path / "bge")
+            self.run_tool(path, "--run", "joint", "--set", "encoder.head=late", "--set", "encoder.joint=1", *taught)
             self.check(path / "out", "joint")
+            self.assertEqual({tuple(row) for row in toy.lines(path / "out/targets/toy.jsonl")}, {("id", "bge")})
             results = toy.lines(path / "out/results.jsonl")
             self.assertEqual([line["run"] for line in results], ["run", "match", "late", "joint"])
             self.assertIn("encoder.head", (path / "out/model/braid-rerank-mini-en/README.md").read_text())
@@ -372,34 +398,12 @@ class DenseScores(unittest.TestCase):
 
 @unittest.skipIf(MISSING, f"not installed: {', '.join(MISSING)} (see eval/reranker/requirements.txt)")
 class BgeScores(unittest.TestCase):
-    def write(self, folder):
-        """A model of which every state is its token's vector and the mean of all of them."""
-        import numpy
-        import onnx
-        from onnx import TensorProto, helper
-
-        import graph
-        import packages
-
-        write_encoder(folder)
-        words = len(json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"])
-        made = graph.Graph()
-        table = made.constant("words", numpy.random.default_rng(3).normal(size=(words, 8)).astype(numpy.float32))
-        rows = made.node("Gather", [table, "input_ids"], "rows", axis=0)
-        made.node("Add", [rows, made.node("ReduceMean", [rows], "mean", axes=[1], keepdims=1)], "states")
-        inputs = [helper.make_tensor_value_info(n, TensorProto.INT64, ["batch", "tokens"]) for n in ("input_ids", "attention_mask")]
-        outputs = [helper.make_tensor_value_info("states", TensorProto.FLOAT, ["batch", "tokens", 8])]
-        built = helper.make_graph(made.nodes, "toy", inputs, outputs, made.weights)
-        model = helper.make_model(built, opset_imports=[helper.make_opsetid("", graph.OPSET)])
-        model.ir_version = 8
-        onnx.save(model, str(folder / packages.BGE.weights))
-
     def test_a_score_is_the_cosine_of_the_passage_and_the_query_with_its_instruction(self):
         import bge
 
         with tempfile.TemporaryDirectory() as name:
             folder = pathlib.Path(name)
-            self.write(folder)
+            write_bge(folder)
             self.assertEqual(bge.find(name, folder), folder)
             teacher = bge.Bge(folder, 16, 1)
             (folder / "config.json").unlink()
