@@ -32,8 +32,10 @@ TEACHERS = {
 HEADS = {
     "cls": "pooler (tanh) and a linear\nhead on [CLS]",
     "match": "pooler (tanh) and a linear\nhead on [CLS], and a score of soft matches between the words of both (`match.py`) added",
-    "late": "late interaction: neither\ntext sees the other's words, and each word of the query looks for its best match (`late.py`)",
+    "late": "late interaction: query\nand passage are read apart, and each word of the query looks for its best match (`late.py`)",
 }
+# And with it where layers on top read both texts.
+JOINT = "; the last {joint} of\nthem read both together, and a pooler (tanh) and a linear head on [CLS] are added"
 TRAINED_NOTICE = """
 {name} was trained from layers {layers} of the model above with the tool in Braid's eval/reranker;
 the weights differ from the original's.
@@ -88,7 +90,7 @@ def table(head, rows):
 
 def text(target, folder, recipe, command):
     out = folder.parent.parent
-    parts = [f"# {recipe['name']}: an English cross-encoder", "", *what(target, recipe), ""]
+    parts = [f"# {recipe['name']}: an English re-ranker", "", *what(target, recipe), ""]
     parts += ["## How it was made", "", "    " + (command or "eval/reranker/run.py (see its README)"), ""]
     parts += [*training(folder, recipe), "", "## Data", "", *data_section(out), ""]
     parts += ["## Overlap with evaluation sets", "", *overlap_section(out), ""]
@@ -103,8 +105,9 @@ def what(target, recipe):
     settings = recipe["trained"]["encoder"]
     size = (target / "model.onnx").stat().st_size / 1e6
     count = len(settings["layers"])
+    head = HEADS[settings["head"]] + (JOINT.format(joint=settings["joint"]) if settings.get("joint") else "")
     return [
-        f"{count} layers ({layer_list(recipe)} of all-MiniLM-L6-v2, Apache-2.0); {HEADS[settings['head']]};",
+        f"{count} layers ({layer_list(recipe)} of all-MiniLM-L6-v2, Apache-2.0); {head};",
         "input `[CLS] query [SEP] passage [SEP]` (token types 0 and 1), output `logits` [batch, 1] (raw).",
         "Dynamic int8 (QInt8, per channel, reduced range; word embeddings int8 with a scale for each",
         f"row), {size:.1f} MB.",

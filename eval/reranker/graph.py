@@ -1,4 +1,4 @@
-"""The cross-encoder as an ONNX graph, written node by node: the same graph whatever the exporter of
+"""The re-ranker as an ONNX graph, written node by node: the same graph whatever the exporter of
 the PyTorch at hand would make of it. Batch and sequence are dynamic. onnx and numpy."""
 
 import math

@@ -1,5 +1,6 @@
-"""Late interaction: query and passage are read apart, and each word of the query looks for its best match in
-the passage (Khattab and Zaharia 2020, ColBERT). PyTorch.
+"""Late interaction: query and passage are read apart, and each word of the query looks for its best match among
+the passage's tokens, the [SEP] at its end included (Khattab and Zaharia 2020, ColBERT). The query sees nothing of
+the passage; a passage sees of the query what [CLS] holds, which both share. PyTorch.
 
 An encoder that was trained to compare sentences does so before it is trained here, which a cross-encoder cut
 out of it does not: what is learned is which words matter, and to match better.
@@ -30,12 +31,15 @@ class Late(nn.Module):
             self.mix.weight[0, levels - 1] = 1.0
 
     def forward(self, levels, attention_mask, token_type_ids):
-        """`levels` are states `[batch, tokens, hidden]`, from the word embeddings to the last layer's."""
+        """`levels` are states `[batch, tokens, hidden]`, from the word embeddings to the last layer's. In full
+        precision, whatever the layers ran in: differences of cosines are small."""
+        with torch.autocast(levels[-1].device.type, enabled=False):
+            return self.score([states.float() for states in levels], attention_mask, token_type_ids)
+
+    def score(self, levels, attention_mask, token_type_ids):
         words, found = words_of(attention_mask, token_type_ids)
         count = int(words.sum(1).max()) + 1
         words = words[:, :count]
-        # In full precision: differences of cosines are small.
-        levels = [states.float() for states in levels]
         weights = torch.exp(torch.tanh(self.salience(levels[-1][:, :count])[:, :, 0])) * words
         total = weights.sum(1) + TINY
         features = [(best(states, count, found) * weights).sum(1) / total for states in levels]

@@ -175,15 +175,16 @@ def no_weight(folder, name, parameter):
 
 def load(folder, layers=None, head=None, dropout=0.0, joint=None):
     """A network from a folder's weights: the named layers, or all. A pooler or output that the file
-    lacks starts small and random, and so do soft matches."""
+    lacks starts small and random, and so do soft matches; late interaction starts as the mean of best cosines."""
     config = {**read_config(folder), "dropout": dropout}
     config["head"] = head or config.get("head", "cls")
     config["joint"] = config.get("joint", 0) if joint is None else joint
     layers = list(range(config["num_hidden_layers"])) if layers is None else list(layers)
     if not layers or max(layers) >= config["num_hidden_layers"]:
         fail(f"encoder.layers is {layers}, the encoder has {config['num_hidden_layers']}")
-    if config["joint"] not in range(len(layers)):
-        fail(f"encoder.joint is {config['joint']}: at least one of the {len(layers)} layers reads query and passage apart")
+    most = len(layers) - 1 if config["head"] == "late" else 0
+    if config["joint"] not in range(most + 1):
+        fail(f"encoder.joint is {config['joint']}: with {len(layers)} layers and the head {config['head']} it is at most {most}")
     config["num_hidden_layers"] = len(layers)
     network = CrossEncoder(config)
     weights = read_weights(folder)

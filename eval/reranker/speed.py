@@ -76,7 +76,7 @@ def main():
     if min(arguments.pairs, arguments.tokens - 11, arguments.threads, arguments.repeats) < 1:
         fail("--pairs, --threads and --repeats must be at least 1, --tokens at least 12")
     start = encoder.find(pathlib.Path(arguments.out), arguments.encoder)
-    print(f"{arguments.pairs} pairs of {arguments.tokens} tokens, {arguments.threads} threads, head {arguments.head}")
+    print(f"{arguments.pairs} pairs of {arguments.tokens} tokens, {arguments.threads} threads, head {arguments.head}, joint {arguments.joint}")
     print("| layers | MB | median ms | 95th percentile ms |\n|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         for layers in arguments.layers:

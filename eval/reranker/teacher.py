@@ -100,7 +100,7 @@ def find(arguments, recipe):
         folders["sparse"] = sparse.find(arguments.out, arguments.sparse)
     if recipe["targets"]["dense"] > 0:
         folders["dense"] = mpnet.find(arguments.out, arguments.dense)
-    if recipe["targets"]["bge"] > 0:
+    if recipe["targets"].get("bge", 0) > 0:
         folders["bge"] = bge.find(arguments.out, arguments.bge)
     if arguments.teacher:
         folders["cross"] = pathlib.Path(arguments.teacher)
