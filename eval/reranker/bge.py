@@ -8,6 +8,7 @@ import numpy
 import onnxruntime
 
 import packages
+from cosines import Cosines
 from pairs import Pairs
 
 QUERY_TOKENS = 64
@@ -20,30 +21,25 @@ def find(out, given=None):
     return packages.find(packages.BGE, out, given)
 
 
-class Bge:
-    """Cosines. Each text of a source is embedded once: a passage up to `tokens` tokens."""
+class Bge(Cosines):
+    """Cosines of passages, up to `tokens` tokens, and queries."""
 
     def __init__(self, folder, tokens, threads):
+        super().__init__()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         self.session = onnxruntime.InferenceSession(str(folder / packages.BGE.weights), options)
         self.inputs = {given.name for given in self.session.get_inputs()}
         self.pairs, self.tokens = Pairs(folder / "tokenizer.json", tokens), tokens
-        self.source, self.passages, self.queries = None, {}, {}
 
-    def of(self, source, row, keys):
-        if self.source is not source:
-            lines = source.lines(source.passages)
-            self.passages = {key: self.embed(line, self.tokens) for key, line in zip(source.passages, lines)}
-            self.source, self.queries = source, {}
-        asked = row["query"]
-        if asked not in self.queries:
-            self.queries[asked] = self.embed(INSTRUCTION + asked, QUERY_TOKENS)
-        return [round(float(self.passages[key] @ self.queries[asked]), 5) for key in keys]
+    def embed(self, texts):
+        return [self.vector(text, self.tokens) for text in texts]
 
-    def embed(self, text, tokens):
-        """A unit vector. One text at a time: int8 runs no faster on many, and padding would cost."""
+    def embed_queries(self, texts):
+        return [self.vector(INSTRUCTION + text, QUERY_TOKENS) for text in texts]
+
+    def vector(self, text, tokens):
+        """One text at a time: int8 runs no faster on many, and padding would cost."""
         batch = self.pairs.padded([self.pairs.alone(text, tokens)])
-        states = self.session.run(None, {name: batch[name] for name in self.inputs})[0]
-        first = states[0, 0] if states.ndim == 3 else states[0]
-        return first / numpy.linalg.norm(first)
+        (states,) = self.session.run(None, {name: batch[name] for name in self.inputs})
+        return states[0, 0] / numpy.linalg.norm(states[0, 0])

@@ -47,6 +47,12 @@ class Graph:
         return self.node("LayerNormalization", [states, scale, shift], name, axis=-1, epsilon=module.eps)
 
 
+    def barred(self, allowed, axes, name):
+        """0 where `allowed` is 1 and a large negative number where it is 0, with these axes added."""
+        absent = self.node("Sub", [allowed, self.constant(f"{name}.one", numpy.float32(1))], f"{name}.absent")
+        large = self.node("Mul", [absent, self.constant(f"{name}.large", numpy.float32(10000))], f"{name}.scaled")
+        return self.node("Unsqueeze", [large, self.fixed(f"{name}.axes", axes)], f"{name}.wide")
+
     def gelu(self, states, name):
         root = self.constant(f"{name}.root", numpy.float32(math.sqrt(2)))
         error = self.node("Erf", [self.node("Div", [states, root], f"{name}.div")], f"{name}.erf")
@@ -86,25 +92,15 @@ def token_places(graph):
 def embedded(graph, network, quantized, places, apart):
     """What the first layer reads; `apart` says where tokens stand in texts that are read apart."""
     table = graph.constant("positions", array(network.positions.weight))
-    places = places if apart is None else apart.places(places)
-    places = graph.node("Gather", [table, places], "positions.rows", axis=0)
     if apart is None:
-        table = graph.constant("types", array(network.types.weight))
-        types = graph.node("Gather", [table, "token_type_ids"], "types.rows", axis=0)
+        types = graph.constant("types", array(network.types.weight))
+        types = graph.node("Gather", [types, "token_type_ids"], "types.rows", axis=0)
     else:
-        types = graph.constant("types", array(network.types.weight)[0])
+        places, types = apart.places, graph.constant("types", array(network.types.weight)[0])
+    places = graph.node("Gather", [table, places], "positions.rows", axis=0)
     states = graph.node("Add", [words(graph, network, quantized), places], "embedded.places")
     states = graph.node("Add", [states, types], "embedded.types")
     return graph.norm(states, network.embedded_norm, "embedded.norm")
-
-
-def mask_of(graph):
-    """0 where there is a token and a large negative number where there is padding."""
-    mask = graph.node("Cast", ["attention_mask"], "mask.float", to=TensorProto.FLOAT)
-    absent = graph.node("Sub", [graph.constant("mask.one", numpy.float32(1)), mask], "mask.absent")
-    large = graph.node("Mul", [absent, graph.constant("mask.large", numpy.float32(-10000))], "mask.scaled")
-    axes = graph.constant("mask.axes", numpy.array([1, 2], dtype=numpy.int64))
-    return mask, graph.node("Unsqueeze", [large, axes], "mask.wide")
 
 
 def attention(graph, asking, states, layer, mask, name):
@@ -155,10 +151,10 @@ def build(network, quantized_words=False):
     """The model: inputs of int64 `[batch, tokens]`, output `logits` of float `[batch, 1]`."""
     graph = Graph()
     places = token_places(graph)
-    mask, wide = mask_of(graph)
-    apart = late_graph.Apart(graph, mask) if network.apart else None
+    mask = graph.node("Cast", ["attention_mask"], "mask.float", to=TensorProto.FLOAT)
+    together = graph.barred(mask, [1, 2], "mask") if network.head is not None else None
+    apart = late_graph.Apart(graph, mask, places) if network.apart else None
     states = embedded(graph, network, quantized_words, places, apart)
-    wide_apart = apart.wide(places) if apart is not None else None
     levels = ["words.rows" if not quantized_words else "words.scaled"]
     last = len(network.layers) - 1
     for number, layer in enumerate(network.layers):
@@ -166,8 +162,8 @@ def build(network, quantized_words=False):
             states = apart.told(states, array(network.late.passage))
         # Where the head reads the first token alone, the last layer need not do the others.
         first_only = number == last and network.head is not None
-        read = wide_apart if number < network.apart else wide
-        states = layer_states(graph, states, layer, read, f"layer{number}", first_only)
+        wide = apart.wide if number < network.apart else together
+        states = layer_states(graph, states, layer, wide, f"layer{number}", first_only)
         levels.append(states)
     scores = []
     if network.head is not None:
@@ -175,7 +171,7 @@ def build(network, quantized_words=False):
     if network.match is not None:
         scores.append(match_graph.score(graph, network.match, levels[:-1], mask))
     if network.late is not None:
-        scores.append(late_graph.score(graph, network.late, levels[: network.apart + 1], apart, places))
+        scores.append(late_graph.score(graph, network.late, levels[: network.apart + 1], apart))
     graph.node("Sum", scores, "logits")
     inputs = [helper.make_tensor_value_info(n, TensorProto.INT64, ["batch", "tokens"]) for n in INPUTS]
     outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 1])]

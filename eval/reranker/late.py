@@ -9,7 +9,7 @@ out of it does not: what is learned is which words matter, and to match better.
 import torch
 from torch import nn
 
-from match import NO_MATCH, TINY, roles
+from match import TINY, cosines_of, roles, unit
 
 # Logits of a difference of 1 between cosines, and the cosine at which the logit is 0.
 SCALE, SHIFT = 20.0, 0.5
@@ -42,7 +42,8 @@ class Late(nn.Module):
         words = words[:, :count]
         weights = torch.exp(torch.tanh(self.salience(levels[-1][:, :count])[:, :, 0])) * words
         total = weights.sum(1) + TINY
-        features = [(best(states, count, found) * weights).sum(1) / total for states in levels]
+        best = [cosines_of(states, count, found).amax(2) for states in levels]
+        features = [(of_level * weights).sum(1) / total for of_level in best]
         features.append(of_means(levels[-1], count, words, found))
         return SCALE * self.mix(torch.stack(features, dim=1) - SHIFT)[:, 0]
 
@@ -53,18 +54,6 @@ def words_of(attention_mask, token_type_ids):
     places = torch.arange(asked.shape[1], device=asked.device)
     last = asked.sum(1, keepdim=True) - 1
     return asked * (places > 0) * (places < last), found
-
-
-def unit(states):
-    return states / torch.sqrt((states**2).sum(-1, keepdim=True) + TINY)
-
-
-def best(states, count, found):
-    """The best cosine in the passage of each of the first `count` tokens, `[batch, count]`."""
-    states = unit(states)
-    cosines = states[:, :count] @ states.transpose(1, 2)
-    kept = found[:, None, :]
-    return (cosines * kept + NO_MATCH * (1 - kept)).amax(2)
 
 
 def of_means(states, count, words, found):

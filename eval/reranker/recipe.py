@@ -12,15 +12,22 @@ DEFAULT = pathlib.Path(__file__).with_name("recipe.toml")
 
 
 def load(path=None, changes=()):
-    """Reads a recipe and applies `section.key=value` changes, whose values are TOML."""
-    path = pathlib.Path(path or DEFAULT)
-    try:
-        recipe = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        fail(f"cannot read the recipe {path}: {error}")
+    """Reads a recipe and applies `section.key=value` changes, whose values are TOML. What a section of
+    a recipe of yours does not say is as in the tool's."""
+    recipe = read(path or DEFAULT)
+    for name, section in read(DEFAULT).items() if path else ():
+        if isinstance(recipe.get(name), dict) and name != "sources":
+            recipe[name] = {**section, **recipe[name]}
     for change in changes:
         apply(recipe, change)
     return recipe
+
+
+def read(path):
+    try:
+        return tomllib.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        fail(f"cannot read the recipe {path}: {error}")
 
 
 def apply(recipe, change):

@@ -7,10 +7,10 @@
 The lists have BM25 and cosine scores of what the legs ranked, which is enough to train. This step
 adds to OUT/targets/NAME.jsonl, for every candidate, the scores of a learned sparse retriever (where
 `targets.sparse` is above 0; splade-tiny, or `--sparse`), cosines by a larger bi-encoder than the one
-that Braid searches with (where `targets.dense` is above 0; all-mpnet-base-v2, or `--dense`), cosines by bge-small-en-v1.5 (where
-`targets.bge` is above 0), scores of a larger model trained with this tool (`--teacher`), and cosines by all-MiniLM-L6-v2 also for passages
-that the dense leg did not rank (`--exact-cosine`). An interrupted run goes on after the last source
-that is whole. PyTorch.
+that Braid searches with (where `targets.dense` is above 0; all-mpnet-base-v2, or `--dense`), cosines
+by bge-small-en-v1.5 (where `targets.bge` is above 0), scores of a larger model trained with this tool
+(`--teacher`), and cosines by all-MiniLM-L6-v2 also for passages that the dense leg did not rank
+(`--exact-cosine`). An interrupted run goes on after the last source that is whole. PyTorch.
 """
 
 import math
@@ -26,13 +26,11 @@ import packages
 import recipe as recipes
 import scoring
 import sparse
+from cosines import TAUGHT, Cosines
 from files import fail, read_json, say, write_json, write_lines
 from lists import PASSAGE, USABLE
 from pairs import Pairs
 from sparse import Sparse
-
-# Queries that training shows.
-TAUGHT = ("train", "pseudo")
 
 
 def wanted(row):
@@ -54,26 +52,14 @@ class Cross:
         return [round(1 / (1 + math.exp(-max(-60.0, min(60.0, x)))), 5) for x in logits]
 
 
-class Cosine:
-    """Cosines of a bi-encoder that reads `tokens` of a text. Each text of a source is embedded once, many at a
-    time."""
+class Cosine(Cosines):
+    """Those of a BERT or an MPNet that reads `tokens` of a text."""
 
     def __init__(self, folder, device, tokens, bf16):
+        super().__init__()
         kind = mpnet if networks.read_config(folder).get("model_type") == "mpnet" else networks
         model, pairs = kind.load(folder).to(device).eval(), Pairs(pathlib.Path(folder) / "tokenizer.json", tokens)
-        self.embed = lambda texts: scoring.embed(model, pairs, texts, tokens, bf16)
-        self.source, self.passages, self.queries = None, {}, {}
-
-    def of(self, source, row, keys):
-        if self.source is not source:
-            self.source, self.passages = source, self.vectors(source.passages, source.lines(source.passages))
-            asked = sorted({source.row(split, n)["query"] for split in TAUGHT for n in range(len(source.splits[split]))})
-            self.queries = self.vectors(asked, asked)
-        query = self.queries[row["query"]]
-        return [round(float(self.passages[key] @ query), 5) for key in keys]
-
-    def vectors(self, keys, texts):
-        return dict(zip(keys, self.embed(texts).numpy()))
+        self.embed = lambda texts: scoring.embed(model, pairs, texts, tokens, bf16).numpy()
 
 
 def target_rows(source, teachers):
@@ -89,8 +75,7 @@ def state_of(lists, folders, arguments, recipe):
     """What the targets of a source were made from."""
     made = {"lists": lists.stat().st_mtime_ns, "exact_cosine": arguments.exact_cosine}
     made["max_tokens"] = recipe["train"]["max_tokens"]
-    weights = lambda name: packages.BGE.weights if name == "bge" else "model.safetensors"
-    return made | {name: (folder / weights(name)).stat().st_mtime_ns for name, folder in folders.items()}
+    return made | {name: packages.weights_in(folder).stat().st_mtime_ns for name, folder in folders.items()}
 
 
 def find(arguments, recipe):
@@ -100,7 +85,7 @@ def find(arguments, recipe):
         folders["sparse"] = sparse.find(arguments.out, arguments.sparse)
     if recipe["targets"]["dense"] > 0:
         folders["dense"] = mpnet.find(arguments.out, arguments.dense)
-    if recipe["targets"].get("bge", 0) > 0:
+    if recipe["targets"]["bge"] > 0:
         folders["bge"] = bge.find(arguments.out, arguments.bge)
     if arguments.teacher:
         folders["cross"] = pathlib.Path(arguments.teacher)

@@ -59,7 +59,7 @@ class Training:
 
     def build(self, start):
         settings = self.recipe["encoder"]
-        self.model = networks.load(start, settings["layers"], settings["head"], settings["dropout"], settings.get("joint", 0))
+        self.model = networks.load(start, settings["layers"], settings["head"], settings["dropout"], settings["joint"])
         if settings["freeze_embeddings"]:
             self.model.words.weight.requires_grad_(False)
         if self.model.match is not None and not (self.folder / "last.pt").is_file():

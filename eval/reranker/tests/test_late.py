@@ -49,8 +49,9 @@ class LateInteraction(unittest.TestCase):
     def told(self, made, pairs, query, text):
         import torch
 
-        batch = pairs.padded([pairs.pair(query, "", text)])
-        inputs = {name: torch.from_numpy(values) for name, values in batch.items()}
+        import scoring
+
+        inputs = scoring.tensors(pairs.padded([pairs.pair(query, "", text)]), torch.device("cpu"))
         with torch.inference_mode():
             states = made.encode(**inputs)[0]
         return torch.nn.functional.normalize(states[inputs["token_type_ids"][0].bool()], dim=1)
@@ -58,12 +59,13 @@ class LateInteraction(unittest.TestCase):
     def test_the_query_does_not_read_the_passage_and_a_passage_reads_no_word_of_the_query(self):
         import torch
 
+        import scoring
+
         with tempfile.TemporaryDirectory() as folder:
             made, pairs = self.make(folder)
             words = {}
             for text in ("the harbour", "the old violin of the town"):
-                batch = pairs.padded([pairs.pair("the age", "", text)])
-                inputs = {name: torch.from_numpy(values) for name, values in batch.items()}
+                inputs = scoring.tensors(pairs.padded([pairs.pair("the age", "", text)]), torch.device("cpu"))
                 roles = (inputs["attention_mask"], inputs["token_type_ids"])
                 (places, _), (_, mask) = made.places(*roles), made.masks(*roles)
                 # [CLS] the age [SEP], then the passage from place 1 on.
@@ -80,6 +82,7 @@ class LateInteraction(unittest.TestCase):
 
         import graph
         import network
+        import scoring
 
         texts = [("the age", "", "the old violin of the town"), ("", "", "the harbour"), ("the age of the violin", "", ""), ("", "", "")]
         with tempfile.TemporaryDirectory() as folder:
@@ -91,7 +94,7 @@ class LateInteraction(unittest.TestCase):
                         parameter.normal_(0.0, 0.3)
                 batch = pairs.padded([pairs.pair(*text) for text in texts])
                 with torch.inference_mode():
-                    expected = made(**{name: torch.from_numpy(values) for name, values in batch.items()})
+                    expected = made(**scoring.tensors(batch, torch.device("cpu")))
                 built = onnxruntime.InferenceSession(graph.build(made).SerializeToString())
                 (found,) = built.run(["logits"], batch)
                 for ours, theirs in zip(found[:, 0].tolist(), expected.tolist()):

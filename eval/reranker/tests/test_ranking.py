@@ -234,6 +234,14 @@ class Steps(unittest.TestCase):
 
 
 class Mining(unittest.TestCase):
+    def test_a_recipe_of_yours_may_leave_out_keys_and_keeps_what_it_says(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "recipe.toml"
+            path.write_text("[targets]\nsparse = 0.5\n[finetune]\nlosses = { kl = 1.0 }\n[sources.mine]\ncap = 7\n")
+            found = recipes.load(path)
+        self.assertEqual((found["targets"]["sparse"], found["targets"]["bge"]), (0.5, 0.0))
+        self.assertEqual((found["finetune"]["losses"], found["sources"]), ({"kl": 1.0}, {"mine": {"cap": 7}}))
+
     def test_lists_come_from_the_run_files_and_steps_show_their_texts(self):
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder)
