@@ -1,4 +1,5 @@
-//! From scores to probabilities: fitting, and measuring how true the probabilities are.
+//! From scores to probabilities: fitting, measuring how true the probabilities are, and what a
+//! threshold on them leaves.
 
 use braid_core::Calibration;
 
@@ -148,6 +149,13 @@ pub fn trueness(pairs: &[Labelled]) -> Option<Trueness> {
     })
 }
 
+/// The share of queries that a threshold leaves without a hit, by the best relevance among each one's
+/// candidates: what is at the threshold stays, as where requests are answered. `None` of none.
+pub fn left_empty(best: &[f64], threshold: f64) -> Option<f64> {
+    let empty = best.iter().filter(|relevance| **relevance < threshold);
+    (!best.is_empty()).then(|| empty.count() as f64 / best.len() as f64)
+}
+
 #[cfg(test)]
 mod tests {
     use rand::rngs::StdRng;
@@ -229,5 +237,15 @@ mod tests {
                 .expected_calibration_error,
             0.0
         );
+    }
+
+    #[test]
+    fn a_threshold_leaves_those_empty_whose_best_is_below_it() {
+        let best = [0.05, 0.2, 0.2, 0.9];
+        assert_eq!(left_empty(&best, 0.05), Some(0.0), "at it is not below it");
+        assert_eq!(left_empty(&best, 0.1), Some(0.25));
+        assert_eq!(left_empty(&best, 0.3), Some(0.75));
+        assert_eq!(left_empty(&best, 0.95), Some(1.0));
+        assert_eq!(left_empty(&[], 0.1), None);
     }
 }

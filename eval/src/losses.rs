@@ -34,11 +34,13 @@ pub enum Fate {
     Missed,
     /// Every leg that was asked has it, all below their depths.
     BelowDepth,
-    /// A leg has it among its candidates, but the fused list too far down to be re-ranked or returned.
+    /// A leg has it among its candidates, but the fused list too far down to be returned, and the re-ranker
+    /// did not bring it up.
     FusedOut,
-    /// It was re-ranked, and then stood too far down to be returned.
+    /// Without the re-ranker it would be returned.
     Demoted,
-    /// A returned passage of another document says the same.
+    /// A returned passage of another document says the same, or one that the context takes before it nearly
+    /// the same.
     Deduplicated,
     /// It is returned, but did not fit into the context.
     CutByBudget,
@@ -92,6 +94,10 @@ pub struct Sighting {
     pub is_cited: Option<bool>,
     /// Whether a returned passage of another document says the same as one of its own.
     pub is_duplicate: bool,
+    /// Whether the context leaves it out because passages before it say nearly the same.
+    pub is_left_out: bool,
+    /// Whether it would be returned if nothing were re-ranked.
+    pub is_returned_unranked: bool,
     /// Whether the collection has it.
     pub is_ingested: bool,
     /// Whether the filter excludes it.
@@ -104,8 +110,6 @@ pub struct Sighting {
     pub dense: Option<usize>,
     /// Rank in base order, of the candidates alone: fused, or the single leg's.
     pub base: Option<usize>,
-    /// How many of those were re-ranked.
-    pub window: usize,
 }
 
 impl Sighting {
@@ -113,6 +117,7 @@ impl Sighting {
     pub fn fate(self, mode: Mode, depths: (usize, usize)) -> Fate {
         if self.is_returned {
             return match self.is_cited {
+                Some(false) if self.is_left_out => Fate::Deduplicated,
                 Some(false) => Fate::CutByBudget,
                 Some(true) | None => Fate::Found,
             };
@@ -123,12 +128,12 @@ impl Sighting {
         if self.is_filtered {
             return Fate::Filtered;
         }
-        let Some(base) = self.base else {
+        if self.base.is_none() {
             return self.lost_by_legs(mode, depths);
-        };
+        }
         if self.is_duplicate {
             Fate::Deduplicated
-        } else if base <= self.window {
+        } else if self.is_returned_unranked {
             Fate::Demoted
         } else {
             Fate::FusedOut
@@ -295,6 +300,7 @@ mod tests {
                 Sighting {
                     is_returned: true,
                     is_cited: Some(false),
+                    is_duplicate: true,
                     ..lost()
                 },
             ),
@@ -342,15 +348,15 @@ mod tests {
                 Sighting {
                     lexical: near,
                     base: Some(31),
-                    window: 30,
                     ..lost()
                 },
             ),
             (
-                Fate::FusedOut,
+                Fate::Deduplicated,
                 Sighting {
-                    lexical: near,
-                    base: Some(31),
+                    is_returned: true,
+                    is_cited: Some(false),
+                    is_left_out: true,
                     ..lost()
                 },
             ),
@@ -366,8 +372,8 @@ mod tests {
                 Fate::Demoted,
                 Sighting {
                     lexical: near,
-                    base: Some(30),
-                    window: 30,
+                    base: Some(8),
+                    is_returned_unranked: true,
                     ..lost()
                 },
             ),
@@ -377,7 +383,7 @@ mod tests {
                     lexical: near,
                     base: Some(2),
                     is_duplicate: true,
-                    window: 30,
+                    is_returned_unranked: true,
                     ..lost()
                 },
             ),
@@ -407,22 +413,23 @@ mod tests {
             any::<bool>(),
             any::<bool>(),
             any::<bool>(),
+            any::<bool>(),
+            any::<bool>(),
         );
         let rank = || proptest::option::of(1usize..100);
-        (flags, rank(), rank(), rank(), 0usize..40).prop_map(
-            |(flags, lexical, dense, base, window)| Sighting {
+        (flags, rank(), rank(), rank()).prop_map(|(flags, lexical, dense, base)| Sighting {
                 is_returned: flags.0,
                 is_cited: flags.1,
                 is_duplicate: flags.2,
                 is_ingested: flags.3,
                 is_filtered: flags.4,
                 is_truncated: flags.5,
+                is_returned_unranked: flags.6,
+                is_left_out: flags.7,
                 lexical,
                 dense,
                 base,
-                window,
-            },
-        )
+            })
     }
 
     proptest! {
@@ -433,7 +440,8 @@ mod tests {
                 let mode = [Mode::Hybrid, Mode::Lexical, Mode::Dense][*mode];
                 let fate = seen.fate(mode, DEPTHS);
                 losses.add(&format!("t{}", index % 5), "d", 1, fate, *seen);
-                prop_assert_eq!(fate == Fate::Found || fate == Fate::CutByBudget, seen.is_returned);
+                let is_of_context = matches!(fate, Fate::Found | Fate::CutByBudget);
+                prop_assert!(seen.is_returned || !is_of_context, "{fate:?}");
             }
             prop_assert_eq!(losses.relevant, seen.len());
             prop_assert_eq!(losses.buckets.values().sum::<usize>(), losses.relevant);

@@ -11,6 +11,21 @@ use braid_engine::{collection_settings, retrieve_defaults};
 const MOST_TRIALS: usize = 5000;
 /// What one request, or the collection that it is answered from, can differ in.
 const SECTIONS: [&str; 4] = ["retrieve.", "chunking.", "duplicates.", "lexical.language"];
+/// Those of them that the process has all the same: every search is bounded by one time.
+const OF_THE_PROCESS: [&str; 1] = ["retrieve.leg_timeout_ms"];
+/// Those that change no ranking of a trial: why, and what to do instead.
+const WITHOUT_EFFECT: [(&str, &str, &str); 2] = [
+    (
+        "retrieve.rerank_deadline_ms",
+        "trials are re-ranked without a deadline",
+        "run `braid eval run --deadline` with --set for each value, and compare the runs",
+    ),
+    (
+        "retrieve.context_max_tokens",
+        "it bounds the text of the context alone",
+        "run `braid eval losses` with --set for each value: it counts what the context cuts",
+    ),
+];
 
 /// A setting's key and value.
 pub type Pair = (String, String);
@@ -102,18 +117,16 @@ impl Trial {
     /// `settings` with `pairs` set; named after them where `name` is empty.
     ///
     /// # Errors
-    /// `InvalidRequest` for a setting that is not of a request or a collection, and for a bad value.
+    /// `InvalidRequest` for a setting that is not of a request or a collection, for one that changes no
+    /// ranking, and for a bad value.
     pub fn new(settings: &Settings, name: &str, pairs: &[Pair]) -> Result<Self> {
-        let is_known = |key: &str| SECTIONS.iter().any(|section| key.starts_with(section));
-        if let Some((key, _)) = pairs.iter().find(|(key, _)| !is_known(key)) {
-            let message = format!(
-                "{key} is a setting of the whole process, not of a request or a collection"
-            );
-            let help = "run `braid eval run` with --set for each value, and compare the runs";
-            return Err(Error::invalid(message).with_help(help));
+        for (key, _) in pairs {
+            check_key(key)?;
         }
+        let top_k = settings.retrieve.top_k;
         let settings = braid_config::with(settings, pairs)?;
         let mut request = retrieve_defaults(&settings)?;
+        check_top_k(&request, top_k)?;
         // A ranking that depends on the machine's speed measures the machine.
         request.rerank.deadline_ms = None;
         let name = match name {
@@ -129,6 +142,41 @@ impl Trial {
             is_distinct: true,
         })
     }
+}
+
+/// Whether a setting can make a difference between trials.
+fn check_key(key: &str) -> Result<()> {
+    let is_tried = SECTIONS.iter().any(|section| key.starts_with(section));
+    if !is_tried || OF_THE_PROCESS.contains(&key) {
+        let message =
+            format!("{key} is a setting of the whole process, not of a request or a collection");
+        let help = "run `braid eval run` with --set for each value, and compare the runs";
+        return Err(Error::invalid(message).with_help(help));
+    }
+    match WITHOUT_EFFECT.iter().find(|(known, _, _)| *known == key) {
+        Some((_, why, instead)) => {
+            let message = format!("{key} changes no ranking: {why}");
+            Err(Error::invalid(message).with_help(*instead))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Rankings are measured to their end, so that another count of hits than `in_force` makes a difference
+/// only where a leg is searched deeper, or less deep, for it.
+fn check_top_k(request: &RetrieveRequest, in_force: usize) -> Result<()> {
+    let (top_k, candidates) = (request.top_k, request.candidates);
+    let depths = |least: usize| (candidates.lexical.max(least), candidates.dense.max(least));
+    if top_k == in_force || depths(top_k) != depths(in_force) {
+        return Ok(());
+    }
+    let message = format!(
+        "retrieve.top_k={top_k} changes no ranking: it cuts what is returned, and no leg is deeper for it"
+    );
+    let help = format!(
+        "cut the metric, as in nDCG@{top_k}, or try retrieve.candidates_lexical and retrieve.candidates_dense"
+    );
+    Err(Error::invalid(message).with_help(help))
 }
 
 /// Settings as they are given with `--set`, without their sections where that is plain.
@@ -311,6 +359,40 @@ mod tests {
                 .unwrap_err()
                 .to_string()
                 .contains("8192 combinations")
+        );
+    }
+
+    #[test]
+    fn what_changes_no_ranking_is_refused_and_what_does_is_tried() {
+        let settings = Settings::default();
+        let refused = |grid: &[&str]| {
+            let error = trials(&settings, &axes(grid)).unwrap_err();
+            error.to_string()
+        };
+        for (axis, why, instead) in [
+            (
+                "retrieve.rerank_deadline_ms=1,1000",
+                "without a",
+                "--deadline",
+            ),
+            ("retrieve.context_max_tokens=100", "context", "eval losses"),
+            ("retrieve.top_k=3,5", "top_k=3", "nDCG@3"),
+            ("retrieve.leg_timeout_ms=1", "whole process", "eval run"),
+        ] {
+            let error = refused(&[axis]);
+            let key = axis.split_once('=').unwrap().0;
+            for part in [key, why, instead] {
+                assert!(error.contains(part), "{axis}: {error}");
+            }
+            // Beside a setting that does make a difference it is none the better.
+            assert_eq!(refused(&["retrieve.weight_dense=2", axis]), error);
+        }
+        let tried = |grid: &[&str]| trials(&settings, &axes(grid)).unwrap().len();
+        // 8 hits are in force; for 100 both legs, 50 deep as set, are searched deeper.
+        assert_eq!(tried(&["retrieve.top_k=8,100"]), 2);
+        assert_eq!(
+            tried(&["retrieve.candidates_dense=5", "retrieve.top_k=8,10"]),
+            3
         );
     }
 

@@ -167,7 +167,7 @@ impl fmt::Display for ErrorCode {
 /// One bad field of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldError {
-    /// JSON pointer (RFC 6901) of the field, `""` for the whole body.
+    /// JSON pointer (RFC 6901) of the field, `""` for the whole body; of a file on the command line its name and line.
     pub pointer: String,
     /// What is wrong with it, lowercase, no trailing period.
     pub detail: String,

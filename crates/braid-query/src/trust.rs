@@ -73,6 +73,9 @@ pub struct Trust {
     pub rule: &'static str,
     /// What the model looked at, by name; nothing where it was not asked.
     pub features: Vec<(&'static str, f64)>,
+    /// What it makes of them: the log-odds of the lexical leg are `constant` and each feature times its own;
+    /// nothing where it was not asked.
+    pub coefficients: Vec<(&'static str, f64)>,
     /// The weights that were asked for.
     pub before: LegWeights,
     /// The weights that the legs are fused with: their sum is that of the equal weights, 2, where
@@ -107,6 +110,11 @@ pub(crate) fn trust(query: &str, legs: &Legs, weights: LegWeights, asked: LegTru
             (Some(share_at(odds + more)), features)
         }
     };
+    let coefficients = if features.is_empty() {
+        Vec::new()
+    } else {
+        coefficients()
+    };
     let after = share.map_or(weights, |share| LegWeights {
         lexical: 2.0 * share * weights.lexical,
         dense: 2.0 * (1.0 - share) * weights.dense,
@@ -114,6 +122,7 @@ pub(crate) fn trust(query: &str, legs: &Legs, weights: LegWeights, asked: LegTru
     Trust {
         rule,
         features,
+        coefficients,
         before: weights,
         after,
     }
@@ -157,6 +166,15 @@ fn modelled(legs: &Legs) -> (f64, Vec<(&'static str, f64)>) {
         features.push((feature.as_str(), value));
     }
     (odds, features)
+}
+
+/// The model, by name.
+fn coefficients() -> Vec<(&'static str, f64)> {
+    let of_features = COEFFICIENTS.map(|(feature, coefficient)| (feature.as_str(), coefficient));
+    [("constant", BIAS)]
+        .into_iter()
+        .chain(of_features)
+        .collect()
 }
 
 /// The lexical leg's share of the weight at these log-odds.

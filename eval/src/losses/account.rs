@@ -7,7 +7,9 @@ use braid_core::limits::MAX_CANDIDATES;
 use braid_core::lineage::ChunkStatus;
 use braid_core::{DocumentId, Error, ErrorCode, Filter, Leg, Reranker, Result};
 use braid_engine::Engine;
-use braid_engine::query::{CandidateDepths, Place, RetrieveRequest, Syntax};
+use braid_engine::query::{
+    CandidateDepths, Place, RetrieveRequest, RetrieveResponse, Syntax, context_limits,
+};
 
 use super::{Fate, Losses, Sighting};
 use crate::dataset::{Dataset, Topic};
@@ -101,10 +103,13 @@ struct Followed {
     lexical: HashMap<String, usize>,
     dense: HashMap<String, usize>,
     base: HashMap<String, usize>,
-    window: usize,
     returned: BTreeSet<String>,
+    /// What would be returned if nothing were re-ranked.
+    unranked: BTreeSet<String>,
     /// Documents a passage of which says the same as one that is returned.
     same: BTreeSet<String>,
+    /// Returned ones that the context leaves out because passages before them say nearly the same.
+    left_out: BTreeSet<String>,
     /// `None` where no context is assembled.
     cited: Option<BTreeSet<String>>,
 }
@@ -131,18 +136,10 @@ async fn follow(
         ..request.clone()
     };
     let recording = engine.record(&deep).await?;
-    // Re-ranking moves what is in the window and nothing else: which is in it, the base order says.
-    let mut unranked = request.clone();
-    unranked.rerank.enabled = false;
-    let base = recording
-        .replay(&unranked, None::<&dyn Reranker>)
-        .await?
-        .base;
-    let window = if request.rerank.enabled {
-        request.rerank.candidates
-    } else {
-        0
-    };
+    let mut plain = request.clone();
+    plain.rerank.enabled = false;
+    let plain = recording.replay(&plain, None::<&dyn Reranker>).await?;
+    let unranked = plain.distinct.iter().take(request.top_k);
     let returned = served
         .hits
         .iter()
@@ -160,12 +157,25 @@ async fn follow(
     Ok(Followed {
         lexical: ranks(&recording.leg(Leg::Lexical)),
         dense: ranks(&recording.leg(Leg::Dense)),
-        window: window.min(base.len()),
-        base: ranks(&base),
+        base: ranks(&plain.base),
+        unranked: unranked.map(|place| place.document.to_string()).collect(),
         returned: returned.collect(),
         same: same.collect(),
+        left_out: left_out(&served, &request),
         cited: (request.context.max_tokens > 0).then(|| citations.collect()),
     })
+}
+
+/// Returned documents each hit of which is kept out of the context whatever room there is.
+fn left_out(served: &RetrieveResponse, request: &RetrieveRequest) -> BTreeSet<String> {
+    let limits = context_limits(&served.hits, &request.context);
+    let mut is_out: HashMap<String, bool> = HashMap::new();
+    for (hit, limit) in served.hits.iter().zip(limits) {
+        let document = hit.passage.record.document.to_string();
+        *is_out.entry(document).or_insert(true) &= limit.is_some();
+    }
+    let out = is_out.into_iter().filter(|(_, is_out)| *is_out);
+    out.map(|(document, _)| document).collect()
 }
 
 /// The rank of each document's best passage.
@@ -192,10 +202,11 @@ impl Followed {
             is_returned: self.returned.contains(document),
             is_cited: self.cited.as_ref().map(|cited| cited.contains(document)),
             is_duplicate: self.same.contains(document),
+            is_left_out: self.left_out.contains(document),
+            is_returned_unranked: self.unranked.contains(document),
             lexical: rank(&self.lexical),
             dense: rank(&self.dense),
             base: rank(&self.base),
-            window: self.window,
             ..Sighting::default()
         };
         if !seen.is_returned {

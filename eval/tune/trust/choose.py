@@ -133,6 +133,10 @@ def trusted(coefficients, method=dbsf):
     return lambda query: method(share_of(query, coefficients))(query)
 
 
+def rrf_at(k):
+    return lambda share: rrf(k, share)
+
+
 def mean(queries, score):
     return sum(ndcg(query, score(query)) for query in queries) / len(queries)
 
@@ -151,6 +155,8 @@ GRID = {
     "lexical_spread": (0.0, 1.5),
     "dense_spread": (-1.5, 0.0),
 }
+# Those of `trust.rs`.
+SHIPPED = {"bias": -0.1, "lexical_spread": 1.0, "dense_spread": -1.0}
 START = {"bias": 0.0, "lexical_spread": 1.0, "dense_spread": -1.0}
 
 
@@ -201,8 +207,10 @@ def main():
     print("|---" * (len(names) + 3) + "|")
     row("lexical", legs[0], better)
     row("dense", legs[1], better)
-    plain = {"rrf k=60": rrf(60), "rrf k=10": rrf(10), "minmax": minmax(0.5), "dbsf": dbsf(0.5)}
-    for label, score in plain.items():
+    methods = {"rrf k=60": rrf_at(60), "rrf k=10": rrf_at(10), "minmax": minmax, "dbsf": dbsf}
+    plain = {label: method(0.5) for label, method in methods.items()}
+    shipped = {f"{label}, trust as shipped": trusted(SHIPPED, method) for label, method in methods.items()}
+    for label, score in {**plain, **shipped}.items():
         row(label, [mean(heldout[name], score) for name in names], better)
     constant = ["bias"]
     spreads = ["bias", "lexical_spread", "dense_spread"]

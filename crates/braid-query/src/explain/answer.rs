@@ -77,8 +77,7 @@ pub enum Cut {
     DenseMiss,
     /// Each leg that ranks it does so below the number of its candidates.
     BelowDepth,
-    /// Its fused rank is beyond what is returned, or beyond what is re-ranked, and re-ranking did
-    /// not bring it up.
+    /// Its fused rank is beyond what is returned, and re-ranking did not bring it up.
     FusedOut,
     /// Fused, it was among those to return; re-ranked, it is not.
     Demoted,
@@ -89,7 +88,9 @@ pub enum Cut {
     },
     /// The threshold of this stage: `lexical`, `dense` or `rerank`.
     BelowThreshold(&'static str),
-    /// It is among the hits and not in the context.
+    /// It is among the hits and not in the context: each of its hits is nearly the same as one before it.
+    NearDuplicate,
+    /// It is among the hits and not in the context, which had no room for it.
     Budget,
 }
 
@@ -108,6 +109,7 @@ impl Cut {
             Self::Demoted => "demoted",
             Self::Deduplicated { .. } => "deduplicated",
             Self::BelowThreshold(_) => "below_threshold",
+            Self::NearDuplicate => "near_duplicate",
             Self::Budget => "budget",
         }
     }
@@ -138,6 +140,9 @@ impl Cut {
             }
             Self::BelowThreshold(stage) => {
                 return format!("its score is below the threshold of the stage {stage}");
+            }
+            Self::NearDuplicate => {
+                "it is among the hits, and the context leaves it out: a hit before it says nearly the same"
             }
             Self::Budget => "it is among the hits, and the context had no room for it",
         };

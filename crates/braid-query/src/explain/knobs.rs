@@ -40,8 +40,8 @@ pub(super) enum Knob {
     Distinct,
     /// Returns more.
     TopK,
-    /// Takes hits into the context however many a document has, and however alike they are.
-    ContextLimits,
+    /// Takes hits into the context however alike they are.
+    MaxSimilarity,
     /// Gives the context more room.
     MaxTokens,
 }
@@ -64,7 +64,7 @@ impl Knob {
         Self::RerankThreshold,
         Self::Distinct,
         Self::TopK,
-        Self::ContextLimits,
+        Self::MaxSimilarity,
         Self::MaxTokens,
     ];
 
@@ -105,10 +105,9 @@ pub(super) fn changes(
     changes
 }
 
-fn values(request: &RetrieveRequest) -> [(&'static str, OptionValue); 17] {
+fn values(request: &RetrieveRequest) -> [(&'static str, OptionValue); 16] {
     use OptionValue::{Count, Mode, Named, Number, Switch, Texts};
     let number = |value: Option<f64>| value.map_or(OptionValue::Absent, Number);
-    let count = |value: Option<usize>| value.map_or(OptionValue::Absent, Count);
     let (weights, thresholds) = (request.fusion.weights, request.thresholds);
     let also = match request.also.is_empty() {
         true => OptionValue::Absent,
@@ -129,13 +128,36 @@ fn values(request: &RetrieveRequest) -> [(&'static str, OptionValue); 17] {
         ("thresholds.rerank", number(thresholds.rerank)),
         ("distinct", Switch(request.distinct)),
         ("top_k", Count(request.top_k)),
-        ("context.per_document", count(request.context.per_document)),
         (
             "context.max_similarity",
             number(request.context.max_similarity),
         ),
         ("context.max_tokens", Count(request.context.max_tokens)),
     ]
+}
+
+/// Gives an option the value that it has in another request.
+pub(super) fn take_back(option: &str, from: &RetrieveRequest, to: &mut RetrieveRequest) {
+    match option {
+        "also" => to.also.clone_from(&from.also),
+        "syntax" => to.syntax = from.syntax,
+        "mode" => to.mode = from.mode,
+        "fusion.weights.lexical" => to.fusion.weights.lexical = from.fusion.weights.lexical,
+        "fusion.weights.dense" => to.fusion.weights.dense = from.fusion.weights.dense,
+        "thresholds.lexical" => to.thresholds.lexical = from.thresholds.lexical,
+        "thresholds.dense" => to.thresholds.dense = from.thresholds.dense,
+        "thresholds.rerank" => to.thresholds.rerank = from.thresholds.rerank,
+        "candidates.lexical" => to.candidates.lexical = from.candidates.lexical,
+        "candidates.dense" => to.candidates.dense = from.candidates.dense,
+        "rerank.candidates" => to.rerank.candidates = from.rerank.candidates,
+        "rerank.enabled" => to.rerank.enabled = from.rerank.enabled,
+        "distinct" => to.distinct = from.distinct,
+        "top_k" => to.top_k = from.top_k,
+        "context.max_similarity" => to.context.max_similarity = from.context.max_similarity,
+        "context.max_tokens" => to.context.max_tokens = from.context.max_tokens,
+        // Conditions of the filter are dropped because they exclude the document: they stay so.
+        filter => debug_assert!(filter.starts_with("filter."), "{filter}"),
+    }
 }
 
 /// How large a change is, among changes of equally many options: how many times as much a count asks
@@ -206,11 +228,11 @@ pub(super) fn threshold_for(score: f64) -> f64 {
     (score * STEPS).floor() / STEPS
 }
 
-/// Takes away what keeps hits out of a context that has room; `false` where nothing does.
-pub(super) fn lift(context: &mut ContextOptions) -> bool {
-    let limits = (context.per_document.take(), context.max_similarity);
-    context.max_similarity = limits.1.map(|_| 1.0);
-    limits.0.is_some() || limits.1.is_some_and(|most| most < 1.0)
+/// Lets hits that are alike into a context; `false` where they are in it.
+pub(super) fn allow_alike(context: &mut ContextOptions) -> bool {
+    let most = context.max_similarity.filter(|most| *most < 1.0);
+    context.max_similarity = most.map(|_| 1.0).or(context.max_similarity);
+    most.is_some()
 }
 
 /// Raises a number of candidates to a depth; `false` where it is deep enough or too deep.
@@ -225,6 +247,36 @@ pub(super) fn deepen(candidates: &mut usize, top_k: usize, depth: usize) -> bool
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::syntax::Syntax;
+
+    #[test]
+    fn every_option_that_a_remedy_changes_is_taken_back() {
+        let collection = braid_core::CollectionName::new("c").unwrap();
+        let from = RetrieveRequest::new("fox", collection);
+        let mut to = from.clone();
+        to.also = vec!["vixen".to_owned()];
+        to.syntax = Syntax::Off;
+        to.mode = Mode::Dense;
+        to.fusion.weights.lexical = 3.0;
+        to.fusion.weights.dense = 3.0;
+        to.thresholds.lexical = Some(0.5);
+        to.thresholds.dense = Some(0.5);
+        to.thresholds.rerank = Some(0.5);
+        to.candidates.lexical += 1;
+        to.candidates.dense += 1;
+        to.rerank.candidates += 1;
+        to.rerank.enabled = !to.rerank.enabled;
+        to.distinct = !to.distinct;
+        to.top_k += 1;
+        to.context.max_similarity = None;
+        to.context.max_tokens += 1;
+        for (option, value) in values(&to) {
+            let before = values(&from).into_iter().find(|(name, _)| *name == option);
+            assert_ne!(before.map(|(_, value)| value), Some(value), "{option}");
+            take_back(option, &from, &mut to);
+        }
+        assert_eq!(to, from);
+    }
 
     #[test]
     fn a_threshold_for_a_score_lets_it_pass() {

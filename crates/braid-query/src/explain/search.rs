@@ -1,6 +1,7 @@
 //! [`Retriever::explain`]: the trace of a request, and the search for changes that return a document.
 
 mod raise;
+mod tighten;
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use super::answer::{
 use super::deep::{Deep, DeepPhrasing, DeepSearch};
 use super::filtering::{Excluding, excluding};
 use super::knobs::{
-    Knob, ask_both, changes, cost, deepen, give_votes, keep_phrasings, lift, replace_filter,
+    Knob, allow_alike, ask_both, changes, cost, deepen, give_votes, keep_phrasings, replace_filter,
     threshold_for,
 };
 use super::memo::remembering;
@@ -24,8 +25,9 @@ use crate::syntax::Syntax;
 
 const LEGS: [Leg; 2] = [Leg::Lexical, Leg::Dense];
 
-/// Runs of the pipeline after which nothing more is tried: an explanation takes at most as many and
-/// those that end what was begun, a few for each knob.
+/// Runs of the pipeline after which nothing more is tried: an explanation takes at most as many, those that end
+/// what was begun, a few for each knob, and for each remedy those that make it small
+/// ([`tighten::MOST_RUNS`]).
 const MOST_RUNS: usize = 300;
 /// Most remedies that are told.
 const MOST_REMEDIES: usize = 5;
@@ -124,9 +126,12 @@ struct Tuner<'a> {
 
 impl Tuner<'_> {
     async fn explain(&mut self) -> Result<Explanation> {
-        let trace = self.trace(self.base).await?;
+        let mut trace = self.trace(self.base).await?;
+        trace
+            .see_limits(self.retriever, self.target, self.base)
+            .await?;
         let cut = self.cut(&trace);
-        if cut == Some(Cut::Budget) {
+        if matches!(cut, Some(Cut::NearDuplicate | Cut::Budget)) {
             self.goal = Goal::Context;
         }
         let is_fused = self.base.mode == Mode::Hybrid || !self.base.also.is_empty();
@@ -263,13 +268,12 @@ impl Tuner<'_> {
         if remedies.is_empty() {
             remedies.extend(self.all_it_takes(&knobs).await?);
         }
-        let size = |remedy: &Remedy| (remedy.changes.len(), cost(&remedy.changes));
-        remedies.sort_by(|a, b| {
-            let (a, b) = (size(a), size(b));
-            a.0.cmp(&b.0).then(a.1.total_cmp(&b.1))
-        });
-        remedies.dedup_by(|a, b| a.request == b.request);
+        sort(&mut remedies);
         remedies.truncate(MOST_REMEDIES);
+        for remedy in &mut remedies {
+            *remedy = self.tighten(remedy.clone()).await?;
+        }
+        sort(&mut remedies);
         Ok(remedies)
     }
 
@@ -292,7 +296,7 @@ impl Tuner<'_> {
             Knob::RerankThreshold => request.thresholds.rerank.is_some(),
             Knob::Distinct => request.distinct,
             Knob::TopK => true,
-            Knob::ContextLimits | Knob::MaxTokens => self.goal == Goal::Context,
+            Knob::MaxSimilarity | Knob::MaxTokens => self.goal == Goal::Context,
         };
         Knob::ALL.into_iter().filter(is_useful).collect()
     }
@@ -406,11 +410,28 @@ impl Tuner<'_> {
             }
             Knob::Distinct => std::mem::replace(&mut request.distinct, false),
             Knob::TopK => self.raise_top_k(request).await?,
-            Knob::ContextLimits => lift(&mut request.context),
+            Knob::MaxSimilarity => allow_alike(&mut request.context),
             Knob::MaxTokens => self.raise_max_tokens(request).await?,
         };
         Ok(done)
     }
+}
+
+/// Puts the smallest first, and of those that change the same options keeps that one alone.
+fn sort(remedies: &mut Vec<Remedy>) {
+    let size = |remedy: &Remedy| (remedy.changes.len(), cost(&remedy.changes));
+    remedies.sort_by(|a, b| {
+        let (a, b) = (size(a), size(b));
+        a.0.cmp(&b.0).then(a.1.total_cmp(&b.1))
+    });
+    let mut told: Vec<Vec<String>> = Vec::new();
+    remedies.retain(|remedy| {
+        let changes = remedy.changes.iter();
+        let options: Vec<String> = changes.map(|change| change.option.clone()).collect();
+        let is_new = !told.contains(&options);
+        told.push(options);
+        is_new
+    });
 }
 
 /// Lowers a threshold so that a score passes; `false` where there is none, or it does already.

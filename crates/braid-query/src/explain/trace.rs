@@ -7,6 +7,7 @@ use braid_core::{ChunkId, LedgerPin, Leg, Result};
 
 use super::answer::{Cut, RerankTrace};
 use super::target::Target;
+use crate::context::context_limits;
 use crate::distinct::{Standing, best_distinct, standings};
 use crate::request::RetrieveRequest;
 use crate::response::{Citation, Degradation, RetrievedHit, StageScore};
@@ -39,6 +40,11 @@ pub(super) struct Trace {
     pub(super) is_hit: bool,
     /// Whether it stands in the context; `None` where it is no hit or there is no context.
     pub(super) in_context: Option<bool>,
+    /// All hits, where the context has none of its own.
+    uncited: Vec<RetrievedHit>,
+    /// Whether each of its hits is left out of the context whatever room there is: see
+    /// [`Trace::see_limits`].
+    is_left_out: bool,
     pub(super) lag: u64,
     pub(super) degraded: Vec<Degradation>,
 }
@@ -77,7 +83,11 @@ pub(super) async fn trace(
         let (hits, context) = retriever
             .assemble(hits, neighborhood, request, question)
             .await?;
-        trace.in_context = Some(is_cited(&hits, &context.citations, target));
+        let is_cited = is_cited(&hits, &context.citations, target);
+        trace.in_context = Some(is_cited);
+        if !is_cited {
+            trace.uncited = hits;
+        }
     }
     Ok(trace)
 }
@@ -128,6 +138,30 @@ impl Trace {
         self.is_hit = self.rank.is_some_and(|rank| rank <= top_k);
     }
 
+    /// Looks why the context has none of its hits. Every hit is held against those before it, which a context
+    /// that is full does without: only what is told of asks for it, and none of what is tried.
+    pub(super) async fn see_limits(
+        &mut self,
+        retriever: &Retriever,
+        target: &Target,
+        request: &RetrieveRequest,
+    ) -> Result<()> {
+        let hits = std::mem::take(&mut self.uncited);
+        if hits.is_empty() {
+            return Ok(());
+        }
+        let options = request.context;
+        let look = move || {
+            let limits = context_limits(&hits, &options);
+            (hits, limits)
+        };
+        let (hits, limits) = retriever.parts.pool.run(look).await?;
+        let is_target = |hit: &RetrievedHit| target.chunks.contains(&hit.passage.record.id);
+        let mut watched = hits.iter().zip(limits).filter(|(hit, _)| is_target(hit));
+        self.is_left_out = watched.all(|(_, limit)| limit.is_some());
+        Ok(())
+    }
+
     /// The first stage after the filter that cut the document, where one did. `None` where none did,
     /// or where it is in no list that the legs gave.
     pub(super) fn cut(&self, request: &RetrieveRequest) -> Option<Cut> {
@@ -140,9 +174,18 @@ impl Trace {
         match self.standing {
             Some(Standing::SameAs(rank)) => Some(Cut::Deduplicated { rank }),
             Some(Standing::Kept(_)) if self.is_hit => {
-                (self.in_context == Some(false)).then_some(Cut::Budget)
+                (self.in_context == Some(false)).then(|| self.kept_out())
             }
             Some(Standing::Kept(_)) | None => Some(self.ranked_out(request)),
+        }
+    }
+
+    /// Why a hit is not in the context. The cap of a document keeps none out: its first hit is below it.
+    fn kept_out(&self) -> Cut {
+        if self.is_left_out {
+            Cut::NearDuplicate
+        } else {
+            Cut::Budget
         }
     }
 

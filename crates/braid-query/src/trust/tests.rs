@@ -168,5 +168,22 @@ proptest! {
         prop_assert!((after.lexical + after.dense - 2.0).abs() < 1e-9);
         prop_assert!(after.lexical > 0.0 && after.dense > 0.0);
         prop_assert!(trust.features.iter().all(|(_, value)| value.is_finite()));
+        if trust.rule == MODEL {
+            // The trace has all that it takes to work out the weights again.
+            let constant = ("constant", 1.0);
+            let values = [&[constant], &trust.features[..]].concat();
+            prop_assert_eq!(values.len(), trust.coefficients.len());
+            let odds: f64 = values
+                .iter()
+                .zip(&trust.coefficients)
+                .map(|((feature, value), (name, coefficient))| {
+                    assert_eq!(feature, name);
+                    value * coefficient
+                })
+                .sum();
+            prop_assert!((lexical_share(&trust) - share_at(odds)).abs() < 1e-9);
+        } else {
+            prop_assert!(trust.coefficients.is_empty());
+        }
     }
 }

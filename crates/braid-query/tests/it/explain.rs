@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use braid_core::{Condition, DocumentId, Filter, MetadataValue, Predicate};
 use braid_query::{
-    Cut, ExplainRequest, Explanation, LegTrace, Mode, OptionChange, OptionValue, PhrasingTrace,
-    Remedy, RetrieveRequest,
+    ContextOptions, Cut, ExplainRequest, Explanation, LegTrace, Mode, OptionChange, OptionValue,
+    PhrasingTrace, Remedy, RetrieveRequest,
 };
 use braid_testkit::OverlapReranker;
 use expect_test::{Expect, expect};
@@ -102,6 +102,34 @@ fn check(id: &str, change: impl FnOnce(&mut RetrieveRequest), expected: Expect) 
 }
 
 #[test]
+fn what_the_context_leaves_out_as_nearly_the_same_is_no_matter_of_room() {
+    let said = "red fox blue owl wine green sea sun red owl blue fox";
+    let lines = format!("d1: {said}\nd2: {said} sea\nd3: wine");
+    let asked = |max_tokens: usize| {
+        block_on(async {
+            let setup = Setup::new(&lines).await;
+            let mut request = setup.request("red fox");
+            request.context = ContextOptions {
+                max_tokens,
+                ..ContextOptions::default()
+            };
+            show(&explain(&setup, "d2", request).await)
+        })
+    };
+    expect![[r#"
+        near_duplicate: lexical found@2 dense found@2 fused@2
+          context.max_similarity 0.9 -> 1: rank 2
+    "#]]
+    .assert_eq(&asked(1000));
+    // Without room for either it is nearly the same all the same.
+    expect![[r#"
+        near_duplicate: lexical found@2 dense found@2 fused@2
+          context.max_similarity 0.9 -> 1, context.max_tokens 1 -> 29: rank 2
+    "#]]
+    .assert_eq(&asked(1));
+}
+
+#[test]
 fn every_stage_that_can_lose_a_document_is_named() {
     check(
         "d1",
@@ -189,7 +217,6 @@ fn every_stage_that_can_lose_a_document_is_named() {
         expect![[r#"
             below_threshold: lexical found@4 dense found@4 fused@4 rerank@4
               thresholds.rerank 0.9 -> 0.5: rank 3
-              rerank.enabled true -> false, thresholds.rerank 0.9 -> absent: rank 3
         "#]],
     );
     check(

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use braid_core::{Condition, DocumentId, Filter, MetadataValue, Predicate};
 use braid_query::{
-    ContextExpansion, ContextOptions, Cut, ExplainRequest, Mode, OptionChange, OptionValue,
-    RetrieveRequest, Thresholds,
+    ContextExpansion, ContextOptions, ContextOrder, Cut, ExplainRequest, FusionMethod, LegTrust,
+    Mode, OptionChange, OptionValue, Remedy, RetrieveRequest, Thresholds,
 };
 use braid_testkit::OverlapReranker;
 use proptest::collection::vec;
@@ -90,12 +90,51 @@ struct Options {
     mode: Mode,
     candidates: (usize, usize),
     weights: (f64, f64),
+    fusion: (FusionMethod, f64, LegTrust),
     rerank: bool,
     window: usize,
     blend: f64,
     thresholds: Thresholds,
     distinct: bool,
     context: ContextOptions,
+}
+
+fn any_fusion() -> impl Strategy<Value = (FusionMethod, f64, LegTrust)> {
+    (
+        prop::sample::select(vec![
+            FusionMethod::Rrf,
+            FusionMethod::MinMax,
+            FusionMethod::Dbsf,
+        ]),
+        prop::sample::select(vec![1.0, 10.0, 60.0]),
+        prop::sample::select(vec![LegTrust::Auto, LegTrust::Off]),
+    )
+}
+
+fn any_context() -> impl Strategy<Value = ContextOptions> {
+    let expand = prop::sample::select(vec![
+        ContextExpansion::None,
+        ContextExpansion::Neighbors,
+        ContextExpansion::Section,
+    ]);
+    let similarity = prop::sample::select(vec![None, Some(0.0), Some(0.3), Some(0.9)]);
+    let order = prop::sample::select(vec![ContextOrder::Rank, ContextOrder::Edges]);
+    let choice = (
+        option::weighted(0.3, 1..3_usize),
+        similarity,
+        option::weighted(0.3, 0.0..=1.0_f64),
+    );
+    (0..40_usize, expand, choice, order).prop_map(
+        |(max_tokens, expand, (per_document, max_similarity, mmr), order)| ContextOptions {
+            max_tokens,
+            expand,
+            per_document,
+            max_similarity,
+            mmr,
+            order,
+            ..ContextOptions::default()
+        },
+    )
 }
 
 fn any_options() -> impl Strategy<Value = Options> {
@@ -108,22 +147,17 @@ fn any_options() -> impl Strategy<Value = Options> {
         option::weighted(0.3, 0.0..1.0_f64),
     );
     let sizes = (1..5_usize, 1..6_usize, 1..6_usize, 1..6_usize);
-    let expand = prop::sample::select(vec![
-        ContextExpansion::None,
-        ContextExpansion::Neighbors,
-        ContextExpansion::Section,
-    ]);
     let rest = (
         any::<bool>(),
         0.0..=1.0_f64,
         any::<bool>(),
-        0..40_usize,
-        expand,
+        any_fusion(),
+        any_context(),
     );
     (mode, weights, thresholds, sizes, rest).prop_map(
         |(mode, weights, (lexical, dense, rerank), sizes, rest)| {
             let (top_k, lexical_depth, dense_depth, window) = sizes;
-            let (reranks, blend, distinct, max_tokens, expand) = rest;
+            let (reranks, blend, distinct, fusion, context) = rest;
             Options {
                 top_k,
                 mode,
@@ -133,6 +167,7 @@ fn any_options() -> impl Strategy<Value = Options> {
                 } else {
                     weights
                 },
+                fusion,
                 rerank: reranks,
                 window,
                 blend,
@@ -142,11 +177,7 @@ fn any_options() -> impl Strategy<Value = Options> {
                     rerank: rerank.filter(|_| reranks),
                 },
                 distinct,
-                context: ContextOptions {
-                    max_tokens,
-                    expand,
-                    ..ContextOptions::default()
-                },
+                context,
             }
         },
     )
@@ -157,6 +188,11 @@ fn with_options(mut request: RetrieveRequest, options: &Options) -> RetrieveRequ
     request.mode = options.mode;
     (request.candidates.lexical, request.candidates.dense) = options.candidates;
     (request.fusion.weights.lexical, request.fusion.weights.dense) = options.weights;
+    (
+        request.fusion.method,
+        request.fusion.k,
+        request.fusion.leg_trust,
+    ) = options.fusion;
     request.rerank.enabled = options.rerank;
     request.rerank.candidates = options.window;
     request.rerank.blend = Some(options.blend);
@@ -215,41 +251,82 @@ async fn holds(setup: &Setup, id: &DocumentId, request: &RetrieveRequest) -> Res
             explanation.rank
         ));
     }
-    let is_budget = explanation.cut == Some(Cut::Budget);
-    if served.is_some() != (is_budget || explanation.cut.is_none()) {
+    let is_of_context = matches!(explanation.cut, Some(Cut::NearDuplicate | Cut::Budget));
+    if served.is_some() != (is_of_context || explanation.cut.is_none()) {
         return Err(format!("rank {served:?} and {shown}"));
     }
     if explanation.cut.is_some() && explanation.remedies.is_empty() {
         return Err(format!("nothing returns it: {shown}"));
     }
     for remedy in &explanation.remedies {
-        if is_budget && !is_in_context(setup, id, &remedy.request).await {
-            return Err(format!("not in the context after {}", show_remedy(remedy)));
-        }
         let rank = returns(setup, id, &remedy.request).await;
         if rank != Some(remedy.rank) {
             return Err(format!("rank {rank:?} after {}", show_remedy(remedy)));
         }
-        if let [
-            OptionChange {
-                option,
-                to: OptionValue::Count(to),
-                ..
-            },
-        ] = &remedy.changes[..]
-            && option == "top_k"
-        {
-            let less = RetrieveRequest {
-                top_k: to - 1,
-                ..remedy.request.clone()
+        if is_of_context && !is_in_context(setup, id, &remedy.request).await {
+            return Err(format!("not in the context after {}", show_remedy(remedy)));
+        }
+        for less in smaller(remedy, request) {
+            let would_do = if is_of_context {
+                is_in_context(setup, id, &less).await
+            } else {
+                returns(setup, id, &less).await.is_some()
             };
-            let is_smallest = returns(setup, id, &less).await.is_none();
-            // A deeper leg can bring others before it: then fewer may do as well.
-            let is_deeper = *to > request.candidates.lexical.min(request.candidates.dense);
-            if !is_smallest && !is_deeper && !is_budget {
-                return Err(format!("less would do: {}", show_remedy(remedy)));
+            if would_do {
+                return Err(format!("less would do: {}{less:?}", show_remedy(remedy)));
             }
         }
     }
     Ok(())
+}
+
+/// Requests that ask for a little less than a remedy does: each number that it raises by one less, and of
+/// several changes each one taken back.
+fn smaller(remedy: &Remedy, base: &RetrieveRequest) -> Vec<RetrieveRequest> {
+    let mut smaller = Vec::new();
+    for change in &remedy.changes {
+        let mut less = remedy.request.clone();
+        if let OptionValue::Count(to) = change.to {
+            *count(&mut less, &change.option) = to - 1;
+            smaller.push(less);
+        }
+        let mut without = remedy.request.clone();
+        take_back(change, base, &mut without);
+        if remedy.changes.len() > 1 && without != remedy.request && without.check().is_ok() {
+            smaller.push(without);
+        }
+    }
+    smaller
+}
+
+fn count<'a>(request: &'a mut RetrieveRequest, option: &str) -> &'a mut usize {
+    match option {
+        "top_k" => &mut request.top_k,
+        "candidates.lexical" => &mut request.candidates.lexical,
+        "candidates.dense" => &mut request.candidates.dense,
+        "rerank.candidates" => &mut request.rerank.candidates,
+        "context.max_tokens" => &mut request.context.max_tokens,
+        other => panic!("{other} is no count that a remedy changes"),
+    }
+}
+
+fn take_back(change: &OptionChange, base: &RetrieveRequest, request: &mut RetrieveRequest) {
+    match &change.option[..] {
+        "also" => request.also.clone_from(&base.also),
+        "syntax" => request.syntax = base.syntax,
+        "mode" => request.mode = base.mode,
+        "distinct" => request.distinct = base.distinct,
+        "rerank.enabled" => request.rerank.enabled = base.rerank.enabled,
+        "thresholds.lexical" => request.thresholds.lexical = base.thresholds.lexical,
+        "thresholds.dense" => request.thresholds.dense = base.thresholds.dense,
+        "thresholds.rerank" => request.thresholds.rerank = base.thresholds.rerank,
+        "context.max_similarity" => request.context.max_similarity = base.context.max_similarity,
+        "fusion.weights.lexical" => request.fusion.weights.lexical = base.fusion.weights.lexical,
+        "fusion.weights.dense" => request.fusion.weights.dense = base.fusion.weights.dense,
+        filter if filter.starts_with("filter") => request.filter.clone_from(&base.filter),
+        option => {
+            let from = *count(&mut base.clone(), option);
+            *count(request, option) = from;
+        }
+    }
 }

@@ -336,7 +336,7 @@ async fn explain_says_how_far_each_leg_was_trusted() {
     let even = json!({ "lexical": 1.0, "dense": 1.0 });
     assert_eq!(
         trust,
-        json!({ "rule": "off", "features": {}, "before": even, "after": even })
+        json!({ "rule": "off", "features": {}, "coefficients": {}, "before": even, "after": even })
     );
     for body in [
         json!({ "query": "cargo" }),

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use braid_config::Settings;
-use braid_core::{Error, ErrorCode, Result};
+use braid_core::{Error, ErrorCode, FieldError, Result, Synonyms};
 use braid_engine::LoadModels;
 use braid_ingest::remote::segment;
 use braid_server::dto::synonyms::{SynonymsAnswer, SynonymsBody};
@@ -77,9 +77,37 @@ fn read(file: &Path) -> Result<Vec<String>> {
         let message = format!("{} has more than {MOST_BYTES} bytes", file.display());
         return Err(Error::invalid(message));
     }
-    let lines = text.lines().map(str::trim);
-    let rules = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
-    Ok(rules.map(str::to_owned).collect())
+    let lines = (1..).zip(text.lines().map(str::trim));
+    let rules = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+    let rules: Vec<(usize, &str)> = rules.collect();
+    check(file, &rules)?;
+    Ok(rules.iter().map(|(_, rule)| (*rule).to_owned()).collect())
+}
+
+/// Refuses bad rules, each with the line of the file that it stands on, which nobody knows later: rules
+/// are counted without empty lines and comments.
+fn check(file: &Path, rules: &[(usize, &str)]) -> Result<()> {
+    let lines: Vec<&str> = rules.iter().map(|(_, rule)| *rule).collect();
+    let Err(error) = Synonyms::parse(&lines) else {
+        return Ok(());
+    };
+    let in_file = |field: &FieldError| {
+        let place = field.pointer.strip_prefix('/');
+        let place = place.and_then(|place| place.parse::<usize>().ok());
+        match place.and_then(|place| rules.get(place)) {
+            Some((line, _)) => FieldError::new(
+                format!("{}:{line}", file.display()),
+                format!("the rule {}", field.detail),
+            ),
+            None => FieldError::new(file.display().to_string(), field.detail.clone()),
+        }
+    };
+    let fields: Vec<FieldError> = error.fields().iter().map(in_file).collect();
+    let message = match fields.first() {
+        Some(first) => format!("{}: {}", first.pointer, first.detail),
+        None => format!("{}: {}", file.display(), error.message()),
+    };
+    Err(Error::invalid(message).with_fields(fields))
 }
 
 fn print(answer: &SynonymsAnswer, args: &SynonymsArgs) -> Result<Exit> {

@@ -316,6 +316,7 @@ fn a_batch_answers_every_line() {
             r#"{"query": "CVE-2024-3094"}"#,
             r#"{"query": " "}"#,
             "not JSON",
+            r#"["query", "kitten"]"#,
             r#"{"query": "dough", "collection": "nope"}"#,
         ]
         .join("\n"),
@@ -333,7 +334,7 @@ fn a_batch_answers_every_line() {
     let ran = place.braid(&[&asked[..], &["--json"]].concat());
     assert_eq!(ran.status, 3, "{}", ran.stderr);
     assert!(
-        ran.stderr.contains("3 of 5 retrievals failed"),
+        ran.stderr.contains("4 of 6 retrievals failed"),
         "{}",
         ran.stderr
     );
@@ -342,20 +343,26 @@ fn a_batch_answers_every_line() {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    assert_eq!(lines.len(), 5);
+    assert_eq!(lines.len(), 6);
     assert_eq!(ids(&lines[0]), ["cat"]);
     assert_eq!(ids(&lines[1]), ["cve"]);
     let codes: Vec<_> = lines[2..].iter().map(|line| &line["error_code"]).collect();
     assert_eq!(
         codes,
-        ["INVALID_REQUEST", "MALFORMED_JSON", "COLLECTION_NOT_FOUND"]
+        [
+            "INVALID_REQUEST",
+            "MALFORMED_JSON",
+            "MALFORMED_JSON",
+            "COLLECTION_NOT_FOUND"
+        ]
     );
     let text = place.braid(&asked).stdout;
     for part in [
         "== kitten",
         "[1] cat",
         "error: /query: must not be empty",
-        "line 5 is not",
+        "line 5 is not a JSON object: expected ident in column 2\n",
+        "line 6 is not a JSON object: invalid type: sequence, expected a map\n",
     ] {
         assert!(text.contains(part), "no {part} in {text}");
     }
@@ -402,9 +409,12 @@ fn operators_and_synonyms_are_for_those_who_want_them() {
     assert_eq!(synonyms(&[], 0)["rules"], rules);
     assert_eq!(ids(&ask("feline", &[])), ["cat"]);
     assert_eq!(ids(&ask("a bread roll", &[])), ["bread"]);
-    place.write("bad.txt", "alone\n");
     let bad = ["collection", "synonyms", "default", "--rules", "bad.txt"];
-    place.fails(&bad, 2, &["rule 0", "`a, b`"]);
+    for (rules, line) in [("alone\n", 1), ("# animals\n\na, b\nalone\n", 4)] {
+        place.write("bad.txt", rules);
+        let said = format!("error: bad.txt:{line}: the rule has one term");
+        place.fails(&bad, 2, &[said.as_str(), "`a, b`"]);
+    }
     let missing = ["collection", "synonyms", "nowhere"];
     place.fails(&missing, 1, &["nowhere"]);
     let said = place.ok(&["collection", "synonyms", "default", "--clear"]);

@@ -1,6 +1,9 @@
-//! Whether the re-ranker's relevance is a probability: fitted on sources that the model was not
-//! trained on, measured on the evaluation sets. Prints the parameters for the model's manifest and a
-//! table.
+//! Whether the re-ranker's relevance is a probability, and what a threshold on it does: measured
+//! with the parameters in the model's manifest, on the evaluation sets and on sources that the model
+//! was not trained on. Half of the latter fits the parameters anew, for the manifest of a new model
+//! and to show how far those in force have drifted.
+
+mod abstention;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -10,13 +13,15 @@ use braid_core::Calibration;
 use braid_engine::query::RetrieveRequest;
 use braid_engine::{Engine, OpenOptions, retrieve_defaults};
 use braid_eval::calibration::{Labelled, Trueness, fit, trueness};
-use braid_eval::dataset::Dataset;
+use braid_eval::dataset::{Dataset, Topic};
 use braid_eval::harness::load_corpus;
+use braid_eval::metrics::Judgements;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::quality::SETS;
 use crate::{Cli, say};
+use abstention::Foreign;
 
 /// Sources of labelled pairs that the re-ranker was validated on and not trained on.
 const FITTED_ON: [&str; 2] = ["doc_faq", "mtrag"];
@@ -34,30 +39,127 @@ struct PassageLine {
     text: String,
 }
 
+/// A collection with its judged topics.
+struct Source {
+    name: &'static str,
+    folder: PathBuf,
+    split: &'static str,
+    is_fitted_on: bool,
+}
+
+/// What is re-ranked for one topic, with raw scores and labels: of a document its best chunk.
+type Candidates = Vec<Labelled>;
+
+/// What a collection answered.
+struct Asked {
+    name: &'static str,
+    is_fitted_on: bool,
+    /// To each of its own topics.
+    own: Vec<Candidates>,
+    /// To topics of another set, and which.
+    foreign: Option<(&'static str, Vec<Candidates>)>,
+    /// The parameters in the manifest of the model that scored.
+    manifest: Option<Calibration>,
+}
+
+impl Asked {
+    /// Every other topic, where parameters are fitted on this set.
+    fn fitted_on(&self) -> impl Iterator<Item = &Candidates> {
+        let most = if self.is_fitted_on { usize::MAX } else { 0 };
+        self.own.iter().step_by(2).take(most)
+    }
+
+    /// The topics that are measured: those that no parameters are fitted on.
+    fn held_out(&self) -> impl Iterator<Item = &Candidates> {
+        let (first, step) = if self.is_fitted_on { (1, 2) } else { (0, 1) };
+        self.own.iter().skip(first).step_by(step)
+    }
+
+    fn label(&self) -> String {
+        let half = if self.is_fitted_on {
+            ", other half"
+        } else {
+            ""
+        };
+        format!("{}{half}", self.name)
+    }
+}
+
 #[derive(Serialize)]
 struct Measured {
+    /// What is measured: the manifest's, or those fitted anew where it has none.
+    measured: Parameters,
+    is_of_manifest: bool,
+    fitted: Parameters,
+    fitted_pairs: usize,
+    sets: Vec<SetRow>,
+    abstention: Vec<abstention::Row>,
+}
+
+#[derive(Clone, Copy, Serialize)]
+struct Parameters {
     slope: f64,
     intercept: f64,
-    fitted_pairs: usize,
-    /// By set: with the fitted parameters, and with the plain logistic of the raw score.
-    sets: BTreeMap<String, (Trueness, Trueness)>,
+}
+
+impl From<Calibration> for Parameters {
+    fn from(calibration: Calibration) -> Self {
+        Self {
+            slope: calibration.slope,
+            intercept: calibration.intercept,
+        }
+    }
+}
+
+/// How true relevance is on one set: with the parameters measured, with those fitted anew, and as the
+/// plain logistic of the raw score.
+#[derive(Serialize)]
+struct SetRow {
+    set: String,
+    measured: Trueness,
+    fitted: Trueness,
+    plain: Trueness,
 }
 
 pub(crate) async fn measure(cli: &Cli) -> Result<()> {
-    let mut pairs = Vec::new();
-    let mut halves = BTreeMap::new();
-    for name in FITTED_ON {
-        let folder = make_set(cli, name)?;
-        let of_set = labelled(cli, &folder, SPLIT).await?;
-        // Every other topic says how true it is where it was fitted.
-        pairs.extend(of_set.iter().step_by(2).flatten().copied());
-        let rest = of_set.iter().skip(1).step_by(2).flatten().copied();
-        halves.insert(format!("{name}, other half"), rest.collect::<Vec<_>>());
+    let sources = sources(cli)?;
+    let mut asked = Vec::new();
+    for source in &sources {
+        let foreign = abstention::foreign_to(source, &sources, cli.calibration_topics)?;
+        asked.push(ask(cli, source, foreign).await?);
     }
+    let pairs = asked.iter().flat_map(Asked::fitted_on).flatten().copied();
+    let pairs: Vec<Labelled> = pairs.collect();
     let fitted = fit(&pairs).context("the scores do not tell relevant from irrelevant")?;
-    let mut sets = BTreeMap::new();
-    for (name, held_out) in halves {
-        sets.extend(true_to(fitted, &held_out).map(|both| (name, both)));
+    let fitted = as_in_a_manifest(fitted);
+    // All of them were scored by one model.
+    let manifest = asked.iter().find_map(|one| one.manifest);
+    let chosen = manifest.unwrap_or(fitted);
+    let sets = asked.iter().filter_map(|one| true_to(one, chosen, fitted));
+    let rows = asked.iter().filter_map(|one| abstention::row(one, chosen));
+    let measured = Measured {
+        measured: chosen.into(),
+        is_of_manifest: manifest.is_some(),
+        fitted: fitted.into(),
+        fitted_pairs: pairs.len(),
+        sets: sets.collect(),
+        abstention: rows.collect(),
+    };
+    say(table(&measured));
+    say(abstention::table(&measured.abstention));
+    cli.save("calibration", &measured)
+}
+
+/// The sources that parameters are fitted on, and the evaluation sets that are there.
+fn sources(cli: &Cli) -> Result<Vec<Source>> {
+    let mut sources = Vec::new();
+    for name in FITTED_ON {
+        sources.push(Source {
+            name,
+            folder: make_set(cli, name)?,
+            split: SPLIT,
+            is_fitted_on: true,
+        });
     }
     for (name, split, _) in SETS {
         let folder = cli.data.join(name);
@@ -65,99 +167,150 @@ pub(crate) async fn measure(cli: &Cli) -> Result<()> {
             say(format!("skipping {name}: {} is absent", folder.display()));
             continue;
         }
-        let held_out: Vec<Labelled> = labelled(cli, &folder, split).await?.concat();
-        sets.extend(true_to(fitted, &held_out).map(|both| (name.to_owned(), both)));
+        sources.push(Source {
+            name,
+            folder,
+            split,
+            is_fitted_on: false,
+        });
     }
-    let measured = Measured {
-        slope: fitted.slope,
-        intercept: fitted.intercept,
-        fitted_pairs: pairs.len(),
-        sets,
-    };
-    say(table(&measured));
-    cli.save("calibration", &measured)
+    Ok(sources)
 }
 
-fn true_to(fitted: Calibration, pairs: &[Labelled]) -> Option<(Trueness, Trueness)> {
+/// With as many digits as a manifest has: what is measured is what would ship.
+fn as_in_a_manifest(fitted: Calibration) -> Calibration {
+    let rounded = |value: f64| (value * 1e4).round() / 1e4;
+    Calibration {
+        slope: rounded(fitted.slope),
+        intercept: rounded(fitted.intercept),
+    }
+}
+
+fn true_to(asked: &Asked, chosen: Calibration, fitted: Calibration) -> Option<SetRow> {
     let plain = Calibration {
         slope: 1.0,
         intercept: 0.0,
     };
     let by = |calibration: Calibration| {
-        let pairs = pairs.iter().map(|pair| Labelled {
+        let pairs = asked.held_out().flatten().map(|pair| Labelled {
             score: calibration.relevance(pair.score),
             ..*pair
         });
         trueness(&pairs.collect::<Vec<_>>())
     };
-    Some((by(fitted)?, by(plain)?))
+    Some(SetRow {
+        set: asked.label(),
+        measured: by(chosen)?,
+        fitted: by(fitted)?,
+        plain: by(plain)?,
+    })
 }
 
-fn table(measured: &Measured) -> String {
+fn table(found: &Measured) -> String {
+    let origin = match found.is_of_manifest {
+        true => "the manifest's",
+        false => "fitted anew, as the manifest has none",
+    };
     let mut table = format!(
-        "slope {:.4}, intercept {:.4}, fitted on {} pairs\n\n\
-         | set | pairs | relevant | mean relevance | ECE | ECE of the plain logistic | Brier | Brier of the share |\n\
-         |---|---|---|---|---|---|---|---|\n",
-        measured.slope, measured.intercept, measured.fitted_pairs
+        "measured: slope {:.4}, intercept {:.4}, {origin}\n\
+         fitted anew: slope {:.4}, intercept {:.4}, on {} pairs\n\n\
+         | set | pairs | relevant | mean relevance | ECE | ECE fitted anew | ECE of the plain logistic | Brier | Brier of the share |\n\
+         |---|---|---|---|---|---|---|---|---|\n",
+        found.measured.slope,
+        found.measured.intercept,
+        found.fitted.slope,
+        found.fitted.intercept,
+        found.fitted_pairs
     );
-    for (name, (fitted, plain)) in &measured.sets {
+    for row in &found.sets {
         table += &format!(
-            "| {name} | {} | {:.3} | {:.3} | {:.3} | {:.3} | {:.3} | {:.3} |\n",
-            fitted.pairs,
-            fitted.relevant,
-            fitted.predicted,
-            fitted.expected_calibration_error,
-            plain.expected_calibration_error,
-            fitted.brier,
-            fitted.brier_of_share,
+            "| {} | {} | {:.3} | {:.3} | {:.3} | {:.3} | {:.3} | {:.3} | {:.3} |\n",
+            row.set,
+            row.measured.pairs,
+            row.measured.relevant,
+            row.measured.predicted,
+            row.measured.expected_calibration_error,
+            row.fitted.expected_calibration_error,
+            row.plain.expected_calibration_error,
+            row.measured.brier,
+            row.measured.brier_of_share,
         );
     }
     table
 }
 
-/// The candidates that are re-ranked for each topic, with their raw scores and labels: of a document
-/// its best chunk.
-async fn labelled(cli: &Cli, folder: &Path, split: &str) -> Result<Vec<Vec<Labelled>>> {
+/// Asks a collection its own topics, and those that have no answer in it.
+async fn ask(cli: &Cli, source: &Source, foreign: Option<Foreign>) -> Result<Asked> {
     let mut settings = cli.settings();
-    let name = folder.file_name().unwrap_or_default();
-    settings.storage.data_dir = cli.work.join("quality").join(name).join("data");
-    let dataset = Dataset::open(folder, split)?;
+    settings.storage.data_dir = cli.work.join("quality").join(source.name).join("data");
+    let dataset = Dataset::open(&source.folder, source.split)?;
     let engine = Engine::open(&settings, OpenOptions::default()).await?;
+    let reranker = engine.reranker().context("no re-ranker is configured")?;
+    let manifest = reranker.calibration(settings.lexical.language.of_document(None));
     let chosen = engine.default_collection_settings();
-    let collection = load_corpus(&engine, chosen, &dataset, |_| ())
-        .await?
-        .collection;
+    let loaded = load_corpus(&engine, chosen, &dataset, |_| ()).await?;
     let mut request = RetrieveRequest {
-        collection,
+        collection: loaded.collection,
         ..retrieve_defaults(&settings)?
     };
     request.top_k = request.rerank.candidates;
     request.rerank.deadline_ms = None;
     request.context.max_tokens = 0;
-    let mut topics = Vec::new();
-    for topic in dataset.topics.iter().take(cli.calibration_topics) {
-        request.query.clone_from(&topic.text);
-        let judged = dataset.qrels.get(&topic.id);
-        let mut best: HashMap<String, f64> = HashMap::new();
-        for hit in engine.retrieve(request.clone()).await?.hits {
-            let Some(scored) = hit.scores.rerank else {
-                continue;
-            };
-            let document = hit.passage.record.document.to_string();
-            let score = best.entry(document).or_insert(f64::NEG_INFINITY);
-            *score = score.max(scored.score);
-        }
-        let mut pairs: Vec<(String, f64)> = best.into_iter().collect();
-        pairs.sort_by(|a, b| a.0.cmp(&b.0));
-        let pairs = pairs.into_iter().map(|(document, score)| Labelled {
-            score,
-            is_relevant: judged.is_some_and(|of| of.get(&document).is_some_and(|grade| *grade > 0)),
-        });
-        topics.push(pairs.collect());
+    let own_topics = dataset.topics.iter().take(cli.calibration_topics);
+    let judged = own_topics.map(|topic| (topic, dataset.qrels.get(&topic.id)));
+    let own = answers(&engine, &request, judged).await?;
+    say(format!("{}: {} topics", source.name, own.len()));
+    let mut to_foreign = None;
+    if let Some(Foreign { from, topics }) = foreign {
+        let unjudged = topics.iter().map(|topic| (topic, None));
+        to_foreign = Some((from, answers(&engine, &request, unjudged).await?));
     }
-    say(format!("{}: {} topics", dataset.name, topics.len()));
     engine.close().await;
-    Ok(topics)
+    Ok(Asked {
+        name: source.name,
+        is_fitted_on: source.is_fitted_on,
+        own,
+        foreign: to_foreign,
+        manifest,
+    })
+}
+
+async fn answers<'a>(
+    engine: &Engine,
+    request: &RetrieveRequest,
+    topics: impl Iterator<Item = (&'a Topic, Option<&'a Judgements>)>,
+) -> Result<Vec<Candidates>> {
+    let mut answers = Vec::new();
+    for (topic, judged) in topics {
+        answers.push(candidates(engine, request, topic, judged).await?);
+    }
+    Ok(answers)
+}
+
+async fn candidates(
+    engine: &Engine,
+    request: &RetrieveRequest,
+    topic: &Topic,
+    judged: Option<&Judgements>,
+) -> Result<Candidates> {
+    let request = RetrieveRequest {
+        query: topic.text.clone(),
+        ..request.clone()
+    };
+    let mut best: BTreeMap<String, f64> = BTreeMap::new();
+    for hit in engine.retrieve(request).await?.hits {
+        let Some(scored) = hit.scores.rerank else {
+            continue;
+        };
+        let document = hit.passage.record.document.to_string();
+        let score = best.entry(document).or_insert(f64::NEG_INFINITY);
+        *score = score.max(scored.score);
+    }
+    let pairs = best.into_iter().map(|(document, score)| Labelled {
+        score,
+        is_relevant: judged.is_some_and(|of| of.get(&document).is_some_and(|grade| *grade > 0)),
+    });
+    Ok(pairs.collect())
 }
 
 /// A BEIR folder out of a source of pairs: every passage a document, every query a topic.

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use braid_core::TokenCounter;
 use braid_engine::query::{
     AssembledContext, ContextExpansion, ContextOptions, RetrieveRequest, RetrievedHit,
@@ -23,6 +23,7 @@ const BUDGETS: [usize; 3] = [500, 1_000, 2_000];
 /// Hits that both take from: enough to fill the largest budget.
 const HITS: usize = 20;
 const NAIVE: &str = "concatenated";
+const ASSEMBLED: &str = "assembled";
 
 #[derive(Deserialize)]
 struct QueryLine {
@@ -89,7 +90,7 @@ fn variants(budget: usize) -> Vec<(&'static str, ContextOptions)> {
         ..plain
     };
     vec![
-        ("assembled", plain),
+        (ASSEMBLED, plain),
         ("with neighbors", neighbors),
         ("with MMR, lambda 0.7", mmr),
     ]
@@ -139,7 +140,22 @@ pub(crate) async fn measure(cli: &Cli) -> Result<()> {
     engine.close().await;
     let rows = rows(&found);
     say(table(&rows));
-    cli.save("context", &rows)
+    cli.save("context", &rows)?;
+    check(&rows)
+}
+
+/// The bar: with the options as they are by default, no budget has the answer less often than concatenation.
+fn check(rows: &[Row]) -> Result<()> {
+    for row in rows.iter().filter(|row| row.variant == ASSEMBLED) {
+        ensure!(
+            row.difference >= 0.0,
+            "{} tokens: the answer is in the context in {:+.4} of the cases against concatenation, the bar is 0; lost: {}",
+            row.budget,
+            row.difference,
+            row.lost.join(", ")
+        );
+    }
+    Ok(())
 }
 
 fn rows(found: &BTreeMap<(usize, &'static str), Vec<Outcome>>) -> Vec<Row> {
@@ -227,4 +243,31 @@ fn read_answers(path: &Path) -> Result<HashMap<String, Vec<String>>> {
         answers.insert(query.id, query.metadata.answers);
     }
     Ok(answers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(has_answer: &[(&str, &'static str, bool)]) -> Result<()> {
+        let mut found: BTreeMap<(usize, &'static str), Vec<Outcome>> = BTreeMap::new();
+        for (topic, variant, has_answer) in has_answer {
+            let text = if *has_answer { "in the den" } else { "nowhere" };
+            let outcome = Outcome::of(topic, text, 3, &["den".to_owned()]);
+            found.entry((500, variant)).or_default().push(outcome);
+        }
+        check(&rows(&found))
+    }
+
+    #[test]
+    fn a_context_that_loses_answers_fails_and_names_them() {
+        let naive = [("a", NAIVE, true), ("b", NAIVE, true)];
+        let own = |b: bool| [("a", ASSEMBLED, true), ("b", ASSEMBLED, b)];
+        assert!(checked(&[naive, own(true)].concat()).is_ok());
+        let error = checked(&[naive, own(false)].concat()).unwrap_err();
+        assert!(error.to_string().ends_with("lost: b"), "{error}");
+        // Another variant may.
+        let mmr = [("a", "with MMR", true), ("b", "with MMR", false)];
+        assert!(checked(&[naive, own(true), mmr].concat()).is_ok());
+    }
 }

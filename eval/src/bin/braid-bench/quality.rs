@@ -1,17 +1,21 @@
-//! Ranking quality on BEIR folders, per stage, at depth 100 and as served.
+//! Ranking quality on BEIR folders, per stage, at depth 100 and as served, hybrid beside its better leg and
+//! beside fusion by ranks.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::Result;
-use braid_engine::query::{ContextOptions, RetrieveRequest};
+use anyhow::{Context, Result};
+use braid_engine::query::{
+    ContextOptions, FusionMethod, FusionOptions, LegTrust, LegWeights, RetrieveRequest,
+};
 use braid_engine::{Engine, OpenOptions, retrieve_defaults};
 use braid_eval::bootstrap::{Estimate, estimate};
 use braid_eval::cli::RunArgs;
+use braid_eval::compare::{Comparison, compare_values};
 use braid_eval::dataset::Dataset;
 use braid_eval::harness::collection_of;
 use braid_eval::metrics::Metric;
-use braid_eval::report::Report;
+use braid_eval::report::{MetricReport, Report, StageReport};
 use serde::Serialize;
 
 use crate::{Cli, say};
@@ -25,13 +29,44 @@ pub(crate) const SETS: [(&str, &str, [f64; 3]); 5] = [
     ("squad_v1.1_dev", "sample1000", [0.873, 0.753, 0.852]),
 ];
 
+/// The metric that stages are held to one another in.
+const METRIC: Metric = Metric::ndcg(10);
+
 /// One set's results.
 #[derive(Serialize)]
 struct SetResult {
     reference: [f64; 3],
     report: Report,
+    /// Hybrid by Reciprocal Rank Fusion, from the same index.
+    rrf: StageReport,
+    paired: Paired,
     /// nDCG@10 as served: default candidates a leg, not re-ranked and re-ranked.
     served: BTreeMap<&'static str, Interval>,
+}
+
+/// Stages held to one another, topic by topic.
+#[derive(Serialize)]
+struct Paired {
+    /// Hybrid against the leg that is better on the whole set.
+    hybrid: Comparison,
+    /// Re-ranked against hybrid; `null` where nothing was re-ranked.
+    reranked: Option<Comparison>,
+}
+
+impl Paired {
+    /// `None` where the report lacks a stage before re-ranking.
+    fn of(report: &Report) -> Option<Self> {
+        let mean = |leg| value_of(report, leg).map(|value| value.mean);
+        let better = if mean("dense")? > mean("lexical")? {
+            "dense"
+        } else {
+            "lexical"
+        };
+        Some(Self {
+            hybrid: compared(report, better, "hybrid")?,
+            reranked: compared(report, "hybrid", "rerank"),
+        })
+    }
 }
 
 #[derive(Serialize)]
@@ -85,6 +120,7 @@ async fn measure_set(
     let engine = Engine::open(&settings, OpenOptions::default()).await?;
     let report = args.prepare(&defaults)?.run(&engine).await?;
     say(report.table());
+    let rrf = measure_rrf(&engine, args, &defaults).await?;
     let mut served = BTreeMap::new();
     for (name, enabled) in [("fused", false), ("reranked", true)] {
         let is_wanted = is_reranked && dataset.topics.len() <= cli.served_rerank_topics;
@@ -96,8 +132,58 @@ async fn measure_set(
     engine.close().await;
     Ok(SetResult {
         reference,
+        rrf,
+        paired: Paired::of(&report).context("a stage was not ranked")?,
         report,
         served,
+    })
+}
+
+/// Hybrid by the textbook's method, from the index that is there: the legs' ranks alone, k = 60, and both legs
+/// count the same for every query.
+async fn measure_rrf(
+    engine: &Engine,
+    args: RunArgs,
+    defaults: &RetrieveRequest,
+) -> Result<StageReport> {
+    let fusion = FusionOptions {
+        method: FusionMethod::Rrf,
+        k: 60.0,
+        weights: LegWeights {
+            lexical: 1.0,
+            dense: 1.0,
+        },
+        leg_trust: LegTrust::Off,
+    };
+    let defaults = RetrieveRequest {
+        fusion,
+        ..defaults.clone()
+    };
+    let args = RunArgs {
+        stages: vec!["hybrid".to_owned()],
+        // The files there are those of the method in force.
+        out: None,
+        ..args
+    };
+    let report = args.prepare(&defaults)?.run(engine).await?;
+    let stage = report.stages.into_iter().next();
+    stage.context("hybrid was not ranked")
+}
+
+/// What a stage reaches.
+fn value_of<'a>(report: &'a Report, stage: &str) -> Option<&'a MetricReport> {
+    let stage = report.stages.iter().find(|found| found.stage == stage)?;
+    let name = METRIC.name();
+    stage.metrics.iter().find(|found| found.metric == name)
+}
+
+/// A stage against another, topic by topic.
+fn compared(report: &Report, baseline: &str, run: &str) -> Option<Comparison> {
+    let (a, b) = (value_of(report, baseline)?, value_of(report, run)?);
+    Some(Comparison {
+        run: run.to_owned(),
+        baseline: baseline.to_owned(),
+        ..compare_values(METRIC.name(), &a.values, &b.values)
     })
 }
 

@@ -74,7 +74,7 @@ pub enum CutStage {
     DenseMiss,
     /// Each leg that ranks it does so below the number of its candidates.
     BelowDepth,
-    /// Fused, it stands beyond what is returned or re-ranked.
+    /// Fused, it stands beyond what is returned, and re-ranking did not bring it up.
     FusedOut,
     /// The re-ranker put others before it.
     Demoted,
@@ -82,6 +82,8 @@ pub enum CutStage {
     Deduplicated,
     /// It is below a threshold.
     BelowThreshold,
+    /// It is a hit, and not in the context: a hit before it says nearly the same.
+    NearDuplicate,
     /// It is a hit, and the context had no room for it.
     Budget,
 }
@@ -327,6 +329,7 @@ impl From<&Cut> for CutBody {
             Cut::Demoted => CutStage::Demoted,
             Cut::Deduplicated { .. } => CutStage::Deduplicated,
             Cut::BelowThreshold(_) => CutStage::BelowThreshold,
+            Cut::NearDuplicate => CutStage::NearDuplicate,
             Cut::Budget => CutStage::Budget,
         };
         Self {

@@ -13,6 +13,9 @@ pub struct TrustBody {
     pub rule: String,
     /// What it looked at, by name.
     pub features: BTreeMap<String, f64>,
+    /// What the model makes of them: the log-odds of the lexical leg are `constant` and each feature times
+    /// its own. Nothing where it was not asked.
+    pub coefficients: BTreeMap<String, f64>,
     /// The weights that the request or the configuration asked for.
     pub before: LegWeightsBody,
     /// The weights that the legs were fused with.
@@ -30,16 +33,21 @@ pub struct LegWeightsBody {
 
 impl From<Trust> for TrustBody {
     fn from(trust: Trust) -> Self {
-        let named = trust.features.into_iter();
         Self {
             rule: trust.rule.to_owned(),
-            features: named
-                .map(|(name, value)| (name.to_owned(), value))
-                .collect(),
+            features: named(trust.features),
+            coefficients: named(trust.coefficients),
             before: weights(trust.before),
             after: weights(trust.after),
         }
     }
+}
+
+fn named(values: Vec<(&'static str, f64)>) -> BTreeMap<String, f64> {
+    let values = values.into_iter();
+    values
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 fn weights(weights: LegWeights) -> LegWeightsBody {

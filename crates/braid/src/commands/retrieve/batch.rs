@@ -211,14 +211,27 @@ impl Lines {
     }
 
     fn question(&self, line: &[u8]) -> Question {
-        let given: Map<String, Value> = serde_json::from_slice(line).map_err(|error| {
-            let message = format!("line {} is not a JSON object: {error}", self.read);
+        let given = serde_json::from_slice(line.trim_ascii_end());
+        let given: Map<String, Value> = given.map_err(|error| {
+            let message = format!("line {} is not a JSON object: {}", self.read, fault(&error));
             Error::new(ErrorCode::MalformedJson, message)
         })?;
         let mut question = self.base.clone();
         merge(&mut question, Value::Object(given));
         Ok(question)
     }
+}
+
+/// What is wrong with a line, and in which column where it is not JSON at all. The parser was given the
+/// line alone: its own number of it is always 1.
+fn fault(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let cause = text.rsplit_once(" at line ");
+    let cause = cause.map_or(text.as_str(), |(cause, _)| cause);
+    if error.is_data() {
+        return cause.to_owned();
+    }
+    format!("{cause} in column {}", error.column())
 }
 
 /// Puts what is given over what is there, object by object.
