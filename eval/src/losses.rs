@@ -418,18 +418,18 @@ mod tests {
         );
         let rank = || proptest::option::of(1usize..100);
         (flags, rank(), rank(), rank()).prop_map(|(flags, lexical, dense, base)| Sighting {
-                is_returned: flags.0,
-                is_cited: flags.1,
-                is_duplicate: flags.2,
-                is_ingested: flags.3,
-                is_filtered: flags.4,
-                is_truncated: flags.5,
-                is_returned_unranked: flags.6,
-                is_left_out: flags.7,
-                lexical,
-                dense,
-                base,
-            })
+            is_returned: flags.0,
+            is_cited: flags.1,
+            is_duplicate: flags.2,
+            is_ingested: flags.3,
+            is_filtered: flags.4,
+            is_truncated: flags.5,
+            is_returned_unranked: flags.6,
+            is_left_out: flags.7,
+            lexical,
+            dense,
+            base,
+        })
     }
 
     proptest! {
@@ -440,8 +440,9 @@ mod tests {
                 let mode = [Mode::Hybrid, Mode::Lexical, Mode::Dense][*mode];
                 let fate = seen.fate(mode, DEPTHS);
                 losses.add(&format!("t{}", index % 5), "d", 1, fate, *seen);
-                let is_of_context = matches!(fate, Fate::Found | Fate::CutByBudget);
-                prop_assert!(seen.is_returned || !is_of_context, "{fate:?}");
+                let is_of_hits = matches!(fate, Fate::Found | Fate::CutByBudget | Fate::Deduplicated);
+                let is_of_all = !matches!(fate, Fate::Found | Fate::CutByBudget);
+                prop_assert!(if seen.is_returned { is_of_hits } else { is_of_all }, "{fate:?}");
             }
             prop_assert_eq!(losses.relevant, seen.len());
             prop_assert_eq!(losses.buckets.values().sum::<usize>(), losses.relevant);

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use braid_config::Settings;
 use braid_core::{CollectionSettings, Error, Result};
-use braid_engine::query::RetrieveRequest;
+use braid_engine::query::{Mode, RetrieveRequest};
 use braid_engine::{collection_settings, retrieve_defaults};
 
 /// Most trials at once.
@@ -123,10 +123,8 @@ impl Trial {
         for (key, _) in pairs {
             check_key(key)?;
         }
-        let top_k = settings.retrieve.top_k;
         let settings = braid_config::with(settings, pairs)?;
         let mut request = retrieve_defaults(&settings)?;
-        check_top_k(&request, top_k)?;
         // A ranking that depends on the machine's speed measures the machine.
         request.rerank.deadline_ms = None;
         let name = match name {
@@ -162,14 +160,20 @@ fn check_key(key: &str) -> Result<()> {
     }
 }
 
-/// Rankings are measured to their end, so that another count of hits than `in_force` makes a difference
-/// only where a leg is searched deeper, or less deep, for it.
-fn check_top_k(request: &RetrieveRequest, in_force: usize) -> Result<()> {
-    let (top_k, candidates) = (request.top_k, request.candidates);
-    let depths = |least: usize| (candidates.lexical.max(least), candidates.dense.max(least));
-    if top_k == in_force || depths(top_k) != depths(in_force) {
+/// Rankings are measured to their end, so that another count of hits than the one in force, that of the first
+/// trial, makes a difference only where a leg is searched deeper, or less deep, for it. A count for which none
+/// is, in any trial, is refused.
+fn check_top_k(trials: &[Trial]) -> Result<()> {
+    let in_force = trials.first().map_or(0, |trial| trial.request.top_k);
+    let counts = trials.iter().map(|trial| trial.request.top_k);
+    let mut counts = counts.filter(|top_k| *top_k != in_force);
+    let is_idle = |top_k: &usize| {
+        let mut with = trials.iter().filter(|trial| trial.request.top_k == *top_k);
+        with.all(|trial| depths(&trial.request, *top_k) == depths(&trial.request, in_force))
+    };
+    let Some(top_k) = counts.find(is_idle) else {
         return Ok(());
-    }
+    };
     let message = format!(
         "retrieve.top_k={top_k} changes no ranking: it cuts what is returned, and no leg is deeper for it"
     );
@@ -177,6 +181,15 @@ fn check_top_k(request: &RetrieveRequest, in_force: usize) -> Result<()> {
         "cut the metric, as in nDCG@{top_k}, or try retrieve.candidates_lexical and retrieve.candidates_dense"
     );
     Err(Error::invalid(message).with_help(help))
+}
+
+/// How deep the legs that a request asks are searched for so many hits.
+fn depths(request: &RetrieveRequest, top_k: usize) -> [Option<usize>; 2] {
+    let depth = |is_asked: bool, candidates: usize| is_asked.then_some(candidates.max(top_k));
+    [
+        depth(request.mode != Mode::Dense, request.candidates.lexical),
+        depth(request.mode != Mode::Lexical, request.candidates.dense),
+    ]
 }
 
 /// Settings as they are given with `--set`, without their sections where that is plain.
@@ -195,6 +208,7 @@ pub fn shown(pairs: &[Pair]) -> String {
 pub fn trials(settings: &Settings, axes: &[Axis]) -> Result<Vec<Trial>> {
     let mut trials = vec![Trial::new(settings, "", &[])?];
     add_trials(&mut trials, settings, axes)?;
+    check_top_k(&trials)?;
     Ok(trials)
 }
 
@@ -394,6 +408,15 @@ mod tests {
             tried(&["retrieve.candidates_dense=5", "retrieve.top_k=8,10"]),
             3
         );
+        // Of no account beside one of the depths, and of some beside the other.
+        let depths = [
+            "retrieve.candidates_lexical=50,100",
+            "retrieve.candidates_dense=100",
+        ];
+        assert_eq!(tried(&[&depths[..], &["retrieve.top_k=100"]].concat()), 3);
+        let lexical = ["retrieve.mode=lexical", "retrieve.candidates_lexical=100"];
+        let idle = [&lexical[..], &["retrieve.top_k=100"]].concat();
+        assert!(refused(&idle).contains("top_k=100"));
     }
 
     #[test]

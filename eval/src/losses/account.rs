@@ -161,21 +161,31 @@ async fn follow(
         unranked: unranked.map(|place| place.document.to_string()).collect(),
         returned: returned.collect(),
         same: same.collect(),
-        left_out: left_out(&served, &request),
+        left_out: left_out(&served, &request).await?,
         cited: (request.context.max_tokens > 0).then(|| citations.collect()),
     })
 }
 
 /// Returned documents each hit of which is kept out of the context whatever room there is.
-fn left_out(served: &RetrieveResponse, request: &RetrieveRequest) -> BTreeSet<String> {
-    let limits = context_limits(&served.hits, &request.context);
+async fn left_out(
+    served: &RetrieveResponse,
+    request: &RetrieveRequest,
+) -> Result<BTreeSet<String>> {
+    if request.context.max_tokens == 0 {
+        return Ok(BTreeSet::new());
+    }
+    let (hits, options) = (served.hits.clone(), request.context);
+    let limits = tokio::task::spawn_blocking(move || context_limits(&hits, &options));
+    let limits = limits
+        .await
+        .map_err(|error| Error::internal(error.to_string()))?;
     let mut is_out: HashMap<String, bool> = HashMap::new();
     for (hit, limit) in served.hits.iter().zip(limits) {
         let document = hit.passage.record.document.to_string();
         *is_out.entry(document).or_insert(true) &= limit.is_some();
     }
     let out = is_out.into_iter().filter(|(_, is_out)| *is_out);
-    out.map(|(document, _)| document).collect()
+    Ok(out.map(|(document, _)| document).collect())
 }
 
 /// The rank of each document's best passage.

@@ -205,8 +205,7 @@ async fn what_the_context_leaves_out_as_nearly_the_same_is_no_matter_of_room() {
     let documents = [("a", said), ("b", &nearly), ("c", "fox")];
     written(place.path(), &documents, &["a", "b"]);
     let losses = account(&world, &args(place.path(), 3)).await;
-    let counts =
-        ["found", "deduplicated", "cut_by_budget"].map(|stage| count(&losses, stage));
+    let counts = ["found", "deduplicated", "cut_by_budget"].map(|stage| count(&losses, stage));
     assert_eq!(counts, [1, 1, 0], "{losses}");
 }
 
@@ -214,9 +213,7 @@ async fn what_the_context_leaves_out_as_nearly_the_same_is_no_matter_of_room() {
 fn is_the_same(cut: &str, fate: &str) -> bool {
     match cut {
         "not_found" => fate == "not_ingested",
-        "below_depth" => {
-            ["below_depth", "lexical_miss", "dense_miss", "truncated"].contains(&fate)
-        }
+        "below_depth" => ["below_depth", "lexical_miss", "dense_miss", "truncated"].contains(&fate),
         "lexical_miss" | "dense_miss" => {
             ["missed", "lexical_miss", "dense_miss", "truncated"].contains(&fate)
         }
@@ -236,7 +233,8 @@ async fn explain_names_the_same_stage() {
     retrieve.rerank_blend = Some(1.0);
     retrieve.context_max_tokens = 30;
     let mut stages = BTreeSet::new();
-    for top_k in [1, 2, 3] {
+    for (top_k, weight) in [(1, 1.0), (2, 1.0), (3, 1.0), (1, 0.0), (2, 0.0), (3, 0.0)] {
+        world.settings.retrieve.weight_lexical = weight;
         let args = args(&mini(), top_k);
         let losses = account(&world, &args).await;
         let plan = args.prepare(&world.settings).unwrap();

@@ -146,6 +146,6 @@ async fn technical_documentation_is_ranked_as_well_as_the_references_and_re_rank
         report.table()
     );
     let gain = ndcg("rerank") - ndcg("hybrid");
-    // Measured: -0.005 and -0.006 on two machines, with intervals that reach past 0 (docs/benchmarks.md).
+    // Measured: -0.004, with an interval that reaches past 0 (docs/benchmarks.md).
     assert!(gain >= -0.01, "re-ranking: {gain}\n{}", report.table());
 }

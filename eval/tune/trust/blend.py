@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Chooses how the re-ranker's score is blended with the fused one, from what `dump.py --rerank` wrote.
 
-    blend.py LISTS_DIR
+    blend.py LISTS_DIR [NAME ...]
 
-For each way to bring the two scores to one scale, each half of every set chooses a weight (the best
+Of all sets, or of those named. For each way to bring the two scores to one scale, each half of every set chooses a weight (the best
 mean of nDCG@10 over the sets) and the other half measures it; both halves together are what is
 printed, with the paired difference from the fused list and its 95% interval (bootstrap within the
 sets, seeded). Below each is what every weight gives, how far it is behind the best one, and the standard
@@ -24,7 +24,7 @@ HALVES = ("fit", "heldout")
 # Logits that weigh as much as one standard deviation of the fused score, as in training.
 LOGITS = 2.0
 # Of the bundled model's manifest.
-SLOPE, INTERCEPT = 0.5402, 0.2821
+SLOPE, INTERCEPT = 0.4971, -3.2335
 # A spread of the legs' scores that is usual: of BM25 as a share of what the query could score, times
 # what leg trust gives it, and of cosines.
 USUAL_SPREAD = 0.15
@@ -175,13 +175,17 @@ def row(label, values, base):
 
 
 def main():
-    if len(sys.argv) != 2:
+    if len(sys.argv) < 2:
         sys.exit(__doc__)
-    sets = {}
+    sets, names = {}, sys.argv[2:]
     for path in sorted(pathlib.Path(sys.argv[1]).glob("*.jsonl")):
+        if names and path.stem not in names:
+            continue
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        if not lines:
+            continue  # No query is left.
         halves = sets.setdefault(path.stem, {half: [] for half in HALVES})
-        for line in path.read_text(encoding="utf-8").splitlines():
-            found = json.loads(line)
+        for found in lines:
             halves[found["split"]].append(Window(found))
     fused = {name: {half: [w.ndcg() for w in windows] for half, windows in halves.items()} for name, halves in sets.items()}
     counts = [str(sum(map(len, halves.values()))) for halves in sets.values()]

@@ -267,7 +267,7 @@ fn rerank(page: &mut String, value: &Value) -> Result<()> {
 fn http(page: &mut String, value: &Value) -> Result<()> {
     writeln!(
         page,
-        "\n## Over HTTP\n\n{} clients on the same machine (they share its cores with the server). `make bench PARTS=http,report`.\n\n| | requests | requests/s | p50 ms | p95 ms | p99 ms | failed |\n|---|---|---|---|---|---|---|",
+        "\n## Over HTTP\n\n{} clients on the same machine (they share its cores with the server). `make bench PARTS=http,report`.\n\n| | requests | requests/s | p50 ms | p95 ms | p99 ms | cut short | failed |\n|---|---|---|---|---|---|---|---|",
         value["clients"]
     )?;
     for (name, part) in [
@@ -276,18 +276,19 @@ fn http(page: &mut String, value: &Value) -> Result<()> {
     ] {
         writeln!(
             page,
-            "| {name} | {} | {:.0} | {:.1} | {:.1} | {:.1} | {} |",
+            "| {name} | {} | {:.0} | {:.1} | {:.1} | {:.1} | {} | {} |",
             part["requests"],
             number(part, "requests_per_second")?,
             number(part, "p50_ms")?,
             number(part, "p95_ms")?,
             number(part, "p99_ms")?,
+            part["cut_short"],
             part["failed"]
         )?;
     }
     writeln!(
         page,
-        "\nAnonymous memory after these requests: {:.0} MiB (target: at most 500).",
+        "\nCut short are answers in which a stage fell short: re-ranking, which met its deadline half-way. Anonymous memory after these requests: {:.0} MiB (target: at most 500).",
         number(value, "anonymous_mib_after")?
     )?;
     Ok(())
