@@ -46,7 +46,7 @@ fn what_the_models_are_is_known() {
     assert_eq!(RERANKER.recommended_blend(Language::English), 0.25);
     assert_eq!(RERANKER.recommended_blend(Language::French), 0.0);
     let calibration = RERANKER.calibration(Language::English).unwrap();
-    assert!(calibration.relevance(4.0) > 0.9 && calibration.relevance(-6.0) < 0.1);
+    assert!(calibration.relevance(12.0) > 0.9 && calibration.relevance(-6.0) < 0.1);
     assert_eq!(RERANKER.calibration(Language::French), None);
     assert_eq!(RERANKER.recommended_blend(Language::None), 0.0);
     assert_eq!(RERANKER.concurrency(), 2);
