@@ -48,6 +48,7 @@ pub(crate) async fn measure(cli: &Cli) -> Result<()> {
         models: models(cli).await?,
         ..before(cli)?
     };
+    write(cli, &mut measured)?;
     for chunks in &cli.sizes.capacity_chunks {
         let size = measure_size(cli, *chunks)?;
         say(format!("{size:#?}"));

@@ -38,7 +38,8 @@ pub(crate) struct Sizes {
     /// Chunks of the memory measurement with it
     #[arg(long, default_value_t = 5_000)]
     memory_embedded_chunks: usize,
-    /// Sizes of the capacity measurement, in chunks; others that the file has from this machine stay
+    /// Sizes of the capacity measurement, in chunks; others that the file has from this machine stay. Without any the
+    /// models alone are measured
     #[arg(long, num_args = 0.., value_delimiter = ',', default_value = "10000,100000,1000000")]
     capacity_chunks: Vec<u64>,
     /// Where the capacity measurement is written
