@@ -22,7 +22,7 @@ use crate::neighborhood::Neighborhood;
 use crate::request::{ContextOptions, ContextOrder};
 use crate::response::{AssembledContext, Citation};
 use choose::choose;
-pub use choose::{ContextLimit, context_limits};
+pub use choose::left_out;
 use coverage::Coverage;
 use cut::best_part;
 pub(crate) use estimates::{Characters, Words};

@@ -41,7 +41,7 @@ mod word_runs;
 
 pub use batch::Batch;
 pub use cache::{CachingEmbedder, CachingRetriever, IndexWrites, SemanticCache};
-pub use context::{ContextLimit, context_limits};
+pub use context::left_out;
 pub use explain::{
     Cut, ExplainRequest, Explanation, LegOutcome, LegTrace, MAX_EXPLAIN_DEPTH, Move, MoveCause,
     MoveStage, OptionChange, OptionValue, PhrasingTrace, Remedy, RerankTrace,

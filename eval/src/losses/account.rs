@@ -8,7 +8,7 @@ use braid_core::lineage::ChunkStatus;
 use braid_core::{DocumentId, Error, ErrorCode, Filter, Leg, Reranker, Result};
 use braid_engine::Engine;
 use braid_engine::query::{
-    CandidateDepths, Place, RetrieveRequest, RetrieveResponse, Syntax, context_limits,
+    self, CandidateDepths, Place, RetrieveRequest, RetrieveResponse, Syntax,
 };
 
 use super::{Fate, Losses, Sighting};
@@ -175,17 +175,10 @@ async fn left_out(
         return Ok(BTreeSet::new());
     }
     let (hits, options) = (served.hits.clone(), request.context);
-    let limits = tokio::task::spawn_blocking(move || context_limits(&hits, &options));
-    let limits = limits
-        .await
-        .map_err(|error| Error::internal(error.to_string()))?;
-    let mut is_out: HashMap<String, bool> = HashMap::new();
-    for (hit, limit) in served.hits.iter().zip(limits) {
-        let document = hit.passage.record.document.to_string();
-        *is_out.entry(document).or_insert(true) &= limit.is_some();
-    }
-    let out = is_out.into_iter().filter(|(_, is_out)| *is_out);
-    Ok(out.map(|(document, _)| document).collect())
+    let left_out = tokio::task::spawn_blocking(move || query::left_out(&hits, &options));
+    let left_out = left_out.await;
+    let left_out = left_out.map_err(|error| Error::internal(error.to_string()))?;
+    Ok(left_out.iter().map(DocumentId::to_string).collect())
 }
 
 /// The rank of each document's best passage.

@@ -1,35 +1,13 @@
 //! Which hits are offered to the context, and in which order.
 
+use std::collections::BTreeSet;
+
 use braid_core::{DocumentId, Passage};
 use rustc_hash::FxHashMap;
 
 use crate::request::ContextOptions;
 use crate::response::RetrievedHit;
 use crate::word_runs::{SHINGLE, WordRuns};
-
-/// What keeps a hit out of the context, whatever room there is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ContextLimit {
-    /// Its document has as many hits there as it may.
-    PerDocument,
-    /// It is nearly the same as a hit before it.
-    MaxSimilarity,
-}
-
-/// For each of `hits`, best first: what keeps it out of a context that is made with these options; `None`
-/// for one that is taken if there is room.
-pub fn context_limits(
-    hits: &[RetrievedHit],
-    options: &ContextOptions,
-) -> Vec<Option<ContextLimit>> {
-    let passages: Vec<&Passage> = hits.iter().map(|hit| &hit.passage).collect();
-    let mut limits = vec![None; passages.len()];
-    let mut chosen = Chosen::new(options);
-    for place in order(&passages, options) {
-        limits[place] = chosen.limit(passages[place]);
-    }
-    limits
-}
 
 /// The places of the hits to offer, first to last: in rank order, or by maximal marginal relevance;
 /// without those that are nearly the same as one before, and at most so many of a document. Each is
@@ -38,17 +16,30 @@ pub(super) fn choose<'a>(
     passages: &'a [&'a Passage],
     options: &'a ContextOptions,
 ) -> impl Iterator<Item = usize> + 'a {
-    let mut chosen = Chosen::new(options);
-    let places = order(passages, options).into_iter();
-    places.filter(move |place| chosen.limit(passages[*place]).is_none())
-}
-
-/// The places of the hits in the order in which they are looked at.
-fn order(passages: &[&Passage], options: &ContextOptions) -> Vec<usize> {
-    match options.mmr {
+    let order: Vec<usize> = match options.mmr {
         None => (0..passages.len()).collect(),
         Some(lambda) => by_marginal_relevance(passages, lambda),
+    };
+    let mut chosen = Chosen {
+        options,
+        of_document: FxHashMap::default(),
+        shingles: Vec::new(),
+    };
+    let places = order.into_iter();
+    places.filter(move |place| chosen.takes(passages[*place]))
+}
+
+/// Documents of `hits`, best first, that a context made with these options has nothing of, whatever room there
+/// is: passages before theirs say nearly the same. (The cap of a document keeps none out: its first passage is
+/// below it.)
+pub fn left_out(hits: &[RetrievedHit], options: &ContextOptions) -> BTreeSet<DocumentId> {
+    let passages: Vec<&Passage> = hits.iter().map(|hit| &hit.passage).collect();
+    let document = |passage: &&Passage| passage.record.document.clone();
+    let mut documents: BTreeSet<DocumentId> = passages.iter().map(document).collect();
+    for place in choose(&passages, options) {
+        documents.remove(&passages[place].record.document);
     }
+    documents
 }
 
 struct Chosen<'a> {
@@ -58,27 +49,17 @@ struct Chosen<'a> {
 }
 
 impl<'a> Chosen<'a> {
-    fn new(options: &'a ContextOptions) -> Self {
-        Self {
-            options,
-            of_document: FxHashMap::default(),
-            shingles: Vec::new(),
-        }
-    }
-
-    /// What keeps the next passage out; where nothing does, it is one of those that the ones after it are
-    /// held against.
-    fn limit(&mut self, passage: &'a Passage) -> Option<ContextLimit> {
+    fn takes(&mut self, passage: &'a Passage) -> bool {
         let most = self.options.per_document.unwrap_or(usize::MAX);
         let taken = self.of_document.get(&passage.record.document);
         if taken.is_some_and(|taken| *taken >= most) {
-            return Some(ContextLimit::PerDocument);
+            return false;
         }
         if let Some(most) = self.options.max_similarity {
             let shingles = WordRuns::of(&passage.record.chunk.text, SHINGLE);
             let is_near = |other: &WordRuns| shingles.similarity(other) > most;
             if self.shingles.iter().any(is_near) {
-                return Some(ContextLimit::MaxSimilarity);
+                return false;
             }
             self.shingles.push(shingles);
         }
@@ -86,7 +67,7 @@ impl<'a> Chosen<'a> {
             .of_document
             .entry(&passage.record.document)
             .or_default() += 1;
-        None
+        true
     }
 }
 

@@ -7,7 +7,7 @@ use braid_core::{ChunkId, LedgerPin, Leg, Result};
 
 use super::answer::{Cut, RerankTrace};
 use super::target::Target;
-use crate::context::context_limits;
+use crate::context::left_out;
 use crate::distinct::{Standing, best_distinct, standings};
 use crate::request::RetrieveRequest;
 use crate::response::{Citation, Degradation, RetrievedHit, StageScore};
@@ -150,15 +150,13 @@ impl Trace {
         if hits.is_empty() {
             return Ok(());
         }
+        let mut documents = hits.iter().map(|hit| &hit.passage.record);
+        let own = documents.find(|record| target.chunks.contains(&record.id));
+        let own = own.map(|record| record.document.clone());
         let options = request.context;
-        let look = move || {
-            let limits = context_limits(&hits, &options);
-            (hits, limits)
-        };
-        let (hits, limits) = retriever.parts.pool.run(look).await?;
-        let is_target = |hit: &RetrievedHit| target.chunks.contains(&hit.passage.record.id);
-        let mut watched = hits.iter().zip(limits).filter(|(hit, _)| is_target(hit));
-        self.is_left_out = watched.all(|(_, limit)| limit.is_some());
+        let look = move || left_out(&hits, &options);
+        let left_out = retriever.parts.pool.run(look).await?;
+        self.is_left_out = own.is_some_and(|own| left_out.contains(&own));
         Ok(())
     }
 
@@ -180,7 +178,7 @@ impl Trace {
         }
     }
 
-    /// Why a hit is not in the context. The cap of a document keeps none out: its first hit is below it.
+    /// Why a hit is not in the context.
     fn kept_out(&self) -> Cut {
         if self.is_left_out {
             Cut::NearDuplicate

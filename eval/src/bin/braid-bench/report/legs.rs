@@ -61,7 +61,7 @@ fn reranked(value: &Value) -> Result<String> {
 /// The same as means over all sets: where one was not re-ranked, those of the others say nothing beside
 /// hybrid's.
 fn mean_reranked(sets: &Sets) -> Result<String> {
-    if sets.values().any(|set| set["paired"]["reranked"].is_null()) {
+    if !are_reranked(sets) {
         return Ok("not measured | not measured".to_owned());
     }
     let means = |key| mean(sets, "reranked", key);
@@ -82,7 +82,7 @@ fn bars(page: &mut String, sets: &Sets) -> Result<()> {
         met(mean >= LEAST_MEAN),
         sets.len()
     )?;
-    if sets.values().any(|set| set["paired"]["reranked"].is_null()) {
+    if !are_reranked(sets) {
         return Ok(());
     }
     let reranked = self::mean(sets, "reranked", "b")?;
@@ -95,6 +95,11 @@ fn bars(page: &mut String, sets: &Sets) -> Result<()> {
         reranked - mean
     )?;
     Ok(())
+}
+
+fn are_reranked(sets: &Sets) -> bool {
+    let mut comparisons = sets.values().map(|set| &set["paired"]["reranked"]);
+    comparisons.all(|comparison| !comparison.is_null())
 }
 
 fn met(holds: bool) -> &'static str {
